@@ -1,0 +1,9 @@
+//! Frames, sources, codecs, colour, audio devices and audio processing. No network, no JS.
+#![deny(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
+
+pub mod audio;
+pub mod video;
+
+mod devices;
+pub use devices::{DeviceInfo, FakeDevices};

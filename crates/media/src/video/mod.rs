@@ -1,0 +1,1 @@
+//! Video: frames, sources, codecs, colour.
