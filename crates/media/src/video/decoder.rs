@@ -154,6 +154,7 @@ fn decode_into(
 mod tests {
     use super::super::encoder::{AccessUnit, Content, EncoderConfig, VideoEncoder};
     use super::super::pattern::{Pattern, read_strip};
+    use super::super::sps::tests::baseline_set;
     use super::*;
     use std::time::Duration;
 
@@ -241,9 +242,10 @@ mod tests {
 
     #[test]
     fn pictures_larger_than_allowed_never_reach_the_decoder() {
-        // Baseline, level 5.2: 8192 x 16, 4096 x 4096.
-        let wide = [0, 0, 1, 0x67, 66, 0xc0, 52, 0xda, 0x00, 0x80, 0x0c, 0x20];
-        let error = VideoDecoder::new().unwrap().decode(&wide, Instant::now()).unwrap_err();
-        assert!(matches!(error, DecodeError::TooLarge { .. } | DecodeError::ParameterSet(_)), "{error:?}");
+        for (columns, rows) in [(257, 1), (1, 257), (256, 145), (100_000, 100_000)] {
+            let error = VideoDecoder::new().unwrap().decode(&baseline_set(columns, rows), Instant::now()).unwrap_err();
+            assert_eq!(error, DecodeError::TooLarge { width: 16 * columns, height: 16 * rows });
+        }
+        assert!(VideoDecoder::new().unwrap().decode(&baseline_set(256, 144), Instant::now()).unwrap().is_none());
     }
 }

@@ -102,7 +102,8 @@ pub struct AccessUnit {
     pub height: u32,
 }
 
-/// Encodes frames of any size to one size. The first picture is an IDR; others only when asked for.
+/// Encodes frames of any size to one size. The first picture is an IDR; others come only when asked for, and with
+/// [`Content::Screen`] at a change of the whole screen.
 pub struct VideoEncoder {
     config: EncoderConfig,
     encoder: Encoder,
@@ -234,14 +235,18 @@ fn build(config: &EncoderConfig) -> Result<Encoder, EncodeError> {
         .complexity(Complexity::Low)
         .qp(QpRange::new(MIN_QP, MAX_QP))
         .intra_frame_period(IntraFramePeriod::from_num_frames(0))
-        .scene_change_detect(false)
+        .scene_change_detect(config.content == Content::Screen) // the library insists on it for screens
         .adaptive_quantization(false)
         .background_detection(false)
         .num_threads(1);
     if config.width * config.height > SINGLE_THREAD_PIXELS {
         options = options.num_threads(2).max_slice_len(SLICE_BYTES);
     }
-    Ok(Encoder::with_api_config(OpenH264API::from_source(), options)?)
+    let mut encoder = Encoder::with_api_config(OpenH264API::from_source(), options)?;
+    if let Err(code) = encoder_options::silence(&mut encoder) {
+        tracing::debug!(code, "the encoder may write to the standard error output");
+    }
+    Ok(encoder)
 }
 
 #[cfg(test)]
