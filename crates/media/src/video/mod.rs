@@ -1,1 +1,23 @@
 //! Video: frames, sources, codecs, colour.
+//!
+//! A source (camera, file, pattern) makes a [`VideoFrame`] and gives it to a [`FrameSink`] on its own thread. Pixels
+//! are planar YUV 4:2:0, 8 bit, BT.601 limited range all along; only a view asks for RGBA.
+
+pub mod convert;
+pub mod decoder;
+pub mod encoder;
+mod encoder_options;
+pub mod frame;
+pub mod nal;
+pub mod pattern;
+pub mod pool;
+pub mod scale;
+pub mod sink;
+pub mod sps;
+mod strip;
+
+pub use decoder::{DecodeError, VideoDecoder};
+pub use encoder::{AccessUnit, Content, EncodeError, EncoderConfig, VideoEncoder};
+pub use frame::{I420, PlaneError, VideoFrame};
+pub use pool::FramePool;
+pub use sink::{FrameSink, ViewStats};

@@ -1,0 +1,151 @@
+//! H.264 decoder for live video: errors never leave it, a damaged stream just waits for its next IDR picture.
+
+use std::time::Instant;
+
+use openh264::OpenH264API;
+use openh264::decoder::{Decoder, DecoderConfig};
+use openh264::formats::YUVSource;
+
+use super::frame::VideoFrame;
+use super::nal::{Nal, NalKind, nal_units};
+use super::pool::FramePool;
+use super::sps::{Sps, SpsError};
+
+/// Largest coded side in pixels.
+pub const MAX_SIDE: u32 = 4_096;
+
+/// Largest coded area in pixels: level 5.1.
+pub const MAX_AREA: u32 = 4_096 * 2_304;
+
+/// Codes from here up (out of memory, not initialised, invalid argument) mean that the library itself is stuck.
+const STUCK: i64 = 0x1000;
+
+/// Why there is no picture.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Nothing can be shown until the next IDR picture: the stream has just begun or something was lost. Ask the
+    /// sender for one.
+    #[error("a keyframe is needed")]
+    KeyframeNeeded,
+    /// The stream's pictures are larger than [`MAX_SIDE`] or [`MAX_AREA`]; the decoder has not seen them.
+    #[error("{width} x {height} is too large")]
+    TooLarge {
+        /// Coded width in pixels.
+        width: u32,
+        /// Coded height in pixels.
+        height: u32,
+    },
+    /// The stream has a sample format that the video path does not carry, or broken parameter sets.
+    #[error("{0}")]
+    ParameterSet(#[from] SpsError),
+    /// The codec library could not be set up.
+    #[error("decoder: {0}")]
+    Codec(String),
+}
+
+/// Decodes one stream.
+pub struct VideoDecoder {
+    decoder: Decoder,
+    pool: FramePool,
+    keyframe_needed: bool,
+    /// Access units without what the decoder must not see; kept for its memory.
+    filtered: Vec<u8>,
+}
+
+impl VideoDecoder {
+    /// A decoder that waits for its first IDR picture.
+    ///
+    /// # Errors
+    /// [`DecodeError::Codec`] if the library cannot be set up.
+    pub fn new() -> Result<Self, DecodeError> {
+        Ok(Self { decoder: build()?, pool: FramePool::new(), keyframe_needed: true, filtered: Vec::new() })
+    }
+
+    /// Decodes one access unit (Annex B, any content); the size may change with every IDR picture.
+    ///
+    /// `None` if it holds no picture, for example parameter sets alone.
+    ///
+    /// # Errors
+    /// [`DecodeError::KeyframeNeeded`] after any damage and until an IDR picture is decoded.
+    pub fn decode(&mut self, annex_b: &[u8], capture_time: Instant) -> Result<Option<VideoFrame>, DecodeError> {
+        let (mut has_idr, mut has_slice, mut has_other) = (false, false, false);
+        for nal in nal_units(annex_b) {
+            match nal.kind() {
+                NalKind::Sps => self.check_size(nal)?,
+                NalKind::Pps => {}
+                NalKind::Slice => has_slice = true,
+                NalKind::IdrSlice => has_idr = true,
+                NalKind::Other(_) => has_other = true,
+            }
+        }
+        if has_slice && !has_idr && self.keyframe_needed {
+            return Err(DecodeError::KeyframeNeeded);
+        }
+        if has_other {
+            self.filter(annex_b);
+        }
+        let data = if has_other { &self.filtered } else { annex_b };
+        if data.is_empty() {
+            return Ok(None);
+        }
+        match decode_into(&mut self.decoder, &self.pool, data, capture_time) {
+            Ok(frame) => {
+                self.keyframe_needed &= !has_idr;
+                Ok(frame)
+            }
+            Err(code) => {
+                self.keyframe_needed = true;
+                if code >= STUCK {
+                    self.decoder = build()?;
+                }
+                Err(DecodeError::KeyframeNeeded)
+            }
+        }
+    }
+
+    fn check_size(&mut self, nal: Nal<'_>) -> Result<(), DecodeError> {
+        let refusal = match Sps::parse(nal) {
+            Ok(sps) => {
+                let (width, height) = (sps.coded_width, sps.coded_height);
+                if width <= MAX_SIDE && height <= MAX_SIDE && width * height <= MAX_AREA {
+                    return Ok(());
+                }
+                DecodeError::TooLarge { width, height }
+            }
+            Err(error) => error.into(),
+        };
+        self.keyframe_needed = true;
+        Err(refusal)
+    }
+
+    /// Leaves out what the checks above do not cover (scalable and stereo extensions bring parameter sets of their
+    /// own) and what no picture needs.
+    fn filter(&mut self, annex_b: &[u8]) {
+        self.filtered.clear();
+        for nal in nal_units(annex_b).filter(|nal| !matches!(nal.kind(), NalKind::Other(_))) {
+            self.filtered.extend_from_slice(&[0, 0, 0, 1]);
+            self.filtered.extend_from_slice(nal.bytes());
+        }
+    }
+}
+
+fn build() -> Result<Decoder, DecodeError> {
+    Decoder::with_api_config(OpenH264API::from_source(), DecoderConfig::new())
+        .map_err(|error| DecodeError::Codec(error.to_string()))
+}
+
+/// The error is the library's state code.
+fn decode_into(
+    decoder: &mut Decoder,
+    pool: &FramePool,
+    data: &[u8],
+    capture_time: Instant,
+) -> Result<Option<VideoFrame>, i64> {
+    let Some(decoded) = decoder.decode(data).map_err(|error| error.native_code())? else { return Ok(None) };
+    let (width, height) = decoded.dimensions();
+    let strides = decoded.strides();
+    let mut picture = pool.take(width as u32, height as u32);
+    let copied = picture.copy_from([decoded.y(), decoded.u(), decoded.v()], [strides.0, strides.1, strides.2]);
+    Ok(copied.ok().map(|()| picture.freeze(capture_time)))
+}

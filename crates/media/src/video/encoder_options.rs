@@ -1,0 +1,44 @@
+//! The one place that speaks to the encoder library directly: options that its safe wrapper cannot change while it
+//! runs.
+#![allow(unsafe_code)]
+
+use std::os::raw::c_void;
+
+use openh264::encoder::Encoder;
+use openh264_sys2::{
+    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_MAX_BITRATE, SBitrateInfo,
+    SPATIAL_LAYER_ALL,
+};
+
+/// A value that the library reads for an option.
+trait OptionValue {}
+impl OptionValue for SBitrateInfo {}
+impl OptionValue for f32 {}
+
+/// Changes the target of an encoder that has encoded at least one frame; no IDR follows from it.
+///
+/// # Errors
+/// The library's return code if it refuses a value.
+pub(super) fn set_rate(encoder: &mut Encoder, bitrate_bps: i32, fps: f32, raise: bool) -> Result<(), i32> {
+    set(encoder, ENCODER_OPTION_FRAME_RATE, fps)?;
+    // The target may never lie above the maximum, so whichever gives room comes first.
+    let order = if raise {
+        [ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_BITRATE]
+    } else {
+        [ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE]
+    };
+    for option in order {
+        set(encoder, option, SBitrateInfo { iLayer: SPATIAL_LAYER_ALL, iBitrate: bitrate_bps })?;
+    }
+    Ok(())
+}
+
+fn set<V: OptionValue>(encoder: &mut Encoder, option: ENCODER_OPTION, mut value: V) -> Result<(), i32> {
+    // SAFETY: the wrapper asks only that nothing it relies on is changed; it keeps no copy of rate and frame rate that
+    // it reads again before the picture's size changes, and an encoder of ours never changes its size.
+    let raw = unsafe { encoder.raw_api() };
+    // SAFETY: `value` has the type that the library expects for `option` (only the pairs in `set_rate` exist), is
+    // alive and writable during the call, and the library keeps no pointer to it.
+    let code = unsafe { raw.set_option(option, std::ptr::from_mut(&mut value).cast::<c_void>()) };
+    if code == 0 { Ok(()) } else { Err(code) }
+}

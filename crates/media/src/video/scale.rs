@@ -1,0 +1,209 @@
+//! Scaling, cropping and mirroring of whole pictures, plane by plane.
+
+use std::cell::RefCell;
+
+use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::frame::VideoFrame;
+
+thread_local! {
+    /// Keeps its coefficient buffers from one picture to the next.
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
+
+/// A rectangle of luma samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Area {
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Area {
+    fn whole(frame: &VideoFrame) -> Self {
+        Self { left: 0, top: 0, width: frame.width(), height: frame.height() }
+    }
+
+    /// The largest area in the middle of the frame with the aspect ratio of `width : height`; corners are even, so
+    /// that luma and chroma stay together.
+    fn centred(frame: &VideoFrame, width: u32, height: u32) -> Self {
+        let (own_width, own_height) = (u64::from(frame.width()), u64::from(frame.height()));
+        let (width, height) = (u64::from(width.max(1)), u64::from(height.max(1)));
+        let mut area = Self::whole(frame);
+        if own_width * height > own_height * width {
+            area.width = ((own_height * width / height) as u32 & !1).clamp(1, frame.width());
+            area.left = (frame.width() - area.width) / 2 & !1;
+        } else {
+            area.height = ((own_width * height / width) as u32 & !1).clamp(1, frame.height());
+            area.top = (frame.height() - area.height) / 2 & !1;
+        }
+        area
+    }
+}
+
+/// Scales to exactly this size, bilinear (averaging when it shrinks); the aspect ratio is not kept.
+///
+/// A frame that has the size already is only cloned.
+pub fn scale(frame: &VideoFrame, width: u32, height: u32) -> VideoFrame {
+    scale_area(frame, Area::whole(frame), width, height)
+}
+
+/// Scales to exactly this size and keeps the aspect ratio by cutting what is too much off both sides.
+pub fn fill(frame: &VideoFrame, width: u32, height: u32) -> VideoFrame {
+    scale_area(frame, Area::centred(frame, width, height), width, height)
+}
+
+/// Gives the frame the aspect ratio of `width : height` by cutting, and scales it down to that size if it is larger;
+/// never up, since whoever shows or encodes it scales anyway.
+pub fn fit(frame: &VideoFrame, width: u32, height: u32) -> VideoFrame {
+    let area = Area::centred(frame, width, height);
+    let (width, height) = if area.width > width { (width, height) } else { (area.width, area.height) };
+    scale_area(frame, area, width, height)
+}
+
+fn scale_area(frame: &VideoFrame, area: Area, width: u32, height: u32) -> VideoFrame {
+    if area == Area::whole(frame) && (width, height) == (frame.width(), frame.height()) {
+        return frame.clone();
+    }
+    let mut picture = frame.pool().take(width, height);
+    let (sizes, strides, source_strides) = (picture.plane_sizes(), picture.strides(), frame.strides());
+    let sources = frame.planes().into_iter().zip(frame.plane_sizes());
+    for (plane, (destination, (source, source_size))) in picture.planes_mut().into_iter().zip(sources).enumerate() {
+        let halve = if plane == 0 { 1 } else { 2 };
+        let area = Area {
+            left: area.left / halve,
+            top: area.top / halve,
+            width: area.width.div_ceil(halve),
+            height: area.height.div_ceil(halve),
+        };
+        let source = Plane { samples: source, stride: source_strides[plane], rows: source_size.1 };
+        let destination = PlaneMut { samples: destination, stride: strides[plane], size: sizes[plane] };
+        if scale_plane(source, area, destination).is_none() {
+            tracing::error!(plane, ?area, width, height, "scaling was refused");
+        }
+    }
+    picture.freeze(frame.capture_time())
+}
+
+struct Plane<'a> {
+    samples: &'a [u8],
+    stride: usize,
+    rows: usize,
+}
+
+struct PlaneMut<'a> {
+    samples: &'a mut [u8],
+    stride: usize,
+    size: (usize, usize),
+}
+
+/// `None` if an area lies outside its plane, which the callers above rule out.
+fn scale_plane(source: Plane<'_>, area: Area, destination: PlaneMut<'_>) -> Option<()> {
+    let source_view =
+        TypedImageRef::<U8>::from_buffer(source.stride as u32, source.rows as u32, source.samples).ok()?;
+    let (columns, rows) = destination.size;
+    let rows_view = TypedImage::<U8>::from_buffer(destination.stride as u32, rows as u32, destination.samples).ok()?;
+    let mut destination_view = TypedCroppedImageMut::new(rows_view, 0, 0, columns as u32, rows as u32).ok()?;
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .crop(f64::from(area.left), f64::from(area.top), f64::from(area.width), f64::from(area.height))
+        .use_alpha(false);
+    RESIZER.with_borrow_mut(|resizer| resizer.resize_typed(&source_view, &mut destination_view, &options)).ok()
+}
+
+/// Swaps left and right.
+pub fn mirror(frame: &VideoFrame) -> VideoFrame {
+    let mut picture = frame.pool().take(frame.width(), frame.height());
+    let (sizes, strides) = (picture.plane_sizes(), picture.strides());
+    for (plane, (destination, source)) in picture.planes_mut().into_iter().zip(frame.planes()).enumerate() {
+        let rows = destination.chunks_exact_mut(strides[plane]).zip(source.chunks_exact(strides[plane]));
+        for (to, from) in rows {
+            mirror_row(&from[..sizes[plane].0], &mut to[..sizes[plane].0]);
+        }
+    }
+    picture.freeze(frame.capture_time())
+}
+
+/// Eight samples at a time: byte swaps are what the compiler vectorizes without asking for newer processors.
+fn mirror_row(from: &[u8], to: &mut [u8]) {
+    let (groups, rest) = from.as_chunks::<8>();
+    let (to_rest, to_groups) = to.split_at_mut(rest.len());
+    let (to_groups, _) = to_groups.as_chunks_mut::<8>();
+    for (to, from) in to_groups.iter_mut().rev().zip(groups) {
+        *to = u64::from_ne_bytes(*from).swap_bytes().to_ne_bytes();
+    }
+    for (to, from) in to_rest.iter_mut().rev().zip(rest) {
+        *to = *from;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pattern::{Pattern, read_strip};
+    use super::super::pool::FramePool;
+    use super::*;
+    use std::time::Instant;
+
+    fn pattern(width: u32, height: u32) -> VideoFrame {
+        Pattern::new(width, height).draw(&FramePool::new(), 1_763_971_234_567, 4_711, Instant::now())
+    }
+
+    #[test]
+    fn the_same_size_shares_the_pixels() {
+        let frame = pattern(640, 360);
+        assert_eq!(scale(&frame, 640, 360).y().as_ptr(), frame.y().as_ptr());
+        assert_eq!(fit(&frame, 1280, 720).y().as_ptr(), frame.y().as_ptr());
+    }
+
+    #[test]
+    fn the_strip_is_still_read_after_scaling() {
+        let frame = pattern(1280, 720);
+        for (width, height) in [(640, 360), (320, 180), (160, 90), (854, 480), (1920, 1080), (500, 282)] {
+            let scaled = scale(&frame, width, height);
+            assert_eq!((scaled.width(), scaled.height()), (width, height));
+            assert_eq!(scaled.capture_time(), frame.capture_time());
+            assert_eq!(read_strip(&scaled), read_strip(&frame), "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn cutting_keeps_the_middle_and_its_proportions() {
+        let frame = pattern(640, 480);
+        let area = Area::centred(&frame, 1280, 720);
+        assert_eq!(area, Area { left: 0, top: 60, width: 640, height: 360 });
+        let area = Area::centred(&frame, 360, 640);
+        assert_eq!(area, Area { left: 184, top: 0, width: 270, height: 480 });
+        let fitted = fit(&frame, 1280, 720);
+        assert_eq!((fitted.width(), fitted.height()), (640, 360));
+        let filled = fill(&frame, 320, 180);
+        assert_eq!((filled.width(), filled.height()), (320, 180));
+    }
+
+    #[test]
+    fn mirroring_twice_gives_the_picture_back() {
+        for (width, height) in [(1280, 720), (33, 5), (7, 3)] {
+            let frame = pattern(width, height);
+            let mirrored = mirror(&frame);
+            let (stride, columns) = (frame.strides()[0], width as usize);
+            assert_eq!(mirrored.y()[stride], frame.y()[stride + columns - 1]);
+            let back = mirror(&mirrored);
+            for row in 0..height as usize {
+                let range = row * stride..row * stride + columns;
+                assert_eq!(back.y()[range.clone()], frame.y()[range]);
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_shapes_are_scaled_without_failing() {
+        let frame = pattern(33, 1);
+        for (width, height) in [(1, 1), (1, 500), (500, 1), (64, 64)] {
+            assert_eq!(scale(&frame, width, height).height(), height);
+            assert_eq!(fill(&frame, width, height).width(), width);
+            fit(&frame, width, height);
+        }
+    }
+}

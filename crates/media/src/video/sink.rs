@@ -1,0 +1,36 @@
+//! Whoever takes pictures: a view, an encoder, a recorder.
+
+use super::frame::VideoFrame;
+
+/// Takes pictures on the thread that made them, so it must be quick: convert, encode or hand over, never wait.
+pub trait FrameSink: Send + Sync {
+    /// A new picture. To keep it, clone it (cheap).
+    fn on_frame(&self, frame: &VideoFrame);
+
+    /// What became of the pictures, for a sink that shows them.
+    fn stats(&self) -> Option<ViewStats> {
+        None
+    }
+}
+
+impl<F: Fn(&VideoFrame) + Send + Sync> FrameSink for F {
+    fn on_frame(&self, frame: &VideoFrame) {
+        self(frame);
+    }
+}
+
+/// What a view did with its pictures so far.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewStats {
+    /// Pictures handed to the view.
+    pub delivered: u64,
+    /// Pictures that reached the canvas.
+    pub drawn: u64,
+    /// Pictures replaced by a newer one before they were drawn.
+    pub dropped: u64,
+    /// Median time from converted to drawn, in milliseconds.
+    pub ready_to_drawn_ms_p50: f64,
+    /// 95th percentile of the same.
+    pub ready_to_drawn_ms_p95: f64,
+}
