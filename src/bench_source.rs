@@ -1,7 +1,7 @@
 //! Streams of prepared pictures for the bench and the tests of the frame path: many paced senders without an engine.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,15 @@ const PICTURES: usize = 3;
 /// One stream of prepared pictures, paced by the clock on a thread of its own.
 #[napi]
 pub struct BenchSource {
-    stop: Arc<AtomicBool>,
+    control: Arc<Control>,
     thread: Option<JoinHandle<()>>,
     latest: Arc<Latest>,
+}
+
+#[derive(Default)]
+struct Control {
+    stop: AtomicBool,
+    sent: AtomicU32,
 }
 
 /// The newest picture for a reader that polls, as clients do that have no wake-up.
@@ -60,10 +66,16 @@ impl BenchSource {
             Some(view) => view,
             None => latest.clone(),
         };
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let thread = std::thread::spawn(move || send(&pictures, fps, phase, &*sink, &stopped));
-        Ok(Self { stop, thread: Some(thread), latest })
+        let control = Arc::new(Control::default());
+        let controlled = control.clone();
+        let thread = std::thread::spawn(move || send(&pictures, fps, phase, &*sink, &controlled));
+        Ok(Self { control, thread: Some(thread), latest })
+    }
+
+    /// Pictures sent so far.
+    #[napi(getter)]
+    pub fn sent(&self) -> u32 {
+        self.control.sent.load(Ordering::Relaxed)
     }
 
     /// Converts the newest picture into `pixels` on the JS thread, if it is new. Returns how many milliseconds ago it
@@ -82,7 +94,7 @@ impl BenchSource {
     /// Ends the stream.
     #[napi]
     pub fn stop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        self.control.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             // A thread that panicked has nothing to say here.
@@ -97,19 +109,20 @@ impl Drop for BenchSource {
     }
 }
 
-fn send(pictures: &[VideoFrame], fps: f64, phase: f64, sink: &dyn FrameSink, stop: &AtomicBool) {
+fn send(pictures: &[VideoFrame], fps: f64, phase: f64, sink: &dyn FrameSink, control: &Control) {
     let step = Duration::from_secs_f64(1.0 / fps.clamp(1.0, 1000.0));
     let mut next = Instant::now() + step.mul_f64(phase.clamp(0.0, 1.0));
     for picture in pictures.iter().cycle() {
         while let Some(wait) = next.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero()) {
             std::thread::park_timeout(wait);
-            if stop.load(Ordering::Acquire) {
+            if control.stop.load(Ordering::Acquire) {
                 return;
             }
         }
-        if stop.load(Ordering::Acquire) {
+        if control.stop.load(Ordering::Acquire) {
             return;
         }
+        control.sent.fetch_add(1, Ordering::Relaxed);
         sink.on_frame(picture);
         // A source that fell far behind starts afresh instead of catching up in a burst, as cameras do.
         next = if next.elapsed() > step * 4 { Instant::now() + step } else { next + step };
