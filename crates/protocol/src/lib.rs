@@ -1,1 +1,10 @@
-//! protocol
+//! What both ends of the wire must agree on: messages, access tokens, the vendor's `04` tokens, the `zg.*`
+//! conventions and the limits on identifiers. No I/O.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
+
+pub mod conventions;
+pub mod limits;
+pub mod messages;
+pub mod token;
+pub mod token04;

@@ -1,0 +1,177 @@
+//! The publish channels' capture side: cameras, previews, video settings.
+
+use std::sync::Arc;
+
+use media::DeviceInfo;
+use media::audio::DeviceKind;
+use media::video::camera::CaptureFormat;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Actor;
+use crate::capture::{CaptureEvent, CaptureEvents, ChannelFeed, MirrorMode, Wanted};
+use crate::command::{Input, View};
+use crate::config::{EngineProfile, VideoConfig, starts_with_camera};
+use crate::error::code;
+use crate::event;
+
+/// `ZegoPublishChannel`: Main, Aux, Third, Fourth.
+const CHANNELS: u32 = 4;
+
+/// What one publish channel captures, whether or not it publishes.
+pub(super) struct Channel {
+    pub(super) config: VideoConfig,
+    /// Set while the camera runs: the size stays until it stops.
+    format: Option<CaptureFormat>,
+    device: String,
+    pub(super) camera_enabled: bool,
+    previewing: bool,
+    pub(super) feed: Arc<ChannelFeed>,
+}
+
+pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Vec<Channel> {
+    (0..CHANNELS)
+        .map(|channel| {
+            let inbox = inbox.clone();
+            let events: CaptureEvents = Arc::new(move |event| {
+                let _ = inbox.send(Input::Capture(event));
+            });
+            Channel {
+                config: VideoConfig::for_scenario(profile.scenario),
+                format: None,
+                device: String::new(),
+                camera_enabled: starts_with_camera(profile.scenario),
+                previewing: false,
+                feed: ChannelFeed::new(channel, events),
+            }
+        })
+        .collect()
+}
+
+impl Actor {
+    /// The channel of that number, or `onDebugError`.
+    pub(super) fn channel(&mut self, channel: u32, function: &str) -> Option<&mut Channel> {
+        if channel >= CHANNELS {
+            self.debug_error(code::ILLEGAL_PARAM, function, "the publish channel must be 0, 1, 2 or 3");
+            return None;
+        }
+        self.channels.get_mut(channel as usize)
+    }
+
+    pub(super) fn set_scenario(&mut self, scenario: u32) {
+        if self.room.is_some() {
+            let info = "the scenario can only be set before the room login";
+            return self.debug_error(code::CONFIG_AFTER_ROOM_LOGGED_IN, "setRoomScenario", info);
+        }
+        self.profile.scenario = scenario;
+        for channel in &mut self.channels {
+            channel.config = VideoConfig::for_scenario(scenario);
+            channel.camera_enabled = starts_with_camera(scenario);
+        }
+    }
+
+    pub(super) fn start_preview(&mut self, channel: u32, view: View) {
+        let Some(state) = self.channel(channel, "startPreview") else { return };
+        state.previewing = true;
+        state.feed.set_preview(view);
+        self.audio.start_capture();
+        self.update_cameras();
+    }
+
+    pub(super) fn stop_preview(&mut self, channel: u32) {
+        let Some(state) = self.channel(channel, "stopPreview") else { return };
+        state.previewing = false;
+        state.feed.set_preview(None);
+        self.update_cameras();
+        self.stop_idle_audio();
+    }
+
+    pub(super) fn enable_camera(&mut self, enable: bool, channel: u32) {
+        let Some(state) = self.channel(channel, "enableCamera") else { return };
+        state.camera_enabled = enable;
+        self.update_cameras();
+        self.update_published_devices(channel);
+    }
+
+    pub(super) fn use_video_device(&mut self, device: DeviceInfo, channel: u32) {
+        let Some(state) = self.channel(channel, "useVideoDevice") else { return };
+        state.device = device.id;
+        self.update_cameras();
+    }
+
+    pub(super) fn set_mirror_mode(&mut self, mode: u32, channel: u32) {
+        let Some(mode) = MirrorMode::from_number(mode) else {
+            return self.debug_error(code::ILLEGAL_PARAM, "setVideoMirrorMode", "no such mirror mode");
+        };
+        let Some(state) = self.channel(channel, "setVideoMirrorMode") else { return };
+        state.feed.set_mirror(mode);
+    }
+
+    pub(super) fn set_video_config(&mut self, config: VideoConfig, channel: u32) {
+        if !config.is_valid() {
+            return self.debug_error(code::ILLEGAL_PARAM, "setVideoConfig", "a value is out of its range");
+        }
+        let config = config.even();
+        let Some(state) = self.channel(channel, "setVideoConfig") else { return };
+        state.config = config.clone();
+        if let Some(format) = &mut state.format {
+            // The capture size stays until the camera stops; a higher frame rate needs the camera's help.
+            format.fps = format.fps.max(config.fps);
+        }
+        if let Some(publisher) = self.publishers.get(&channel) {
+            publisher.video.set_config(config);
+        }
+        self.update_cameras();
+    }
+
+    /// Tells the capture side what is wanted now.
+    pub(super) fn update_cameras(&mut self) {
+        let mut wants = std::collections::BTreeMap::new();
+        for (channel, state) in (0u32..).zip(&mut self.channels) {
+            let needed = state.camera_enabled && (state.previewing || self.publishers.contains_key(&channel));
+            if !needed {
+                state.format = None;
+                continue;
+            }
+            let config = &state.config;
+            let format = *state.format.get_or_insert(CaptureFormat {
+                width: config.capture_width,
+                height: config.capture_height,
+                fps: config.fps,
+            });
+            wants.insert(channel, Wanted { device: state.device.clone(), format, feed: state.feed.clone() });
+        }
+        self.cameras.want(wants);
+    }
+
+    /// Closes the microphone when neither a preview nor a publisher needs it.
+    pub(super) fn stop_idle_audio(&mut self) {
+        if self.publishers.is_empty() && !self.channels.iter().any(|channel| channel.previewing) {
+            self.audio.stop_capture();
+            self.captured_audio = false;
+        }
+    }
+
+    pub(super) fn capture_event(&mut self, event: CaptureEvent) {
+        match event {
+            CaptureEvent::FirstFrame { channel } => {
+                self.emit(event::of_channel("onPublisherCapturedVideoFirstFrame", channel));
+            }
+            CaptureEvent::Size { channel, width, height } => {
+                self.emit(event::publisher_video_size(width, height, channel));
+            }
+            CaptureEvent::Failed { channel, error } => {
+                tracing::warn!(channel, %error, "the camera failed");
+                self.emit(event::debug_error(code::DEVICE_ERROR, "camera", &error.to_string()));
+            }
+        }
+    }
+
+    pub(super) fn audio_device_failed(&mut self, kind: DeviceKind, message: &str) {
+        let name = match kind {
+            DeviceKind::Microphone => "microphone",
+            DeviceKind::Speaker => "speaker",
+        };
+        tracing::warn!(device = name, message, "an audio device failed");
+        self.emit(event::debug_error(code::DEVICE_ERROR, name, message));
+    }
+}

@@ -1,0 +1,78 @@
+//! Broadcast messages and custom commands.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use protocol::messages::DataPacket;
+use serde_json::json;
+use transport::DataKind;
+
+use super::Actor;
+use crate::config::User;
+use crate::engine::Reply;
+use crate::error::code;
+use crate::event;
+use crate::messaging::{self, RoomMessage};
+use crate::session::SessionCommand;
+
+impl Actor {
+    pub(super) fn send_broadcast(&mut self, room_id: &str, message: &str, reply: Reply) {
+        let result = self.try_broadcast(room_id, message);
+        let (error_code, message_id) = match result {
+            Ok(id) => (code::SUCCESS, id),
+            Err(code) => (code, 0),
+        };
+        reply(json!({"errorCode": error_code, "messageID": message_id}));
+    }
+
+    fn try_broadcast(&mut self, room_id: &str, message: &str) -> Result<u64, i32> {
+        messaging::check_text(message)?;
+        let room = self.room.as_mut().ok_or(code::NOT_LOGIN_ROOM)?;
+        if room.id != room_id {
+            return Err(code::IM_INCONSISTENT_ROOM_ID);
+        }
+        let session = room.connected_session().ok_or(code::IM_SEND_FAILED)?.clone();
+        if !room.broadcasts.take(Instant::now()) {
+            return Err(code::IM_BROADCAST_OVERLOAD);
+        }
+        let now = now_ms();
+        // Unique enough among a room's users, and within the integers that JS can hold.
+        let id = now * 256 + u64::from(rand::random::<u8>());
+        let packet = messaging::broadcast_packet(message, id, now);
+        session.send(SessionCommand::SendData { kind: DataKind::Reliable, packet });
+        Ok(id)
+    }
+
+    pub(super) fn send_command(&mut self, room_id: &str, command: &str, to: Vec<User>, reply: Reply) {
+        let error_code = self.try_command(room_id, command, to).err().unwrap_or(code::SUCCESS);
+        reply(json!({"errorCode": error_code}));
+    }
+
+    fn try_command(&mut self, room_id: &str, command: &str, to: Vec<User>) -> Result<(), i32> {
+        messaging::check_text(command)?;
+        let room = self.room.as_ref().ok_or(code::NOT_LOGIN_ROOM)?;
+        if room.id != room_id {
+            return Err(code::IM_INCONSISTENT_ROOM_ID);
+        }
+        let session = room.connected_session().ok_or(code::IM_SEND_FAILED)?;
+        let to = to.into_iter().map(|user| user.id).collect();
+        let packet = messaging::command_packet(command, to);
+        session.send(SessionCommand::SendData { kind: DataKind::Reliable, packet });
+        Ok(())
+    }
+
+    pub(super) fn data(&self, packet: DataPacket) {
+        let Some(room) = &self.room else { return };
+        let Some(message) = messaging::read_packet(packet, now_ms()) else { return };
+        self.emit(match message {
+            RoomMessage::Broadcast { from, text, id, sent_at_ms } => {
+                event::broadcast_message(&room.id, &text, id, sent_at_ms, &room.roster.user(&from))
+            }
+            RoomMessage::Command { from, text } => event::custom_command(&room.id, &room.roster.user(&from), &text),
+        });
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or_default()
+}

@@ -1,0 +1,160 @@
+//! What the application hands in, as plain data. Field names follow the vendor's structs (camelCase in JSON).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `ZegoEngineProfile`, plus our `server`.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct EngineProfile {
+    /// 1 to 4 294 967 295; its decimal text is the API key.
+    #[serde(rename = "appID")]
+    pub app_id: u32,
+    /// The API secret. May be empty when every login brings a token.
+    #[serde(rename = "appSign", default)]
+    pub app_sign: String,
+    /// `ZegoScenario`; decides the default video settings.
+    #[serde(default)]
+    pub scenario: u32,
+    /// Address of the room server (`ws://…` or `wss://…`); see [`crate::Engine`] for what an absent one means.
+    #[serde(default)]
+    pub server: Option<String>,
+}
+
+/// `ZegoEngineConfig`.
+#[derive(Clone, Debug, Default)]
+pub struct EngineConfig {
+    /// `advancedConfig`: names in lower case, values as text.
+    pub advanced: BTreeMap<String, String>,
+    /// `logConfig`.
+    pub log: LogConfig,
+}
+
+/// `ZegoLogConfig`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Folder of the log files; `None` writes no file.
+    pub path: Option<PathBuf>,
+    /// Bytes of one file, 1 MiB to 100 MiB; 0 writes no file.
+    pub size: u64,
+    /// Number of files kept, 3 to 20.
+    pub count: u32,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { path: None, size: 5 * 1024 * 1024, count: 3 }
+    }
+}
+
+/// `ZegoUser`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// 1 to 63 bytes.
+    #[serde(rename = "userID", default)]
+    pub id: String,
+    /// Up to 255 bytes.
+    #[serde(rename = "userName", default)]
+    pub name: String,
+}
+
+/// `ZegoRoomConfig`.
+#[derive(Clone, Debug, Default)]
+pub struct RoomConfig {
+    /// 0 = unlimited.
+    pub max_member_count: u32,
+    /// Whether `onRoomUserUpdate` is wanted.
+    pub is_user_status_notify: bool,
+    /// An access token made by the application's backend; empty = sign in with AppSign.
+    pub token: String,
+}
+
+/// `ZegoPublisherConfig`, as far as it has an effect here.
+#[derive(Clone, Debug, Default)]
+pub struct PublisherConfig {
+    /// The room to publish in; empty = the only room.
+    pub room_id: Option<String>,
+}
+
+/// `ZegoPlayerConfig`, as far as it has an effect here.
+#[derive(Clone, Debug, Default)]
+pub struct PlayerConfig {
+    /// The room that the stream is in; empty = the only room.
+    pub room_id: Option<String>,
+}
+
+/// `ZegoVideoConfig`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VideoConfig {
+    /// Pixels, even.
+    pub capture_width: u32,
+    /// Pixels, even.
+    pub capture_height: u32,
+    /// Pixels, even.
+    pub encode_width: u32,
+    /// Pixels, even.
+    pub encode_height: u32,
+    /// Frames per second, 1 to 60.
+    pub fps: u32,
+    /// kbit/s, 1 to 50 000.
+    pub bitrate_kbps: u32,
+}
+
+impl VideoConfig {
+    const fn square(width: u32, height: u32, fps: u32, bitrate_kbps: u32) -> Self {
+        Self {
+            capture_width: width,
+            capture_height: height,
+            encode_width: width,
+            encode_height: height,
+            fps,
+            bitrate_kbps,
+        }
+    }
+
+    /// `ZegoVideoConfigPreset` 0 to 5; anything else is the default, 360p.
+    pub fn preset(preset: u32) -> Self {
+        match preset {
+            0 => Self::square(320, 180, 15, 300),
+            1 => Self::square(480, 270, 15, 400),
+            3 => Self::square(960, 540, 15, 1200),
+            4 => Self::square(1280, 720, 15, 1500),
+            5 => Self::square(1920, 1080, 15, 3000),
+            _ => Self::square(640, 360, 15, 600),
+        }
+    }
+
+    /// What a `ZegoScenario` starts with: Broadcast (8) and HighQualityVideoCall (5) 540p at 24 fps, all others 360p.
+    pub fn for_scenario(scenario: u32) -> Self {
+        match scenario {
+            5 | 8 => Self::square(960, 540, 24, 1200),
+            _ => Self::preset(2),
+        }
+    }
+
+    /// Whether every field is within its documented range.
+    pub(crate) fn is_valid(&self) -> bool {
+        let side = |pixels: u32| (16..=4096).contains(&pixels);
+        side(self.capture_width)
+            && side(self.capture_height)
+            && side(self.encode_width)
+            && side(self.encode_height)
+            && (1..=60).contains(&self.fps)
+            && (1..=50_000).contains(&self.bitrate_kbps)
+    }
+
+    /// The same with even sides, as 4:2:0 pictures need them.
+    pub(crate) fn even(mut self) -> Self {
+        for side in [&mut self.capture_width, &mut self.capture_height, &mut self.encode_width, &mut self.encode_height]
+        {
+            *side &= !1;
+        }
+        self
+    }
+}
+
+/// Scenarios that start with the camera off: chat rooms, karaoke and voice calls.
+pub(crate) fn starts_with_camera(scenario: u32) -> bool {
+    !matches!(scenario, 6 | 7 | 9 | 10)
+}

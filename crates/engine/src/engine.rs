@@ -1,0 +1,320 @@
+//! The handle that the application's calls go through.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use media::audio::{AudioDeviceError, AudioEvents, AudioPipeline, DeviceKind};
+use media::video::camera;
+use media::video::sink::FrameSink;
+use media::{DeviceInfo, FakeDevices};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::oneshot;
+
+use crate::actor::{Actor, Parts};
+use crate::address::ServerAddress;
+use crate::capture::{Cameras, CaptureEvents};
+use crate::command::{Command, Input, View};
+use crate::config::{
+    EngineConfig, EngineProfile, LogConfig, PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig,
+};
+use crate::error::{EngineError, code};
+use crate::event::{Event, EventSink};
+use crate::reconnect_policy::ReconnectPolicy;
+use crate::stats::Registry;
+use crate::{logging, runtime};
+
+/// Takes the result of a promise method, an object such as `{"errorCode": 0}`. Called once, on an engine thread.
+pub type Reply = Box<dyn FnOnce(Value) + Send>;
+
+/// `destroy` waits no longer than this for the last events.
+const DESTROY_LIMIT: Duration = Duration::from_millis(800);
+
+/// Lets events through until the engine is destroyed, and none after.
+pub(crate) struct EventGate {
+    open: Mutex<bool>,
+    sink: Arc<dyn EventSink>,
+}
+
+impl EventGate {
+    pub(crate) fn emit(&self, event: Event) {
+        let open = self.open.lock();
+        if *open {
+            tracing::debug!(name = event.name, payload = %event.payload, "event");
+            self.sink.emit(event);
+        }
+    }
+
+    fn close(&self) {
+        *self.open.lock() = false;
+    }
+}
+
+/// One engine. Methods return at once; what comes of them is told by events.
+///
+/// The room server is the one named by the profile, by `advancedConfig.server_url` or by `ZEGO_SERVER_URL`. If none is
+/// named it is the one at the loopback default, started inside this process when nothing listens there.
+pub struct Engine {
+    inbox: UnboundedSender<Input>,
+    gate: Arc<EventGate>,
+    registry: Arc<Registry>,
+    fakes: FakeDevices,
+    destroyed: AtomicBool,
+}
+
+struct AudioInbox {
+    inbox: UnboundedSender<Input>,
+}
+
+impl AudioEvents for AudioInbox {
+    fn captured_first_frame(&self) {
+        let _ = self.inbox.send(Input::CapturedAudioFirstFrame);
+    }
+
+    fn device_error(&self, kind: DeviceKind, error: &AudioDeviceError) {
+        let _ = self.inbox.send(Input::AudioDeviceFailed { kind, message: error.to_string() });
+    }
+}
+
+impl Engine {
+    /// Makes an engine. Opens no device and no connection.
+    ///
+    /// # Errors
+    /// [`code::APPID_ZERO`] for an app ID of 0; [`code::ROOM_INNER_ERROR`] when the process cannot start threads.
+    pub fn create(
+        profile: EngineProfile,
+        config: EngineConfig,
+        events: Arc<dyn EventSink>,
+    ) -> Result<Self, EngineError> {
+        if profile.app_id == 0 {
+            return Err(EngineError::new(code::APPID_ZERO, "appID must be 1 to 4294967295"));
+        }
+        logging::init();
+        let runtime = runtime::runtime()?;
+        let fakes = FakeDevices::from_env_and(&config.advanced);
+        let (inbox, inputs) = mpsc::unbounded_channel();
+        let gate = Arc::new(EventGate { open: Mutex::new(true), sink: events });
+        let registry = Arc::new(Registry::default());
+        let capture_inbox = inbox.clone();
+        let capture_events: CaptureEvents = Arc::new(move |event| {
+            let _ = capture_inbox.send(Input::Capture(event));
+        });
+        let cameras = Cameras::new(fakes.clone(), capture_events)
+            .map_err(|error| EngineError::new(code::ROOM_INNER_ERROR, format!("no camera thread: {error}")))?;
+        let server =
+            ServerAddress::resolve(profile.server.as_deref(), &config.advanced, |name| std::env::var(name).ok());
+        let retry_time = config.advanced.get("room_retry_time").map(String::as_str);
+        let parts = Parts {
+            policy: ReconnectPolicy::from_seconds(retry_time),
+            audio: AudioPipeline::new(fakes.clone(), Arc::new(AudioInbox { inbox: inbox.clone() })),
+            profile,
+            server,
+            inbox: inbox.clone(),
+            gate: gate.clone(),
+            registry: registry.clone(),
+            cameras,
+        };
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), server = parts.server.url, "engine created");
+        runtime.spawn(Actor::new(parts).run(inputs));
+        Ok(Self { inbox, gate, registry, fakes, destroyed: AtomicBool::new(false) })
+    }
+
+    /// Leaves the room, closes the devices and stops. Waits a moment for the last events; none comes after. Idempotent.
+    pub fn destroy(&self) {
+        if self.destroyed.swap(true, SeqCst) {
+            return;
+        }
+        let (done, waiting) = oneshot::channel();
+        if self.inbox.send(Input::Destroy(done)).is_ok() {
+            let (finished, wait) = crossbeam_channel::bounded(1);
+            if let Ok(runtime) = runtime::runtime() {
+                runtime.spawn(async move {
+                    let _ = waiting.await;
+                    let _ = finished.send(());
+                });
+                let _ = wait.recv_timeout(DESTROY_LIMIT);
+            }
+        }
+        self.gate.close();
+    }
+
+    /// The version of this SDK.
+    pub fn get_version() -> String {
+        env!("CARGO_PKG_VERSION").to_owned()
+    }
+
+    /// Directs the process's log.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written.
+    pub fn set_log_config(config: &LogConfig) -> std::io::Result<()> {
+        logging::configure(config)
+    }
+
+    fn send(&self, command: Command) -> Result<(), EngineError> {
+        if self.destroyed.load(SeqCst) {
+            return Err(EngineError::destroyed());
+        }
+        self.inbox.send(Input::Command(command)).map_err(|_| EngineError::destroyed())
+    }
+
+    /// `setRoomScenario`: before the login only.
+    pub fn set_room_scenario(&self, scenario: u32) -> Result<(), EngineError> {
+        self.send(Command::SetRoomScenario(scenario))
+    }
+
+    /// `loginRoom`.
+    pub fn login_room(&self, room_id: &str, user: User, config: RoomConfig) -> Result<(), EngineError> {
+        self.send(Command::LoginRoom { room_id: room_id.to_owned(), user, config })
+    }
+
+    /// `logoutRoom`; `None` leaves every room.
+    pub fn logout_room(&self, room_id: Option<&str>) -> Result<(), EngineError> {
+        self.send(Command::LogoutRoom { room_id: room_id.map(str::to_owned) })
+    }
+
+    /// `startPublishingStream`.
+    pub fn start_publishing_stream(
+        &self,
+        stream_id: &str,
+        config: PublisherConfig,
+        channel: u32,
+    ) -> Result<(), EngineError> {
+        self.send(Command::StartPublishing { stream_id: stream_id.to_owned(), config, channel })
+    }
+
+    /// `stopPublishingStream`.
+    pub fn stop_publishing_stream(&self, channel: u32) -> Result<(), EngineError> {
+        self.send(Command::StopPublishing { channel })
+    }
+
+    /// `startPreview`; calling it again moves the picture to another view.
+    pub fn start_preview(&self, channel: u32, view: Option<Arc<dyn FrameSink>>) -> Result<(), EngineError> {
+        self.send(Command::StartPreview { channel, view })
+    }
+
+    /// `stopPreview`.
+    pub fn stop_preview(&self, channel: u32) -> Result<(), EngineError> {
+        self.send(Command::StopPreview { channel })
+    }
+
+    /// `startPlayingStream`; the same stream again moves the picture to another view.
+    pub fn start_playing_stream(&self, stream_id: &str, view: View, config: PlayerConfig) -> Result<(), EngineError> {
+        self.send(Command::StartPlaying { stream_id: stream_id.to_owned(), view, config })
+    }
+
+    /// `stopPlayingStream`.
+    pub fn stop_playing_stream(&self, stream_id: &str) -> Result<(), EngineError> {
+        self.send(Command::StopPlaying { stream_id: stream_id.to_owned() })
+    }
+
+    /// `mutePublishStreamAudio`.
+    pub fn mute_publish_stream_audio(&self, mute: bool, channel: u32) -> Result<(), EngineError> {
+        self.send(Command::MutePublishAudio { mute, channel })
+    }
+
+    /// `mutePublishStreamVideo`.
+    pub fn mute_publish_stream_video(&self, mute: bool, channel: u32) -> Result<(), EngineError> {
+        self.send(Command::MutePublishVideo { mute, channel })
+    }
+
+    /// `muteMicrophone`: silence is sent, the device stays open.
+    pub fn mute_microphone(&self, mute: bool) -> Result<(), EngineError> {
+        self.send(Command::MuteMicrophone(mute))
+    }
+
+    /// `muteSpeaker`: every output of this engine falls silent.
+    pub fn mute_speaker(&self, mute: bool) -> Result<(), EngineError> {
+        self.send(Command::MuteSpeaker(mute))
+    }
+
+    /// `enableCamera`: really closes the device.
+    pub fn enable_camera(&self, enable: bool, channel: u32) -> Result<(), EngineError> {
+        self.send(Command::EnableCamera { enable, channel })
+    }
+
+    /// `setVideoConfig`.
+    pub fn set_video_config(&self, config: VideoConfig, channel: u32) -> Result<(), EngineError> {
+        self.send(Command::SetVideoConfig { config, channel })
+    }
+
+    /// `setVideoMirrorMode`.
+    pub fn set_video_mirror_mode(&self, mode: u32, channel: u32) -> Result<(), EngineError> {
+        self.send(Command::SetMirrorMode { mode, channel })
+    }
+
+    /// `setPlayVolume`, 0 to 200.
+    pub fn set_play_volume(&self, stream_id: &str, volume: u32) -> Result<(), EngineError> {
+        self.send(Command::SetPlayVolume { stream_id: stream_id.to_owned(), volume })
+    }
+
+    /// `getVideoDeviceList`.
+    pub fn get_video_device_list(&self) -> Vec<DeviceInfo> {
+        camera::list(&self.fakes)
+    }
+
+    /// `getAudioDeviceList`.
+    pub fn get_audio_device_list(&self, kind: DeviceKind) -> Vec<DeviceInfo> {
+        media::audio::list(kind, &self.fakes)
+    }
+
+    /// `useVideoDevice`; an unknown ID gives `onDebugError` and changes nothing.
+    pub fn use_video_device(&self, device_id: &str, channel: u32) -> Result<(), EngineError> {
+        match self.get_video_device_list().into_iter().find(|device| device.id == device_id) {
+            Some(device) => self.send(Command::UseVideoDevice { device, channel }),
+            None => self.unknown_device("useVideoDevice", device_id),
+        }
+    }
+
+    /// `useAudioDevice`; an unknown ID gives `onDebugError` and changes nothing.
+    pub fn use_audio_device(&self, device_id: &str, kind: DeviceKind) -> Result<(), EngineError> {
+        match self.get_audio_device_list(kind).into_iter().find(|device| device.id == device_id) {
+            Some(device) => self.send(Command::UseAudioDevice { device, kind }),
+            None => self.unknown_device("useAudioDevice", device_id),
+        }
+    }
+
+    fn unknown_device(&self, function: &'static str, device_id: &str) -> Result<(), EngineError> {
+        let info = format!("no device has the ID {device_id:?}");
+        self.send(Command::DebugError { code: code::DEVICE_INVALID_ID, function, info })
+    }
+
+    /// `sendBroadcastMessage`: replies `{errorCode, messageID}`.
+    pub fn send_broadcast_message(&self, room_id: &str, message: &str, reply: Reply) -> Result<(), EngineError> {
+        self.send(Command::SendBroadcast { room_id: room_id.to_owned(), message: message.to_owned(), reply })
+    }
+
+    /// `sendCustomCommand`: replies `{errorCode}`. Nobody named means everyone.
+    pub fn send_custom_command(
+        &self,
+        room_id: &str,
+        command: &str,
+        to: Vec<User>,
+        reply: Reply,
+    ) -> Result<(), EngineError> {
+        self.send(Command::SendCommand { room_id: room_id.to_owned(), command: command.to_owned(), to, reply })
+    }
+
+    /// `callExperimentalAPI`: JSON text in, JSON text out. Knows `getStats`.
+    pub fn call_experimental_api(&self, params: &str) -> String {
+        let call = serde_json::from_str::<BTreeMap<String, Value>>(params).ok();
+        let method = call.as_ref().and_then(|call| call.get("method")).and_then(Value::as_str);
+        let answer = match method {
+            Some("getStats") => self.registry.report(),
+            Some(other) => {
+                json!({"error_code": code::EXPERIMENTAL_JSON_INVALID, "message": format!("no method {other:?}")})
+            }
+            None => json!({"error_code": code::EXPERIMENTAL_JSON_INVALID, "message": "expected {\"method\": …}"}),
+        };
+        answer.to_string()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.destroy();
+    }
+}

@@ -1,0 +1,244 @@
+//! One stream being played: a decoder thread for its pictures, a jitter buffer in the mixer for its sound.
+//!
+//! The tracks come and go with sessions; the view, the volume and the counters stay for as long as the stream is played.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, TrySendError, bounded};
+use media::audio::{AudioPacket, AudioPipeline, AudioPlayer, AudioPlayerStats};
+use media::video::decoder::{DecodeError, VideoDecoder};
+use media::video::frame::VideoFrame;
+use media::video::sink::FrameSink;
+use parking_lot::{Mutex, RwLock};
+use transport::{
+    AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceiverStats, VideoReceiver, VideoReceiverHandle,
+};
+
+/// Coded pictures that may wait for the decoder; more than a second of them means that it cannot keep up.
+const DECODER_QUEUE: usize = 64;
+/// No picture for so long counts as a break.
+const BREAK: Duration = Duration::from_millis(500);
+/// The decoder's own key frame requests are at least this far apart.
+const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
+
+/// What happens on the playing side, told from its threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlayerEvent {
+    AudioFirstFrame,
+    VideoFirstFrame,
+    Size { width: u32, height: u32 },
+    RenderedFirstFrame,
+}
+
+/// Takes player events; must not block.
+pub(crate) type PlayerEvents = Arc<dyn Fn(PlayerEvent) + Send + Sync>;
+
+/// Counters of one player, written by its threads and read by anyone.
+#[derive(Debug, Default)]
+pub(crate) struct PlayerCounters {
+    pub(crate) received_frames: AtomicU64,
+    pub(crate) decoded_frames: AtomicU64,
+    pub(crate) rendered_frames: AtomicU64,
+    pub(crate) video_bytes: AtomicU64,
+    pub(crate) audio_packets: AtomicU64,
+    pub(crate) audio_bytes: AtomicU64,
+    pub(crate) breaks: AtomicU64,
+    pub(crate) break_ms: AtomicU64,
+}
+
+/// Shared by the decoder threads of one stream.
+struct Output {
+    view: RwLock<Option<Arc<dyn FrameSink>>>,
+    events: PlayerEvents,
+    rendered: AtomicBool,
+    size: Mutex<(u32, u32)>,
+    last_picture: Mutex<Option<Instant>>,
+    counters: Arc<PlayerCounters>,
+}
+
+/// The media of one played stream.
+pub(crate) struct PlayerMedia {
+    output: Arc<Output>,
+    audio: Arc<AudioPlayer>,
+    video_handle: Mutex<Option<VideoReceiverHandle>>,
+    audio_handle: Mutex<Option<AudioReceiverHandle>>,
+    received_audio: Arc<AtomicBool>,
+    received_video: Arc<AtomicBool>,
+}
+
+impl PlayerMedia {
+    pub(crate) fn new(pipeline: &AudioPipeline, view: Option<Arc<dyn FrameSink>>, events: PlayerEvents) -> Self {
+        let output = Output {
+            view: RwLock::new(view),
+            events,
+            rendered: AtomicBool::new(false),
+            size: Mutex::new((0, 0)),
+            last_picture: Mutex::new(None),
+            counters: Arc::default(),
+        };
+        Self {
+            output: Arc::new(output),
+            audio: Arc::new(pipeline.add_player()),
+            video_handle: Mutex::new(None),
+            audio_handle: Mutex::new(None),
+            received_audio: Arc::default(),
+            received_video: Arc::default(),
+        }
+    }
+
+    pub(crate) fn set_view(&self, view: Option<Arc<dyn FrameSink>>) {
+        *self.output.view.write() = view;
+    }
+
+    pub(crate) fn view(&self) -> Option<Arc<dyn FrameSink>> {
+        self.output.view.read().clone()
+    }
+
+    pub(crate) fn set_volume(&self, volume: u32) {
+        self.audio.set_volume(volume);
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<PlayerCounters> {
+        &self.output.counters
+    }
+
+    pub(crate) fn audio_stats(&self) -> AudioPlayerStats {
+        self.audio.stats()
+    }
+
+    pub(crate) fn video_receiver_stats(&self) -> ReceiverStats {
+        self.video_handle.lock().as_ref().map(VideoReceiverHandle::stats).unwrap_or_default()
+    }
+
+    pub(crate) fn audio_receiver_stats(&self) -> ReceiverStats {
+        self.audio_handle.lock().as_ref().map(AudioReceiverHandle::stats).unwrap_or_default()
+    }
+
+    /// Decodes and shows this track from now on. Must be called on the runtime.
+    pub(crate) fn attach_video(&self, mut receiver: VideoReceiver) {
+        let handle = receiver.handle();
+        *self.video_handle.lock() = Some(handle.clone());
+        let (units, queue) = bounded(DECODER_QUEUE);
+        let decoder = DecoderThread { queue, output: self.output.clone(), handle: handle.clone(), requested: None };
+        if let Err(error) = std::thread::Builder::new().name("zego-decoder".into()).spawn(move || decoder.run()) {
+            tracing::error!(%error, "no decoder thread");
+            return;
+        }
+        let (output, received) = (self.output.clone(), self.received_video.clone());
+        tokio::spawn(async move {
+            // After an overflow everything up to the next key frame is useless to the decoder.
+            let mut wait_for_keyframe = false;
+            while let Some(unit) = receiver.recv().await {
+                if !received.swap(true, Relaxed) {
+                    (output.events)(PlayerEvent::VideoFirstFrame);
+                }
+                output.counters.received_frames.fetch_add(1, Relaxed);
+                output.counters.video_bytes.fetch_add(unit.data.len() as u64, Relaxed);
+                if wait_for_keyframe && !unit.is_keyframe {
+                    continue;
+                }
+                match units.try_send(unit) {
+                    Ok(()) => wait_for_keyframe = false,
+                    Err(TrySendError::Full(_)) => {
+                        wait_for_keyframe = true;
+                        handle.request_keyframe();
+                    }
+                    Err(TrySendError::Disconnected(_)) => return,
+                }
+            }
+        });
+    }
+
+    /// Mixes this track in from now on. Must be called on the runtime.
+    pub(crate) fn attach_audio(&self, mut receiver: AudioReceiver) {
+        *self.audio_handle.lock() = Some(receiver.handle());
+        let (audio, output, received) = (self.audio.clone(), self.output.clone(), self.received_audio.clone());
+        tokio::spawn(async move {
+            while let Some(packet) = receiver.recv().await {
+                if !received.swap(true, Relaxed) {
+                    (output.events)(PlayerEvent::AudioFirstFrame);
+                }
+                output.counters.audio_packets.fetch_add(1, Relaxed);
+                output.counters.audio_bytes.fetch_add(packet.payload.len() as u64, Relaxed);
+                audio.push(AudioPacket {
+                    sequence: packet.sequence,
+                    timestamp: packet.timestamp,
+                    payload: packet.payload,
+                    arrival: packet.arrival,
+                });
+            }
+        });
+    }
+}
+
+impl Drop for PlayerMedia {
+    fn drop(&mut self) {
+        // Threads of tracks that are still being torn down must not draw any more.
+        self.set_view(None);
+        self.audio.set_muted(true);
+    }
+}
+
+struct DecoderThread {
+    queue: Receiver<ReceivedAccessUnit>,
+    output: Arc<Output>,
+    handle: VideoReceiverHandle,
+    requested: Option<Instant>,
+}
+
+impl DecoderThread {
+    fn run(mut self) {
+        let mut decoder = match VideoDecoder::new() {
+            Ok(decoder) => decoder,
+            Err(error) => {
+                tracing::error!(%error, "no video decoder");
+                return;
+            }
+        };
+        while let Ok(unit) = self.queue.recv() {
+            match decoder.decode(&unit.data, unit.arrival) {
+                Ok(Some(frame)) => self.output.show(&frame),
+                Ok(None) => {}
+                Err(error) => self.failed(&error),
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &DecodeError) {
+        let now = Instant::now();
+        if self.requested.is_none_or(|at| now.duration_since(at) >= MIN_REQUEST_INTERVAL) {
+            tracing::debug!(%error, "a picture was not decoded, asking for a key frame");
+            self.requested = Some(now);
+            self.handle.request_keyframe();
+        }
+    }
+}
+
+impl Output {
+    fn show(&self, frame: &VideoFrame) {
+        self.counters.decoded_frames.fetch_add(1, Relaxed);
+        let size = (frame.width(), frame.height());
+        if std::mem::replace(&mut *self.size.lock(), size) != size {
+            (self.events)(PlayerEvent::Size { width: size.0, height: size.1 });
+        }
+        self.count_breaks(Instant::now());
+        let Some(view) = self.view.read().clone() else { return };
+        view.on_frame(frame);
+        self.counters.rendered_frames.fetch_add(1, Relaxed);
+        if !self.rendered.swap(true, Relaxed) {
+            (self.events)(PlayerEvent::RenderedFirstFrame);
+        }
+    }
+
+    fn count_breaks(&self, now: Instant) {
+        if let Some(last) = self.last_picture.lock().replace(now) {
+            let gap = now.duration_since(last);
+            if gap > BREAK {
+                self.counters.breaks.fetch_add(1, Relaxed);
+                self.counters.break_ms.fetch_add(u64::try_from(gap.as_millis()).unwrap_or(u64::MAX), Relaxed);
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! One offer at a time on the publisher connection. No I/O: tells when to offer and which answer counts.
+
+/// State of the publisher's offer/answer exchange.
+#[derive(Debug, Default)]
+pub(crate) struct Negotiation {
+    last_offer: u32,
+    in_flight: bool,
+    again: bool,
+}
+
+impl Negotiation {
+    /// Something changed that needs an offer. True: make it now; else it follows the answer in flight.
+    pub(crate) fn request(&mut self) -> bool {
+        if self.in_flight {
+            self.again = true;
+        }
+        !self.in_flight
+    }
+
+    /// Number of the offer that is about to be sent.
+    pub(crate) fn offer(&mut self) -> u32 {
+        self.last_offer = self.last_offer.wrapping_add(1);
+        self.in_flight = true;
+        self.again = false;
+        self.last_offer
+    }
+
+    /// Whether this answer belongs to the offer in flight. Servers without ids answer with 0.
+    pub(crate) fn accepts(&self, id: u32) -> bool {
+        self.in_flight && (id == 0 || id == self.last_offer)
+    }
+
+    /// The answer was applied. True: an offer is due at once.
+    pub(crate) fn answered(&mut self) -> bool {
+        self.in_flight = false;
+        std::mem::take(&mut self.again)
+    }
+
+    /// Number of the offer that was answered last or is in flight.
+    pub(crate) fn last_offer(&self) -> u32 {
+        self.last_offer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_during_an_exchange_make_one_more_offer_after_it() {
+        let mut negotiation = Negotiation::default();
+        assert!(negotiation.request());
+        let id = negotiation.offer();
+        assert!(!negotiation.request());
+        assert!(!negotiation.request());
+        assert!(negotiation.accepts(id));
+        assert!(negotiation.answered());
+        negotiation.offer();
+        assert!(!negotiation.answered());
+    }
+
+    #[test]
+    fn an_answer_to_an_older_offer_is_ignored() {
+        let mut negotiation = Negotiation::default();
+        let old = negotiation.offer();
+        negotiation.answered();
+        negotiation.offer();
+        assert!(!negotiation.accepts(old));
+        assert!(negotiation.accepts(0));
+    }
+}

@@ -1,0 +1,5 @@
+//! LiveKit signalling v0 over one WebSocket: frames in and out, and how a refused connection becomes a reason.
+
+mod client;
+
+pub(crate) use client::{ConnectError, Connection, connect};

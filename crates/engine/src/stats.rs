@@ -1,0 +1,108 @@
+//! What `getStats` answers: the numbers of every publisher, player and view, readable at any moment from any thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use transport::PeerStats;
+
+use crate::capture::ChannelFeed;
+use crate::player::PlayerMedia;
+use crate::publisher::PublisherCounters;
+
+/// Readings of the two peer connections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Network {
+    pub(crate) publisher: PeerStats,
+    pub(crate) subscriber: PeerStats,
+}
+
+impl Network {
+    /// Round trip to the room server in milliseconds; 0 while unknown.
+    pub(crate) fn rtt_ms(&self) -> f64 {
+        self.publisher.rtt_ms.or(self.subscriber.rtt_ms).unwrap_or(0.0)
+    }
+}
+
+pub(crate) struct PublisherEntry {
+    pub(crate) stream_id: String,
+    pub(crate) counters: Arc<PublisherCounters>,
+}
+
+/// Everything that has numbers. The actor enters and removes; anyone reads.
+#[derive(Default)]
+pub(crate) struct Registry {
+    pub(crate) feeds: Mutex<Vec<Arc<ChannelFeed>>>,
+    pub(crate) publishers: Mutex<BTreeMap<u32, PublisherEntry>>,
+    pub(crate) players: Mutex<BTreeMap<String, Arc<PlayerMedia>>>,
+    pub(crate) network: Mutex<Network>,
+}
+
+impl Registry {
+    /// The JSON object that `getStats` gives as text.
+    pub(crate) fn report(&self) -> Value {
+        let network = self.network.lock().clone();
+        let previews: Vec<Value> = self
+            .feeds
+            .lock()
+            .iter()
+            .enumerate()
+            .map(|(channel, feed)| {
+                let view = feed.preview().and_then(|view| view.stats());
+                json!({"channel": channel, "framesCaptured": feed.captured.load(Relaxed), "view": view})
+            })
+            .collect();
+        let publishers: Vec<Value> = self
+            .publishers
+            .lock()
+            .iter()
+            .map(|(channel, entry)| {
+                let counters = &entry.counters;
+                json!({
+                    "channel": channel,
+                    "streamID": entry.stream_id,
+                    "framesEncoded": counters.encoded_frames.load(Relaxed),
+                    "framesSent": counters.sent_frames.load(Relaxed),
+                    "framesSkipped": counters.skipped_frames.load(Relaxed),
+                    "keyFramesEncoded": counters.keyframes.load(Relaxed),
+                    "videoBytesSent": counters.video_bytes.load(Relaxed),
+                    "audioPacketsSent": counters.audio_packets.load(Relaxed),
+                    "audioBytesSent": counters.audio_bytes.load(Relaxed),
+                })
+            })
+            .collect();
+        let players: Vec<Value> =
+            self.players.lock().iter().map(|(stream_id, media)| player(stream_id, media)).collect();
+        json!({
+            "network": {
+                "rttMs": network.rtt_ms(),
+                "publisher": network.publisher,
+                "subscriber": network.subscriber,
+            },
+            "previews": previews,
+            "publishers": publishers,
+            "players": players,
+        })
+    }
+}
+
+fn player(stream_id: &str, media: &PlayerMedia) -> Value {
+    let counters = media.counters();
+    json!({
+        "streamID": stream_id,
+        "framesReceived": counters.received_frames.load(Relaxed),
+        "framesDecoded": counters.decoded_frames.load(Relaxed),
+        "framesRendered": counters.rendered_frames.load(Relaxed),
+        "videoBytesReceived": counters.video_bytes.load(Relaxed),
+        "audioPacketsReceived": counters.audio_packets.load(Relaxed),
+        "audioBytesReceived": counters.audio_bytes.load(Relaxed),
+        "breakCount": counters.breaks.load(Relaxed),
+        "breakMs": counters.break_ms.load(Relaxed),
+        "video": media.video_receiver_stats(),
+        "audio": media.audio_receiver_stats(),
+        "jitterBuffer": media.audio_stats(),
+        "view": media.view().and_then(|view| view.stats()),
+    })
+}

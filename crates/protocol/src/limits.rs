@@ -1,0 +1,114 @@
+//! Limits on identifiers and message sizes, as the vendor documents them.
+
+use thiserror::Error;
+
+/// Longest room ID in bytes.
+pub const ROOM_ID_MAX: usize = 127;
+/// Longest user ID in bytes.
+pub const USER_ID_MAX: usize = 63;
+/// Longest user name in bytes.
+pub const USER_NAME_MAX: usize = 255;
+/// Longest stream ID in bytes.
+pub const STREAM_ID_MAX: usize = 255;
+
+/// Longest text of a broadcast, barrage or custom command in bytes.
+pub const MESSAGE_TEXT_MAX: usize = 1024;
+/// Longest payload of one data packet in bytes, before it is split into SCTP chunks.
+pub const DATA_PAYLOAD_MAX: usize = 64_000;
+/// Longest signalling message in bytes that a server reads.
+pub const SIGNAL_MESSAGE_MAX: usize = 2 * 1024 * 1024;
+/// Longest identity or room name in bytes that a server accepts from a stock client.
+pub const WIRE_NAME_MAX: usize = 256;
+/// Most bytes of a participant's metadata, and of its attributes' names and values together.
+pub const METADATA_MAX: usize = 64 * 1024;
+
+/// Why an identifier was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// It has no characters.
+    #[error("the identifier is empty")]
+    Empty,
+    /// It has a character that the vendor does not allow.
+    #[error("the identifier has a character that is not allowed")]
+    BadCharacter,
+    /// It has more bytes than allowed.
+    #[error("the identifier is too long")]
+    TooLong,
+}
+
+/// Checks a room ID: 1 to [`ROOM_ID_MAX`] bytes of letters, digits and the vendor's punctuation.
+pub fn validate_room_id(id: &str) -> Result<(), IdError> {
+    validate(id, ROOM_ID_MAX, is_name_character)
+}
+
+/// Checks a user ID: 1 to [`USER_ID_MAX`] bytes of letters, digits and the vendor's punctuation.
+pub fn validate_user_id(id: &str) -> Result<(), IdError> {
+    validate(id, USER_ID_MAX, is_name_character)
+}
+
+/// Checks a user name: 1 to [`USER_NAME_MAX`] bytes of letters, digits and the vendor's punctuation.
+pub fn validate_user_name(name: &str) -> Result<(), IdError> {
+    validate(name, USER_NAME_MAX, is_name_character)
+}
+
+/// Checks a stream ID: 1 to [`STREAM_ID_MAX`] bytes of letters, digits, `-` and `_`.
+pub fn validate_stream_id(id: &str) -> Result<(), IdError> {
+    validate(id, STREAM_ID_MAX, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+fn validate(id: &str, max_bytes: usize, allowed: impl Fn(char) -> bool) -> Result<(), IdError> {
+    if id.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if id.len() > max_bytes {
+        return Err(IdError::TooLong);
+    }
+    if !id.chars().all(allowed) {
+        return Err(IdError::BadCharacter);
+    }
+    Ok(())
+}
+
+/// The documents show a typographic apostrophe where a keyboard gives the straight one; both are taken.
+fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "~!@#$%^&*()_+=-`;'’,.<>\\".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_id_is_refused() {
+        assert_eq!(validate_room_id(""), Err(IdError::Empty));
+        assert_eq!(validate_stream_id(""), Err(IdError::Empty));
+    }
+
+    #[test]
+    fn the_longest_ids_pass_and_one_byte_more_does_not() {
+        for (max, check) in [
+            (127, validate_room_id as fn(&str) -> Result<(), IdError>),
+            (63, validate_user_id),
+            (255, validate_user_name),
+            (255, validate_stream_id),
+        ] {
+            assert_eq!(check(&"a".repeat(max)), Ok(()));
+            assert_eq!(check(&"a".repeat(max + 1)), Err(IdError::TooLong));
+        }
+    }
+
+    #[test]
+    fn documented_punctuation_is_taken_and_a_space_is_not() {
+        assert_eq!(validate_room_id("~!@#$%^&*()_+=-`;'’,.<>\\"), Ok(()));
+        assert_eq!(validate_room_id("a b"), Err(IdError::BadCharacter));
+        assert_eq!(validate_user_id("a/b"), Err(IdError::BadCharacter));
+    }
+
+    #[test]
+    fn a_stream_id_takes_only_letters_digits_dash_and_underscore() {
+        assert_eq!(validate_stream_id("cam-1_B"), Ok(()));
+        assert_eq!(validate_stream_id("cam.1"), Err(IdError::BadCharacter));
+        assert_eq!(validate_stream_id("strömung"), Err(IdError::BadCharacter));
+    }
+}

@@ -1,0 +1,92 @@
+use super::*;
+
+const NOW: u64 = 1_800_000_000;
+const KEY: &str = "1234567";
+const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+fn lookup(key: &str) -> Option<String> {
+    (key == KEY).then(|| SECRET.to_owned())
+}
+
+fn claims() -> Claims {
+    Claims {
+        identity: "anna".into(),
+        name: "Anna".into(),
+        room: "lobby".into(),
+        attributes: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+        max_participants: 3,
+        ttl: Duration::from_secs(600),
+        ..Claims::default()
+    }
+}
+
+fn token_of(header: &str, payload: &str) -> String {
+    format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload), URL_SAFE_NO_PAD.encode("x"))
+}
+
+#[test]
+fn a_minted_token_gives_its_claims_back() {
+    let token = mint_at(KEY, SECRET, &claims(), NOW).unwrap();
+    let read = verify_at(&token, lookup, NOW + 100).unwrap();
+    let expected = Claims { api_key: KEY.into(), ttl: Duration::from_secs(500), expires_at: NOW + 600, ..claims() };
+    assert_eq!(read, expected);
+    assert_eq!(peek_expiry(&token).unwrap(), NOW + 600);
+    assert_eq!(peek_identity(&token).unwrap(), "anna");
+}
+
+#[test]
+fn a_token_of_another_secret_is_refused() {
+    let token = mint_at(KEY, "another", &claims(), NOW).unwrap();
+    assert_eq!(verify_at(&token, lookup, NOW), Err(TokenError::BadSignature));
+}
+
+#[test]
+fn a_token_of_another_key_is_refused() {
+    let token = mint_at("7654321", SECRET, &claims(), NOW).unwrap();
+    assert_eq!(verify_at(&token, lookup, NOW), Err(TokenError::UnknownKey));
+}
+
+#[test]
+fn a_changed_payload_is_refused() {
+    let token = mint_at(KEY, SECRET, &claims(), NOW).unwrap();
+    let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
+    let payload = String::from_utf8(URL_SAFE_NO_PAD.decode(&parts[1]).unwrap()).unwrap();
+    parts[1] = URL_SAFE_NO_PAD.encode(payload.replace("anna", "hans"));
+    assert_eq!(verify_at(&parts.join("."), lookup, NOW), Err(TokenError::BadSignature));
+}
+
+#[test]
+fn an_unsigned_token_is_refused() {
+    for algorithm in ["none", "None", "HS384", "RS256", ""] {
+        let token = token_of(&format!(r#"{{"alg":"{algorithm}"}}"#), r#"{"iss":"1234567","sub":"a","exp":1900000000}"#);
+        assert_eq!(verify_at(&token, lookup, NOW), Err(TokenError::WrongAlgorithm), "{algorithm}");
+    }
+}
+
+#[test]
+fn a_token_is_refused_before_and_after_its_life() {
+    let token = mint_at(KEY, SECRET, &claims(), NOW).unwrap();
+    assert_eq!(verify_at(&token, lookup, NOW + 611), Err(TokenError::Expired { expired_at: NOW + 600 }));
+    assert_eq!(verify_at(&token, lookup, NOW - 11), Err(TokenError::NotYetValid { not_before: NOW }));
+    assert!(verify_at(&token, lookup, NOW + 609).is_ok(), "clocks may differ a little");
+}
+
+#[test]
+fn grants_that_a_token_does_not_name_stay_open() {
+    let json = format!(r#"{{"iss":"{KEY}","sub":"a","exp":{},"video":{{"room":"r","roomJoin":true}}}}"#, NOW + 60);
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let token =
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &value, &EncodingKey::from_secret(SECRET.as_bytes()))
+            .unwrap();
+    let read = verify_at(&token, lookup, NOW).unwrap();
+    assert_eq!(read.room, "r");
+    assert_eq!(read.grants, Grants { room_join: true, ..Grants::default() });
+}
+
+#[test]
+fn broken_tokens_are_malformed_and_nothing_worse() {
+    for token in ["", ".", "..", "a.b.c", "a.b.c.d", "eyJhbGciOiJIUzI1NiJ9.e30.x", "ä.ö.ü"] {
+        assert_eq!(verify_at(token, lookup, NOW), Err(TokenError::Malformed), "{token}");
+    }
+    assert_eq!(verify_at(&"a".repeat(TOKEN_MAX + 1), lookup, NOW), Err(TokenError::Malformed));
+}
