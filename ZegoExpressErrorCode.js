@@ -1,0 +1,3 @@
+'use strict';
+
+module.exports = require('./dist/generated/error_codes.js');

@@ -1,0 +1,78 @@
+// The frame path against other ways of bringing decoded pictures from native threads onto canvases, in one Electron.
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { _electron } from 'playwright-core';
+import { electronPath } from '../../scripts/electron.mjs';
+
+export const needsScreen = true;
+
+const app = join(dirname(fileURLToPath(import.meta.url)), 'app');
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
+const WAYS = ['ours', 'new-array-buffer', 'animation-frame-poll', 'webgl-one-buffer'];
+const COUNTS = [1, 4, 16];
+const SIZES = ['full', 'tiles'];
+const FIGURES = ['mainLoadPercent', 'allProcessesPercent', 'readyToDrawnP50Ms', 'readyToDrawnP95Ms', 'framesLostPercent'];
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+const round = (value) => Math.round(value * 1000) / 1000;
+
+/** One row per case: medians, and the range of each figure over the rounds. */
+function summarise(samples) {
+  const key = (it) => [it.size, it.streams, it.way].join(' ');
+  return [...new Set(samples.map(key))].map((name) => {
+    const own = samples.filter((it) => key(it) === name);
+    const { size, streams, way } = own[0];
+    const row = { size, streams, way };
+    for (const figure of FIGURES) {
+      const values = own.map((it) => it[figure]);
+      row[figure] = round(median(values));
+      row[`${figure}Range`] = `${round(Math.min(...values))}-${round(Math.max(...values))}`;
+    }
+    return row;
+  });
+}
+
+const summary = (sample) => FIGURES.map((figure) => `${figure} ${round(sample[figure])}`).join(', ');
+
+function target(rows, size, figure, limit, what) {
+  const row = rows.find((it) => it.way === 'ours' && it.streams === 16 && it.size === size);
+  const value = row?.[figure] ?? NaN;
+  return { name: what, goal: `<= ${limit}`, value, ok: value <= limit };
+}
+
+export async function run() {
+  const electron = await _electron.launch({ executablePath: electronPath(), args: ['--no-sandbox', app] });
+  const samples = [];
+  try {
+    const page = await electron.firstWindow();
+    await page.waitForFunction(() => typeof window.measure === 'function');
+    for (let pass = 1; pass <= ROUNDS; pass++) {
+      for (const size of SIZES) {
+        for (const streams of COUNTS) {
+          for (const way of WAYS) {
+            const sample = await page.evaluate((it) => window.measure(it), { size, streams, way });
+            console.error(`round ${pass} of ${ROUNDS}: ${size}, ${streams} x ${way}: ${summary(sample)}`);
+            samples.push(sample);
+          }
+        }
+      }
+    }
+  } finally {
+    await electron.close();
+  }
+  const rows = summarise(samples);
+  const targets = [
+    target(rows, 'full', 'mainLoadPercent', 25, 'main thread, 16 x 720p30 full size, % of a core'),
+    target(rows, 'full', 'framesLostPercent', 0, 'frames lost, 16 x 720p30 full size, %'),
+    target(rows, 'full', 'readyToDrawnP50Ms', 0.4, 'ready to drawn p50, 16 x 720p30 full size, ms'),
+    target(rows, 'tiles', 'mainLoadPercent', 8, 'main thread, 16 tiles of 320x180, % of a core'),
+    target(rows, 'tiles', 'framesLostPercent', 0, 'frames lost, 16 tiles of 320x180, %'),
+    target(rows, 'tiles', 'readyToDrawnP50Ms', 0.4, 'ready to drawn p50, 16 tiles of 320x180, ms'),
+  ];
+  return { rows, targets };
+}

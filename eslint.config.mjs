@@ -1,0 +1,32 @@
+import eslint from '@eslint/js';
+import tseslint from 'typescript-eslint';
+
+export default tseslint.config(
+  { ignores: ['dist/', 'native/', 'target/', 'js/generated/', '**/*.d.ts'] },
+  eslint.configs.recommended,
+  {
+    files: ['js/**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-require-imports': ['error', { allowAsImport: true }],
+      '@typescript-eslint/prefer-nullish-coalescing': 'off',
+      // Arguments come from applications in plain JS: their types are wishes, and are checked.
+      '@typescript-eslint/no-unnecessary-condition': 'off',
+    },
+  },
+  {
+    files: ['**/*.mjs', '**/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          ...['console', 'process', 'require', 'module', '__dirname', 'global', 'setTimeout', 'setInterval', 'URL'],
+          ...['window', 'document', 'location', 'native', 'performance', 'requestAnimationFrame'],
+          ...['cancelAnimationFrame', 'ImageData', 'OffscreenCanvas', 'Worker', 'postMessage', 'Buffer'],
+        ].map((name) => [name, 'readonly']),
+      ),
+    },
+  },
+);

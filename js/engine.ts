@@ -1,0 +1,565 @@
+import { EventEmitter } from 'events';
+import { findMistake, type Argument } from './arguments';
+import { EngineSettings, type EngineConfig, type LogConfig } from './engine_settings';
+import { ZegoError } from './errors';
+import Defines = require('./generated/defines');
+import ErrorCode = require('./generated/error_codes');
+import { METHODS_TO_COME } from './generated/methods';
+import type { DeviceInfo, NativeEngine, NativeModule, NativeVideoConfig } from './native';
+import { Requests, type Answer } from './requests';
+import { Views, type ZegoView } from './view';
+
+export interface EngineProfile {
+  appID: number;
+  appSign?: string | null;
+  scenario?: number | null;
+  server?: string | null;
+}
+
+export interface User {
+  userID: string | null;
+  userName?: string | null;
+}
+
+export interface RoomConfig {
+  maxMemberCount?: number | null;
+  isUserStatusNotify?: boolean | null;
+  token?: string | null;
+}
+
+type VideoConfig = { [K in keyof NativeVideoConfig]?: number | null };
+
+/** Events so frequent that the debug assistant leaves them out. */
+const FREQUENT = /Quality|SoundLevel|Spectrum|VideoData|AudioData|RecvSEI|Progress|VADState|OnlineUserCount/;
+/** What this version can do, of `ZegoFeatureType`. */
+const FEATURES: ReadonlySet<number> = new Set([
+  Defines.ZegoFeatureType.Audio,
+  Defines.ZegoFeatureType.Video,
+  Defines.ZegoFeatureType.SdkVideoCapture,
+  Defines.ZegoFeatureType.SdkVideoRender,
+]);
+const MAIN = Defines.ZegoPublishChannel.Main;
+
+const previewOf = (channel: number) => `preview:${channel}`;
+const playerOf = (streamID: string) => `play:${streamID}`;
+const toUser = (user: User) => ({ userID: user.userID ?? '', userName: user.userName ?? '' });
+
+/**
+ * The engine as applications know it. Calls return at once and their results come as events; see `index.d.ts` for the
+ * methods. Without an engine all but nine methods throw a {@link ZegoError} with code 1000001.
+ */
+export class ZegoExpressEngine extends EventEmitter {
+  private readonly settings = new EngineSettings();
+  private readonly requests = new Requests();
+  /** The way to the native part, made once for the whole life of the page. */
+  private native: NativeEngine | undefined;
+  private views: Views | undefined;
+  private alive = false;
+  private watchesPage = false;
+  private debugAssistant = false;
+  private microphoneMuted = false;
+  private speakerMuted = false;
+  private waiting: [string, unknown][] = [];
+  private readonly warned = new Set<string>();
+
+  constructor(private readonly load: () => NativeModule) {
+    super();
+    // Applications add a listener per component; Node's warning about more than ten helps nobody here.
+    this.setMaxListeners(0);
+  }
+
+  /** A listener that throws is reported and ends the round of that one event; the engine goes on. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    try {
+      return super.emit(event, ...args);
+    } catch (error) {
+      console.error(`a listener of ${String(event)} threw:`, error);
+      return true;
+    }
+  }
+
+  // ---- engine
+
+  createEngine(profile: EngineProfile): Promise<void> {
+    return settled(() => {
+      if (this.alive) return;
+      this.demand('createEngine', [['profile', profile, 'object']]);
+      this.demand('createEngine', [
+        ['profile.appID', profile.appID, 'count'],
+        ['profile.appSign', profile.appSign, 'text?'],
+        ['profile.scenario', profile.scenario, 'count?'],
+        ['profile.server', profile.server, 'text?'],
+      ]);
+      const native = this.connect();
+      const { appID, server } = profile;
+      const scenario = profile.scenario ?? Defines.ZegoScenario.Default;
+      native.create(
+        { appID, appSign: profile.appSign ?? '', scenario, ...(server ? { server } : {}) },
+        this.settings.forNative(),
+      );
+      this.alive = true;
+      this.watchPage();
+    });
+  }
+
+  /** The old form of {@link createEngine}; the third argument has no effect. */
+  init(appID: number, appSign: string | null, _isTestEnv: boolean, scenario: number): Promise<void> {
+    return this.createEngine({ appID, appSign, scenario });
+  }
+
+  destroyEngine(): void {
+    if (!this.alive || !this.native) return;
+    this.alive = false;
+    this.views?.closeAll();
+    this.native.destroy();
+    this.fetchEvents();
+    this.requests.abandon({ errorCode: ErrorCode.CommonEngineNotCreate });
+    this.deliver();
+    this.removeAllListeners();
+    this.debugAssistant = this.microphoneMuted = this.speakerMuted = false;
+  }
+
+  getVersion(): string {
+    return this.load().NativeEngine.getVersion();
+  }
+
+  setEngineConfig(config: EngineConfig): void {
+    if (!this.accepts('setEngineConfig', [['config', config, 'object']])) return;
+    const { advancedConfig, logConfig } = config;
+    const args: Argument[] = [
+      ['config.advancedConfig', advancedConfig, 'object?'],
+      ['config.logConfig', logConfig, 'object?'],
+    ];
+    if (!this.accepts('setEngineConfig', args)) return;
+    if (advancedConfig) this.settings.setAdvanced(advancedConfig);
+    if (logConfig) this.setLogConfig(logConfig);
+  }
+
+  setLogConfig(config: LogConfig): void {
+    if (!this.accepts('setLogConfig', [['config', config, 'object']])) return;
+    const args: Argument[] = [
+      ['config.logPath', config.logPath, 'text?'],
+      ['config.logSize', config.logSize, 'count?'],
+      ['config.logCount', config.logCount, 'count?'],
+    ];
+    if (!this.accepts('setLogConfig', args)) return;
+    this.settings.setLog(config);
+    if (this.alive) this.attempt('setLogConfig', () => this.load().NativeEngine.setLogConfig(this.settings.log));
+  }
+
+  setRoomMode(mode: number): void {
+    if (!this.accepts('setRoomMode', [['mode', mode, 'count']])) return;
+    if (mode === Defines.ZegoRoomMode.MultiRoom) throw ZegoError.notBuilt('setRoomMode(MultiRoom)');
+    const late = 'the room mode belongs before createEngine';
+    if (this.alive) this.reportMisuse(ErrorCode.EngineSetRoomModeErrorTime, 'setRoomMode', late);
+  }
+
+  /** A hint to the vendor's cloud; a server of one's own stands where one has put it. */
+  setGeoFence(type: number, areaList: number[]): void {
+    this.accepts('setGeoFence', [
+      ['type', type, 'count'],
+      ['areaList', areaList, 'list'],
+    ]);
+  }
+
+  isFeatureSupported(featureType: number): boolean {
+    return FEATURES.has(featureType);
+  }
+
+  enableExternalRender(enable: boolean): void {
+    if (!this.accepts('enableExternalRender', [['enable', enable, 'flag']])) return;
+    if (enable) throw ZegoError.notBuilt('enableExternalRender(true)');
+  }
+
+  setRoomScenario(scenario: number): void {
+    this.call('setRoomScenario', [['scenario', scenario, 'count']], (native) => native.setRoomScenario(scenario));
+  }
+
+  enableDebugAssistant(enable: boolean): void {
+    this.call('enableDebugAssistant', [['enable', enable, 'flag']], (native) => {
+      this.debugAssistant = enable;
+      native.enableDebugAssistant(enable);
+    });
+  }
+
+  callExperimentalAPI(params: string): string {
+    const answer = this.call('callExperimentalAPI', [['params', params, 'text']], (native) =>
+      native.callExperimentalAPI(params),
+    );
+    return answer ?? '{}';
+  }
+
+  // ---- room
+
+  loginRoom(roomID: string | null, user: User | null, config?: RoomConfig | null): void {
+    const args: Argument[] = [
+      ['roomID', roomID, 'text?'],
+      ['user', user, 'object?'],
+      ['user.userID', user?.userID, 'text?'],
+      ['user.userName', user?.userName, 'text?'],
+      ['config', config, 'object?'],
+      ['config.maxMemberCount', config?.maxMemberCount, 'count?'],
+      ['config.isUserStatusNotify', config?.isUserStatusNotify, 'flag?'],
+      ['config.token', config?.token, 'text?'],
+    ];
+    this.call('loginRoom', args, (native) =>
+      native.loginRoom(roomID ?? '', toUser(user ?? { userID: '' }), {
+        maxMemberCount: config?.maxMemberCount ?? 0,
+        isUserStatusNotify: config?.isUserStatusNotify ?? false,
+        token: config?.token ?? '',
+      }),
+    );
+  }
+
+  logoutRoom(roomID?: string | null): void {
+    this.call('logoutRoom', [['roomID', roomID, 'text?']], (native) => {
+      native.logoutRoom(roomID ?? undefined);
+    });
+  }
+
+  // ---- publishing
+
+  startPublishingStream(streamID: string | null, config?: { roomID?: string | null } | null, channel = MAIN): void {
+    const args: Argument[] = [
+      ['streamID', streamID, 'text?'],
+      ['config', config, 'object?'],
+      ['config.roomID', config?.roomID, 'text?'],
+      ['channel', channel, 'count'],
+    ];
+    this.call('startPublishingStream', args, (native) =>
+      native.startPublishingStream(streamID ?? '', config?.roomID || undefined, channel),
+    );
+  }
+
+  stopPublishingStream(channel = MAIN): void {
+    this.call('stopPublishingStream', [['channel', channel, 'count']], (native) =>
+      native.stopPublishingStream(channel),
+    );
+  }
+
+  startPreview(view?: ZegoView | null, channel = MAIN): void {
+    const args: Argument[] = [...viewArguments(view), ['channel', channel, 'count']];
+    this.call('startPreview', args, (native) =>
+      native.startPreview(channel, this.openView('startPreview', previewOf(channel), view)),
+    );
+  }
+
+  stopPreview(channel = MAIN): void {
+    this.call('stopPreview', [['channel', channel, 'count']], (native) => {
+      native.stopPreview(channel);
+      this.views?.close(previewOf(channel));
+    });
+  }
+
+  mutePublishStreamAudio(mute: boolean, channel = MAIN): void {
+    const args: Argument[] = [
+      ['mute', mute, 'flag'],
+      ['channel', channel, 'count'],
+    ];
+    this.call('mutePublishStreamAudio', args, (native) => native.mutePublishStreamAudio(mute, channel));
+  }
+
+  mutePublishStreamVideo(mute: boolean, channel = MAIN): void {
+    const args: Argument[] = [
+      ['mute', mute, 'flag'],
+      ['channel', channel, 'count'],
+    ];
+    this.call('mutePublishStreamVideo', args, (native) => native.mutePublishStreamVideo(mute, channel));
+  }
+
+  setVideoConfig(config: number | VideoConfig, channel = MAIN): void {
+    const video: VideoConfig = typeof config === 'number' ? { preset: config } : config;
+    const args: Argument[] = [
+      ['config', video, 'object'],
+      ...VIDEO_FIELDS.map((name): Argument => [`config.${name}`, video?.[name], 'count?']),
+      ['channel', channel, 'count'],
+    ];
+    this.call('setVideoConfig', args, (native) => {
+      const given = VIDEO_FIELDS.filter((name) => typeof video[name] === 'number');
+      native.setVideoConfig(Object.fromEntries(given.map((name) => [name, video[name]])), channel);
+    });
+  }
+
+  setVideoMirrorMode(mirrorMode: number, channel = MAIN): void {
+    const args: Argument[] = [
+      ['mirrorMode', mirrorMode, 'count'],
+      ['channel', channel, 'count'],
+    ];
+    this.call('setVideoMirrorMode', args, (native) => native.setVideoMirrorMode(mirrorMode, channel));
+  }
+
+  // ---- playing
+
+  startPlayingStream(
+    streamID: string | null,
+    view?: ZegoView | null,
+    config?: { roomID?: string | null; cdnConfig?: object | null } | null,
+  ): void {
+    const args: Argument[] = [
+      ['streamID', streamID, 'text?'],
+      ...viewArguments(view),
+      ['config', config, 'object?'],
+      ['config.roomID', config?.roomID, 'text?'],
+    ];
+    this.call('startPlayingStream', args, (native) => {
+      const id = this.openView('startPlayingStream', playerOf(streamID ?? ''), view);
+      native.startPlayingStream(streamID ?? '', id, config?.roomID || undefined);
+    });
+  }
+
+  stopPlayingStream(streamID: string | null): void {
+    this.call('stopPlayingStream', [['streamID', streamID, 'text?']], (native) => {
+      native.stopPlayingStream(streamID ?? '');
+      this.views?.close(playerOf(streamID ?? ''));
+    });
+  }
+
+  setPlayVolume(streamID: string, volume: number): void {
+    const args: Argument[] = [
+      ['streamID', streamID, 'text'],
+      ['volume', volume, 'count'],
+    ];
+    this.call('setPlayVolume', args, (native) => native.setPlayVolume(streamID, volume));
+  }
+
+  // ---- devices
+
+  muteMicrophone(mute: boolean): void {
+    this.call('muteMicrophone', [['mute', mute, 'flag']], (native) => {
+      this.microphoneMuted = mute;
+      native.muteMicrophone(mute);
+    });
+  }
+
+  isMicrophoneMuted(): boolean {
+    return this.call('isMicrophoneMuted', [], () => this.microphoneMuted) ?? false;
+  }
+
+  muteSpeaker(mute: boolean): void {
+    this.call('muteSpeaker', [['mute', mute, 'flag']], (native) => {
+      this.speakerMuted = mute;
+      native.muteSpeaker(mute);
+    });
+  }
+
+  isSpeakerMuted(): boolean {
+    return this.call('isSpeakerMuted', [], () => this.speakerMuted) ?? false;
+  }
+
+  enableCamera(enable: boolean, channel = MAIN): void {
+    const args: Argument[] = [
+      ['enable', enable, 'flag'],
+      ['channel', channel, 'count'],
+    ];
+    this.call('enableCamera', args, (native) => native.enableCamera(enable, channel));
+  }
+
+  getVideoDeviceList(): DeviceInfo[] {
+    return this.call('getVideoDeviceList', [], (native) => native.getVideoDeviceList()) ?? [];
+  }
+
+  getAudioDeviceList(deviceType: number): DeviceInfo[] {
+    const args: Argument[] = [['deviceType', deviceType, 'count']];
+    return this.call('getAudioDeviceList', args, (native) => native.getAudioDeviceList(deviceType)) ?? [];
+  }
+
+  useVideoDevice(deviceID: string, channel = MAIN): void {
+    const args: Argument[] = [
+      ['deviceID', deviceID, 'text'],
+      ['channel', channel, 'count'],
+    ];
+    this.call('useVideoDevice', args, (native) => native.useVideoDevice(deviceID, channel));
+  }
+
+  useAudioDevice(deviceID: string, deviceType: number): void {
+    const args: Argument[] = [
+      ['deviceID', deviceID, 'text'],
+      ['deviceType', deviceType, 'count'],
+    ];
+    this.call('useAudioDevice', args, (native) => native.useAudioDevice(deviceID, deviceType));
+  }
+
+  // ---- messages
+
+  sendBroadcastMessage(roomID: string, message: string): Promise<Answer> {
+    const args: Argument[] = [
+      ['roomID', roomID, 'text'],
+      ['message', message, 'text'],
+    ];
+    return this.ask('sendBroadcastMessage', args, (native, request) =>
+      native.sendBroadcastMessage(roomID, message, request),
+    );
+  }
+
+  sendCustomCommand(roomID: string, command: string, toUserList?: User[] | null): Promise<Answer> {
+    const users = Array.isArray(toUserList) ? toUserList : [];
+    const args: Argument[] = [
+      ['roomID', roomID, 'text'],
+      ['command', command, 'text'],
+      ['toUserList', toUserList, 'list?'],
+      ...users.flatMap((user, index): Argument[] => [
+        [`toUserList[${index}]`, user, 'object'],
+        [`toUserList[${index}].userID`, user?.userID, 'text'],
+        [`toUserList[${index}].userName`, user?.userName, 'text?'],
+      ]),
+    ];
+    return this.ask('sendCustomCommand', args, (native, request) =>
+      native.sendCustomCommand(roomID, command, users.map(toUser), request),
+    );
+  }
+
+  // ---- inside
+
+  /** The native part, or the error that every method throws without an engine. */
+  private demandEngine(method: string): NativeEngine {
+    if (!this.alive || !this.native) throw ZegoError.withoutEngine(method);
+    return this.native;
+  }
+
+  /** Runs a method of the engine: wrong arguments and refusals are told by `onDebugError`. */
+  private call<T>(method: string, args: readonly Argument[], run: (native: NativeEngine) => T): T | undefined {
+    const native = this.demandEngine(method);
+    return this.accepts(method, args) ? this.attempt(method, () => run(native)) : undefined;
+  }
+
+  /** Runs a method that answers by a promise. */
+  private ask(
+    method: string,
+    args: readonly Argument[],
+    run: (native: NativeEngine, request: number) => void,
+  ): Promise<Answer> {
+    const native = this.demandEngine(method);
+    return settled(() => {
+      this.demand(method, args);
+      return this.requests.open((request) => run(native, request));
+    });
+  }
+
+  private attempt<T>(method: string, run: () => T): T | undefined {
+    try {
+      return run();
+    } catch (thrown) {
+      const error = ZegoError.fromNative(thrown);
+      this.reportMisuse(error.code, method, error.message);
+      return undefined;
+    }
+  }
+
+  private accepts(method: string, args: readonly Argument[]): boolean {
+    const mistake = findMistake(args);
+    if (mistake) this.reportMisuse(ErrorCode.CommonIllegalParam, method, mistake);
+    return !mistake;
+  }
+
+  private demand(method: string, args: readonly Argument[]): void {
+    const mistake = findMistake(args);
+    if (!mistake) return;
+    this.reportMisuse(ErrorCode.CommonIllegalParam, method, mistake);
+    throw new ZegoError(ErrorCode.CommonIllegalParam, `${method}: ${mistake}`);
+  }
+
+  /** The documents call the text `info` in one place and `errorInfo` in another: both are there. */
+  private reportMisuse(errorCode: number, funcName: string, info: string): void {
+    const heard = this.emit('onDebugError', { errorCode, funcName, info, errorInfo: info });
+    // Nobody listens: say it once per method, or the mistake stays invisible.
+    if ((heard || this.warned.has(funcName)) && !this.debugAssistant) return;
+    this.warned.add(funcName);
+    console.warn(`zego-express-engine-electron: ${funcName}: ${info} (${errorCode})`);
+  }
+
+  private openView(method: string, stream: string, view: ZegoView | null | undefined): number | undefined {
+    return this.attempt(method, () => this.views?.open(stream, view, this.settings.desynchronized));
+  }
+
+  private connect(): NativeEngine {
+    if (this.native) return this.native;
+    const { NativeEngine } = this.load();
+    const native = new NativeEngine((view, slot, width, height) => this.wake(view, slot, width, height));
+    this.views = new Views(native);
+    this.native = native;
+    return native;
+  }
+
+  private wake(view: number, slot: number, width: number, height: number): void {
+    if (view !== 0) {
+      if (slot >= 0) this.views?.draw(view, slot);
+      else this.views?.makeRing(view, width, height);
+      return;
+    }
+    this.fetchEvents();
+    this.deliver();
+  }
+
+  private fetchEvents(): void {
+    const events = JSON.parse(this.native?.drainEvents() ?? '[]') as [string, unknown][];
+    this.waiting.push(...events);
+  }
+
+  /** Hands out what waits, in order. A listener that destroys the engine comes back in here for the rest. */
+  private deliver(): void {
+    for (let next = this.waiting.shift(); next; next = this.waiting.shift()) {
+      const [name, payload] = next;
+      if (this.requests.answers(name, payload)) continue;
+      if (this.debugAssistant && !FREQUENT.test(name)) console.log(name, payload);
+      this.emit(name, payload);
+    }
+  }
+
+  /** A page that goes, or a process that ends, leaves its rooms instead of being missed there. */
+  private watchPage(): void {
+    if (this.watchesPage) return;
+    this.watchesPage = true;
+    const leave = () => this.destroyEngine();
+    if (typeof window !== 'undefined') window.addEventListener('pagehide', leave);
+    process.on('exit', leave);
+  }
+
+  static {
+    for (const [name, givesPromise, withoutEngine] of METHODS_TO_COME) {
+      Object.defineProperty(this.prototype, name, {
+        configurable: true,
+        writable: true,
+        value: function (this: ZegoExpressEngine): unknown {
+          if (!withoutEngine) this.demandEngine(name);
+          const error = ZegoError.notBuilt(name);
+          if (givesPromise) return handled(Promise.reject(error));
+          throw error;
+        },
+      });
+    }
+  }
+}
+
+const VIDEO_FIELDS = [
+  'preset',
+  'captureWidth',
+  'captureHeight',
+  'encodeWidth',
+  'encodeHeight',
+  'fps',
+  'bitrate',
+] as const;
+
+function viewArguments(view: ZegoView | null | undefined): Argument[] {
+  return [
+    ['view', view, 'object?'],
+    ['view.canvas', view?.canvas, 'object?'],
+    ['view.viewMode', view?.viewMode, 'count?'],
+    ['view.backgroundColor', view?.backgroundColor, 'count?'],
+  ];
+}
+
+/** Runs at once; what is thrown becomes a rejection. */
+function settled<T>(run: () => T | Promise<T>): Promise<T> {
+  try {
+    return handled(Promise.resolve(run()));
+  } catch (error) {
+    return handled(Promise.reject(ZegoError.fromNative(error)));
+  }
+}
+
+/** A promise that an application drops must not end its process; one that it awaits rejects all the same. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}

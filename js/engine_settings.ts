@@ -1,0 +1,43 @@
+import type { NativeConfig, NativeLogConfig } from './native';
+
+export interface LogConfig {
+  logPath?: string | null;
+  logSize?: number | null;
+  logCount?: number | null;
+}
+
+export interface EngineConfig {
+  advancedConfig?: Record<string, string | number | boolean> | null;
+  logConfig?: LogConfig | null;
+}
+
+/** `advancedConfig` name that says `false` or `off` to drawing past the page's own rendering. */
+const DESYNCHRONIZED = 'canvas_desynchronized';
+
+/** What is set before `createEngine` and kept for it. */
+export class EngineSettings {
+  log: NativeLogConfig = {};
+  private advanced: Record<string, string> = {};
+
+  /** Names are lower case on the native side; values may be numbers and booleans. */
+  setAdvanced(advanced: Record<string, string | number | boolean>): void {
+    for (const [name, value] of Object.entries(advanced)) this.advanced[name.toLowerCase()] = String(value);
+  }
+
+  setLog({ logPath, logSize, logCount }: LogConfig): void {
+    this.log = {
+      ...(typeof logPath === 'string' ? { logPath } : {}),
+      ...(typeof logSize === 'number' ? { logSize } : {}),
+      ...(typeof logCount === 'number' ? { logCount } : {}),
+    };
+  }
+
+  get desynchronized(): boolean {
+    return !['false', 'off', '0'].includes(this.advanced[DESYNCHRONIZED] ?? '');
+  }
+
+  forNative(): NativeConfig {
+    const hasLog = Object.keys(this.log).length > 0;
+    return { advancedConfig: { ...this.advanced }, ...(hasLog ? { logConfig: this.log } : {}) };
+  }
+}

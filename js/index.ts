@@ -1,0 +1,4 @@
+import { ZegoExpressEngine } from './engine';
+import { loadNative } from './native';
+
+export = new ZegoExpressEngine(loadNative);

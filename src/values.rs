@@ -1,0 +1,247 @@
+//! JS values in and out: what the TypeScript face hands over, already checked and with its defaults filled in.
+
+use std::collections::HashMap;
+use std::ptr;
+
+use engine::{EngineConfig, EngineError, EngineProfile, LogConfig, RoomConfig, User, VideoConfig};
+use napi::bindgen_prelude::Unknown;
+use napi::{Env, Error, JsValue, Result, Status, sys};
+use napi_derive::napi;
+
+use crate::frame_ring::{SLOTS, SlotMemory};
+
+/// `ZegoEngineProfile` and our `server`.
+#[napi(object)]
+pub struct Profile {
+    /// 1 to 4 294 967 295.
+    #[napi(js_name = "appID")]
+    pub app_id: u32,
+    /// May be empty.
+    pub app_sign: String,
+    /// `ZegoScenario`.
+    pub scenario: u32,
+    /// Address of the room server.
+    pub server: Option<String>,
+}
+
+impl From<Profile> for EngineProfile {
+    fn from(profile: Profile) -> Self {
+        Self {
+            app_id: profile.app_id,
+            app_sign: profile.app_sign,
+            scenario: profile.scenario,
+            server: profile.server,
+        }
+    }
+}
+
+/// `ZegoLogConfig`.
+#[napi(object)]
+pub struct Log {
+    /// Folder of the log files.
+    pub log_path: Option<String>,
+    /// Bytes of one file; 0 = no log.
+    pub log_size: Option<f64>,
+    /// Files kept.
+    pub log_count: Option<u32>,
+}
+
+impl From<Log> for LogConfig {
+    fn from(log: Log) -> Self {
+        let defaults = Self::default();
+        Self {
+            path: log.log_path.filter(|path| !path.is_empty()).map(Into::into),
+            size: log.log_size.map_or(defaults.size, |bytes| bytes as u64),
+            count: log.log_count.unwrap_or(defaults.count),
+        }
+    }
+}
+
+/// `ZegoEngineConfig`, values of `advancedConfig` as text.
+#[napi(object)]
+pub struct Config {
+    /// Names to values.
+    pub advanced_config: HashMap<String, String>,
+    /// `logConfig`.
+    pub log_config: Option<Log>,
+}
+
+impl From<Config> for EngineConfig {
+    fn from(config: Config) -> Self {
+        let advanced = config.advanced_config.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+        Self { advanced: advanced.collect(), log: config.log_config.map(Into::into).unwrap_or_default() }
+    }
+}
+
+/// `ZegoUser`.
+#[napi(object)]
+pub struct JsUser {
+    /// 1 to 63 bytes.
+    #[napi(js_name = "userID")]
+    pub user_id: String,
+    /// Up to 255 bytes.
+    pub user_name: String,
+}
+
+impl From<JsUser> for User {
+    fn from(user: JsUser) -> Self {
+        Self { id: user.user_id, name: user.user_name }
+    }
+}
+
+/// `ZegoRoomConfig`.
+#[napi(object)]
+pub struct JsRoomConfig {
+    /// 0 = unlimited.
+    pub max_member_count: u32,
+    /// Whether `onRoomUserUpdate` is wanted.
+    pub is_user_status_notify: bool,
+    /// Empty = sign in with AppSign.
+    pub token: String,
+}
+
+impl From<JsRoomConfig> for RoomConfig {
+    fn from(config: JsRoomConfig) -> Self {
+        Self {
+            max_member_count: config.max_member_count,
+            is_user_status_notify: config.is_user_status_notify,
+            token: config.token,
+        }
+    }
+}
+
+/// `ZegoVideoConfig`; what is absent comes from the preset.
+#[napi(object)]
+pub struct JsVideoConfig {
+    /// `ZegoVideoConfigPreset` that the other fields start from.
+    pub preset: Option<u32>,
+    /// Pixels.
+    pub capture_width: Option<u32>,
+    /// Pixels.
+    pub capture_height: Option<u32>,
+    /// Pixels.
+    pub encode_width: Option<u32>,
+    /// Pixels.
+    pub encode_height: Option<u32>,
+    /// Frames per second.
+    pub fps: Option<u32>,
+    /// kbit/s.
+    pub bitrate: Option<u32>,
+}
+
+impl From<JsVideoConfig> for VideoConfig {
+    fn from(config: JsVideoConfig) -> Self {
+        /// `ZegoVideoConfigPreset.Preset360P`, the documented default.
+        const PRESET_360P: u32 = 2;
+        let mut video = Self::preset(config.preset.unwrap_or(PRESET_360P));
+        let fields = [
+            (&mut video.capture_width, config.capture_width),
+            (&mut video.capture_height, config.capture_height),
+            (&mut video.encode_width, config.encode_width),
+            (&mut video.encode_height, config.encode_height),
+            (&mut video.fps, config.fps),
+            (&mut video.bitrate_kbps, config.bitrate),
+        ];
+        for (field, value) in fields {
+            *field = value.unwrap_or(*field);
+        }
+        video
+    }
+}
+
+/// A device of a list.
+#[napi(object)]
+pub struct JsDeviceInfo {
+    /// What `useVideoDevice` and `useAudioDevice` take.
+    #[napi(js_name = "deviceID")]
+    pub device_id: String,
+    /// For people.
+    pub device_name: String,
+}
+
+impl From<engine::DeviceInfo> for JsDeviceInfo {
+    fn from(device: engine::DeviceInfo) -> Self {
+        Self { device_id: device.id, device_name: device.name }
+    }
+}
+
+/// An engine's error as a JS error whose message starts with the documented number.
+pub fn engine_error(error: EngineError) -> Error {
+    Error::new(Status::GenericFailure, format!("{}: {}", error.code, error.message))
+}
+
+/// Three buffers of a ring, and what keeps them alive.
+pub struct RingMemory {
+    /// Address and length of each.
+    pub slots: [SlotMemory; SLOTS],
+    /// Strong references to the buffers.
+    pub references: BufferReferences,
+}
+
+/// Strong references to array buffers of one environment. Released on its thread with [`BufferReferences::release`];
+/// an environment that goes releases them itself.
+pub struct BufferReferences(Vec<sys::napi_ref>);
+
+// SAFETY: the references are only made and released in functions that JS calls, which is on the environment's thread.
+unsafe impl Send for BufferReferences {}
+
+impl BufferReferences {
+    /// Lets the buffers go. Only after the ring over them was closed.
+    pub fn release(self, env: &Env) {
+        for reference in self.0 {
+            // SAFETY: made by `ring_memory` in this environment, and released once.
+            unsafe { sys::napi_delete_reference(env.raw(), reference) };
+        }
+    }
+}
+
+/// Looks up and keeps the memory of three `Uint8ClampedArray`s.
+pub fn ring_memory(env: &Env, arrays: [Unknown; SLOTS]) -> Result<RingMemory> {
+    let mut references = BufferReferences(Vec::with_capacity(SLOTS));
+    let mut slots = [SlotMemory { address: ptr::null_mut(), length: 0 }; SLOTS];
+    for (slot, array) in slots.iter_mut().zip(arrays) {
+        match keep_array(env, &array) {
+            Ok((memory, reference)) => {
+                *slot = memory;
+                references.0.push(reference);
+            }
+            Err(error) => {
+                references.release(env);
+                return Err(error);
+            }
+        }
+    }
+    Ok(RingMemory { slots, references })
+}
+
+fn keep_array(env: &Env, array: &Unknown) -> Result<(SlotMemory, sys::napi_ref)> {
+    let refused = |what: &str| Error::new(Status::InvalidArg, format!("not a buffer for frames: {what}"));
+    let (mut kind, mut length, mut address) = (0, 0, ptr::null_mut());
+    let (mut buffer, mut offset) = (ptr::null_mut(), 0);
+    // SAFETY: the value is of this environment, and Node answers a value of another type with a status.
+    let status = unsafe {
+        sys::napi_get_typedarray_info(
+            env.raw(),
+            array.raw(),
+            &mut kind,
+            &mut length,
+            &mut address,
+            &mut buffer,
+            &mut offset,
+        )
+    };
+    if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_clamped_array {
+        return Err(refused("it is no Uint8ClampedArray"));
+    }
+    // Arrays of up to 64 bytes may lie in V8's moving heap.
+    if address.is_null() || length <= 64 {
+        return Err(refused("it is detached or too small"));
+    }
+    let mut reference = ptr::null_mut();
+    // SAFETY: `buffer` is the array's own buffer, given by Node above.
+    let status = unsafe { sys::napi_create_reference(env.raw(), buffer, 1, &mut reference) };
+    if status != sys::Status::napi_ok {
+        return Err(refused("it cannot be kept"));
+    }
+    Ok((SlotMemory { address: address.cast(), length }, reference))
+}

@@ -1,0 +1,186 @@
+//! One view: takes frames from the engine's threads and brings them into its ring, in the size that its tile needs.
+
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use media::video::convert::to_rgba;
+use media::video::frame::VideoFrame;
+use media::video::scale::scale;
+use media::video::sink::{FrameSink, ViewStats};
+use parking_lot::Mutex;
+
+use crate::env::Hub;
+use crate::frame_ring::{FrameRing, Written};
+use crate::tile::Tile;
+use crate::view_stats::Counters;
+
+/// See the module's text.
+pub struct View {
+    hub: Weak<Hub>,
+    state: Mutex<State>,
+    counters: Mutex<Counters>,
+}
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    tile: Tile,
+    ring: Option<Arc<FrameRing>>,
+    /// Size of the ring that JS is to make, until it has been asked for.
+    wanted: Option<(u32, u32)>,
+    /// The latest frame that no ring has taken: drawn as soon as there is one, or as soon as the view is shown.
+    held: Option<VideoFrame>,
+}
+
+/// A frame on its way to the screen.
+pub struct Drawing {
+    ring: Arc<FrameRing>,
+    /// Index of the slot.
+    pub slot: usize,
+    /// When it became ready.
+    ready_at: Instant,
+}
+
+impl View {
+    /// A view in a tile; it has no ring until its first frame.
+    pub fn new(hub: Weak<Hub>, tile: Tile) -> Self {
+        let state = State { tile, ..State::default() };
+        Self { hub, state: Mutex::new(state), counters: Mutex::default() }
+    }
+
+    /// The tile was moved, shown or hidden. A frame that arrived while it was hidden is shown now.
+    pub fn set_tile(&self, tile: Tile) {
+        let held = {
+            let mut state = self.state.lock();
+            state.tile = tile;
+            if tile.is_hidden() { None } else { state.held.take() }
+        };
+        if let Some(frame) = held {
+            self.counters.lock().delivered();
+            self.bring(&frame);
+        }
+    }
+
+    /// Takes over a ring that JS made, and returns once no thread writes to the former one.
+    pub fn set_ring(&self, ring: FrameRing) {
+        let (former, held) = {
+            let mut state = self.state.lock();
+            let former = state.ring.replace(Arc::new(ring));
+            (former, state.held.take())
+        };
+        if let Some(former) = former {
+            former.close();
+        }
+        if let Some(frame) = held {
+            self.bring(&frame);
+        }
+    }
+
+    /// No frame is taken and no memory written after this.
+    pub fn close(&self) {
+        let ring = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            state.held = None;
+            state.wanted = None;
+            state.ring.take()
+        };
+        if let Some(ring) = ring {
+            ring.close();
+        }
+    }
+
+    /// Size of the ring that is missing, once. JS thread only.
+    pub fn take_wanted_size(&self) -> Option<(u32, u32)> {
+        self.state.lock().wanted.take()
+    }
+
+    /// The newest frame to draw. JS thread only.
+    pub fn begin_drawing(&self) -> Option<Drawing> {
+        let ring = self.state.lock().ring.clone()?;
+        let taken = ring.take()?;
+        if taken.skipped > 0 {
+            self.counters.lock().dropped(taken.skipped);
+        }
+        let now = Instant::now();
+        Some(Drawing { ring, slot: taken.slot, ready_at: now.checked_sub(taken.waited).unwrap_or(now) })
+    }
+
+    /// The frame was drawn, or could not be.
+    pub fn end_drawing(&self, drawing: &Drawing, drawn: bool) {
+        drawing.ring.give_back(drawing.slot);
+        let mut counters = self.counters.lock();
+        if drawn {
+            counters.drawn(drawing.ready_at.elapsed());
+        } else {
+            counters.dropped(1);
+        }
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> ViewStats {
+        self.counters.lock().snapshot()
+    }
+
+    /// Brings a frame into the ring, or keeps it until there is one that fits.
+    fn bring(&self, frame: &VideoFrame) {
+        // JS may put another ring in the place of the one that is to be written; then that one takes the frame.
+        while let Some(ring) = self.ring_for(frame) {
+            let (width, height) = ring.size();
+            let scaled = scale(frame, width, height);
+            match ring.write(|pixels| to_rgba(&scaled, pixels).is_ok()) {
+                Written::Ready { replaced } => {
+                    if replaced {
+                        self.counters.lock().dropped(1);
+                    }
+                    return self.nudge();
+                }
+                Written::Closed => {}
+                Written::Failed => return self.counters.lock().dropped(1),
+            }
+        }
+    }
+
+    fn ring_for(&self, frame: &VideoFrame) -> Option<Arc<FrameRing>> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return None;
+        }
+        if state.tile.is_hidden() {
+            state.held = Some(frame.clone());
+            return None;
+        }
+        let size = state.tile.frame_size(frame.width(), frame.height());
+        if let Some(ring) = state.ring.clone().filter(|ring| ring.size() == size) {
+            state.wanted = None;
+            return Some(ring);
+        }
+        let replaced = state.held.replace(frame.clone()).is_some();
+        state.wanted = Some(size);
+        drop(state);
+        if replaced {
+            self.counters.lock().dropped(1);
+        }
+        self.nudge();
+        None
+    }
+
+    fn nudge(&self) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.nudge();
+        }
+    }
+}
+
+impl FrameSink for View {
+    fn on_frame(&self, frame: &VideoFrame) {
+        if !self.state.lock().tile.is_hidden() {
+            self.counters.lock().delivered();
+        }
+        self.bring(frame);
+    }
+
+    fn stats(&self) -> Option<ViewStats> {
+        Some(View::stats(self))
+    }
+}

@@ -1,0 +1,45 @@
+// The frame path without an engine: views fed by prepared pictures. Tests call these functions from outside.
+const { join } = window.require('path');
+const dist = join(__dirname, '../../../dist');
+const { loadNative } = window.require(join(dist, 'native.js'));
+const { Views } = window.require(join(dist, 'view.js'));
+
+const { NativeEngine, BenchSource } = loadNative();
+const native = new NativeEngine((view, slot, width, height) => {
+  if (slot >= 0) window.views.draw(view, slot);
+  else window.views.makeRing(view, width, height);
+});
+
+window.native = native;
+window.views = new Views(native);
+window.sources = new Map();
+
+window.addCanvas = (id, { style = '', width, height } = {}) => {
+  const canvas = document.createElement('canvas');
+  canvas.id = id;
+  if (style) canvas.setAttribute('style', style);
+  if (width) canvas.setAttribute('width', width);
+  if (height) canvas.setAttribute('height', height);
+  document.body.append(canvas);
+};
+
+/** Puts a stream of plain pictures on a canvas; returns the view's number. */
+window.show = (stream, canvasId, options = {}) => {
+  const { width = 640, height = 360, fps = 30, colour, viewMode, backgroundColor } = options;
+  const canvas = document.getElementById(canvasId);
+  const view = window.views.open(stream, { canvas, viewMode, backgroundColor }, true);
+  window.sources.get(stream)?.stop();
+  window.sources.set(stream, new BenchSource(native, view, width, height, fps, 0, colour));
+  return view;
+};
+
+window.hide = (stream) => {
+  window.sources.get(stream)?.stop();
+  window.sources.delete(stream);
+  window.views.close(stream);
+};
+
+window.pixel = (canvasId, x, y) => {
+  const canvas = document.getElementById(canvasId);
+  return [...canvas.getContext('2d').getImageData(x, y, 1, 1).data];
+};

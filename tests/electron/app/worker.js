@@ -1,0 +1,30 @@
+// Four streams drawn inside a web worker, which has an environment of its own.
+const { join } = require('path');
+const { pathname } = new URL('../../../dist/native.js', location.href);
+const { NativeEngine, BenchSource } = require(join(decodeURIComponent(pathname))).loadNative();
+
+const STREAMS = 4;
+const images = new Map();
+const context = new OffscreenCanvas(640, 360).getContext('2d');
+let drawn = 0;
+
+const native = new NativeEngine((view, slot, width, height) => {
+  if (slot >= 0) {
+    context.putImageData(images.get(view)[slot], 0, 0);
+    drawn++;
+    return;
+  }
+  const ring = [0, 1, 2].map(() => new Uint8ClampedArray(width * height * 4));
+  images.set(view, ring.map((bytes) => new ImageData(bytes, width, height)));
+  native.setViewRing(view, width, height, ...ring);
+});
+
+for (let index = 0; index < STREAMS; index++) {
+  const view = native.createView(640, 360, 0);
+  new BenchSource(native, view, 640, 360, 60, index / STREAMS);
+}
+
+setInterval(() => {
+  postMessage(drawn);
+  drawn = 0;
+}, 20);

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { eventually, launch, near, shownColour } from './harness.mjs';
+
+const ORANGE = 0xe06010;
+const ORANGE_RGB = [0xe0, 0x60, 0x10];
+const TEAL = 0x104080;
+const TEAL_RGB = [0x10, 0x40, 0x80];
+
+let app;
+let page;
+
+before(async () => {
+  app = await launch();
+  page = await app.firstWindow();
+});
+
+after(() => app?.close());
+
+beforeEach(async () => {
+  await page.reload();
+});
+
+const shows = (x, y, expected) => eventually(() => shownColour(app, page, x, y), near(expected));
+
+async function show(stream, canvas, options) {
+  return page.evaluate(([stream, canvas, options]) => window.show(stream, canvas, options), [stream, canvas, options]);
+}
+
+async function addCanvas(id, options) {
+  await page.evaluate(([id, options]) => window.addCanvas(id, options), [id, options]);
+}
+
+const box = (id) => page.evaluate((id) => document.getElementById(id).getBoundingClientRect().toJSON(), id);
+const attributes = (id) => page.evaluate((id) => document.getElementById(id).outerHTML, id);
+
+test('a picture has its colours, on the screen and in the canvas', async () => {
+  await addCanvas('c', { style: 'width: 640px; height: 360px' });
+  await show('s', 'c', { colour: ORANGE });
+  await shows(320, 180, ORANGE_RGB);
+  await eventually(() => page.evaluate(() => window.pixel('c', 5, 5)), near(ORANGE_RGB));
+});
+
+test('AspectFit leaves bars in the background colour', async () => {
+  await addCanvas('c', { style: 'width: 400px; height: 400px' });
+  await show('s', 'c', { colour: ORANGE, backgroundColor: TEAL });
+  await shows(200, 200, ORANGE_RGB);
+  await shows(200, 20, TEAL_RGB);
+  await shows(200, 380, TEAL_RGB);
+});
+
+test('AspectFill and ScaleToFill leave no bars', async () => {
+  await addCanvas('c', { style: 'width: 400px; height: 400px' });
+  for (const viewMode of [1, 2]) {
+    await show('s', 'c', { colour: ORANGE, backgroundColor: TEAL, viewMode });
+    await shows(200, 8, ORANGE_RGB);
+    await shows(8, 200, ORANGE_RGB);
+  }
+});
+
+test('a canvas sized by its attributes alone keeps its box', async () => {
+  await addCanvas('c', { width: 300, height: 200 });
+  const before = await box('c');
+  await show('s', 'c', { colour: ORANGE, width: 1280, height: 720 });
+  await shows(150, 100, ORANGE_RGB);
+  assert.deepEqual(await box('c'), before);
+});
+
+test('a canvas with a width in CSS alone keeps its box', async () => {
+  await addCanvas('c', { style: 'width: 500px', width: 300, height: 200 });
+  const before = await box('c');
+  await show('s', 'c', { colour: ORANGE, width: 1280, height: 720 });
+  await shows(250, 170, ORANGE_RGB);
+  assert.deepEqual(await box('c'), before);
+});
+
+test('stopping clears to the background and restores styles and attributes', async () => {
+  await addCanvas('c', { style: 'width: 320px; height: 180px; object-fit: none;', width: 111, height: 77 });
+  const before = await attributes('c');
+  await show('s', 'c', { colour: ORANGE, backgroundColor: TEAL, viewMode: 1 });
+  await shows(160, 90, ORANGE_RGB);
+  await page.evaluate(() => window.hide('s'));
+  assert.equal(await attributes('c'), before);
+  await eventually(() => page.evaluate(() => window.pixel('c', 5, 5)), near(TEAL_RGB));
+});
+
+test('a bare canvas is bare again after stopping', async () => {
+  await addCanvas('c');
+  const before = await attributes('c');
+  await show('s', 'c', { colour: ORANGE });
+  await shows(150, 75, ORANGE_RGB);
+  await page.evaluate(() => window.hide('s'));
+  assert.equal(await attributes('c'), before);
+});
+
+test('a style that the application changed meanwhile stays', async () => {
+  await addCanvas('c', { style: 'width: 320px; height: 180px' });
+  await show('s', 'c', { colour: ORANGE });
+  await shows(160, 90, ORANGE_RGB);
+  await page.evaluate(() => (document.getElementById('c').style.objectFit = 'none'));
+  await page.evaluate(() => window.hide('s'));
+  assert.equal(await page.evaluate(() => document.getElementById('c').style.objectFit), 'none');
+});
+
+test('a stream moves to another canvas', async () => {
+  await addCanvas('a', { style: 'position: absolute; left: 0; top: 0; width: 320px; height: 180px' });
+  await addCanvas('b', { style: 'position: absolute; left: 400px; top: 0; width: 320px; height: 180px' });
+  await show('s', 'a', { colour: ORANGE });
+  await shows(160, 90, ORANGE_RGB);
+  await show('s', 'b', { colour: ORANGE });
+  await shows(560, 90, ORANGE_RGB);
+  await shows(160, 90, [0, 0, 0]);
+});
+
+test('a second stream takes the canvas over', async () => {
+  await addCanvas('c', { style: 'width: 320px; height: 180px' });
+  await show('s', 'c', { colour: ORANGE });
+  await shows(160, 90, ORANGE_RGB);
+  await show('t', 'c', { colour: TEAL });
+  await shows(160, 90, TEAL_RGB);
+});
+
+test('a canvas with a WebGL context is refused with a reason', async () => {
+  await addCanvas('c', { style: 'width: 320px; height: 180px' });
+  await page.evaluate(() => document.getElementById('c').getContext('webgl'));
+  await assert.rejects(show('s', 'c', { colour: ORANGE }), /context of another kind/);
+});
+
+test('a small tile gets frames of its size, a large one the frame itself', async () => {
+  await addCanvas('c', { style: 'width: 320px; height: 180px' });
+  await show('s', 'c', { width: 1280, height: 720 });
+  const size = () => page.evaluate(() => [document.getElementById('c').width, document.getElementById('c').height]);
+  await eventually(size, ([width, height]) => width === 320 && height === 180);
+  await page.evaluate(() => (document.getElementById('c').style.cssText += 'width: 900px; height: 506px'));
+  await eventually(size, ([width, height]) => width === 1280 && height === 720);
+});
+
+test('a hidden canvas costs nothing and comes back', async () => {
+  await addCanvas('c', { style: 'width: 320px; height: 180px' });
+  const view = await show('s', 'c', { colour: ORANGE, fps: 60 });
+  const delivered = async () => JSON.parse(await page.evaluate((view) => native.viewStats(view), view)).delivered;
+  await shows(160, 90, ORANGE_RGB);
+  await page.evaluate(() => (document.getElementById('c').style.display = 'none'));
+  await eventually(async () => {
+    const before = await delivered();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return (await delivered()) - before;
+  }, (frames) => frames === 0);
+  await page.evaluate(() => (document.getElementById('c').style.display = ''));
+  await shows(160, 90, ORANGE_RGB);
+});
+
+test('every frame of four streams is drawn', async () => {
+  const ids = [];
+  for (let index = 0; index < 4; index++) {
+    await addCanvas(`c${index}`, { style: 'width: 320px; height: 180px' });
+    ids.push(await show(`s${index}`, `c${index}`, { width: 1280, height: 720 }));
+  }
+  const stats = () => page.evaluate((ids) => ids.map((id) => JSON.parse(native.viewStats(id))), ids);
+  const after = await eventually(stats, (all) => all.every((it) => it.drawn >= 60), 10_000);
+  assert.ok(after.every((it) => it.dropped <= 1 && it.delivered - it.drawn <= 3), JSON.stringify(after));
+});
