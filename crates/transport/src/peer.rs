@@ -18,9 +18,7 @@ use rtc::data_channel::RTCDataChannelInit;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCOfferOptions;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
-};
+use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use rtc::statistics::report::RTCStatsReportEntry;
 use std::collections::HashMap;
@@ -462,11 +460,7 @@ async fn build(
 }
 
 fn ice_server(server: &config::IceServer) -> RTCIceServer {
-    RTCIceServer {
-        urls: server.urls.clone(),
-        username: server.username.clone(),
-        credential: server.credential.clone(),
-    }
+    RTCIceServer { urls: server.urls.clone(), username: server.username.clone(), credential: server.credential.clone() }
 }
 
 async fn open_channel(stack: &dyn PeerConnection, kind: DataKind) -> Result<Arc<dyn DataChannel>, TransportError> {
@@ -474,10 +468,7 @@ async fn open_channel(stack: &dyn PeerConnection, kind: DataKind) -> Result<Arc<
         DataKind::Reliable => RTCDataChannelInit { ordered: true, ..Default::default() },
         DataKind::Lossy => RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..Default::default() },
     };
-    stack
-        .create_data_channel(kind.label(), Some(init))
-        .await
-        .map_err(TransportError::during("creating a data channel"))
+    stack.create_data_channel(kind.label(), Some(init)).await.map_err(TransportError::during("creating a data channel"))
 }
 
 /// Feeds the round-trip time of ICE's consent checks into the shared estimate; a subscriber has no other
