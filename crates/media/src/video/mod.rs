@@ -16,6 +16,8 @@ mod jpeg;
 mod mjpeg;
 pub mod nal;
 mod native_camera;
+#[cfg(any(not(target_os = "linux"), test))]
+mod nokhwa_camera;
 pub mod pattern;
 pub mod pool;
 pub mod scale;
@@ -23,6 +25,8 @@ pub mod sink;
 mod source;
 pub mod sps;
 mod strip;
+#[cfg(target_os = "linux")]
+mod v4l_camera;
 mod y4m;
 
 pub use camera::{Capture, CaptureError, CaptureFormat};
