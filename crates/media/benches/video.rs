@@ -60,6 +60,7 @@ fn main() {
     let mut noisy_decoder = VideoDecoder::new().unwrap();
     let (pattern, pool, start) = (Pattern::new(WIDTH, HEIGHT), FramePool::new(), Instant::now());
     let mut rgba = vec![0; (WIDTH * HEIGHT * 4) as usize];
+    let mut rgba_copy = rgba.clone();
     let (mut table, mut noise, mut skipped) = (Table::default(), 1, [0, 0]);
     for round in 0..ROUNDS {
         let age = Duration::from_millis(u64::from(round) * 1_000 / 30);
@@ -71,6 +72,8 @@ fn main() {
         table.time("scale 720p to 640x360", || scale(&frame, 640, 360));
         table.time("scale 720p to 320x180", || scale(&frame, 320, 180));
         table.time("convert 720p to RGBA", || convert::to_rgba(&frame, &mut rgba)).unwrap();
+        table.time("convert 720p to RGBA, again at once", || convert::to_rgba(&frame, &mut rgba)).unwrap();
+        table.time("for comparison: copy of the RGBA bytes", || rgba_copy.copy_from_slice(&rgba));
         match table.time("encode 720p pattern, 1.5 Mbit/s", || plain_encoder.encode(&frame, false)).unwrap() {
             Some(unit) => {
                 let shown = table.time("decode 720p pattern", || plain_decoder.decode(&unit.data, start));
