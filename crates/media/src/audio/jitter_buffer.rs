@@ -434,3 +434,6 @@ impl JitterBuffer {
         if at >= epoch { signed(at - epoch) } else { -signed(epoch - at) }
     }
 }
+
+#[cfg(test)]
+mod tests;
