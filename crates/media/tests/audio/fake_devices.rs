@@ -80,6 +80,8 @@ impl Loopback {
         assert_eq!(events.errors.load(Ordering::SeqCst), 0);
         let begin = Instant::now();
         drop((wire, pipeline));
+        println!("closed in {:?}", begin.elapsed());
+        // 200 ms on a machine that is not overloaded.
         assert!(begin.elapsed() < Duration::from_secs(2), "shutdown took {:?}", begin.elapsed());
         let heard = read(&file);
         let _ = std::fs::remove_file(&file);
@@ -143,4 +145,109 @@ fn mutes_and_volume_act_on_what_is_heard() {
     assert!(loud >= 2, "{levels:?}");
     assert!(levels.iter().filter(|level| **level < -70.0).count() >= 6, "{levels:?}");
     assert!(*levels.last().unwrap() < -70.0);
+}
+
+#[test]
+fn a_microphone_that_is_not_there_gives_way_to_the_default() {
+    let loopback = Loopback::start("switch");
+    loopback.run_for(Duration::from_millis(500));
+    // Not the fake microphone of this pipeline, and no real one: reported, and the default (the tone) goes on.
+    loopback.pipeline.select_device(DeviceKind::Microphone, "alsa:plughw:CARD=Nowhere,DEV=0");
+    loopback.run_for(Duration::from_millis(500));
+    assert_eq!(loopback.events.errors.swap(0, Ordering::SeqCst), 1);
+    let heard = loopback.finish();
+    let loud = amplitudes(&heard).iter().filter(|(hum, pip)| hum.max(*pip) > 0.08).count();
+    assert!(loud >= 14, "{loud}");
+}
+
+#[test]
+fn capture_can_be_stopped_and_started_again() {
+    let loopback = Loopback::start("restart");
+    loopback.run_for(Duration::from_millis(300));
+    loopback.pipeline.stop_capture();
+    loopback.pipeline.stop_capture();
+    let sent = || loopback.wire.packets.load(Ordering::SeqCst);
+    let mut before = sent();
+    // Until no packet comes for 200 ms.
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        if sent() == before {
+            break;
+        }
+        before = sent();
+    }
+    loopback.pipeline.start_capture();
+    loopback.pipeline.start_capture();
+    loopback.run_for(Duration::from_millis(300));
+    assert_eq!(loopback.events.first_frames.load(Ordering::SeqCst), 2);
+    assert_eq!(loopback.wire.player.stats().packets_lost, 0);
+    loopback.finish();
+}
+
+#[test]
+fn a_removed_encoder_gets_nothing_more() {
+    let loopback = Loopback::start("encoder");
+    loopback.run_for(Duration::from_millis(200));
+    let other = Arc::new(Wire { player: loopback.pipeline.add_player(), packets: AtomicU64::new(0) });
+    loopback.pipeline.add_encoder(2, other.clone());
+    loopback.pipeline.remove_encoder(1);
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while other.packets.load(Ordering::SeqCst) < 10 {
+        assert!(Instant::now() < give_up);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let before = loopback.wire.packets.load(Ordering::SeqCst);
+    let goal = other.packets.load(Ordering::SeqCst) + 10;
+    while other.packets.load(Ordering::SeqCst) < goal {
+        assert!(Instant::now() < give_up);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(loopback.wire.packets.load(Ordering::SeqCst), before);
+    drop(other);
+    loopback.finish();
+}
+
+#[test]
+fn the_speakers_file_goes_on_when_playing_begins_again() {
+    let file = std::env::temp_dir().join(format!("media-audio-{}-again.wav", std::process::id()));
+    let fakes = FakeDevices { speaker: Some(file.to_string_lossy().into_owned()), ..FakeDevices::default() };
+    let pipeline = AudioPipeline::new(fakes, Arc::new(Events::default()));
+    let length = || hound::WavReader::open(&file).map_or(0, |reader| reader.duration());
+    let give_up = Instant::now() + Duration::from_secs(20);
+    let grow_beyond = |samples: u32| {
+        while length() <= samples {
+            assert!(Instant::now() < give_up);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        length()
+    };
+    let player = pipeline.add_player();
+    let first = grow_beyond(12_000);
+    drop(player);
+    let player = pipeline.add_player();
+    assert!(grow_beyond(first + 24_000) > first);
+    drop((player, pipeline));
+    let _ = std::fs::remove_file(&file);
+}
+
+#[test]
+fn a_pipeline_may_be_dropped_by_its_own_sink() {
+    struct Last(parking_lot::Mutex<Option<Arc<AudioPipeline>>>, Arc<AtomicU64>);
+    impl OpusSink for Last {
+        fn on_packet(&self, _: &OpusPacket) {
+            drop(self.0.lock().take());
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let fakes = FakeDevices { microphone: Some("tone".to_owned()), ..FakeDevices::default() };
+    let pipeline = AudioPipeline::new(fakes, Arc::new(Events::default()));
+    let packets = Arc::new(AtomicU64::new(0));
+    pipeline.add_encoder(1, Arc::new(Last(parking_lot::Mutex::new(Some(pipeline.clone())), packets.clone())));
+    pipeline.start_capture();
+    drop(pipeline);
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while packets.load(Ordering::SeqCst) == 0 {
+        assert!(Instant::now() < give_up);
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

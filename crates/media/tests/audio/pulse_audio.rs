@@ -103,6 +103,43 @@ fn what_a_real_speaker_plays_a_real_microphone_records() {
     assert!(status.success());
 }
 
+#[test]
+fn a_machine_without_devices_reports_it_and_says_nothing_on_the_terminal() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "pulse_audio::child_without_devices", "--ignored", "--nocapture"])
+        .env(CHILD, "1")
+        .env("ALSA_CONFIG_PATH", "/usr/share/alsa/no-such-file.conf")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.to_lowercase().contains("alsa"), "{stderr}");
+}
+
+#[test]
+#[ignore = "runs in a child process of the test above"]
+fn child_without_devices() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let events = Arc::new(Events::default());
+    let pipeline = AudioPipeline::new(FakeDevices::default(), events.clone());
+    assert_eq!(list(DeviceKind::Speaker, &FakeDevices::default()), []);
+    let player = pipeline.add_player();
+    pipeline.start_capture();
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while events.errors.lock().len() < 2 {
+        assert!(Instant::now() < give_up, "{:?}", events.errors.lock());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(
+        events.errors.lock().iter().all(|(_, error)| *error == AudioDeviceError::NoDevice),
+        "{:?}",
+        events.errors.lock()
+    );
+    drop((player, pipeline));
+}
+
 #[derive(Default)]
 struct Events {
     errors: Mutex<Vec<(DeviceKind, AudioDeviceError)>>,
