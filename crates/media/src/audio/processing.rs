@@ -95,7 +95,7 @@ mod tests {
 
     /// Noise in syllables, as a far talker would sound to the echo canceller.
     fn far_talker(frame: usize, state: &mut u32) -> Frame {
-        let loudness = if frame / 15 % 3 == 0 { 0.0 } else { 0.2 };
+        let loudness = if (frame / 15).is_multiple_of(3) { 0.0 } else { 0.2 };
         std::array::from_fn(|_| {
             *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             loudness * ((*state >> 8) as f32 / (1 << 23) as f32 - 1.0)
