@@ -19,6 +19,8 @@ use parking_lot::Mutex;
 
 /// Set for the child alone.
 const CHILD: &str = "MEDIA_AUDIO_PULSE_CHILD";
+/// The sound server, which the child ends to see what the pipeline says.
+const SERVER: &str = "MEDIA_AUDIO_PULSE_SERVER";
 const CHILD_LIMIT: Duration = Duration::from_secs(60);
 
 /// A private sound server; killed when dropped.
@@ -82,6 +84,7 @@ fn what_a_real_speaker_plays_a_real_microphone_records() {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "pulse_audio::child", "--ignored", "--nocapture"])
         .env(CHILD, "1")
+        .env(SERVER, server.process.id().to_string())
         .env("HOME", &server.folder)
         .env("XDG_RUNTIME_DIR", &server.folder)
         .env("PULSE_RUNTIME_PATH", &server.folder)
@@ -210,6 +213,16 @@ fn child() {
     println!("after {:?}: best {:?}, {:?}", begin.elapsed(), quality, player.stats());
     assert_eq!(*events.errors.lock(), []);
     assert!(quality.1 >= 20, "1 kHz is not heard: {quality:?}");
+
+    let killed = Command::new("kill").arg(std::env::var(SERVER).unwrap()).status().unwrap();
+    assert!(killed.success());
+    let lost = Instant::now();
+    let reported = |kind| events.errors.lock().iter().any(|(failed, _)| *failed == kind);
+    while !(reported(DeviceKind::Microphone) && reported(DeviceKind::Speaker)) {
+        assert!(lost.elapsed() < Duration::from_secs(20), "{:?}", events.errors.lock());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    println!("without the server: {:?} after {:?}", events.errors.lock(), lost.elapsed());
 
     let closing = Instant::now();
     drop((player, pipeline));
