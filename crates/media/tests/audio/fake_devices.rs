@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use media::FakeDevices;
+use media::audio::codec::{OpusDecoder, PACKET_SAMPLES};
 use media::audio::level::{rms_dbfs, tone_amplitude};
 use media::audio::{
     AudioDeviceError, AudioEvents, AudioPacket, AudioPipeline, AudioPlayer, DeviceKind, OpusPacket, OpusSink,
+    ProcessingConfig,
 };
 
 #[derive(Default)]
@@ -50,10 +52,14 @@ struct Loopback {
 
 impl Loopback {
     fn start(name: &str) -> Self {
+        Self::start_with(name, "tone")
+    }
+
+    fn start_with(name: &str, microphone: &str) -> Self {
         let file = std::env::temp_dir().join(format!("media-audio-{}-{name}.wav", std::process::id()));
         let fakes = FakeDevices {
             camera: None,
-            microphone: Some("tone".to_owned()),
+            microphone: Some(microphone.to_owned()),
             speaker: Some(file.to_string_lossy().into_owned()),
         };
         let events = Arc::new(Events::default());
@@ -111,6 +117,74 @@ fn the_tone_is_heard_at_the_other_end() {
     let pips = pieces.iter().filter(|(hum, pip)| (0.42..0.56).contains(pip) && *hum < 0.05).count();
     assert!(hum > 20, "{hum} of {} pieces hum: {pieces:?}", pieces.len());
     assert!((1..=6).contains(&pips), "{pips} pips");
+}
+
+#[test]
+fn a_stereo_file_of_44_1_khz_is_heard_as_it_sounds() {
+    let file = std::env::temp_dir().join(format!("media-audio-{}-microphone.wav", std::process::id()));
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: 44_100,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(&file, spec).unwrap();
+    for index in 0..44_100 {
+        let sample = 0.3 * (std::f64::consts::TAU * 1000.0 * f64::from(index) / 44_100.0).sin();
+        (0..2).for_each(|_| writer.write_sample((sample * 32767.0) as i16).unwrap());
+    }
+    writer.finalize().unwrap();
+    let loopback = Loopback::start_with("file", &file.to_string_lossy());
+    loopback.pipeline.set_processing(ProcessingConfig::OFF);
+    loopback.run_for(Duration::from_millis(1500));
+    let heard = loopback.finish();
+    let _ = std::fs::remove_file(&file);
+    let right = amplitudes(&heard).iter().filter(|(_, pip)| (0.26..0.34).contains(pip)).count();
+    assert!(right >= 15, "{right}");
+}
+
+#[test]
+fn the_time_of_capture_is_that_of_the_tone() {
+    #[derive(Default)]
+    struct Packets(parking_lot::Mutex<Vec<OpusPacket>>);
+    impl OpusSink for Packets {
+        fn on_packet(&self, packet: &OpusPacket) {
+            self.0.lock().push(packet.clone());
+        }
+    }
+    let fakes = FakeDevices { microphone: Some("tone".to_owned()), ..FakeDevices::default() };
+    let pipeline = AudioPipeline::new(fakes, Arc::new(Events::default()));
+    let packets = Arc::new(Packets::default());
+    pipeline.add_encoder(1, packets.clone());
+    pipeline.start_capture();
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while packets.0.lock().len() < 125 {
+        assert!(Instant::now() < give_up);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(pipeline);
+
+    // Where the pip begins, on the wall clock, by the packets' own times.
+    let mut decoder = OpusDecoder::new().unwrap();
+    let (now, wall) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
+    let mut was_pip = true;
+    let mut errors_ms = Vec::new();
+    for packet in packets.0.lock().iter() {
+        let mut samples = [0.0; PACKET_SAMPLES];
+        decoder.decode(&packet.data, &mut samples).unwrap();
+        for (index, piece) in samples.chunks_exact(240).enumerate() {
+            let is_pip = rms_dbfs(piece) > -14.0;
+            if is_pip && !was_pip {
+                let at = wall - (now - packet.capture_time) + Duration::from_millis(5 * index as u64);
+                let second = f64::from(at.subsec_nanos()) * 1e-6;
+                errors_ms.push(if second > 500.0 { second - 1000.0 } else { second });
+            }
+            was_pip = is_pip;
+        }
+    }
+    println!("pips are off by {errors_ms:?} ms");
+    // Opus itself delays by 6.5 ms; the rest is room for a busy machine.
+    assert!(errors_ms.iter().any(|error| error.abs() < 40.0), "{errors_ms:?}");
 }
 
 #[test]
