@@ -73,7 +73,8 @@ fn without_loss_any_reordering_within_the_window_shows_every_frame() {
         let mut random = Random(seed);
         let mut packets = stream(random.below(65_536) as u16);
         for _ in 0..200 {
-            let at = random.below(packets.len() as u64 - 4) as usize;
+            // The very first packet tells where the stream begins, so it stays in place.
+            let at = 1 + random.below(packets.len() as u64 - 4) as usize;
             packets.swap(at, at + 1 + random.below(3) as usize);
         }
         let mut bench = Bench::new();

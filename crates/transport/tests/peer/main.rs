@@ -4,6 +4,7 @@
 
 mod publishing;
 mod server;
+mod subscribing;
 
 use bytes::Bytes;
 use server::Server;
