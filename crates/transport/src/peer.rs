@@ -19,7 +19,7 @@ use rtc::ice::mdns::MulticastDnsMode;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+    RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RTCRtpRtxParameters, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use rtc::statistics::report::RTCStatsReportEntry;
@@ -230,7 +230,7 @@ impl Peer {
                 (InboundStream::audio(payload_types, pipeline, counters), RemoteMedia::Audio(receiver))
             }
         };
-        self.chain.inbound.insert(section.ssrc, stream);
+        self.chain.inbound.insert(section.ssrc, section.rtx_ssrc, stream);
         RemoteTrack {
             track_id: section.track_id.clone(),
             stream_id: section.stream_id.clone(),
@@ -303,8 +303,9 @@ impl Peer {
             return Err(TransportError::DuplicateTrack(track.track_id.clone()));
         }
         let ssrc = rand::random::<u32>().max(1);
+        let rtx = (kind == RtpCodecKind::Video).then(|| RTCRtpRtxParameters { ssrc: rtx_of(ssrc) });
         let encoding = RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), rtx, ..Default::default() },
             active: true,
             codec,
             ..Default::default()
@@ -337,7 +338,8 @@ impl Peer {
     fn count(&self, track: &AddTrack, ssrc: u32, is_video: bool) -> Arc<SenderCounters> {
         let counters = Arc::new(SenderCounters::default());
         let track_id = track.track_id.clone();
-        self.chain.outbound.insert(ssrc, OutboundStream { track_id, is_video, counters: Arc::clone(&counters) });
+        let stream = OutboundStream { track_id, is_video, counters: Arc::clone(&counters) };
+        self.chain.outbound.insert(ssrc, rtx_of(ssrc), stream);
         counters
     }
 
@@ -411,6 +413,11 @@ impl Drop for Peer {
             runtime.spawn(async move { shut_down(stack, &chain).await });
         }
     }
+}
+
+/// SSRC of the retransmissions of a sent stream.
+fn rtx_of(ssrc: u32) -> u32 {
+    ssrc ^ 0x5555_5555
 }
 
 async fn shut_down(stack: Arc<dyn PeerConnection>, chain: &ChainState) {

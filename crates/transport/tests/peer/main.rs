@@ -69,3 +69,8 @@ fn access_unit(number: u32, is_keyframe: bool, size: usize) -> Vec<u8> {
 fn bytes(unit: Vec<u8>) -> Bytes {
     Bytes::from(unit)
 }
+
+/// RTP version 2 and a payload type outside the RTCP range (RFC 5761), and no audio.
+fn is_large_rtp(datagram: &[u8]) -> bool {
+    datagram.len() > 500 && datagram[0] & 0xc0 == 0x80 && !(192..=223).contains(&datagram[1])
+}

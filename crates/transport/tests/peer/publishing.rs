@@ -1,7 +1,7 @@
 //! The publisher: video, audio and data towards the server.
 
-use super::server::{Seen, Server};
-use super::{Client, access_unit, bytes};
+use super::server::{Core, Seen, Server};
+use super::{Client, access_unit, bytes, is_large_rtp};
 use std::time::{Duration, Instant};
 use str0m::media::{KeyframeRequestKind, MediaKind};
 use transport::{AccessUnitToSend, AddTrack, DataKind, PeerEvent, Role};
@@ -71,6 +71,30 @@ async fn the_servers_key_frame_request_names_the_track() {
         .await;
     assert_eq!(track_id, "camera");
     assert_eq!(video.stats().plis, 1);
+    client.peer.close().await;
+}
+
+/// Loses the `n`-th video packet towards the server, the first time only.
+fn lose_nth_video_packet(core: &mut Core, n: usize) {
+    let mut count = 0;
+    core.loss = Box::new(move |to_peer, datagram| {
+        let counts = !to_peer && is_large_rtp(datagram);
+        count += usize::from(counts);
+        counts && count == n
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_packet_is_sent_again_on_request() {
+    let server = Server::start();
+    let mut client = Client::new(Role::Publisher).await;
+    let camera = client.peer.add_video(track("camera")).await.unwrap();
+    client.negotiate(&server, false).await;
+    client.connected().await;
+    server.call(|core| lose_nth_video_packet(core, 4));
+    camera.send(AccessUnitToSend { data: bytes(access_unit(1, true, 12_000)), timestamp: 3000 });
+    assert_eq!(next_frame(&server), access_unit(1, true, 12_000));
+    assert!(camera.stats().retransmitted >= 1, "{:?}", camera.stats());
     client.peer.close().await;
 }
 

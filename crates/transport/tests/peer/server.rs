@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpApi, SdpOffer, SdpPendingOffer};
 use str0m::channel::ChannelId;
-use str0m::media::{Frequency, MediaKind, MediaTime, Mid};
+use str0m::media::{MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
@@ -16,7 +16,6 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 pub enum Seen {
     Media { kind: MediaKind, data: Vec<u8>, contiguous: bool },
     KeyframeRequest,
-    ChannelOpen(String),
     Data(String, Vec<u8>),
 }
 
@@ -63,7 +62,6 @@ impl Core {
     }
 
     pub fn send_video(&mut self, mid: Mid, frame: u64, data: Vec<u8>) {
-        assert_eq!(Frequency::NINETY_KHZ.get(), 90_000);
         self.send(mid, frame * 3000, data);
     }
 
@@ -84,8 +82,8 @@ impl Core {
             }
             Event::KeyframeRequest(_) => Seen::KeyframeRequest,
             Event::ChannelOpen(id, label) => {
-                self.channels.push((id, label.clone()));
-                Seen::ChannelOpen(label)
+                self.channels.push((id, label));
+                return;
             }
             Event::ChannelData(data) => {
                 let label = self.channels.iter().find(|(id, _)| *id == data.id).unwrap().1.clone();

@@ -1,7 +1,7 @@
 //! The subscriber: the server's offers, and the tracks and data they bring.
 
 use super::server::{Core, Server};
-use super::{Client, access_unit};
+use super::{Client, access_unit, is_large_rtp};
 use std::time::{Duration, Instant};
 use str0m::media::{Direction, MediaKind, Mid};
 use transport::{DataKind, PeerEvent, PeerState, ReceivedAccessUnit, RemoteMedia, RemoteTrack, Role, VideoReceiver};
@@ -120,10 +120,9 @@ async fn tracks_come_go_and_reuse_media_sections_in_later_offers() {
 fn lose_nth_video_packet(core: &mut Core, n: usize) {
     let mut count = 0;
     core.loss = Box::new(move |to_peer, datagram| {
-        // RTP version 2 and a payload type outside the RTCP range (RFC 5761).
-        let is_rtp = datagram.len() > 500 && datagram[0] & 0xc0 == 0x80 && !(192..=223).contains(&datagram[1]);
-        count += usize::from(to_peer && is_rtp);
-        to_peer && is_rtp && count == n
+        let counts = to_peer && is_large_rtp(datagram);
+        count += usize::from(counts);
+        counts && count == n
     });
 }
 
