@@ -62,9 +62,8 @@ pub(crate) fn opus() -> RTCRtpCodec {
 /// The engine for a publisher (`receiving` false: only what is sent is offered) or a subscriber.
 pub(crate) fn media_engine(receiving: bool) -> Result<MediaEngine, TransportError> {
     let mut engine = MediaEngine::default();
-    let mut register = |codec, kind| {
-        engine.register_codec(codec, kind).map_err(TransportError::during("registering a codec"))
-    };
+    let mut register =
+        |codec, kind| engine.register_codec(codec, kind).map_err(TransportError::during("registering a codec"));
     register(RTCRtpCodecParameters { rtp_codec: opus(), payload_type: OPUS_PAYLOAD_TYPE }, RtpCodecKind::Audio)?;
     let also = ALSO_RECEIVED.into_iter().filter(|_| receiving);
     for (payload_type, profile) in std::iter::once((H264_PAYLOAD_TYPE, SENT_PROFILE)).chain(also) {

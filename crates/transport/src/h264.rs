@@ -179,8 +179,9 @@ mod tests {
 
     #[test]
     fn parameter_sets_in_an_aggregate_and_a_fragmented_idr_become_one_annex_b_unit() {
-        let unit = build(&[&[0x78, 0, 2, 0x67, 1, 0, 2, 0x68, 2], &[0x7c, 0x85, 9], &[0x7c, 0x05, 8], &[0x7c, 0x45, 7]])
-            .unwrap();
+        let unit =
+            build(&[&[0x78, 0, 2, 0x67, 1, 0, 2, 0x68, 2], &[0x7c, 0x85, 9], &[0x7c, 0x05, 8], &[0x7c, 0x45, 7]])
+                .unwrap();
         assert_eq!(unit.data, [0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x68, 2, 0, 0, 0, 1, 0x65, 9, 8, 7].as_slice());
         assert!(unit.is_keyframe && unit.has_picture);
     }

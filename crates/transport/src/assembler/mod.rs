@@ -338,8 +338,8 @@ impl Assembler {
 
     fn complete(&mut self, start: u64, end: u64, now: Instant) {
         let Some(timestamp) = self.packets.get(&start).map(|slot| slot.timestamp) else { return };
-        let whole = self.at_boundary
-            || self.packets.get(&start).is_some_and(|slot| h264::begins_with_sps(&slot.payload));
+        let whole =
+            self.at_boundary || self.packets.get(&start).is_some_and(|slot| h264::begins_with_sps(&slot.payload));
         let mut builder = AccessUnitBuilder::new(MAX_ACCESS_UNIT_BYTES);
         let mut result = Ok(());
         for number in start..=end {

@@ -234,7 +234,8 @@ fn a_sender_that_counts_anew_is_followed() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(30_000, 0));
     for number in 0..100 {
-        let packets = if number == 80 { keyframe(number * 3, 900_000) } else { delta(number * 3, 900_000 + u32::from(number)) };
+        let packets =
+            if number == 80 { keyframe(number * 3, 900_000) } else { delta(number * 3, 900_000 + u32::from(number)) };
         bench.push_all(100 + u64::from(number), &packets);
     }
     assert_eq!(bench.assembler.stats().restarts, 1);

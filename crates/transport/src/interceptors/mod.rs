@@ -7,7 +7,7 @@
 mod inbound;
 mod outbound;
 
-pub(crate) use inbound::{InboundStream, InboundStreams, VideoPipeline, AudioPipeline};
+pub(crate) use inbound::{AudioPipeline, InboundStream, InboundStreams, VideoPipeline};
 pub(crate) use outbound::{OutboundStream, OutboundStreams};
 
 use crate::error::TransportError;

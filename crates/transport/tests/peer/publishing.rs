@@ -46,6 +46,8 @@ async fn video_audio_and_data_reach_the_server() {
         }));
     }
     messages.sort();
+    let rtt = client.peer.stats().await.rtt_ms.expect("ICE measured the round trip");
+    assert!(rtt < 1000.0);
     assert_eq!(messages, [("_lossy".to_owned(), b"now".to_vec()), ("_reliable".to_owned(), b"early".to_vec())]);
     client.peer.close().await;
 }

@@ -156,9 +156,7 @@ async fn a_key_frame_can_be_requested_from_the_server() {
     server.call(move |core| core.send_video(camera, 1, access_unit(1, true, 3000)));
     recv(&mut picture).await.unwrap();
     picture.handle().request_keyframe();
-    server.wait("the key frame request", |seen| {
-        matches!(seen, super::server::Seen::KeyframeRequest).then_some(())
-    });
+    server.wait("the key frame request", |seen| matches!(seen, super::server::Seen::KeyframeRequest).then_some(()));
     client.peer.close().await;
 }
 
