@@ -18,13 +18,16 @@ use rtc::data_channel::RTCDataChannelInit;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCOfferOptions;
-use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RTCRtpRtxParameters, RtpCodecKind,
+};
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use rtc::statistics::report::RTCStatsReportEntry;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use webrtc::data_channel::DataChannel;
@@ -37,11 +40,11 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::RtpSender;
 
-/// Pace of ICE checks until a pair is found. The stack nominates on this tick, so its default of 200 ms
-/// is a floor under every set-up; 20 ms is the pace RFC 5245 gave to connections that carry RTP.
-const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// Pace of ICE checks until a pair is found. The stack also nominates on this tick, so its default of
+/// 200 ms is a floor under every set-up; RFC 8445 section 14.2 allows as little as 5 ms.
+const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// Checks per pair before it counts as failed: five seconds' worth.
-const ICE_MAX_CHECKS: u16 = 250;
+const ICE_MAX_CHECKS: u16 = 500;
 /// Consent checks; they also measure the round-trip time.
 const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
 /// Silence after which the connection counts as disconnected.
@@ -90,6 +93,8 @@ pub struct Peer {
     negotiation: tokio::sync::Mutex<Negotiation>,
     sent: Mutex<HashMap<String, SentTrack>>,
     rtt_task: JoinHandle<()>,
+    /// A peer may be dropped on a thread that knows no runtime.
+    runtime: Handle,
 }
 
 impl std::fmt::Debug for Peer {
@@ -134,6 +139,7 @@ impl Peer {
             negotiation: tokio::sync::Mutex::default(),
             sent: Mutex::default(),
             rtt_task,
+            runtime: Handle::current(),
         }))
     }
 
@@ -228,7 +234,7 @@ impl Peer {
                 (InboundStream::audio(payload_types, pipeline, counters), RemoteMedia::Audio(receiver))
             }
         };
-        self.chain.inbound.insert(section.ssrc, stream);
+        self.chain.inbound.insert(section.ssrc, section.rtx_ssrc, stream);
         RemoteTrack {
             track_id: section.track_id.clone(),
             stream_id: section.stream_id.clone(),
@@ -301,8 +307,9 @@ impl Peer {
             return Err(TransportError::DuplicateTrack(track.track_id.clone()));
         }
         let ssrc = rand::random::<u32>().max(1);
+        let rtx = (kind == RtpCodecKind::Video).then(|| RTCRtpRtxParameters { ssrc: rtx_of(ssrc) });
         let encoding = RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), rtx, ..Default::default() },
             active: true,
             codec,
             ..Default::default()
@@ -335,7 +342,8 @@ impl Peer {
     fn count(&self, track: &AddTrack, ssrc: u32, is_video: bool) -> Arc<SenderCounters> {
         let counters = Arc::new(SenderCounters::default());
         let track_id = track.track_id.clone();
-        self.chain.outbound.insert(ssrc, OutboundStream { track_id, is_video, counters: Arc::clone(&counters) });
+        let stream = OutboundStream { track_id, is_video, counters: Arc::clone(&counters) };
+        self.chain.outbound.insert(ssrc, rtx_of(ssrc), stream);
         counters
     }
 
@@ -402,13 +410,16 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         // The stack's driver does not end by itself.
-        if let Some(stack) = self.release()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        if let Some(stack) = self.release() {
             let chain = Arc::clone(&self.chain);
-            runtime.spawn(async move { shut_down(stack, &chain).await });
+            self.runtime.spawn(async move { shut_down(stack, &chain).await });
         }
     }
+}
+
+/// SSRC of the retransmissions of a sent stream.
+fn rtx_of(ssrc: u32) -> u32 {
+    ssrc ^ 0x5555_5555
 }
 
 async fn shut_down(stack: Arc<dyn PeerConnection>, chain: &ChainState) {
@@ -542,5 +553,62 @@ impl PeerConnectionEventHandler for Handler {
         if let Some(data) = self.data.upgrade() {
             data.attach(channel, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn is_freed<T: ?Sized>(weak: Weak<T>) -> bool {
+        for _ in 0..200 {
+            if weak.strong_count() == 0 {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+
+    async fn publisher() -> (Arc<Peer>, mpsc::UnboundedReceiver<PeerEvent>) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let peer = Peer::new(PeerConfig::default(), sender).await.unwrap();
+        let track = AddTrack { track_id: "camera".to_owned(), stream_id: "stream".to_owned() };
+        peer.add_video(track).await.unwrap();
+        peer.create_offer(false).await.unwrap();
+        (peer, events)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_closed_peer_leaves_nothing_behind() {
+        let (peer, _events) = publisher().await;
+        let stack = Arc::downgrade(&peer.stack().unwrap());
+        let chain = Arc::downgrade(&peer.chain);
+        peer.close().await;
+        drop(peer);
+        assert!(is_freed(stack).await);
+        assert!(is_freed(chain).await);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_peer_dropped_on_a_foreign_thread_is_closed() {
+        let (peer, mut events) = publisher().await;
+        let chain = Arc::downgrade(&peer.chain);
+        std::thread::spawn(move || drop(peer)).join().unwrap();
+        assert!(is_freed(chain).await);
+        let mut last = None;
+        while let Some(event) = events.recv().await {
+            last = Some(event);
+        }
+        assert!(matches!(last, Some(PeerEvent::State(PeerState::Closed))));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn track_ids_are_unique() {
+        let (peer, _events) = publisher().await;
+        let track = AddTrack { track_id: "camera".to_owned(), stream_id: "stream".to_owned() };
+        assert!(matches!(peer.add_audio(track).await, Err(TransportError::DuplicateTrack(id)) if id == "camera"));
+        assert!(matches!(peer.remove_track("screen").await, Err(TransportError::UnknownTrack(_))));
+        peer.close().await;
     }
 }
