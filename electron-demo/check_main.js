@@ -45,12 +45,12 @@ async function screenshot(window, file) {
 
 async function runCheck(openParticipant) {
   const deadline = Date.now() + LIMIT_MS;
-  const speaker = process.env.ZEGO_FAKE_SPEAKER;
+  const speaker = path.join(process.env.DEMO_CHECK_FOLDER, 'speaker.wav');
   const target = process.env.DEMO_CHECK_SCREENSHOT || path.resolve('demo-check.png');
   const room = `check-${process.pid}`;
   const first = openParticipant({ auto: '1', room, user: 'anna', publish: 'anna-stream', play: 'ben-stream' });
   await until(() => first.webContents.executeJavaScript('state.publishing'), deadline);
-  const second = openParticipant({ auto: '1', room, user: 'ben', publish: 'ben-stream', play: 'anna-stream' });
+  const second = openParticipant({ auto: '1', room, user: 'ben', publish: 'ben-stream', play: 'anna-stream', speaker });
   const windows = [first, second];
   const moving = [];
   for (const window of windows) moving.push(await until(() => canvasesMove(window), deadline));
@@ -62,7 +62,7 @@ async function runCheck(openParticipant) {
   const joinToFirstFrameMs = await second.webContents.executeJavaScript('window.firstRemoteFrameMs');
   await screenshot(second, target);
   for (const window of windows) await window.webContents.executeJavaScript('destroy()');
-  const heard = speaker ? toneShare(speaker) : 0;
+  const heard = toneShare(speaker);
   const ok = moving.every(Boolean) && heard > 0.5 && fps > 20;
   const result = {
     ok,

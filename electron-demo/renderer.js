@@ -130,6 +130,7 @@ function listen() {
 async function create() {
   const profile = { appID: APP_ID, appSign: APP_SIGN, scenario: defines.ZegoScenario.Default };
   if ($('server').value) profile.server = $('server').value;
+  if (query.has('speaker')) engine.setEngineConfig({ advancedConfig: { zego_fake_speaker: query.get('speaker') } });
   await engine.createEngine(profile);
   // The lists tell whether the machine has devices; without them the engine is made again with fake ones.
   const missing = fakeDevices();

@@ -30,6 +30,7 @@ function readStrip({ data, width, height }) {
 function watchCanvas(canvas) {
   const latencies = [];
   const recent = [];
+  const waiting = [];
   let last;
   let first;
   let newest;
@@ -44,6 +45,7 @@ function watchCanvas(canvas) {
     last = strip.counter;
     first ??= now;
     newest = now;
+    waiting.splice(0).forEach((resolve) => resolve());
     latencies.push(now - strip.captured);
     recent.push(now - strip.captured);
     if (recent.length > RECENT) recent.shift();
@@ -54,6 +56,8 @@ function watchCanvas(canvas) {
   };
   return {
     recentLatency: () => (newest && Date.now() - newest < 2000 ? quantile(recent, 0.5) : undefined),
+    /** Resolves when the next picture is on the canvas. */
+    first: () => new Promise((resolve) => waiting.push(resolve)),
     reset: () => {
       latencies.length = 0;
       first = undefined;

@@ -1,23 +1,14 @@
 // Builds the native part and puts it where the JS face looks for it: native/zego-express.<platform>-<arch>.node.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, renameSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { root, targetDirectory } from './prepare.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const LIBRARY = {
   linux: 'libzego_express_engine_electron.so',
   darwin: 'libzego_express_engine_electron.dylib',
   win32: 'zego_express_engine_electron.dll',
 }[process.platform];
-
-/** A build folder that was asked for, or one that is kept outside the checkout, or cargo's own. */
-function targetDirectory() {
-  if (process.env.CARGO_TARGET_DIR) return process.env.CARGO_TARGET_DIR;
-  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'zego-express', 'target');
-  return existsSync(cache) ? cache : join(root, 'target');
-}
 
 /** A codec without SIMD is 2.7 times slower and builds without a word when nasm is missing: such a build fails here. */
 function requireSimd(library) {

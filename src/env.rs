@@ -278,9 +278,8 @@ impl Caller {
         }
         let mut result = ptr::null_mut();
         // SAFETY: the callback and the arguments are values of this environment, made in an open scope.
-        let status = unsafe {
-            sys::napi_call_function(self.env, self.this, self.callback, 4, arguments.as_ptr(), &mut result)
-        };
+        let status =
+            unsafe { sys::napi_call_function(self.env, self.this, self.callback, 4, arguments.as_ptr(), &mut result) };
         match status {
             sys::Status::napi_ok => Called::Returned,
             sys::Status::napi_pending_exception => {

@@ -26,12 +26,7 @@ pub struct Profile {
 
 impl From<Profile> for EngineProfile {
     fn from(profile: Profile) -> Self {
-        Self {
-            app_id: profile.app_id,
-            app_sign: profile.app_sign,
-            scenario: profile.scenario,
-            server: profile.server,
-        }
+        Self { app_id: profile.app_id, app_sign: profile.app_sign, scenario: profile.scenario, server: profile.server }
     }
 }
 

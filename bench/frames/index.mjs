@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { _electron } from 'playwright-core';
 import { electronPath } from '../../scripts/electron.mjs';
+import { median, round } from '../numbers.mjs';
 
 export const needsScreen = true;
 
@@ -12,14 +13,6 @@ const WAYS = ['ours', 'new-array-buffer', 'animation-frame-poll', 'webgl-one-buf
 const COUNTS = [1, 4, 16];
 const SIZES = ['full', 'tiles'];
 const FIGURES = ['mainLoadPercent', 'allProcessesPercent', 'readyToDrawnP50Ms', 'readyToDrawnP95Ms', 'framesLostPercent'];
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-const round = (value) => Math.round(value * 1000) / 1000;
 
 /** One row per case: medians, and the range of each figure over the rounds. */
 function summarise(samples) {

@@ -1,1 +1,43 @@
-//! transport
+//! Media transport of the client.
+//!
+//! Two halves. The sans-IO half ([`assembler`], [`nack`], [`rtt`], [`reception`]) decides about loss,
+//! order and frames; it has no clock and no socket, so time is an argument and every behaviour is a
+//! deterministic test. The shell half ([`Peer`]) drives ICE, DTLS, SRTP, SDP and SCTP through the
+//! `webrtc` crate and plugs the first half into it through the crate's interceptor trait.
+//!
+//! Video is H.264 (RFC 6184, packetization mode 1), audio is Opus (RFC 7587).
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
+
+pub mod assembler;
+pub mod h264;
+pub mod nack;
+pub mod reception;
+pub mod rtt;
+pub mod sequence;
+
+mod addresses;
+mod codecs;
+mod config;
+mod data;
+mod error;
+mod event;
+mod interceptors;
+mod media_queue;
+mod peer;
+mod receive;
+mod remote_media;
+mod send;
+mod stats;
+
+pub use config::{AddTrack, IceServer, PeerConfig, Role};
+pub use data::DataKind;
+pub use error::TransportError;
+pub use event::{MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};
+pub use peer::Peer;
+pub use receive::{
+    AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceivedAudio, VideoReceiver, VideoReceiverHandle,
+};
+pub use send::{AccessUnitToSend, AudioSender, VideoSender};
+pub use stats::{PeerStats, ReceiverStats, SenderStats};

@@ -26,7 +26,7 @@ impl Actor {
         let now = Instant::now();
         let (rtt, loss) = {
             let network = self.registry.network.lock();
-            (network.rtt_ms(), network.publisher.loss_rate)
+            (network.rtt_ms(), network.publisher.remote_loss_rate)
         };
         let mut events = Vec::new();
         for (channel, publisher) in &mut self.publishers {

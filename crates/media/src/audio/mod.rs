@@ -1,1 +1,97 @@
-//! Audio: devices, processing, codec, jitter buffer, mixer. 48 kHz and 10 ms frames inside.
+//! Audio devices, audio processing, Opus, jitter buffer and mixer.
+//!
+//! Inside, audio is mono `f32` in -1..1 at [`SAMPLE_RATE`] in frames of [`FRAME_SAMPLES`] (10 ms). The way in is
+//! device -> ring -> [`processing`] -> [`codec`] -> [`OpusSink`]; the way out is [`AudioPlayer::push`] ->
+//! [`jitter_buffer`] -> [`mixer`] -> ring -> device. Realtime callbacks touch only rings and atomics.
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod jitter_buffer;
+pub mod level;
+pub mod mixer;
+pub mod processing;
+pub mod resample;
+pub mod time_stretch;
+pub mod tone;
+
+mod capture;
+mod capture_clock;
+mod delay_estimator;
+mod device;
+mod device_slot;
+mod error;
+mod fake_device;
+mod pacer;
+mod pipeline;
+mod player;
+mod render;
+mod stream;
+mod wav;
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+pub use capture::EncoderSettings;
+pub use device::list;
+pub use error::AudioDeviceError;
+pub use pipeline::AudioPipeline;
+pub use player::{AudioPlayer, AudioPlayerStats};
+pub use processing::ProcessingConfig;
+
+/// Samples per second everywhere between the devices.
+pub const SAMPLE_RATE: u32 = 48_000;
+
+/// Samples of one frame: 10 ms.
+pub const FRAME_SAMPLES: usize = 480;
+
+/// One frame of 10 ms, mono.
+pub type Frame = [f32; FRAME_SAMPLES];
+
+/// Which end of the audio path a device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+pub enum DeviceKind {
+    /// Gives audio.
+    Microphone,
+    /// Takes audio.
+    Speaker,
+}
+
+/// What the pipeline tells its owner. Called on its own threads, never on a realtime one; implementations return soon.
+pub trait AudioEvents: Send + Sync {
+    /// The first frame since capture was started (or restarted) has come from the microphone.
+    fn captured_first_frame(&self);
+
+    /// A device could not be opened, or was lost while it ran. The pipeline goes on trying by itself.
+    fn device_error(&self, kind: DeviceKind, error: &AudioDeviceError);
+}
+
+/// Takes encoded audio on the capture thread (not the realtime one).
+pub trait OpusSink: Send + Sync {
+    /// One packet of 20 ms. Must not block.
+    fn on_packet(&self, packet: &OpusPacket);
+}
+
+/// 20 ms of encoded microphone audio.
+#[derive(Clone, Debug)]
+pub struct OpusPacket {
+    /// The Opus packet.
+    pub data: Bytes,
+    /// RTP time in 48 kHz units of the first sample; goes on by the clock across a closed microphone.
+    pub timestamp: u32,
+    /// When the first sample was recorded.
+    pub capture_time: Instant,
+}
+
+/// One received RTP packet of an Opus stream.
+#[derive(Clone, Debug)]
+pub struct AudioPacket {
+    /// RTP sequence number.
+    pub sequence: u16,
+    /// RTP timestamp, 48 kHz units.
+    pub timestamp: u32,
+    /// The Opus packet.
+    pub payload: Bytes,
+    /// When it came from the network.
+    pub arrival: Instant,
+}

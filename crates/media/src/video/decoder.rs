@@ -149,3 +149,103 @@ fn decode_into(
     let copied = picture.copy_from([decoded.y(), decoded.u(), decoded.v()], [strides.0, strides.1, strides.2]);
     Ok(copied.ok().map(|()| picture.freeze(capture_time)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::encoder::{AccessUnit, Content, EncoderConfig, VideoEncoder};
+    use super::super::pattern::{Pattern, read_strip};
+    use super::super::sps::tests::baseline_set;
+    use super::*;
+    use std::time::Duration;
+
+    /// A stream of 320 x 180 with keyframes at these places.
+    fn stream(count: u16, keyframes: &[u16]) -> Vec<AccessUnit> {
+        let config =
+            EncoderConfig { width: 320, height: 180, fps: 30, bitrate_bps: 2_000_000, content: Content::Camera };
+        let mut encoder = VideoEncoder::new(config).unwrap();
+        let (pattern, pool, start) = (Pattern::new(320, 180), FramePool::new(), Instant::now());
+        let unit = |index: u16| {
+            let age = Duration::from_millis(u64::from(index) * 1_000 / 30);
+            let frame = pattern.draw(&pool, 1_763_971_234_000, index, start + age);
+            encoder.encode(&frame, keyframes.contains(&index)).unwrap().expect("the rate is high enough for all")
+        };
+        (0..count).map(unit).collect()
+    }
+
+    fn decode(decoder: &mut VideoDecoder, unit: &AccessUnit) -> Result<Option<u16>, DecodeError> {
+        let frame = decoder.decode(&unit.data, unit.capture_time)?;
+        Ok(frame.map(|frame| read_strip(&frame).unwrap().counter))
+    }
+
+    #[test]
+    fn a_stream_joined_in_the_middle_waits_for_its_keyframe() {
+        let units = stream(6, &[3]);
+        let mut decoder = VideoDecoder::new().unwrap();
+        for unit in &units[1..3] {
+            assert_eq!(decode(&mut decoder, unit), Err(DecodeError::KeyframeNeeded));
+        }
+        assert_eq!(decode(&mut decoder, &units[3]), Ok(Some(3)));
+        assert_eq!(decode(&mut decoder, &units[4]), Ok(Some(4)));
+    }
+
+    #[test]
+    fn a_lost_frame_asks_for_a_keyframe_and_recovers_with_it() {
+        let units = stream(20, &[12]);
+        let mut decoder = VideoDecoder::new().unwrap();
+        for (index, unit) in units.iter().enumerate().filter(|(index, _)| *index != 5) {
+            let expected =
+                if (6..12).contains(&index) { Err(DecodeError::KeyframeNeeded) } else { Ok(Some(index as u16)) };
+            assert_eq!(decode(&mut decoder, unit), expected, "frame {index}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_frame_asks_for_a_keyframe_and_recovers_with_it() {
+        let mut units = stream(12, &[8]);
+        let mut cut = units[3].data.to_vec();
+        cut.truncate(cut.len() / 2);
+        units[3].data = cut.into();
+        let mut decoder = VideoDecoder::new().unwrap();
+        let results: Vec<_> = units.iter().map(|unit| decode(&mut decoder, unit)).collect();
+        assert!(results[..3].iter().all(Result::is_ok));
+        assert!(results[4..8].iter().all(|result| *result == Err(DecodeError::KeyframeNeeded)), "{results:?}");
+        assert_eq!(results[8..], [Ok(Some(8)), Ok(Some(9)), Ok(Some(10)), Ok(Some(11))]);
+    }
+
+    #[test]
+    fn parameter_sets_alone_give_no_picture_and_still_count() {
+        let unit = stream(1, &[]).remove(0);
+        let mut sets = Vec::new();
+        let mut picture = Vec::new();
+        for nal in nal_units(&unit.data) {
+            let part = if nal.kind() == NalKind::IdrSlice { &mut picture } else { &mut sets };
+            part.extend_from_slice(&[0, 0, 1]);
+            part.extend_from_slice(nal.bytes());
+        }
+        let mut decoder = VideoDecoder::new().unwrap();
+        assert!(decoder.decode(&sets, unit.capture_time).unwrap().is_none());
+        assert!(decoder.decode(&picture, unit.capture_time).unwrap().is_some());
+    }
+
+    #[test]
+    fn delimiters_and_messages_of_other_senders_do_no_harm() {
+        let mut decoder = VideoDecoder::new().unwrap();
+        for (index, unit) in stream(4, &[]).iter().enumerate() {
+            let sei = [0, 0, 0, 1, 9, 0x10, 0, 0, 1, 6, 5, 4, 1, 2, 3, 4, 0x80];
+            let data = [&sei[..], &unit.data, &[0, 0, 1, 0x6f, 0x42, 0, 0x1f, 0xff]].concat();
+            let frame = decoder.decode(&data, unit.capture_time).unwrap().unwrap();
+            assert_eq!(read_strip(&frame).unwrap().counter, index as u16);
+        }
+        assert!(decoder.decode(&[0, 0, 1, 9, 0x10], Instant::now()).unwrap().is_none());
+        assert!(decoder.decode(&[], Instant::now()).unwrap().is_none());
+    }
+
+    #[test]
+    fn pictures_larger_than_allowed_never_reach_the_decoder() {
+        for (columns, rows) in [(257, 1), (1, 257), (256, 145), (100_000, 100_000)] {
+            let error = VideoDecoder::new().unwrap().decode(&baseline_set(columns, rows), Instant::now()).unwrap_err();
+            assert_eq!(error, DecodeError::TooLarge { width: 16 * columns, height: 16 * rows });
+        }
+        assert!(VideoDecoder::new().unwrap().decode(&baseline_set(256, 144), Instant::now()).unwrap().is_none());
+    }
+}

@@ -102,7 +102,8 @@ pub struct AccessUnit {
     pub height: u32,
 }
 
-/// Encodes frames of any size to one size. The first picture is an IDR; others only when asked for.
+/// Encodes frames of any size to one size. The first picture is an IDR; others come only when asked for, and with
+/// [`Content::Screen`] at a change of the whole screen.
 pub struct VideoEncoder {
     config: EncoderConfig,
     encoder: Encoder,
@@ -234,12 +235,208 @@ fn build(config: &EncoderConfig) -> Result<Encoder, EncodeError> {
         .complexity(Complexity::Low)
         .qp(QpRange::new(MIN_QP, MAX_QP))
         .intra_frame_period(IntraFramePeriod::from_num_frames(0))
-        .scene_change_detect(false)
+        .scene_change_detect(config.content == Content::Screen) // the library insists on it for screens
         .adaptive_quantization(false)
         .background_detection(false)
         .num_threads(1);
     if config.width * config.height > SINGLE_THREAD_PIXELS {
         options = options.num_threads(2).max_slice_len(SLICE_BYTES);
     }
-    Ok(Encoder::with_api_config(OpenH264API::from_source(), options)?)
+    let mut encoder = Encoder::with_api_config(OpenH264API::from_source(), options)?;
+    if let Err(code) = encoder_options::silence(&mut encoder) {
+        tracing::debug!(code, "the encoder may write to the standard error output");
+    }
+    Ok(encoder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decoder::VideoDecoder;
+    use super::super::nal::{Nal, NalKind, is_keyframe, nal_units};
+    use super::super::pattern::{Pattern, read_strip};
+    use super::super::pool::FramePool;
+    use super::*;
+    use std::time::Duration;
+
+    const CONFIG: EncoderConfig =
+        EncoderConfig { width: 640, height: 360, fps: 30, bitrate_bps: 800_000, content: Content::Camera };
+
+    /// A camera with the pattern and some noise, on its own clock.
+    struct Camera {
+        pattern: Pattern,
+        pool: FramePool,
+        start: Instant,
+        count: u16,
+        noise: u32,
+    }
+
+    impl Camera {
+        fn new(width: u32, height: u32) -> Self {
+            let pattern = Pattern::new(width, height);
+            Self { pattern, pool: FramePool::new(), start: Instant::now(), count: 0, noise: 1 }
+        }
+
+        fn frame(&mut self, fps: u32) -> VideoFrame {
+            let age = Duration::from_millis(u64::from(self.count) * 1_000 / u64::from(fps));
+            let unix_ms = 1_763_971_234_000 + age.as_millis() as u64;
+            let frame = self.pattern.draw(&self.pool, unix_ms, self.count, self.start + age);
+            self.count += 1;
+            let mut noisy = self.pool.take(frame.width(), frame.height());
+            noisy.copy_from(frame.planes(), frame.strides()).unwrap();
+            let rows_below_strip = frame.strides()[0] * (frame.height() as usize / 3);
+            for sample in &mut noisy.planes_mut()[0][rows_below_strip..] {
+                self.noise = self.noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *sample = sample.saturating_add((self.noise >> 28) as u8);
+            }
+            noisy.freeze(frame.capture_time())
+        }
+    }
+
+    fn kinds(unit: &AccessUnit) -> Vec<NalKind> {
+        nal_units(&unit.data).map(Nal::kind).collect()
+    }
+
+    /// Bits per second over this many frames.
+    fn rate(encoder: &mut VideoEncoder, camera: &mut Camera, frames: u32, fps: u32) -> f64 {
+        let bytes: usize = (0..frames)
+            .filter_map(|_| encoder.encode(&camera.frame(fps), false).unwrap())
+            .map(|unit| unit.data.len())
+            .sum();
+        bytes as f64 * 8.0 * f64::from(fps) / f64::from(frames)
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same_picture() {
+        for content in [Content::Camera, Content::Screen] {
+            let mut encoder = VideoEncoder::new(EncoderConfig { content, ..CONFIG }).unwrap();
+            let mut decoder = VideoDecoder::new().unwrap();
+            let mut camera = Camera::new(640, 360);
+            let mut decoded = 0;
+            for _ in 0..30 {
+                let frame = camera.frame(30);
+                let Some(unit) = encoder.encode(&frame, false).unwrap() else { continue };
+                assert_eq!((unit.width, unit.height, unit.capture_time), (640, 360, frame.capture_time()));
+                let shown = decoder.decode(&unit.data, unit.capture_time).unwrap().unwrap();
+                assert_eq!((shown.width(), shown.height()), (640, 360));
+                assert_eq!(shown.capture_time(), frame.capture_time());
+                assert_eq!(read_strip(&shown), read_strip(&frame));
+                decoded += 1;
+            }
+            assert!(decoded >= 25, "rate control skipped too much: {decoded} of 30 came out");
+        }
+    }
+
+    #[test]
+    fn a_scaled_picture_carries_a_readable_strip_through_the_codec() {
+        let mut camera = Camera::new(1280, 720);
+        for (width, height, bitrate_bps) in [(640, 360, 300_000), (320, 180, 150_000)] {
+            let config = EncoderConfig { width, height, bitrate_bps, ..CONFIG };
+            let mut encoder = VideoEncoder::new(config).unwrap();
+            let mut decoder = VideoDecoder::new().unwrap();
+            for _ in 0..30 {
+                let frame = camera.frame(30);
+                let Some(unit) = encoder.encode(&frame, false).unwrap() else { continue };
+                let shown = decoder.decode(&unit.data, unit.capture_time).unwrap().unwrap();
+                assert_eq!(read_strip(&shown), read_strip(&frame), "{width}x{height}");
+            }
+        }
+    }
+
+    #[test]
+    fn keyframes_come_first_and_on_demand_only_each_with_parameter_sets() {
+        let mut encoder = VideoEncoder::new(CONFIG).unwrap();
+        let mut camera = Camera::new(640, 360);
+        let mut keyframes = Vec::new();
+        for index in 0..120 {
+            let Some(unit) = encoder.encode(&camera.frame(30), index == 40 || index == 90).unwrap() else { continue };
+            assert_eq!(unit.is_keyframe, is_keyframe(&unit.data));
+            if unit.is_keyframe {
+                assert_eq!(kinds(&unit)[..3], [NalKind::Sps, NalKind::Pps, NalKind::IdrSlice]);
+                keyframes.push(index);
+            }
+        }
+        assert_eq!(keyframes.len(), 3, "{keyframes:?}");
+        assert_eq!(keyframes[0], 0);
+        assert!((40..43).contains(&keyframes[1]) && (90..93).contains(&keyframes[2]), "{keyframes:?}");
+    }
+
+    #[test]
+    fn a_new_rate_is_followed_without_a_keyframe() {
+        let mut encoder = VideoEncoder::new(CONFIG).unwrap();
+        let mut camera = Camera::new(640, 360);
+        rate(&mut encoder, &mut camera, 15, 30);
+        for (bitrate_bps, fps) in [(800_000, 30), (250_000, 30), (1_200_000, 30), (400_000, 15)] {
+            encoder.set_rate(bitrate_bps, fps).unwrap();
+            rate(&mut encoder, &mut camera, fps / 2, fps);
+            let measured = rate(&mut encoder, &mut camera, 3 * fps, fps);
+            let ratio = measured / f64::from(bitrate_bps);
+            assert!((0.7..1.2).contains(&ratio), "asked for {bitrate_bps}, got {measured:.0} bit/s");
+        }
+        assert!(!encoder.encode(&camera.frame(15), false).unwrap().is_some_and(|unit| unit.is_keyframe));
+    }
+
+    #[test]
+    fn a_rate_set_before_the_first_frame_counts() {
+        let mut encoder = VideoEncoder::new(EncoderConfig { bitrate_bps: 3_000_000, ..CONFIG }).unwrap();
+        encoder.set_rate(300_000, 30).unwrap();
+        let mut camera = Camera::new(640, 360);
+        rate(&mut encoder, &mut camera, 15, 30);
+        assert!(rate(&mut encoder, &mut camera, 60, 30) < 400_000.0);
+    }
+
+    #[test]
+    fn a_new_size_starts_with_a_keyframe_and_the_decoder_follows() {
+        let mut encoder = VideoEncoder::new(CONFIG).unwrap();
+        let mut decoder = VideoDecoder::new().unwrap();
+        let mut camera = Camera::new(1280, 720);
+        for (width, height) in [(640, 360), (320, 180), (1280, 720), (180, 320)] {
+            encoder.set_size(width, height).unwrap();
+            for index in 0..5 {
+                let Some(unit) = encoder.encode(&camera.frame(30), false).unwrap() else { continue };
+                assert_eq!(unit.is_keyframe, index == 0);
+                let shown = decoder.decode(&unit.data, unit.capture_time).unwrap().unwrap();
+                assert_eq!((shown.width(), shown.height()), (width, height));
+            }
+        }
+    }
+
+    #[test]
+    fn full_hd_is_encoded_in_slices_by_two_threads() {
+        let config = EncoderConfig { width: 1920, height: 1080, bitrate_bps: 3_000_000, ..CONFIG };
+        let mut encoder = VideoEncoder::new(config).unwrap();
+        let mut decoder = VideoDecoder::new().unwrap();
+        let mut camera = Camera::new(1920, 1080);
+        for _ in 0..5 {
+            let frame = camera.frame(30);
+            let Some(unit) = encoder.encode(&frame, false).unwrap() else { continue };
+            assert!(!unit.is_keyframe || kinds(&unit).len() > 3, "several slices");
+            let shown = decoder.decode(&unit.data, unit.capture_time).unwrap().unwrap();
+            assert_eq!((shown.width(), shown.height()), (1920, 1080));
+            assert_eq!(read_strip(&shown), read_strip(&frame));
+        }
+    }
+
+    #[test]
+    fn odd_sizes_lose_a_column_and_impossible_ones_are_refused() {
+        let mut encoder = VideoEncoder::new(EncoderConfig { width: 427, height: 241, ..CONFIG }).unwrap();
+        let unit = encoder.encode(&Camera::new(641, 361).frame(30), false).unwrap().unwrap();
+        assert_eq!((unit.width, unit.height), (426, 240));
+        for (width, height) in [(0, 0), (8, 360), (3842, 100), (2200, 2200), (u32::MAX, u32::MAX)] {
+            let error = VideoEncoder::new(EncoderConfig { width, height, ..CONFIG }).err().unwrap();
+            assert_eq!(error, EncodeError::Size { width, height });
+            assert!(encoder.set_size(width, height).is_err());
+        }
+        assert_eq!(encoder.config().width, 426);
+    }
+
+    /// The codec's build leaves its assembler out in silence; this program's own symbols tell.
+    #[test]
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    fn the_codec_is_built_with_simd() {
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        for symbol in ["WelsSampleSad16x16_sse2", "WelsIDctFourT4Rec_avx2"] {
+            let found = program.windows(symbol.len()).any(|window| window == symbol.as_bytes());
+            assert!(found, "{symbol} is missing: rebuild openh264-sys2 with nasm installed");
+        }
+    }
 }

@@ -6,14 +6,23 @@ use std::os::raw::c_void;
 
 use openh264::encoder::Encoder;
 use openh264_sys2::{
-    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_MAX_BITRATE, SBitrateInfo,
-    SPATIAL_LAYER_ALL,
+    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_MAX_BITRATE,
+    ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo, SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
 };
 
 /// A value that the library reads for an option.
 trait OptionValue {}
 impl OptionValue for SBitrateInfo {}
 impl OptionValue for f32 {}
+impl OptionValue for i32 {}
+
+/// Keeps the library from writing to the standard error output while it is set up; the wrapper does so only later.
+///
+/// # Errors
+/// The library's return code if it refuses.
+pub(super) fn silence(encoder: &mut Encoder) -> Result<(), i32> {
+    set(encoder, ENCODER_OPTION_TRACE_LEVEL, WELS_LOG_QUIET)
+}
 
 /// Changes the target of an encoder that has encoded at least one frame; no IDR follows from it.
 ///
@@ -34,10 +43,11 @@ pub(super) fn set_rate(encoder: &mut Encoder, bitrate_bps: i32, fps: f32, raise:
 }
 
 fn set<V: OptionValue>(encoder: &mut Encoder, option: ENCODER_OPTION, mut value: V) -> Result<(), i32> {
-    // SAFETY: the wrapper asks only that nothing it relies on is changed; it keeps no copy of rate and frame rate that
-    // it reads again before the picture's size changes, and an encoder of ours never changes its size.
+    // SAFETY: the wrapper asks only that nothing it relies on is changed. It keeps no copy of rate and frame rate that
+    // it reads again before the picture's size changes (an encoder of ours never changes its size), and it sets the
+    // same trace level itself.
     let raw = unsafe { encoder.raw_api() };
-    // SAFETY: `value` has the type that the library expects for `option` (only the pairs in `set_rate` exist), is
+    // SAFETY: `value` has the type that the library expects for `option` (only the pairs above exist), is
     // alive and writable during the call, and the library keeps no pointer to it.
     let code = unsafe { raw.set_option(option, std::ptr::from_mut(&mut value).cast::<c_void>()) };
     if code == 0 { Ok(()) } else { Err(code) }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use yuv::{BufferStoreMut, YuvPlanarImageMut};
+
 use super::pool::FramePool;
 
 /// Planes and rows start at multiples of this many bytes, one cache line and one AVX-512 register.
@@ -131,6 +133,14 @@ impl I420 {
         Ok(())
     }
 
+    /// The planes as the conversion library takes them for writing.
+    pub(super) fn as_yuv(&mut self) -> YuvPlanarImageMut<'_, u8> {
+        let Layout { width, height, strides, .. } = self.layout;
+        let [y_stride, u_stride, v_stride] = strides.map(|stride| stride as u32);
+        let [y_plane, u_plane, v_plane] = self.planes_mut().map(BufferStoreMut::Borrowed);
+        YuvPlanarImageMut { y_plane, y_stride, u_plane, u_stride, v_plane, v_stride, width, height }
+    }
+
     /// Ends the writing; from here on the picture is shared and never changes.
     pub fn freeze(self, capture_time: Instant) -> VideoFrame {
         VideoFrame { picture: Arc::new(self), capture_time }
@@ -212,6 +222,11 @@ impl VideoFrame {
     /// When the picture was taken; scaled, mirrored and decoded copies keep it.
     pub fn capture_time(&self) -> Instant {
         self.capture_time
+    }
+
+    /// The same picture taken at another time, for a source that shows one twice.
+    pub(super) fn at(&self, capture_time: Instant) -> Self {
+        Self { picture: self.picture.clone(), capture_time }
     }
 
     /// Where pictures derived from this one come from.

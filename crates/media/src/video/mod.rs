@@ -3,19 +3,28 @@
 //! A source (camera, file, pattern) makes a [`VideoFrame`] and gives it to a [`FrameSink`] on its own thread. Pixels
 //! are planar YUV 4:2:0, 8 bit, BT.601 limited range all along; only a view asks for RGBA.
 
+pub mod camera;
+mod camera_pixels;
 pub mod convert;
 pub mod decoder;
 pub mod encoder;
 mod encoder_options;
+mod file_source;
 pub mod frame;
+mod jpeg;
+mod mjpeg;
 pub mod nal;
+mod native_camera;
 pub mod pattern;
 pub mod pool;
 pub mod scale;
 pub mod sink;
+mod source;
 pub mod sps;
 mod strip;
+mod y4m;
 
+pub use camera::{Capture, CaptureError, CaptureFormat};
 pub use decoder::{DecodeError, VideoDecoder};
 pub use encoder::{AccessUnit, Content, EncodeError, EncoderConfig, VideoEncoder};
 pub use frame::{I420, PlaneError, VideoFrame};

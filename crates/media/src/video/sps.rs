@@ -171,7 +171,7 @@ impl BitReader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::nal::nal_units;
     use super::*;
 
@@ -212,10 +212,14 @@ mod tests {
         BitWriter::default().bits(66, 8).bits(0xc0, 8).bits(31, 8).golomb(0).golomb(0).golomb(2).golomb(1).bits(0, 1)
     }
 
+    /// A baseline set for pictures of this many macroblocks (16 x 16), with its start code.
+    pub(in super::super) fn baseline_set(columns: u32, rows: u32) -> Vec<u8> {
+        baseline().golomb(columns - 1).golomb(rows - 1).bits(0b1100, 4).annex_b()
+    }
+
     #[test]
     fn a_baseline_size_is_read() {
-        let data = baseline().golomb(79).golomb(44).bits(0b1100, 4).annex_b();
-        let sps = parse(&data).unwrap();
+        let sps = parse(&baseline_set(80, 45)).unwrap();
         assert_eq!((sps.profile, sps.level, sps.width, sps.height), (66, 31, 1280, 720));
     }
 
@@ -251,15 +255,14 @@ mod tests {
 
     #[test]
     fn sizes_that_overflow_or_vanish_are_malformed() {
-        let huge = baseline().golomb(u32::MAX / 2).golomb(44).bits(0b1100, 4).annex_b();
-        assert_eq!(parse(&huge), Err(SpsError::Malformed));
+        assert_eq!(parse(&baseline_set(u32::MAX / 2, 45)), Err(SpsError::Malformed));
         let cropped = baseline().golomb(0).golomb(0).bits(0b111, 3).golomb(4).golomb(4).golomb(0).golomb(0).annex_b();
         assert_eq!(parse(&cropped), Err(SpsError::Malformed));
     }
 
     #[test]
     fn a_truncated_set_is_malformed_at_every_length() {
-        let data = baseline().golomb(79).golomb(44).bits(0b1100, 4).annex_b();
+        let data = baseline_set(80, 45);
         for len in 4..data.len() - 1 {
             assert_eq!(parse(&data[..len]), Err(SpsError::Malformed), "{len} bytes");
         }

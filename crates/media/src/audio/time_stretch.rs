@@ -1,0 +1,140 @@
+//! Makes a piece of audio one pitch period shorter or longer without changing its pitch.
+//!
+//! Waveform similarity overlap-add (Verhelst and Roelands, 1993) on a single packet: find the lag at which the piece looks
+//! most like itself, then leave out, or say twice, that much with a cross-fade.
+
+/// Shortest lag, samples: 2.5 ms (a 400 Hz voice).
+const MIN_LAG: usize = 120;
+/// Longest lag, samples: 10 ms (a 100 Hz voice).
+const MAX_LAG: usize = 480;
+/// Samples that are compared and cross-faded: 10 ms.
+const OVERLAP: usize = 480;
+/// The search looks at every 4th sample (12 kHz) first, then refines.
+const COARSE: usize = 4;
+/// Below this likeness a change would be heard.
+const MIN_CORRELATION: f32 = 0.8;
+/// Mean square below which nobody hears a seam: -60 dBFS.
+const QUIET_POWER: f32 = 1e-6;
+
+/// Shortest piece that can be stretched, samples: 20 ms.
+pub const MIN_SAMPLES: usize = MAX_LAG + OVERLAP;
+
+/// Which way to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stretch {
+    /// Leave out a period: playing catches up.
+    Accelerate,
+    /// Repeat a period: playing falls behind.
+    Expand,
+}
+
+/// Appends `input` to `out`, shorter or longer by one period of 2.5 to 10 ms; gives the change in samples.
+///
+/// When `input` is too short ([`MIN_SAMPLES`]) or not periodic enough it is appended as it is and the answer is 0.
+pub fn stretch(input: &[f32], direction: Stretch, out: &mut Vec<f32>) -> usize {
+    let Some(lag) = find_lag(input) else {
+        out.extend_from_slice(input);
+        return 0;
+    };
+    let (from, to) = match direction {
+        Stretch::Accelerate => (0, lag),
+        Stretch::Expand => {
+            out.extend_from_slice(&input[..lag]);
+            (lag, 0)
+        }
+    };
+    for step in 0..OVERLAP {
+        let weight = (step as f32 + 0.5) / OVERLAP as f32;
+        out.push(input[from + step] * (1.0 - weight) + input[to + step] * weight);
+    }
+    out.extend_from_slice(&input[to + OVERLAP..]);
+    lag
+}
+
+fn find_lag(input: &[f32]) -> Option<usize> {
+    if input.len() < MIN_SAMPLES {
+        return None;
+    }
+    let power = input.iter().map(|s| s * s).sum::<f32>() / input.len() as f32;
+    if power < QUIET_POWER {
+        return Some(MAX_LAG);
+    }
+    let best = |candidates: &mut dyn Iterator<Item = usize>, step: usize| {
+        candidates.map(|lag| (lag, correlation(input, lag, step))).max_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    let (coarse, _) = best(&mut (MIN_LAG..=MAX_LAG).step_by(COARSE), COARSE)?;
+    let around = coarse.saturating_sub(COARSE - 1).max(MIN_LAG)..=(coarse + COARSE - 1).min(MAX_LAG);
+    let (lag, likeness) = best(&mut around.into_iter(), 1)?;
+    (likeness >= MIN_CORRELATION).then_some(lag)
+}
+
+/// Normalized cross-correlation of the start of `input` with itself `lag` later, over every `step`-th sample.
+fn correlation(input: &[f32], lag: usize, step: usize) -> f32 {
+    let (mut product, mut early, mut late) = (0.0f32, 0.0f32, 0.0f32);
+    for (a, b) in input[..OVERLAP].iter().zip(&input[lag..lag + OVERLAP]).step_by(step) {
+        product += a * b;
+        early += a * a;
+        late += b * b;
+    }
+    product / (early * late + 1e-12).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::level::tone_amplitude;
+    use super::*;
+
+    fn sine(frequency: f32, length: usize) -> Vec<f32> {
+        (0..length).map(|i| 0.3 * (std::f32::consts::TAU * frequency * i as f32 / 48_000.0).sin()).collect()
+    }
+
+    fn is_smooth(samples: &[f32]) -> bool {
+        samples.windows(2).all(|w| (w[1] - w[0]).abs() < 0.03)
+    }
+
+    #[test]
+    fn acceleration_leaves_out_a_period_and_keeps_the_pitch() {
+        let mut out = Vec::new();
+        let removed = stretch(&sine(440.0, 960), Stretch::Accelerate, &mut out);
+        assert!((MIN_LAG..=MAX_LAG).contains(&removed));
+        assert_eq!(out.len(), 960 - removed);
+        assert!(is_smooth(&out));
+        let periods = 436; // four periods of 440 Hz
+        assert!(tone_amplitude(&out[..periods], 440.0) > 0.28);
+    }
+
+    #[test]
+    fn expansion_says_a_period_twice_without_a_seam() {
+        let mut out = Vec::new();
+        let added = stretch(&sine(150.0, 960), Stretch::Expand, &mut out);
+        assert_eq!(out.len(), 960 + added);
+        assert!(is_smooth(&out));
+    }
+
+    #[test]
+    fn noise_is_left_alone() {
+        let mut state = 1u32;
+        let noise: Vec<f32> = (0..960)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect();
+        let mut out = Vec::new();
+        assert_eq!(stretch(&noise, Stretch::Accelerate, &mut out), 0);
+        assert_eq!(out, noise);
+    }
+
+    #[test]
+    fn silence_gives_way_most() {
+        let mut out = Vec::new();
+        assert_eq!(stretch(&[0.0; 960], Stretch::Accelerate, &mut out), MAX_LAG);
+    }
+
+    #[test]
+    fn a_short_piece_is_left_alone() {
+        let mut out = Vec::new();
+        assert_eq!(stretch(&sine(440.0, 480), Stretch::Expand, &mut out), 0);
+        assert_eq!(out.len(), 480);
+    }
+}

@@ -1,0 +1,137 @@
+//! MJPEG files: JPEG pictures, one behind the other.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Instant;
+
+use super::frame::VideoFrame;
+use super::jpeg::JpegReader;
+
+/// Larger files are refused: the whole file is held in memory.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// A file in memory with the place of each of its pictures. Errors are texts for people.
+pub(super) struct MjpegFile {
+    data: Vec<u8>,
+    pictures: Vec<Range<usize>>,
+    reader: JpegReader,
+}
+
+impl MjpegFile {
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        let len = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+        if len > MAX_BYTES {
+            return Err(format!("{len} bytes are too many"));
+        }
+        let data = std::fs::read(path).map_err(|error| error.to_string())?;
+        let pictures = find_pictures(&data);
+        if pictures.is_empty() {
+            return Err("no picture in it".to_owned());
+        }
+        Ok(Self { data, pictures, reader: JpegReader::default() })
+    }
+
+    /// Number of pictures, at least one.
+    pub(super) fn len(&self) -> u64 {
+        self.pictures.len() as u64
+    }
+
+    pub(super) fn read(&mut self, index: u64, capture_time: Instant) -> Result<VideoFrame, String> {
+        let range = self.pictures.get(index as usize).ok_or("no such picture")?;
+        self.reader.read(&self.data[range.clone()], capture_time)
+    }
+}
+
+const START_OF_IMAGE: u8 = 0xd8;
+const END_OF_IMAGE: u8 = 0xd9;
+const START_OF_SCAN: u8 = 0xda;
+
+/// Follows the markers (ITU-T T.81, annex B), since thumbnails inside a picture have starts and ends of their own.
+fn find_pictures(data: &[u8]) -> Vec<Range<usize>> {
+    let mut pictures = Vec::new();
+    let mut position = 0;
+    while let Some(start) = find(data, position, |marker| marker == START_OF_IMAGE) {
+        match picture_end(data, start + 2) {
+            Some(end) => {
+                pictures.push(start..end);
+                position = end;
+            }
+            None => position = start + 2,
+        }
+    }
+    pictures
+}
+
+/// The end of a picture whose first marker behind the start lies at `position`; `None` if it is broken or cut off.
+fn picture_end(data: &[u8], mut position: usize) -> Option<usize> {
+    loop {
+        if *data.get(position)? != 0xff {
+            return None;
+        }
+        let marker = *data.get(position + 1)?;
+        match marker {
+            0xff => position += 1, // padding
+            END_OF_IMAGE => return Some(position + 2),
+            0x01 | 0xd0..=0xd7 => position += 2, // markers without a segment
+            _ => {
+                let len = u16::from_be_bytes([*data.get(position + 2)?, *data.get(position + 3)?]);
+                position += 2 + usize::from(len.max(2));
+                if marker == START_OF_SCAN {
+                    // Within coded data, 0xff is followed by zero or by a restart marker.
+                    position = find(data, position, |next| !matches!(next, 0x00 | 0xff | 0xd0..=0xd7))?;
+                }
+            }
+        }
+    }
+}
+
+/// The place of the next 0xff whose follower satisfies the condition.
+fn find(data: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let pairs = data.get(from..)?.windows(2);
+    pairs.into_iter().position(|pair| pair[0] == 0xff && wanted(pair[1])).map(|index| from + index)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// 32 x 16, medium grey.
+    pub(in super::super) const GREY: &[u8] = include_bytes!("../../seeds/grey.jpg");
+    /// 32 x 16, white, progressive.
+    pub(in super::super) const WHITE: &[u8] = include_bytes!("../../seeds/white.jpg");
+
+    #[test]
+    fn pictures_are_found_between_rubbish() {
+        let file = [b"--boundary\r\n", GREY, b"\xff\xff\r\n", WHITE, GREY].concat();
+        let ranges = find_pictures(&file);
+        assert_eq!(ranges.len(), 3);
+        assert_eq!(&file[ranges[0].clone()], GREY);
+        assert_eq!(&file[ranges[1].clone()], WHITE);
+    }
+
+    #[test]
+    fn a_thumbnail_inside_a_picture_does_not_end_it() {
+        let mut outer = GREY[..2].to_vec();
+        outer.extend([0xff, 0xe1]);
+        outer.extend(u16::try_from(GREY.len() + 2).unwrap().to_be_bytes());
+        outer.extend(GREY);
+        outer.extend(&GREY[2..]);
+        assert_eq!(find_pictures(&outer), [0..outer.len()]);
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_off_is_left_out() {
+        for len in 0..GREY.len() {
+            assert!(find_pictures(&GREY[..len]).is_empty(), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn full_range_grey_becomes_limited_range() {
+        let frame = JpegReader::default().read(GREY, Instant::now()).unwrap();
+        assert_eq!((frame.width(), frame.height()), (32, 16));
+        assert!(frame.y()[0].abs_diff(126) <= 1, "{}", frame.y()[0]);
+        let white = JpegReader::default().read(WHITE, Instant::now()).unwrap();
+        assert!(white.y()[0].abs_diff(235) <= 1, "{}", white.y()[0]);
+    }
+}

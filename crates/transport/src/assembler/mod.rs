@@ -1,0 +1,400 @@
+//! Frame assembly: RTP packets of one H.264 stream in, complete access units out.
+//!
+//! An access unit ends with the marker bit, or where the timestamp changes. Packets may come reordered,
+//! twice, late or never. A hole is given time for retransmission, tied to the round-trip time; after that
+//! the assembler gives up, asks for a key frame, and delivers nothing until one is complete, because
+//! everything between refers to a picture the decoder does not have. Sans-IO: time is an argument.
+
+mod keyframe_requests;
+
+use crate::h264::{self, AccessUnitBuilder};
+use crate::sequence::SequenceExtender;
+use bytes::{Bytes, BytesMut};
+use keyframe_requests::KeyframeRequests;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Largest access unit, in bytes.
+pub const MAX_ACCESS_UNIT_BYTES: usize = 8 << 20;
+/// Most packets held back at any time.
+const MAX_BUFFERED_PACKETS: usize = 8192;
+/// Most payload bytes held back at any time.
+const MAX_BUFFERED_BYTES: usize = MAX_ACCESS_UNIT_BYTES;
+/// Parameter sets sent in an access unit of their own are kept for the picture that follows.
+const MAX_PARAMETER_SET_BYTES: usize = 64 << 10;
+/// So many late packets in a row are not late: the sender began to count anew.
+const RESTART_AFTER_LATE: u32 = 64;
+/// How far before the first packet seen a reordered first packet may lie.
+const MAX_START_REORDER: u64 = 64;
+
+/// How long a hole may stay open: enough for several requests and their answers, but not so long that
+/// a key frame would have been there much earlier.
+#[must_use]
+pub fn gap_timeout(rtt: Duration) -> Duration {
+    (rtt * 5 + Duration::from_millis(50)).clamp(Duration::from_millis(150), Duration::from_millis(800))
+}
+
+/// One RTP packet, without the header fields the assembler has no use for.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// RTP sequence number.
+    pub sequence: u16,
+    /// RTP timestamp (90 kHz).
+    pub timestamp: u32,
+    /// Marker bit: last packet of its access unit.
+    pub marker: bool,
+    /// RFC 6184 payload; empty for padding.
+    pub payload: Bytes,
+}
+
+/// A complete access unit.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Annex B bytes.
+    pub data: Bytes,
+    /// RTP timestamp (90 kHz).
+    pub timestamp: u32,
+    /// Holds an IDR slice.
+    pub is_keyframe: bool,
+    /// When its last missing packet arrived.
+    pub completed: Instant,
+    /// Nothing was lost between this frame and the one delivered before it.
+    pub contiguous: bool,
+}
+
+/// Counters since the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AssemblerStats {
+    /// Access units delivered.
+    pub frames: u64,
+    /// Complete access units thrown away while waiting for a key frame.
+    pub skipped: u64,
+    /// Access units whose payloads did not make sense.
+    pub malformed: u64,
+    /// Holes that were not filled in time.
+    pub given_up: u64,
+    /// Packets that came after their place was given up, or twice.
+    pub late: u64,
+    /// Times the sender began to count anew.
+    pub restarts: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    timestamp: u32,
+    marker: bool,
+    payload: Bytes,
+    arrival: Instant,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Assembler {
+    extender: SequenceExtender,
+    packets: BTreeMap<u64, Slot>,
+    buffered_bytes: usize,
+    /// First packet of the access unit to be completed next.
+    next: Option<u64>,
+    /// `next` is known to begin an access unit, since the one before it was seen to end.
+    at_boundary: bool,
+    /// Everything from `next` up to here is present and belongs to one unfinished access unit.
+    scanned: u64,
+    /// An access unit was taken out, so packets before `next` are late rather than early.
+    started: bool,
+    late_in_a_row: u32,
+    awaiting_keyframe: bool,
+    lost_since_frame: bool,
+    parameter_sets: BytesMut,
+    keyframe_requests: KeyframeRequests,
+    ready: VecDeque<Frame>,
+    stats: AssemblerStats,
+}
+
+/// What the next access unit looks like so far.
+enum Scan {
+    /// Complete; this is its last packet.
+    Complete(u64),
+    /// The packet of this number is missing.
+    Missing(u64),
+}
+
+impl Default for Assembler {
+    fn default() -> Self {
+        Self {
+            extender: SequenceExtender::default(),
+            packets: BTreeMap::new(),
+            buffered_bytes: 0,
+            next: None,
+            at_boundary: false,
+            scanned: 0,
+            started: false,
+            late_in_a_row: 0,
+            awaiting_keyframe: true,
+            lost_since_frame: false,
+            parameter_sets: BytesMut::new(),
+            keyframe_requests: KeyframeRequests::default(),
+            ready: VecDeque::new(),
+            stats: AssemblerStats::default(),
+        }
+    }
+}
+
+impl Assembler {
+    /// Takes one packet in the order of arrival.
+    pub fn push(&mut self, packet: Packet, now: Instant) {
+        self.keyframe_requests.stream_began(now);
+        let mut number = self.extender.extend(packet.sequence);
+        if let Some(next) = self.next
+            && number < next
+        {
+            if !self.started && next - number <= MAX_START_REORDER {
+                self.move_to(number, false);
+            } else {
+                self.stats.late += 1;
+                self.late_in_a_row += 1;
+                if self.late_in_a_row < RESTART_AFTER_LATE {
+                    return;
+                }
+                self.restart();
+                number = self.extender.extend(packet.sequence);
+            }
+        }
+        self.late_in_a_row = 0;
+        if self.next.is_none() {
+            self.move_to(number, false);
+        }
+        if self.packets.contains_key(&number) {
+            self.stats.late += 1;
+            return;
+        }
+        self.buffered_bytes += packet.payload.len();
+        let Packet { timestamp, marker, payload, .. } = packet;
+        self.packets.insert(number, Slot { timestamp, marker, payload, arrival: now });
+        if self.packets.len() > MAX_BUFFERED_PACKETS || self.buffered_bytes > MAX_BUFFERED_BYTES {
+            self.overflow();
+        }
+        self.drain(now);
+    }
+
+    /// Lets time pass: gives up holes that stayed open for [`gap_timeout`].
+    pub fn handle_timeout(&mut self, now: Instant, rtt: Duration) {
+        while self.gap_opened().is_some_and(|opened| now.saturating_duration_since(opened) >= gap_timeout(rtt)) {
+            let Some((&number, _)) = self.packets.range(self.scanned + 1..).next() else { return };
+            self.stats.given_up += 1;
+            self.lose();
+            self.discard_before(number);
+            self.move_to(number, false);
+            self.drain(now);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) or [`take_keyframe_request`](Self::take_keyframe_request)
+    /// has something to do next.
+    #[must_use]
+    pub fn next_timeout(&self, rtt: Duration) -> Option<Instant> {
+        let gap = self.gap_opened().map(|opened| opened + gap_timeout(rtt));
+        [gap, self.keyframe_requests.next_timeout(self.awaiting_keyframe, rtt)].into_iter().flatten().min()
+    }
+
+    /// The next complete access unit, in order.
+    pub fn poll_frame(&mut self) -> Option<Frame> {
+        self.ready.pop_front()
+    }
+
+    /// Whether a key frame has to be requested from the sender now. Repeats at a limited rate until one arrives.
+    pub fn take_keyframe_request(&mut self, now: Instant, rtt: Duration) -> bool {
+        self.keyframe_requests.take(self.awaiting_keyframe, now, rtt)
+    }
+
+    /// Asks for a key frame on behalf of the consumer; delivery goes on meanwhile.
+    pub fn request_keyframe(&mut self) {
+        self.keyframe_requests.want();
+    }
+
+    /// The consumer dropped frames: deliver nothing until the next key frame, and ask for it.
+    pub fn require_keyframe(&mut self) {
+        self.ready.clear();
+        self.lose();
+    }
+
+    /// Sequence number before which nothing is of use any more.
+    #[must_use]
+    pub fn oldest_wanted(&self) -> Option<u16> {
+        self.next.map(|next| next as u16)
+    }
+
+    /// Counters so far.
+    #[must_use]
+    pub fn stats(&self) -> AssemblerStats {
+        self.stats
+    }
+
+    fn lose(&mut self) {
+        self.lost_since_frame = true;
+        self.awaiting_keyframe = true;
+        self.keyframe_requests.want();
+    }
+
+    fn move_to(&mut self, next: u64, at_boundary: bool) {
+        self.next = Some(next);
+        self.scanned = next;
+        self.at_boundary = at_boundary;
+    }
+
+    fn restart(&mut self) {
+        self.stats.restarts += 1;
+        self.extender = SequenceExtender::default();
+        self.packets.clear();
+        self.buffered_bytes = 0;
+        self.next = None;
+        self.started = false;
+        self.parameter_sets.clear();
+        self.lose();
+    }
+
+    fn overflow(&mut self) {
+        self.stats.given_up += 1;
+        self.packets.clear();
+        self.buffered_bytes = 0;
+        self.lose();
+        if let Some(highest) = self.extender.highest() {
+            self.started = true;
+            self.move_to(highest + 1, false);
+        }
+    }
+
+    fn discard_before(&mut self, number: u64) {
+        while let Some(entry) = self.packets.first_entry() {
+            if *entry.key() >= number {
+                break;
+            }
+            self.buffered_bytes -= entry.remove().payload.len();
+        }
+        self.started = true;
+    }
+
+    /// When the hole in front of the next access unit was first noticed.
+    fn gap_opened(&self) -> Option<Instant> {
+        self.next?;
+        if self.packets.contains_key(&self.scanned) {
+            return None;
+        }
+        self.packets.range(self.scanned + 1..).next().map(|(_, slot)| slot.arrival)
+    }
+
+    fn drain(&mut self, now: Instant) {
+        while let Some(next) = self.next {
+            match self.scan(next) {
+                Scan::Complete(end) => self.complete(next, end, now),
+                Scan::Missing(number) => {
+                    if !(self.awaiting_keyframe && self.jump_to_keyframe(number)) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn scan(&mut self, next: u64) -> Scan {
+        let Some(timestamp) = self.packets.get(&next).map(|slot| slot.timestamp) else { return Scan::Missing(next) };
+        loop {
+            let Some(slot) = self.packets.get(&self.scanned) else { return Scan::Missing(self.scanned) };
+            if slot.timestamp != timestamp {
+                return Scan::Complete(self.scanned - 1);
+            }
+            if slot.marker {
+                return Scan::Complete(self.scanned);
+            }
+            self.scanned += 1;
+        }
+    }
+
+    /// While nothing but a key frame helps, holes in front of a complete one need not be waited for.
+    fn jump_to_keyframe(&mut self, hole: u64) -> bool {
+        let starts = self.packets.range(hole + 1..).filter(|(_, slot)| h264::begins_with_sps(&slot.payload));
+        let Some(start) = starts.map(|(&number, _)| number).find(|&start| self.is_complete_from(start)) else {
+            return false;
+        };
+        self.stats.given_up += 1;
+        self.lost_since_frame = true;
+        self.discard_before(start);
+        self.move_to(start, false);
+        true
+    }
+
+    fn is_complete_from(&self, start: u64) -> bool {
+        let mut expected = start;
+        for (&number, slot) in self.packets.range(start..) {
+            if number != expected {
+                return false;
+            }
+            if slot.marker {
+                return true;
+            }
+            expected += 1;
+        }
+        false
+    }
+
+    fn complete(&mut self, start: u64, end: u64, now: Instant) {
+        let Some(timestamp) = self.packets.get(&start).map(|slot| slot.timestamp) else { return };
+        let whole =
+            self.at_boundary || self.packets.get(&start).is_some_and(|slot| h264::begins_with_sps(&slot.payload));
+        let mut builder = AccessUnitBuilder::new(MAX_ACCESS_UNIT_BYTES);
+        let mut result = Ok(());
+        for number in start..=end {
+            if let Some(slot) = self.packets.remove(&number) {
+                self.buffered_bytes -= slot.payload.len();
+                result = result.and_then(|()| builder.push(&slot.payload));
+            }
+        }
+        self.started = true;
+        self.move_to(end + 1, true);
+        if !whole {
+            return;
+        }
+        let unit = match result.and_then(|()| builder.finish()) {
+            Ok(unit) => unit,
+            Err(error) => {
+                tracing::debug!(%error, "access unit dropped");
+                self.stats.malformed += 1;
+                self.lose();
+                return;
+            }
+        };
+        if !unit.has_picture {
+            if self.parameter_sets.len() + unit.data.len() <= MAX_PARAMETER_SET_BYTES {
+                self.parameter_sets.extend_from_slice(&unit.data);
+            }
+            return;
+        }
+        if self.awaiting_keyframe && !unit.is_keyframe {
+            self.stats.skipped += 1;
+            self.parameter_sets.clear();
+            return;
+        }
+        if unit.is_keyframe {
+            self.awaiting_keyframe = false;
+            self.keyframe_requests.satisfied();
+        }
+        let mut data = std::mem::take(&mut self.parameter_sets);
+        if data.is_empty() {
+            data = unit.data;
+        } else {
+            data.extend_from_slice(&unit.data);
+        }
+        self.stats.frames += 1;
+        self.ready.push_back(Frame {
+            data: data.freeze(),
+            timestamp,
+            is_keyframe: unit.is_keyframe,
+            completed: now,
+            contiguous: !std::mem::take(&mut self.lost_since_frame),
+        });
+    }
+}
+
+#[cfg(test)]
+mod robustness;
+#[cfg(test)]
+mod tests;

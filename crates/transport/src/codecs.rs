@@ -1,0 +1,64 @@
+//! The two codecs, as the stack wants to hear of them.
+
+use crate::error::TransportError;
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MediaEngine};
+use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RtpCodecKind};
+
+/// Payload type of sent H.264.
+pub(crate) const H264_PAYLOAD_TYPE: u8 = 102;
+/// Payload type of sent Opus.
+pub(crate) const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// What is sent: Constrained Baseline, level 3.1 as a floor that every receiver may exceed.
+const SENT_PROFILE: &str = "42e01f";
+/// Also received: Baseline as browsers write it, and the other spelling of Constrained Baseline.
+const ALSO_RECEIVED: [(u8, &str); 2] = [(103, "42001f"), (104, "42c01f")];
+
+fn video_feedback() -> Vec<RTCPFeedback> {
+    [("nack", ""), ("nack", "pli"), ("ccm", "fir"), ("transport-cc", "")]
+        .map(|(typ, parameter)| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() })
+        .into()
+}
+
+fn h264(profile: &str) -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_H264.to_owned(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: format!("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}"),
+        rtcp_feedback: video_feedback(),
+    }
+}
+
+/// H.264 as it is sent.
+pub(crate) fn sent_h264() -> RTCRtpCodec {
+    h264(SENT_PROFILE)
+}
+
+/// Opus as it is sent and received.
+pub(crate) fn opus() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_OPUS.to_owned(),
+        clock_rate: 48_000,
+        channels: 2,
+        sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
+        rtcp_feedback: vec![],
+    }
+}
+
+/// The engine for a publisher (`receiving` false: only what is sent is offered) or a subscriber.
+pub(crate) fn media_engine(receiving: bool) -> Result<MediaEngine, TransportError> {
+    let mut engine = MediaEngine::default();
+    let mut register = |rtp_codec, payload_type, kind| {
+        engine
+            .register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)
+            .map_err(TransportError::during("registering a codec"))
+    };
+    register(opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio)?;
+    register(sent_h264(), H264_PAYLOAD_TYPE, RtpCodecKind::Video)?;
+    if receiving {
+        for (payload_type, profile) in ALSO_RECEIVED {
+            register(h264(profile), payload_type, RtpCodecKind::Video)?;
+        }
+    }
+    Ok(engine)
+}

@@ -1,0 +1,46 @@
+//! How a peer connection is set up.
+
+use std::net::IpAddr;
+
+/// Which of the two connections of the signalling protocol this is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Sends: it offers, and opens the data channels.
+    #[default]
+    Publisher,
+    /// Receives: it answers the server's offers, and the server opens the data channels.
+    Subscriber,
+}
+
+/// A STUN or TURN server named by the signalling server. None is ever contacted unless listed here.
+#[derive(Clone, Debug, Default)]
+pub struct IceServer {
+    /// `stun:` and `turn:` URLs of one server.
+    pub urls: Vec<String>,
+    /// User name for TURN, else empty.
+    pub username: String,
+    /// Password for TURN, else empty.
+    pub credential: String,
+}
+
+/// Settings of a [`Peer`](crate::Peer).
+#[derive(Clone, Debug, Default)]
+pub struct PeerConfig {
+    /// Publisher or subscriber.
+    pub role: Role,
+    /// Servers for address discovery and relaying; may be empty.
+    pub ice_servers: Vec<IceServer>,
+    /// Address of the signalling server, where known. A loopback server means that loopback candidates
+    /// are offered beside those of the network interfaces; with a server elsewhere loopback is left out.
+    /// Unknown is treated like loopback: it costs one candidate.
+    pub server_address: Option<IpAddr>,
+}
+
+/// Names of a track that is to be sent; both travel in the SDP's `msid`.
+#[derive(Clone, Debug)]
+pub struct AddTrack {
+    /// The track id, which the server matches with the `cid` of the announcement.
+    pub track_id: String,
+    /// The stream (msid) the track belongs to.
+    pub stream_id: String,
+}

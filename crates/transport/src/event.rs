@@ -1,0 +1,112 @@
+//! What a peer connection tells its owner.
+
+use crate::data::DataKind;
+use crate::receive::{AudioReceiver, VideoReceiver};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// State of the connection, as the W3C's `connectionState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerState {
+    /// Nothing has been negotiated yet.
+    New,
+    /// ICE or DTLS is at work.
+    Connecting,
+    /// Media and data flow.
+    Connected,
+    /// No answer from the other side for a while; may recover on its own.
+    Disconnected,
+    /// Given up; an ICE restart or a new peer is needed.
+    Failed,
+    /// Closed by [`Peer::close`](crate::Peer::close). Always the last event.
+    Closed,
+}
+
+/// Audio or video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaKind {
+    /// Opus.
+    Audio,
+    /// H.264.
+    Video,
+}
+
+/// Media of a remote track.
+#[derive(Debug)]
+pub enum RemoteMedia {
+    /// Complete H.264 access units.
+    Video(VideoReceiver),
+    /// Opus packets in the order of their arrival.
+    Audio(AudioReceiver),
+}
+
+/// A track the other side began to send. It is announced with the offer that carries it, before its
+/// first packet; its receiver ends (`recv` gives `None`) when a later offer takes it away.
+#[derive(Debug)]
+pub struct RemoteTrack {
+    /// Track id of the `msid`, e.g. `TR_…`.
+    pub track_id: String,
+    /// Stream id of the `msid`, e.g. `PA_…|TR_…`.
+    pub stream_id: String,
+    /// Media section that carries it; sections are reused for other tracks later.
+    pub mid: String,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// Where its media comes out.
+    pub media: RemoteMedia,
+}
+
+/// Event of a [`Peer`](crate::Peer).
+#[derive(Debug)]
+pub enum PeerEvent {
+    /// An own ICE candidate, as the JSON of `RTCIceCandidateInit`.
+    LocalCandidate {
+        /// `{"candidate": …, "sdpMid": …, "sdpMLineIndex": …}`
+        candidate_init_json: String,
+    },
+    /// The connection state changed.
+    State(PeerState),
+    /// A remote track appeared.
+    Track(RemoteTrack),
+    /// A message arrived on a data channel.
+    DataReceived {
+        /// The channel.
+        kind: DataKind,
+        /// The message.
+        payload: Bytes,
+    },
+    /// A data channel opened; what was sent before is on its way.
+    DataOpen(DataKind),
+    /// The track's encoder has to produce a key frame: the other side asked for one, or a frame had to
+    /// be dropped on its way out.
+    KeyframeRequested {
+        /// The sent track.
+        track_id: String,
+    },
+}
+
+/// The one sending end of the event channel. Many parts emit; closing it makes all of them mute at once,
+/// so that `Closed` is really the last event.
+#[derive(Debug)]
+pub(crate) struct EventSender(Mutex<Option<UnboundedSender<PeerEvent>>>);
+
+impl EventSender {
+    pub(crate) fn new(sender: UnboundedSender<PeerEvent>) -> Self {
+        Self(Mutex::new(Some(sender)))
+    }
+
+    pub(crate) fn emit(&self, event: PeerEvent) {
+        if let Some(sender) = self.0.lock().as_ref() {
+            // An owner that no longer listens is not an error here.
+            let _ = sender.send(event);
+        }
+    }
+
+    /// Emits `last` and hangs up.
+    pub(crate) fn finish(&self, last: PeerEvent) {
+        if let Some(sender) = self.0.lock().take() {
+            let _ = sender.send(last);
+        }
+    }
+}

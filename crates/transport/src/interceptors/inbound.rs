@@ -1,0 +1,317 @@
+//! The end of the receiving chain: takes RTP out of the stack, hands it to the track it belongs to,
+//! and sends the NACKs and key frame requests that come of it.
+
+use super::ChainState;
+use crate::assembler::{Assembler, Packet as VideoPacket};
+use crate::media_queue::{MediaQueue, Push};
+use crate::nack::NackTracker;
+use crate::receive::{ReceivedAccessUnit, ReceivedAudio};
+use crate::reception::ReceptionStats;
+use crate::rtt::SharedRtt;
+use crate::stats::ReceiverCounters;
+use parking_lot::Mutex;
+use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
+use rtc::sansio::Protocol;
+use rtc::shared::TransportContext;
+use rtc::shared::error::Error;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A consumer's wish for a key frame is noticed with the next packet, or after this time. The stack
+/// offers no way to wake its driver from outside without sending something.
+const HEARTBEAT: Duration = Duration::from_millis(25);
+/// A hole older than this is of no use to any frame; the assembler gives up before.
+const MAX_NACK_AGE: Duration = Duration::from_millis(1000);
+
+/// One received video track.
+#[derive(Debug)]
+pub(crate) struct VideoPipeline {
+    nack: NackTracker,
+    assembler: Assembler,
+    restarts: u64,
+    queue: Arc<MediaQueue<ReceivedAccessUnit>>,
+}
+
+impl VideoPipeline {
+    pub(crate) fn new(queue: Arc<MediaQueue<ReceivedAccessUnit>>) -> Self {
+        Self { nack: NackTracker::new(MAX_NACK_AGE), assembler: Assembler::default(), restarts: 0, queue }
+    }
+
+    fn deliver(&mut self) {
+        while let Some(frame) = self.assembler.poll_frame() {
+            let is_keyframe = frame.is_keyframe;
+            let unit = ReceivedAccessUnit {
+                data: frame.data,
+                timestamp: frame.timestamp,
+                is_keyframe,
+                arrival: frame.completed,
+                contiguous: frame.contiguous,
+            };
+            match self.queue.push(unit) {
+                Push::Done | Push::Closed => {}
+                // What is left would refer to what was dropped.
+                Push::DroppedOldest if is_keyframe => self.queue.keep_newest(),
+                Push::DroppedOldest => {
+                    self.queue.clear();
+                    self.assembler.require_keyframe();
+                }
+            }
+        }
+    }
+}
+
+/// One received audio track: packets pass in the order of their arrival; the jitter buffer sorts them.
+#[derive(Debug)]
+pub(crate) struct AudioPipeline {
+    queue: Arc<MediaQueue<ReceivedAudio>>,
+}
+
+impl AudioPipeline {
+    pub(crate) fn new(queue: Arc<MediaQueue<ReceivedAudio>>) -> Self {
+        Self { queue }
+    }
+}
+
+#[derive(Debug)]
+enum Pipeline {
+    Video(Box<VideoPipeline>),
+    Audio(AudioPipeline),
+}
+
+/// A received RTP stream.
+#[derive(Debug)]
+pub(crate) struct InboundStream {
+    payload_types: Vec<u8>,
+    pipeline: Pipeline,
+    reception: ReceptionStats,
+    counters: Arc<ReceiverCounters>,
+}
+
+impl InboundStream {
+    pub(crate) fn video(payload_types: Vec<u8>, pipeline: VideoPipeline, counters: Arc<ReceiverCounters>) -> Self {
+        let reception = ReceptionStats::new(90_000);
+        Self { payload_types, pipeline: Pipeline::Video(Box::new(pipeline)), reception, counters }
+    }
+
+    pub(crate) fn audio(payload_types: Vec<u8>, pipeline: AudioPipeline, counters: Arc<ReceiverCounters>) -> Self {
+        let reception = ReceptionStats::new(48_000);
+        Self { payload_types, pipeline: Pipeline::Audio(pipeline), reception, counters }
+    }
+
+    fn on_packet(&mut self, packet: rtc::rtp::Packet, now: Instant, rtt: &SharedRtt) {
+        let header = packet.header;
+        if !self.payload_types.contains(&header.payload_type) {
+            return;
+        }
+        self.reception.on_packet(header.sequence_number, header.timestamp, now);
+        self.counters.packets.fetch_add(1, Ordering::Relaxed);
+        self.counters.bytes.fetch_add(packet.payload.len() as u64, Ordering::Relaxed);
+        match &mut self.pipeline {
+            Pipeline::Video(video) => {
+                if let Some(sample) = video.nack.on_packet(header.sequence_number, now) {
+                    rtt.update(sample);
+                }
+                video.assembler.push(
+                    VideoPacket {
+                        sequence: header.sequence_number,
+                        timestamp: header.timestamp,
+                        marker: header.marker,
+                        payload: packet.payload,
+                    },
+                    now,
+                );
+                let stats = video.assembler.stats();
+                if stats.restarts != video.restarts {
+                    video.restarts = stats.restarts;
+                    video.nack = NackTracker::new(MAX_NACK_AGE);
+                }
+                video.deliver();
+            }
+            Pipeline::Audio(audio) if !packet.payload.is_empty() => {
+                self.counters.frames.fetch_add(1, Ordering::Relaxed);
+                audio.queue.push(ReceivedAudio {
+                    sequence: header.sequence_number,
+                    timestamp: header.timestamp,
+                    payload: packet.payload,
+                    arrival: now,
+                });
+            }
+            Pipeline::Audio(_) => {}
+        }
+        self.counters.lost.store(self.reception.lost(), Ordering::Relaxed);
+        self.counters.jitter_micros.store(self.reception.jitter().as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// Everything that time or the last packet made due.
+    fn feedback(&mut self, ssrc: u32, now: Instant, rtt: Duration, out: &mut Vec<Box<dyn rtc::rtcp::Packet>>) {
+        let Pipeline::Video(video) = &mut self.pipeline else { return };
+        video.assembler.handle_timeout(now, rtt);
+        video.deliver();
+        if self.counters.keyframe_wanted.swap(false, Ordering::Relaxed) {
+            video.assembler.request_keyframe();
+        }
+        if let Some(oldest) = video.assembler.oldest_wanted() {
+            video.nack.forget_before(oldest);
+        }
+        let missing = video.nack.poll(now, rtt);
+        if !missing.is_empty() {
+            self.counters.nacks.fetch_add(missing.len() as u64, Ordering::Relaxed);
+            let nacks = nack_pairs_from_sequence_numbers(&missing);
+            out.push(Box::new(TransportLayerNack { sender_ssrc: 0, media_ssrc: ssrc, nacks }));
+        }
+        if video.assembler.take_keyframe_request(now, rtt) {
+            self.counters.plis.fetch_add(1, Ordering::Relaxed);
+            out.push(Box::new(PictureLossIndication { sender_ssrc: 0, media_ssrc: ssrc }));
+        }
+        self.counters.frames.store(video.assembler.stats().frames, Ordering::Relaxed);
+    }
+
+    fn next_timeout(&self, rtt: Duration) -> Option<Instant> {
+        match &self.pipeline {
+            Pipeline::Video(video) => {
+                [video.nack.next_timeout(), video.assembler.next_timeout(rtt)].into_iter().flatten().min()
+            }
+            Pipeline::Audio(_) => None,
+        }
+    }
+
+    fn is_video(&self) -> bool {
+        matches!(self.pipeline, Pipeline::Video(_))
+    }
+
+    pub(crate) fn close(&self) {
+        match &self.pipeline {
+            Pipeline::Video(video) => video.queue.close(),
+            Pipeline::Audio(audio) => audio.queue.close(),
+        }
+    }
+}
+
+/// The received streams by SSRC.
+#[derive(Debug, Default)]
+pub(crate) struct InboundStreams(Mutex<HashMap<u32, InboundStream>>);
+
+impl InboundStreams {
+    pub(crate) fn insert(&self, ssrc: u32, stream: InboundStream) {
+        if let Some(old) = self.0.lock().insert(ssrc, stream) {
+            old.close();
+        }
+    }
+
+    pub(crate) fn remove(&self, ssrc: u32) {
+        if let Some(old) = self.0.lock().remove(&ssrc) {
+            old.close();
+        }
+    }
+
+    pub(crate) fn close_all(&self) {
+        for (_, stream) in self.0.lock().drain() {
+            stream.close();
+        }
+    }
+
+    /// Visits the counters of every stream.
+    pub(crate) fn for_each_counters(&self, mut visit: impl FnMut(&ReceiverCounters)) {
+        self.0.lock().values().for_each(|stream| visit(&stream.counters));
+    }
+}
+
+/// The interceptor.
+pub(super) struct InboundTap {
+    state: Arc<ChainState>,
+    reads: VecDeque<TaggedPacket>,
+    writes: VecDeque<TaggedPacket>,
+    heartbeat: Option<Instant>,
+}
+
+impl InboundTap {
+    pub(super) fn new(state: Arc<ChainState>) -> Self {
+        Self { state, reads: VecDeque::new(), writes: VecDeque::new(), heartbeat: None }
+    }
+
+    fn write_feedback(&mut self, now: Instant, packets: Vec<Box<dyn rtc::rtcp::Packet>>) {
+        if !packets.is_empty() {
+            let transport = TransportContext::default();
+            let message = AttributedPacket::new(Packet::Rtcp(packets));
+            self.writes.push_back(TaggedPacket { now, transport, message });
+        }
+    }
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
+        let TaggedPacket { now, transport, message } = tagged;
+        let AttributedPacket { attributes, packet } = message;
+        match packet {
+            Packet::Rtp(packet) => {
+                let mut feedback = Vec::new();
+                {
+                    let mut streams = self.state.inbound.0.lock();
+                    let ssrc = packet.header.ssrc;
+                    if let Some(stream) = streams.get_mut(&ssrc) {
+                        stream.on_packet(packet, now, &self.state.rtt);
+                        stream.feedback(ssrc, now, self.state.rtt.or_assumed(), &mut feedback);
+                        if self.heartbeat.is_none() && stream.is_video() {
+                            self.heartbeat = Some(now + HEARTBEAT);
+                        }
+                    }
+                }
+                self.write_feedback(now, feedback);
+            }
+            packet => {
+                let message = AttributedPacket { attributes, packet };
+                self.reads.push_back(TaggedPacket { now, transport, message });
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<TaggedPacket> {
+        self.reads.pop_front()
+    }
+
+    fn handle_write(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
+        self.writes.push_back(tagged);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<TaggedPacket> {
+        self.writes.pop_front()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        let rtt = self.state.rtt.or_assumed();
+        let mut feedback = Vec::new();
+        let mut any_video = false;
+        for (ssrc, stream) in self.state.inbound.0.lock().iter_mut() {
+            any_video |= stream.is_video();
+            stream.feedback(*ssrc, now, rtt, &mut feedback);
+        }
+        self.heartbeat = any_video.then(|| now + HEARTBEAT);
+        self.write_feedback(now, feedback);
+        Ok(())
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        let rtt = self.state.rtt.or_assumed();
+        let streams = self.state.inbound.0.lock();
+        streams.values().filter_map(|stream| stream.next_timeout(rtt)).chain(self.heartbeat).min()
+    }
+}
+
+impl Interceptor for InboundTap {
+    fn bind_local_stream(&mut self, _info: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
+}

@@ -1,0 +1,180 @@
+//! Observes the sending side: counts what leaves, reads what the receivers report, measures the
+//! round-trip time, and turns key frame requests into events.
+
+use super::ChainState;
+use crate::event::PeerEvent;
+use crate::stats::SenderCounters;
+use parking_lot::Mutex;
+use rtc::interceptor::{Attribute, Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::receiver_report::ReceiverReport;
+use rtc::rtcp::reception_report::ReceptionReport;
+use rtc::rtcp::sender_report::SenderReport;
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
+use rtc::sansio::Protocol;
+use rtc::shared::error::Error;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Sender reports remembered, to find the one a receiver report answers.
+const REPORTS_KEPT: usize = 16;
+
+/// A sent RTP stream.
+#[derive(Debug)]
+pub(crate) struct OutboundStream {
+    pub(crate) track_id: String,
+    pub(crate) is_video: bool,
+    pub(crate) counters: Arc<SenderCounters>,
+}
+
+/// The sent streams by SSRC.
+#[derive(Debug, Default)]
+pub(crate) struct OutboundStreams(Mutex<HashMap<u32, OutboundStream>>);
+
+impl OutboundStreams {
+    pub(crate) fn insert(&self, ssrc: u32, stream: OutboundStream) {
+        self.0.lock().insert(ssrc, stream);
+    }
+
+    pub(crate) fn remove(&self, ssrc: u32) {
+        self.0.lock().remove(&ssrc);
+    }
+
+    /// Visits the counters of every stream.
+    pub(crate) fn for_each_counters(&self, mut visit: impl FnMut(&SenderCounters)) {
+        self.0.lock().values().for_each(|stream| visit(&stream.counters));
+    }
+}
+
+/// The interceptor.
+pub(super) struct OutboundObserver {
+    state: Arc<ChainState>,
+    /// Middle 32 bits of the NTP time of sent reports, and when they left.
+    reports: VecDeque<(u32, Instant)>,
+    reads: VecDeque<TaggedPacket>,
+    writes: VecDeque<TaggedPacket>,
+}
+
+impl OutboundObserver {
+    pub(super) fn new(state: Arc<ChainState>) -> Self {
+        Self { state, reports: VecDeque::new(), reads: VecDeque::new(), writes: VecDeque::new() }
+    }
+
+    fn on_sender_report(&mut self, report: &SenderReport, now: Instant) {
+        if self.reports.len() == REPORTS_KEPT {
+            self.reports.pop_front();
+        }
+        self.reports.push_back(((report.ntp_time >> 16) as u32, now));
+    }
+
+    fn on_reception_report(&mut self, report: &ReceptionReport, now: Instant) {
+        let streams = self.state.outbound.0.lock();
+        let Some(stream) = streams.get(&report.ssrc) else { return };
+        stream.counters.fraction_lost.store(u64::from(report.fraction_lost), Ordering::Relaxed);
+        stream.counters.lost.store(u64::from(report.total_lost), Ordering::Relaxed);
+        if report.last_sender_report == 0 {
+            return;
+        }
+        let answered = self.reports.iter().find(|(ntp, _)| *ntp == report.last_sender_report);
+        let held = Duration::from_secs_f64(f64::from(report.delay) / 65_536.0);
+        if let Some(rtt) = answered.and_then(|(_, left)| now.saturating_duration_since(*left).checked_sub(held)) {
+            self.state.rtt.update(rtt);
+        }
+    }
+
+    fn on_keyframe_request(&self, ssrc: u32) {
+        let streams = self.state.outbound.0.lock();
+        if let Some(stream) = streams.get(&ssrc)
+            && stream.is_video
+        {
+            stream.counters.plis.fetch_add(1, Ordering::Relaxed);
+            self.state.events.emit(PeerEvent::KeyframeRequested { track_id: stream.track_id.clone() });
+        }
+    }
+
+    fn on_rtcp(&mut self, packet: &dyn rtc::rtcp::Packet, now: Instant) {
+        let packet = packet.as_any();
+        if let Some(report) = packet.downcast_ref::<ReceiverReport>() {
+            report.reports.iter().for_each(|block| self.on_reception_report(block, now));
+        } else if let Some(report) = packet.downcast_ref::<SenderReport>() {
+            report.reports.iter().for_each(|block| self.on_reception_report(block, now));
+        } else if let Some(pli) = packet.downcast_ref::<PictureLossIndication>() {
+            self.on_keyframe_request(pli.media_ssrc);
+        } else if let Some(fir) = packet.downcast_ref::<FullIntraRequest>() {
+            fir.fir.iter().for_each(|entry| self.on_keyframe_request(entry.ssrc));
+        } else if let Some(nack) = packet.downcast_ref::<TransportLayerNack>()
+            && let Some(stream) = self.state.outbound.0.lock().get(&nack.media_ssrc)
+        {
+            let requested: u32 = nack.nacks.iter().map(|pair| 1 + pair.lost_packets.count_ones()).sum();
+            stream.counters.nacks.fetch_add(u64::from(requested), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for OutboundObserver {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
+        if let Packet::Rtcp(packets) = &tagged.message.packet {
+            for packet in packets {
+                self.on_rtcp(packet.as_ref(), tagged.now);
+            }
+        }
+        self.reads.push_back(tagged);
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<TaggedPacket> {
+        self.reads.pop_front()
+    }
+
+    fn handle_write(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
+        match &tagged.message.packet {
+            Packet::Rtp(packet) => {
+                if let Some(stream) = self.state.outbound.0.lock().get(&packet.header.ssrc) {
+                    stream.counters.packets.fetch_add(1, Ordering::Relaxed);
+                    stream.counters.bytes.fetch_add(packet.payload.len() as u64, Ordering::Relaxed);
+                    if tagged.message.has(&Attribute::Retransmission) {
+                        stream.counters.retransmitted.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+            Packet::Rtcp(packets) => {
+                for packet in packets {
+                    if let Some(report) = packet.as_any().downcast_ref::<SenderReport>() {
+                        self.on_sender_report(report, tagged.now);
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.writes.push_back(tagged);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<TaggedPacket> {
+        self.writes.pop_front()
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        None
+    }
+}
+
+impl Interceptor for OutboundObserver {
+    fn bind_local_stream(&mut self, _info: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
+}

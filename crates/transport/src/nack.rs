@@ -1,0 +1,197 @@
+//! Which packets to ask for again, and when (RFC 4585 section 6.2.1; the policy is our own).
+//!
+//! A hole is reported after a small reorder window, once per round trip after that, and forgotten once it
+//! is too old to be of use. Sans-IO: the caller feeds arrivals and time, and sends what [`NackTracker::poll`] returns.
+
+use crate::sequence::SequenceExtender;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A hole this many packets behind the newest one is taken for a loss at once.
+const REORDER_PACKETS: u64 = 2;
+/// A hole nearer to the newest packet is given this long to close by itself.
+const REORDER_WINDOW: Duration = Duration::from_millis(8);
+/// Floor of the distance between two requests for the same packet.
+const MIN_RETRY: Duration = Duration::from_millis(10);
+/// Holes beyond this number are not worth a request each: a key frame is cheaper.
+const MAX_MISSING: usize = 1000;
+
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    since: Instant,
+    due: Instant,
+    sent: Option<Instant>,
+    tries: u32,
+}
+
+/// Tracks the holes of one RTP stream.
+#[derive(Debug)]
+pub struct NackTracker {
+    extender: SequenceExtender,
+    missing: BTreeMap<u64, Missing>,
+    max_age: Duration,
+    requested: u64,
+}
+
+impl NackTracker {
+    /// A tracker that forgets holes older than `max_age`.
+    #[must_use]
+    pub fn new(max_age: Duration) -> Self {
+        Self { extender: SequenceExtender::default(), missing: BTreeMap::new(), max_age, requested: 0 }
+    }
+
+    /// Takes one arrival. Returns the time from the one and only request for this packet to its arrival,
+    /// which is a round-trip sample; `None` if it was never requested, or more than once.
+    pub fn on_packet(&mut self, sequence: u16, now: Instant) -> Option<Duration> {
+        let previous = self.extender.highest();
+        let extended = self.extender.extend(sequence);
+        let Some(previous) = previous else { return None };
+        if extended <= previous {
+            let hole = self.missing.remove(&extended)?;
+            return (hole.tries == 1).then(|| hole.sent.map(|sent| now.saturating_duration_since(sent))).flatten();
+        }
+        if extended - previous - 1 > MAX_MISSING as u64 {
+            // A jump, not a loss.
+            self.missing.clear();
+            return None;
+        }
+        for hole in previous + 1..extended {
+            self.missing.insert(hole, Missing { since: now, due: now + REORDER_WINDOW, sent: None, tries: 0 });
+        }
+        let certain = extended.saturating_sub(REORDER_PACKETS);
+        for (_, hole) in self.missing.range_mut(..=certain).rev() {
+            if hole.tries > 0 {
+                break;
+            }
+            hole.due = hole.due.min(now);
+        }
+        while self.missing.len() > MAX_MISSING {
+            self.missing.pop_first();
+        }
+        None
+    }
+
+    /// Forgets the holes before `sequence`, because the frames they belong to were given up.
+    pub fn forget_before(&mut self, sequence: u16) {
+        if self.missing.is_empty() {
+            return;
+        }
+        let mut extender = self.extender.clone();
+        self.missing = self.missing.split_off(&extender.extend(sequence));
+    }
+
+    /// The packets to request now, in order. `rtt` spaces the repetitions.
+    pub fn poll(&mut self, now: Instant, rtt: Duration) -> Vec<u16> {
+        let max_age = self.max_age;
+        self.missing.retain(|_, hole| now.saturating_duration_since(hole.since) < max_age);
+        let mut due = Vec::new();
+        for (sequence, hole) in &mut self.missing {
+            if hole.due <= now {
+                hole.due = now + rtt.max(MIN_RETRY);
+                hole.sent = Some(now);
+                hole.tries += 1;
+                due.push(*sequence as u16);
+            }
+        }
+        self.requested += due.len() as u64;
+        due
+    }
+
+    /// When [`poll`](Self::poll) has something to do next.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.missing.values().map(|hole| hole.due).min()
+    }
+
+    /// Requests made so far, counted per packet and repetition.
+    #[must_use]
+    pub fn requested(&self) -> u64 {
+        self.requested
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(50);
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn tracker(arrivals: &[u16], now: Instant) -> NackTracker {
+        let mut tracker = NackTracker::new(ms(500));
+        for sequence in arrivals {
+            tracker.on_packet(*sequence, now);
+        }
+        tracker
+    }
+
+    #[test]
+    fn a_packet_two_behind_the_newest_is_requested_at_once() {
+        let now = Instant::now();
+        assert_eq!(tracker(&[1, 3, 4], now).poll(now, RTT), vec![2]);
+    }
+
+    #[test]
+    fn a_packet_just_overtaken_is_given_time_to_arrive() {
+        let now = Instant::now();
+        let mut tracker = tracker(&[1, 3], now);
+        assert!(tracker.poll(now, RTT).is_empty());
+        assert_eq!(tracker.next_timeout(), Some(now + REORDER_WINDOW));
+        tracker.on_packet(2, now + ms(3));
+        assert!(tracker.poll(now + ms(20), RTT).is_empty());
+        assert_eq!(tracker.next_timeout(), None);
+    }
+
+    #[test]
+    fn requests_repeat_once_per_round_trip_until_the_packet_is_too_old() {
+        let now = Instant::now();
+        let mut tracker = tracker(&[1, 3, 4], now);
+        assert_eq!(tracker.poll(now, RTT), vec![2]);
+        assert!(tracker.poll(now + ms(49), RTT).is_empty());
+        assert_eq!(tracker.poll(now + ms(50), RTT), vec![2]);
+        assert!(tracker.poll(now + ms(501), RTT).is_empty());
+        assert_eq!(tracker.next_timeout(), None);
+        assert_eq!(tracker.requested(), 2);
+    }
+
+    #[test]
+    fn a_very_short_round_trip_does_not_flood_the_sender() {
+        let now = Instant::now();
+        let mut tracker = tracker(&[1, 3, 4], now);
+        assert_eq!(tracker.poll(now, Duration::ZERO), vec![2]);
+        assert!(tracker.poll(now + ms(9), Duration::ZERO).is_empty());
+        assert_eq!(tracker.poll(now + ms(10), Duration::ZERO), vec![2]);
+    }
+
+    #[test]
+    fn holes_are_found_across_the_wrap() {
+        let now = Instant::now();
+        assert_eq!(tracker(&[65_534, 1, 2], now).poll(now, RTT), vec![65_535, 0]);
+    }
+
+    #[test]
+    fn the_answer_to_a_single_request_measures_the_round_trip() {
+        let now = Instant::now();
+        let mut tracker = tracker(&[1, 3, 4], now);
+        tracker.poll(now, RTT);
+        assert_eq!(tracker.on_packet(2, now + ms(42)), Some(ms(42)));
+        assert_eq!(tracker.on_packet(2, now + ms(43)), None);
+    }
+
+    #[test]
+    fn holes_of_given_up_frames_are_not_requested() {
+        let now = Instant::now();
+        let mut tracker = tracker(&[1, 3, 5, 6, 7], now);
+        tracker.forget_before(4);
+        assert_eq!(tracker.poll(now, RTT), vec![4]);
+    }
+
+    #[test]
+    fn a_jump_of_the_sequence_is_not_taken_for_a_thousand_losses() {
+        let now = Instant::now();
+        assert!(tracker(&[1, 5_000, 5_001, 5_002], now).poll(now, RTT).is_empty());
+    }
+}

@@ -1,0 +1,546 @@
+//! The peer connection: a thin shell over the `webrtc` crate.
+
+use crate::codecs;
+use crate::config::{AddTrack, PeerConfig, Role};
+use crate::data::{DataChannels, DataKind, STACK_BUFFER};
+use crate::error::TransportError;
+use crate::event::{EventSender, MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};
+use crate::interceptors::{self, AudioPipeline, ChainState, InboundStream, OutboundStream, VideoPipeline};
+use crate::media_queue::MediaQueue;
+use crate::receive::{AUDIO_QUEUE, AudioReceiver, VIDEO_QUEUE, VideoReceiver};
+use crate::remote_media::{self, RemoteSection};
+use crate::send::{self, AudioSender, SendControl, VideoSender};
+use crate::stats::{PeerStats, ReceiverCounters, SenderCounters};
+use crate::{addresses, config};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rtc::data_channel::RTCDataChannelInit;
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::RTCOfferOptions;
+use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
+use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+use rtc::statistics::report::RTCStatsReportEntry;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use webrtc::data_channel::DataChannel;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceCandidateInit,
+    RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder,
+    SrtpProtectionProfile,
+};
+use webrtc::rtp_transceiver::RtpSender;
+
+/// Pace of ICE checks until a pair is found. The stack nominates on this tick, so its default of 200 ms
+/// is a floor under every set-up; 20 ms is the pace RFC 5245 gave to connections that carry RTP.
+const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// Checks per pair before it counts as failed: five seconds' worth.
+const ICE_MAX_CHECKS: u16 = 250;
+/// Consent checks; they also measure the round-trip time.
+const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
+/// Silence after which the connection counts as disconnected.
+const ICE_DISCONNECTED: Duration = Duration::from_secs(4);
+/// Further silence after which it counts as failed.
+const ICE_FAILED: Duration = Duration::from_secs(12);
+/// A retransmission may arrive a second late: at 20 Mbit/s that is 2000 packets behind the newest.
+const SRTP_REPLAY_WINDOW: usize = 2048;
+/// Pace at which the round-trip time of the ICE checks is read.
+const RTT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// AES-GCM first: with hardware AES it costs a fraction of AES-CM with HMAC-SHA1.
+const SRTP_PROFILES: [SrtpProtectionProfile; 3] = [
+    SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+    SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+];
+
+struct SentTrack {
+    sender: Arc<dyn RtpSender>,
+    ssrc: u32,
+    control: Arc<SendControl>,
+}
+
+/// What one negotiation leaves for the next. Its lock also keeps negotiations apart.
+#[derive(Default)]
+struct Negotiation {
+    /// Tracks in the offer that is not answered yet.
+    offered: Vec<Arc<SendControl>>,
+    has_remote: bool,
+    /// Candidates that came before the first remote description.
+    early_candidates: Vec<RTCIceCandidateInit>,
+    /// What the other side sends, by media section.
+    receiving: HashMap<String, RemoteSection>,
+}
+
+/// A connection to the server, for sending or for receiving. See [`Role`].
+///
+/// All methods may be called at any time from any task; after [`close`](Self::close) they give
+/// [`TransportError::Closed`] or do nothing.
+pub struct Peer {
+    stack: Mutex<Option<Arc<dyn PeerConnection>>>,
+    chain: Arc<ChainState>,
+    data: Arc<DataChannels>,
+    connected: Arc<AtomicBool>,
+    negotiation: tokio::sync::Mutex<Negotiation>,
+    sent: Mutex<HashMap<String, SentTrack>>,
+    rtt_task: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peer").field("connected", &self.connected).finish_non_exhaustive()
+    }
+}
+
+impl Peer {
+    /// Binds the sockets and starts the connection. A publisher's data channels are created here, so
+    /// that its first offer carries them.
+    ///
+    /// # Errors
+    /// No socket could be bound, or the stack refused the settings.
+    pub async fn new(
+        config: PeerConfig,
+        events: mpsc::UnboundedSender<PeerEvent>,
+    ) -> Result<Arc<Self>, TransportError> {
+        let chain = Arc::new(ChainState::new(EventSender::new(events)));
+        let data = Arc::new(DataChannels::new(Arc::clone(&chain)));
+        let connected = Arc::new(AtomicBool::new(false));
+        let (first_connected, was_connected) = watch::channel(false);
+        let handler = Handler {
+            chain: Arc::clone(&chain),
+            data: Arc::downgrade(&data),
+            connected: Arc::clone(&connected),
+            first_connected,
+        };
+        let stack = build(&config, &chain, handler).await?;
+        if config.role == Role::Publisher {
+            for kind in DataKind::ALL {
+                let channel = open_channel(&*stack, kind).await?;
+                data.attach(channel, Some(kind));
+            }
+        }
+        let rtt_task = tokio::spawn(watch_rtt(Arc::downgrade(&stack), Arc::clone(&chain), was_connected));
+        Ok(Arc::new(Self {
+            stack: Mutex::new(Some(stack)),
+            chain,
+            data,
+            connected,
+            negotiation: tokio::sync::Mutex::default(),
+            sent: Mutex::default(),
+            rtt_task,
+        }))
+    }
+
+    fn stack(&self) -> Result<Arc<dyn PeerConnection>, TransportError> {
+        self.stack.lock().clone().ok_or(TransportError::Closed)
+    }
+
+    /// Creates an offer with everything added so far and makes it the local description. With
+    /// `ice_restart` it carries new ICE credentials, and the sockets are bound anew, so that the
+    /// connection follows a change of network.
+    ///
+    /// # Errors
+    /// Closed, or the stack refused.
+    pub async fn create_offer(&self, ice_restart: bool) -> Result<String, TransportError> {
+        let stack = self.stack()?;
+        let mut negotiation = self.negotiation.lock().await;
+        let options = ice_restart.then_some(RTCOfferOptions { ice_restart });
+        negotiation.offered = self.sent.lock().values().map(|track| Arc::clone(&track.control)).collect();
+        let offer = stack.create_offer(options).await.map_err(TransportError::during("creating an offer"))?;
+        let sdp = offer.sdp.clone();
+        stack.set_local_description(offer).await.map_err(TransportError::during("applying the own offer"))?;
+        Ok(sdp)
+    }
+
+    /// Applies the answer to the last offer; the tracks it held may send from now on.
+    ///
+    /// # Errors
+    /// Closed, a malformed answer, or the stack refused.
+    pub async fn accept_answer(&self, sdp: &str) -> Result<(), TransportError> {
+        let stack = self.stack()?;
+        let mut negotiation = self.negotiation.lock().await;
+        let answer = RTCSessionDescription::answer(sdp.to_owned())
+            .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
+        stack.set_remote_description(answer).await.map_err(TransportError::during("applying the answer"))?;
+        negotiation.offered.drain(..).for_each(|control| control.set_negotiated());
+        add_early_candidates(&*stack, &mut negotiation).await;
+        Ok(())
+    }
+
+    /// Applies the other side's offer and returns the answer, which is the local description already.
+    /// Tracks that appear are announced by [`PeerEvent::Track`] before this returns; receivers of tracks
+    /// that are gone end.
+    ///
+    /// # Errors
+    /// Closed, a malformed offer, or the stack refused.
+    pub async fn accept_offer(&self, sdp: &str) -> Result<String, TransportError> {
+        let stack = self.stack()?;
+        let mut negotiation = self.negotiation.lock().await;
+        let offer = RTCSessionDescription::offer(sdp.to_owned())
+            .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
+        stack.set_remote_description(offer).await.map_err(TransportError::during("applying the offer"))?;
+        let answer = stack.create_answer(None).await.map_err(TransportError::during("creating the answer"))?;
+        let answer_sdp = answer.sdp.clone();
+        stack.set_local_description(answer).await.map_err(TransportError::during("applying the own answer"))?;
+        self.follow(&mut negotiation.receiving, remote_media::sending_sections(sdp));
+        add_early_candidates(&*stack, &mut negotiation).await;
+        Ok(answer_sdp)
+    }
+
+    /// Makes the receiving side match what the other side says it sends.
+    fn follow(&self, receiving: &mut HashMap<String, RemoteSection>, sections: Vec<RemoteSection>) {
+        let mut wanted: HashMap<String, RemoteSection> =
+            sections.into_iter().map(|section| (section.mid.clone(), section)).collect();
+        receiving.retain(|mid, old| {
+            if wanted.get(mid) == Some(old) {
+                wanted.remove(mid);
+                return true;
+            }
+            self.chain.inbound.remove(old.ssrc);
+            false
+        });
+        for (mid, section) in wanted {
+            self.chain.events.emit(PeerEvent::Track(self.receive(&section)));
+            receiving.insert(mid, section);
+        }
+    }
+
+    fn receive(&self, section: &RemoteSection) -> RemoteTrack {
+        let counters = Arc::new(ReceiverCounters::default());
+        let payload_types = section.payload_types.clone();
+        let (stream, media) = match section.kind {
+            MediaKind::Video => {
+                let queue = Arc::new(MediaQueue::new(VIDEO_QUEUE));
+                let pipeline = VideoPipeline::new(Arc::clone(&queue));
+                let receiver = VideoReceiver::new(queue, Arc::clone(&counters));
+                (InboundStream::video(payload_types, pipeline, counters), RemoteMedia::Video(receiver))
+            }
+            MediaKind::Audio => {
+                let queue = Arc::new(MediaQueue::new(AUDIO_QUEUE));
+                let pipeline = AudioPipeline::new(Arc::clone(&queue));
+                let receiver = AudioReceiver::new(queue, Arc::clone(&counters));
+                (InboundStream::audio(payload_types, pipeline, counters), RemoteMedia::Audio(receiver))
+            }
+        };
+        self.chain.inbound.insert(section.ssrc, stream);
+        RemoteTrack {
+            track_id: section.track_id.clone(),
+            stream_id: section.stream_id.clone(),
+            mid: section.mid.clone(),
+            kind: section.kind,
+            media,
+        }
+    }
+
+    /// Adds a candidate of the other side, given as the JSON of `RTCIceCandidateInit`. Candidates that
+    /// come before the first remote description are kept for it; empty ones (end of candidates) ignored.
+    ///
+    /// # Errors
+    /// Closed, malformed JSON, or a candidate the stack cannot read.
+    pub async fn add_remote_candidate(&self, candidate_init_json: &str) -> Result<(), TransportError> {
+        let stack = self.stack()?;
+        let candidate: RTCIceCandidateInit = serde_json::from_str(candidate_init_json)
+            .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
+        if candidate.candidate.is_empty() {
+            return Ok(());
+        }
+        let mut negotiation = self.negotiation.lock().await;
+        if !negotiation.has_remote {
+            negotiation.early_candidates.push(candidate);
+            return Ok(());
+        }
+        stack.add_ice_candidate(candidate).await.map_err(TransportError::during("adding a candidate"))
+    }
+
+    /// Adds an H.264 track (Constrained Baseline, packetization mode 1, 90 kHz). It sends once the next
+    /// offer is answered.
+    ///
+    /// # Errors
+    /// Closed, or the id is taken.
+    pub async fn add_video(&self, track: AddTrack) -> Result<Arc<VideoSender>, TransportError> {
+        let (local, ssrc, sender) = self.add(&track, RtpCodecKind::Video, codecs::sent_h264()).await?;
+        let counters = self.count(&track, ssrc, true);
+        let (handle, control) = send::start_video(
+            local,
+            ssrc,
+            track.track_id.clone(),
+            Arc::clone(&self.connected),
+            counters,
+            Arc::clone(&self.chain),
+        );
+        self.sent.lock().insert(track.track_id, SentTrack { sender, ssrc, control });
+        Ok(handle)
+    }
+
+    /// Adds an Opus track (48 kHz, in-band FEC). It sends once the next offer is answered.
+    ///
+    /// # Errors
+    /// Closed, or the id is taken.
+    pub async fn add_audio(&self, track: AddTrack) -> Result<Arc<AudioSender>, TransportError> {
+        let (local, ssrc, sender) = self.add(&track, RtpCodecKind::Audio, codecs::opus()).await?;
+        let counters = self.count(&track, ssrc, false);
+        let (handle, control) = send::start_audio(local, ssrc, Arc::clone(&self.connected), counters);
+        self.sent.lock().insert(track.track_id, SentTrack { sender, ssrc, control });
+        Ok(handle)
+    }
+
+    async fn add(
+        &self,
+        track: &AddTrack,
+        kind: RtpCodecKind,
+        codec: RTCRtpCodec,
+    ) -> Result<(Arc<TrackLocalStaticRTP>, u32, Arc<dyn RtpSender>), TransportError> {
+        let stack = self.stack()?;
+        if self.sent.lock().contains_key(&track.track_id) {
+            return Err(TransportError::DuplicateTrack(track.track_id.clone()));
+        }
+        let ssrc = rand::random::<u32>().max(1);
+        let encoding = RTCRtpEncodingParameters {
+            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+            active: true,
+            codec,
+            ..Default::default()
+        };
+        let local = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
+            track.stream_id.clone(),
+            track.track_id.clone(),
+            track.track_id.clone(),
+            kind,
+            vec![encoding],
+        )));
+        let init = RTCRtpTransceiverInit {
+            direction: RTCRtpTransceiverDirection::Sendonly,
+            streams: vec![track.stream_id.clone()],
+            send_encodings: vec![],
+        };
+        let local_dyn: Arc<dyn TrackLocal> = local.clone();
+        let transceiver = stack
+            .add_transceiver_from_track(local_dyn, Some(init))
+            .await
+            .map_err(TransportError::during("adding a track"))?;
+        let sender = transceiver
+            .sender()
+            .await
+            .map_err(TransportError::during("adding a track"))?
+            .ok_or_else(|| TransportError::UnknownTrack(track.track_id.clone()))?;
+        Ok((local, ssrc, sender))
+    }
+
+    fn count(&self, track: &AddTrack, ssrc: u32, is_video: bool) -> Arc<SenderCounters> {
+        let counters = Arc::new(SenderCounters::default());
+        let track_id = track.track_id.clone();
+        self.chain.outbound.insert(ssrc, OutboundStream { track_id, is_video, counters: Arc::clone(&counters) });
+        counters
+    }
+
+    /// Stops sending a track; the next offer tells the other side.
+    ///
+    /// # Errors
+    /// Closed, or no such track.
+    pub async fn remove_track(&self, track_id: &str) -> Result<(), TransportError> {
+        let stack = self.stack()?;
+        let track =
+            self.sent.lock().remove(track_id).ok_or_else(|| TransportError::UnknownTrack(track_id.to_owned()))?;
+        track.control.close();
+        self.chain.outbound.remove(track.ssrc);
+        stack.remove_track(&track.sender).await.map_err(TransportError::during("removing a track"))
+    }
+
+    /// Sends a message of at most 64 KiB. Before the channel is open, messages wait for it. Does not block.
+    ///
+    /// # Errors
+    /// Closed, too large, or more than 4 MiB waiting.
+    pub fn send_data(&self, kind: DataKind, payload: Bytes) -> Result<(), TransportError> {
+        self.stack()?;
+        self.data.send(kind, payload)
+    }
+
+    /// Numbers of the whole connection.
+    pub async fn stats(&self) -> PeerStats {
+        let mut stats =
+            PeerStats { rtt_ms: self.chain.rtt.get().map(|rtt| rtt.as_secs_f64() * 1000.0), ..PeerStats::default() };
+        self.chain.outbound.for_each_counters(|counters| {
+            let track = counters.snapshot();
+            stats.bytes_sent += track.bytes;
+            stats.packets_sent += track.packets;
+            stats.packets_retransmitted += track.retransmitted;
+            stats.remote_packets_lost += track.lost;
+            stats.remote_loss_rate = stats.remote_loss_rate.max(track.loss_rate);
+        });
+        self.chain.inbound.for_each_counters(|counters| {
+            let track = counters.snapshot();
+            stats.bytes_received += track.bytes;
+            stats.packets_received += track.packets;
+            stats.packets_lost += track.lost;
+        });
+        stats
+    }
+
+    /// Closes the connection: receivers end, senders become mute, and the last event is
+    /// `State(Closed)`. Closing twice does nothing.
+    pub async fn close(&self) {
+        let Some(stack) = self.release() else { return };
+        shut_down(stack, &self.chain).await;
+    }
+
+    /// Takes the stack out and stops everything on this side of it.
+    fn release(&self) -> Option<Arc<dyn PeerConnection>> {
+        let stack = self.stack.lock().take()?;
+        self.connected.store(false, Ordering::Relaxed);
+        self.rtt_task.abort();
+        self.sent.lock().drain().for_each(|(_, track)| track.control.close());
+        Some(stack)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // The stack's driver does not end by itself.
+        if let Some(stack) = self.release()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let chain = Arc::clone(&self.chain);
+            runtime.spawn(async move { shut_down(stack, &chain).await });
+        }
+    }
+}
+
+async fn shut_down(stack: Arc<dyn PeerConnection>, chain: &ChainState) {
+    if let Err(error) = stack.close().await {
+        tracing::debug!(%error, "closing the connection");
+    }
+    chain.inbound.close_all();
+    chain.events.finish(PeerEvent::State(PeerState::Closed));
+}
+
+async fn add_early_candidates(stack: &dyn PeerConnection, negotiation: &mut Negotiation) {
+    negotiation.has_remote = true;
+    for candidate in negotiation.early_candidates.drain(..) {
+        if let Err(error) = stack.add_ice_candidate(candidate).await {
+            tracing::debug!(%error, "remote candidate ignored");
+        }
+    }
+}
+
+async fn build(
+    config: &PeerConfig,
+    chain: &Arc<ChainState>,
+    handler: Handler,
+) -> Result<Arc<dyn PeerConnection>, TransportError> {
+    let mut engine = codecs::media_engine(config.role == Role::Subscriber)?;
+    let registry = interceptors::registry(chain, &mut engine)?;
+    let settings = SettingEngineBuilder::new()
+        .with_srtp_protection_profiles(SRTP_PROFILES.to_vec())
+        .with_srtp_replay_protection_window(SRTP_REPLAY_WINDOW)
+        .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
+        .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
+        .with_include_loopback_candidate(true)
+        .with_discard_local_candidates_during_ice_restart(true)
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        .build();
+    let servers = config.ice_servers.iter().map(ice_server).collect();
+    let connection = PeerConnectionBuilder::new()
+        .with_configuration(RTCConfigurationBuilder::new().with_ice_servers(servers).build())
+        .with_setting_engine(settings)
+        .with_media_engine(engine)
+        .with_interceptor_registry(registry)
+        .with_handler(Arc::new(handler))
+        .with_udp_addrs(addresses::to_bind(config.server_address))
+        .with_data_channel_send_buffer_limit(STACK_BUFFER)
+        .build()
+        .await
+        .map_err(TransportError::during("building the peer connection"))?;
+    Ok(Arc::new(connection))
+}
+
+fn ice_server(server: &config::IceServer) -> RTCIceServer {
+    RTCIceServer { urls: server.urls.clone(), username: server.username.clone(), credential: server.credential.clone() }
+}
+
+async fn open_channel(stack: &dyn PeerConnection, kind: DataKind) -> Result<Arc<dyn DataChannel>, TransportError> {
+    let init = match kind {
+        DataKind::Reliable => RTCDataChannelInit { ordered: true, ..Default::default() },
+        DataKind::Lossy => RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..Default::default() },
+    };
+    stack.create_data_channel(kind.label(), Some(init)).await.map_err(TransportError::during("creating a data channel"))
+}
+
+/// Feeds the round-trip time of ICE's consent checks into the shared estimate; a subscriber has no other
+/// source until its first NACK is answered.
+async fn watch_rtt(stack: Weak<dyn PeerConnection>, chain: Arc<ChainState>, mut was_connected: watch::Receiver<bool>) {
+    if was_connected.wait_for(|connected| *connected).await.is_err() {
+        return;
+    }
+    let mut responses_seen = 0;
+    loop {
+        let Some(stack) = stack.upgrade() else { return };
+        let report = stack.get_stats(Instant::now(), rtc::statistics::StatsSelector::None).await;
+        drop(stack);
+        for entry in report.iter() {
+            if let RTCStatsReportEntry::IceCandidatePair(pair) = entry
+                && pair.nominated
+                && pair.responses_received > responses_seen
+                && pair.current_round_trip_time > 0.0
+            {
+                responses_seen = pair.responses_received;
+                chain.rtt.update(Duration::from_secs_f64(pair.current_round_trip_time.min(10.0)));
+            }
+        }
+        tokio::time::sleep(RTT_INTERVAL).await;
+    }
+}
+
+/// The stack's callbacks. They run on its driver, so they only pass things on.
+struct Handler {
+    chain: Arc<ChainState>,
+    data: Weak<DataChannels>,
+    connected: Arc<AtomicBool>,
+    first_connected: watch::Sender<bool>,
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        let Ok(candidate) = event.candidate.to_json() else { return };
+        let json = serde_json::json!({
+            "candidate": candidate.candidate,
+            "sdpMid": "0",
+            "sdpMLineIndex": 0,
+        });
+        self.chain.events.emit(PeerEvent::LocalCandidate { candidate_init_json: json.to_string() });
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        let state = match state {
+            RTCPeerConnectionState::New => PeerState::New,
+            RTCPeerConnectionState::Connecting => PeerState::Connecting,
+            RTCPeerConnectionState::Connected => PeerState::Connected,
+            RTCPeerConnectionState::Disconnected => PeerState::Disconnected,
+            RTCPeerConnectionState::Failed => PeerState::Failed,
+            // Announced by `close` itself, after everything else.
+            _ => return,
+        };
+        match state {
+            PeerState::Connected => {
+                self.connected.store(true, Ordering::Relaxed);
+                self.first_connected.send_replace(true);
+            }
+            PeerState::Failed => self.connected.store(false, Ordering::Relaxed),
+            // A connection that only wavers may well deliver what is sent meanwhile.
+            _ => {}
+        }
+        self.chain.events.emit(PeerEvent::State(state));
+    }
+
+    async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
+        if let Some(data) = self.data.upgrade() {
+            data.attach(channel, None);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The producer's ends of sent tracks.
+//!
+//! A producer is any thread; it hands its frame to a bounded queue and goes on. A task per track
+//! packetizes and writes.
+
+use crate::codecs::{H264_PAYLOAD_TYPE, OPUS_PAYLOAD_TYPE};
+use crate::event::PeerEvent;
+use crate::h264;
+use crate::interceptors::ChainState;
+use crate::stats::{SenderCounters, SenderStats};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rtc::rtp::codec::h264::H264Payloader;
+use rtc::rtp::packetizer::Payloader;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+
+/// RTP payload bytes per packet, so that the datagram with RTP header, extensions and SRTP tag stays at
+/// 1200 bytes, which passes every path in practice.
+const MAX_PAYLOAD: usize = 1160;
+/// Access units waiting for the network; more means that it does not keep up.
+const VIDEO_QUEUE: usize = 8;
+/// Opus packets waiting for the network.
+const AUDIO_QUEUE: usize = 50;
+/// Packets written in one go. A key frame sent at once overruns the socket buffer of a receiver that is
+/// busy for a moment.
+const BURST: usize = 24;
+/// Pause after a burst: together 230 Mbit/s, far above any encoder.
+const BURST_PAUSE: Duration = Duration::from_millis(1);
+/// Least distance between two requests to the own encoder for a key frame.
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
+
+/// An encoded picture.
+#[derive(Clone, Debug)]
+pub struct AccessUnitToSend {
+    /// Annex B bytes; key frames carry their parameter sets.
+    pub data: Bytes,
+    /// RTP timestamp, 90 kHz.
+    pub timestamp: u32,
+}
+
+/// What sending depends on beside the queue.
+#[derive(Debug)]
+pub(crate) struct SendControl {
+    /// The peer has been connected and did not fail since.
+    connected: Arc<AtomicBool>,
+    /// The other side agreed to this track.
+    negotiated: AtomicBool,
+    queue: Mutex<Option<mpsc::Sender<(Bytes, u32)>>>,
+    counters: Arc<SenderCounters>,
+}
+
+impl SendControl {
+    fn is_open(&self) -> bool {
+        self.connected.load(Ordering::Relaxed) && self.negotiated.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_negotiated(&self) {
+        self.negotiated.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the track's task; later frames are dropped.
+    pub(crate) fn close(&self) {
+        self.queue.lock().take();
+    }
+
+    /// Whether the frame was queued.
+    fn offer(&self, data: Bytes, timestamp: u32) -> bool {
+        let queued =
+            self.is_open() && self.queue.lock().as_ref().is_some_and(|queue| queue.try_send((data, timestamp)).is_ok());
+        if !queued {
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        queued
+    }
+}
+
+/// Sends H.264. All methods may be called from any thread and never block.
+#[derive(Debug)]
+pub struct VideoSender {
+    control: Arc<SendControl>,
+    chain: Arc<ChainState>,
+    track_id: String,
+    /// Frames until the next key frame would refer to one that was dropped.
+    awaiting_keyframe: AtomicBool,
+    last_request: Mutex<Option<Instant>>,
+}
+
+impl VideoSender {
+    /// Sends one access unit. It is dropped while the peer is not connected, while the track is not yet
+    /// negotiated, and when the network is several frames behind; after a drop everything up to the next
+    /// key frame goes too, and the encoder is asked for one by
+    /// [`PeerEvent::KeyframeRequested`].
+    pub fn send(&self, unit: AccessUnitToSend) {
+        if unit.data.is_empty() {
+            return;
+        }
+        if self.awaiting_keyframe.load(Ordering::Relaxed) {
+            if !h264::contains_idr(&unit.data) {
+                self.control.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                self.ask_encoder();
+                return;
+            }
+            self.awaiting_keyframe.store(false, Ordering::Relaxed);
+        }
+        if !self.control.offer(unit.data, unit.timestamp) {
+            self.awaiting_keyframe.store(true, Ordering::Relaxed);
+            self.ask_encoder();
+        }
+    }
+
+    /// Numbers of the track.
+    #[must_use]
+    pub fn stats(&self) -> SenderStats {
+        self.control.counters.snapshot()
+    }
+
+    fn ask_encoder(&self) {
+        if !self.control.is_open() {
+            return;
+        }
+        let now = Instant::now();
+        let mut last = self.last_request.lock();
+        if last.is_none_or(|last| now.saturating_duration_since(last) >= KEYFRAME_INTERVAL) {
+            *last = Some(now);
+            self.chain.events.emit(PeerEvent::KeyframeRequested { track_id: self.track_id.clone() });
+        }
+    }
+}
+
+/// Sends Opus. All methods may be called from any thread and never block.
+#[derive(Debug)]
+pub struct AudioSender {
+    control: Arc<SendControl>,
+}
+
+impl AudioSender {
+    /// Sends one Opus packet with its RTP timestamp (48 kHz). It is dropped while the peer is not
+    /// connected or the track is not yet negotiated.
+    pub fn send(&self, payload: Bytes, timestamp: u32) {
+        if !payload.is_empty() {
+            self.control.offer(payload, timestamp);
+        }
+    }
+
+    /// Numbers of the track.
+    #[must_use]
+    pub fn stats(&self) -> SenderStats {
+        self.control.counters.snapshot()
+    }
+}
+
+/// Writes the packets of one stream.
+struct RtpWriter {
+    track: Arc<TrackLocalStaticRTP>,
+    ssrc: u32,
+    payload_type: u8,
+    sequence: u16,
+}
+
+impl RtpWriter {
+    fn new(track: Arc<TrackLocalStaticRTP>, ssrc: u32, payload_type: u8) -> Self {
+        // The upper half is avoided so that a loss of the very first packets cannot be taken for a wrap.
+        Self { track, ssrc, payload_type, sequence: rand::random::<u16>() >> 1 }
+    }
+
+    /// False when the connection is gone.
+    async fn write(&mut self, payload: Bytes, timestamp: u32, marker: bool) -> bool {
+        let header = rtc::rtp::Header {
+            version: 2,
+            marker,
+            payload_type: self.payload_type,
+            sequence_number: self.sequence,
+            timestamp,
+            ssrc: self.ssrc,
+            ..Default::default()
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+        self.track.write_rtp(rtc::rtp::Packet { header, payload }).await.is_ok()
+    }
+}
+
+fn control(
+    connected: Arc<AtomicBool>,
+    counters: Arc<SenderCounters>,
+    queue: mpsc::Sender<(Bytes, u32)>,
+) -> Arc<SendControl> {
+    let queue = Mutex::new(Some(queue));
+    Arc::new(SendControl { connected, negotiated: AtomicBool::new(false), queue, counters })
+}
+
+/// Starts the task of a video track.
+pub(crate) fn start_video(
+    track: Arc<TrackLocalStaticRTP>,
+    ssrc: u32,
+    track_id: String,
+    connected: Arc<AtomicBool>,
+    counters: Arc<SenderCounters>,
+    chain: Arc<ChainState>,
+) -> (Arc<VideoSender>, Arc<SendControl>) {
+    let (queue, mut units) = mpsc::channel::<(Bytes, u32)>(VIDEO_QUEUE);
+    let control = control(connected, Arc::clone(&counters), queue);
+    let mut writer = RtpWriter::new(track, ssrc, H264_PAYLOAD_TYPE);
+    tokio::spawn(async move {
+        let mut payloader = H264Payloader::default();
+        while let Some((data, timestamp)) = units.recv().await {
+            let Ok(payloads) = payloader.payload(MAX_PAYLOAD, &data) else { continue };
+            let count = payloads.len();
+            for (index, payload) in payloads.into_iter().enumerate() {
+                let last = index + 1 == count;
+                if !writer.write(payload, timestamp, last).await {
+                    return;
+                }
+                if (index + 1) % BURST == 0 && !last {
+                    tokio::time::sleep(BURST_PAUSE).await;
+                }
+            }
+            counters.frames.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let sender = VideoSender {
+        control: Arc::clone(&control),
+        chain,
+        track_id,
+        awaiting_keyframe: AtomicBool::new(true),
+        last_request: Mutex::new(None),
+    };
+    (Arc::new(sender), control)
+}
+
+/// Starts the task of an audio track.
+pub(crate) fn start_audio(
+    track: Arc<TrackLocalStaticRTP>,
+    ssrc: u32,
+    connected: Arc<AtomicBool>,
+    counters: Arc<SenderCounters>,
+) -> (Arc<AudioSender>, Arc<SendControl>) {
+    let (queue, mut packets) = mpsc::channel::<(Bytes, u32)>(AUDIO_QUEUE);
+    let control = control(connected, Arc::clone(&counters), queue);
+    let mut writer = RtpWriter::new(track, ssrc, OPUS_PAYLOAD_TYPE);
+    tokio::spawn(async move {
+        while let Some((payload, timestamp)) = packets.recv().await {
+            if !writer.write(payload, timestamp, false).await {
+                return;
+            }
+            counters.frames.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (Arc::new(AudioSender { control: Arc::clone(&control) }), control)
+}

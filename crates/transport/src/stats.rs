@@ -1,0 +1,129 @@
+//! Numbers for the owner; all counted since the beginning.
+
+use serde::Serialize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Whole connection.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerStats {
+    /// Smoothed round-trip time in milliseconds, where measured.
+    pub rtt_ms: Option<f64>,
+    /// RTP payload bytes sent, retransmissions included.
+    pub bytes_sent: u64,
+    /// RTP payload bytes received.
+    pub bytes_received: u64,
+    /// RTP packets sent, retransmissions included.
+    pub packets_sent: u64,
+    /// RTP packets received.
+    pub packets_received: u64,
+    /// Packets missing on the way here.
+    pub packets_lost: u64,
+    /// Packets missing at the other side, by its own report.
+    pub remote_packets_lost: u64,
+    /// Worst share of packets lost in the other side's last report over all sent tracks, 0 to 1.
+    pub remote_loss_rate: f64,
+    /// Packets sent again on request.
+    pub packets_retransmitted: u64,
+}
+
+/// One sent track.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SenderStats {
+    /// RTP payload bytes, retransmissions included.
+    pub bytes: u64,
+    /// RTP packets, retransmissions included.
+    pub packets: u64,
+    /// Access units, or Opus packets.
+    pub frames: u64,
+    /// Access units or Opus packets that were not sent: not connected, or the queue was full.
+    pub dropped: u64,
+    /// Packets sent again on request.
+    pub retransmitted: u64,
+    /// Packets the other side asked for again.
+    pub nacks: u64,
+    /// Key frame requests of the other side.
+    pub plis: u64,
+    /// Packets the other side reports lost.
+    pub lost: u64,
+    /// Share of packets lost in the other side's last report, 0 to 1.
+    pub loss_rate: f64,
+}
+
+/// One received track.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiverStats {
+    /// RTP payload bytes.
+    pub bytes: u64,
+    /// RTP packets.
+    pub packets: u64,
+    /// Packets that never came.
+    pub lost: u64,
+    /// Packets requested again, repetitions counted.
+    pub nacks: u64,
+    /// Key frames requested.
+    pub plis: u64,
+    /// Access units or Opus packets delivered.
+    pub frames: u64,
+    /// Interarrival jitter (RFC 3550) in milliseconds.
+    pub jitter_ms: f64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct SenderCounters {
+    pub(crate) bytes: AtomicU64,
+    pub(crate) packets: AtomicU64,
+    pub(crate) frames: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) retransmitted: AtomicU64,
+    pub(crate) nacks: AtomicU64,
+    pub(crate) plis: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    /// In 256ths, as in the report.
+    pub(crate) fraction_lost: AtomicU64,
+}
+
+impl SenderCounters {
+    pub(crate) fn snapshot(&self) -> SenderStats {
+        SenderStats {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            packets: self.packets.load(Ordering::Relaxed),
+            frames: self.frames.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            retransmitted: self.retransmitted.load(Ordering::Relaxed),
+            nacks: self.nacks.load(Ordering::Relaxed),
+            plis: self.plis.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+            loss_rate: self.fraction_lost.load(Ordering::Relaxed) as f64 / 256.0,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ReceiverCounters {
+    pub(crate) bytes: AtomicU64,
+    pub(crate) packets: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    pub(crate) nacks: AtomicU64,
+    pub(crate) plis: AtomicU64,
+    pub(crate) frames: AtomicU64,
+    pub(crate) jitter_micros: AtomicU64,
+    /// Set by the consumer, taken by the chain.
+    pub(crate) keyframe_wanted: AtomicBool,
+}
+
+impl ReceiverCounters {
+    pub(crate) fn snapshot(&self) -> ReceiverStats {
+        ReceiverStats {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            packets: self.packets.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+            nacks: self.nacks.load(Ordering::Relaxed),
+            plis: self.plis.load(Ordering::Relaxed),
+            frames: self.frames.load(Ordering::Relaxed),
+            jitter_ms: self.jitter_micros.load(Ordering::Relaxed) as f64 / 1000.0,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// npm test: everything that must hold, in the order in which a mistake is found soonest. Ends with one line of counts.
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { electronPath } from './electron.mjs';
+import { build, must, prepareTools, root, targetDirectory } from './prepare.mjs';
+
+const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+const total = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
+const times = [];
+
+/** Counts what cargo's and node's runners say about themselves. */
+function count(line) {
+  const cargo = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/.exec(line);
+  if (cargo) {
+    total.passed += Number(cargo[1]);
+    total.failed += Number(cargo[2]);
+    total.skipped += Number(cargo[3]);
+  }
+  const node = /^(?:#|ℹ) (pass|fail|skipped) (\d+)/.exec(line);
+  if (node) total[{ pass: 'passed', fail: 'failed', skipped: 'skipped' }[node[1]]] += Number(node[2]);
+}
+
+/** Runs one step; a failed one is remembered and the next ones run all the same. */
+async function step(name, command, ...args) {
+  console.log(`\n=== ${name}: ${command} ${args.join(' ')}`);
+  const started = Date.now();
+  const env = { ...process.env, CARGO_TARGET_DIR: targetDirectory() };
+  const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let rest = '';
+  child.stdout.on('data', (data) => {
+    process.stdout.write(data);
+    const lines = (rest + data).split('\n');
+    rest = lines.pop();
+    lines.forEach(count);
+  });
+  const code = await new Promise((resolve) => {
+    child.on('error', () => resolve(1));
+    child.on('close', resolve);
+  });
+  count(rest);
+  times.push(`${name} ${Math.round((Date.now() - started) / 1000)} s`);
+  if (code !== 0) failures.push(name);
+}
+
+const testFiles = (folder) =>
+  readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.test.mjs'))
+    .map((name) => join(folder, name));
+
+prepareTools();
+await step('rust format', 'cargo', 'fmt', '--all', '--check');
+await step('typescript lint', npm, 'run', '--silent', 'lint');
+await step('rust lint', 'cargo', 'clippy', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings');
+await step('rust tests', 'cargo', 'test', '--release', '--workspace', '--no-fail-fast');
+build();
+must(process.execPath, 'scripts/electron.mjs');
+electronPath();
+await step('js tests', process.execPath, '--test', ...testFiles('tests/js'));
+// One file after the other: each starts Electrons that share two cores, and a room server's port.
+const display = ['scripts/with-display.mjs', process.execPath, '--test', '--test-concurrency=1'];
+await step('electron tests', process.execPath, ...display, ...testFiles('tests/electron'));
+await step('package test', process.execPath, ...display, ...testFiles('tests/package'));
+
+console.log(`\n${times.join(', ')}`);
+if (failures.length > 0) console.log(`failed: ${failures.join(', ')}`);
+// A step may fail without a test that says so: a lint, or a build.
+const failed = Math.max(total.failed, failures.length);
+console.log(`${total.passed} passed, ${failed} failed, ${total.skipped} skipped`);
+process.exitCode = failed > 0 ? 1 : 0;
