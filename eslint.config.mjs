@@ -1,4 +1,5 @@
 import eslint from '@eslint/js';
+import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
@@ -19,14 +20,6 @@ export default tseslint.config(
   },
   {
     files: ['**/*.mjs', '**/*.js'],
-    languageOptions: {
-      globals: Object.fromEntries(
-        [
-          ...['console', 'process', 'require', 'module', '__dirname', 'global', 'setTimeout', 'setInterval', 'URL'],
-          ...['window', 'document', 'location', 'native', 'performance', 'requestAnimationFrame'],
-          ...['cancelAnimationFrame', 'ImageData', 'OffscreenCanvas', 'Worker', 'postMessage', 'Buffer'],
-        ].map((name) => [name, 'readonly']),
-      ),
-    },
+    languageOptions: { globals: { ...globals.browser, ...globals.node, native: 'readonly' } },
   },
 );

@@ -144,7 +144,7 @@ export class ZegoExpressEngine extends EventEmitter {
     ];
     if (!this.accepts('setLogConfig', args)) return;
     this.settings.setLog(config);
-    if (this.alive) this.attempt('setLogConfig', () => this.load().NativeEngine.setLogConfig(this.settings.log));
+    this.attempt('setLogConfig', () => this.load().NativeEngine.setLogConfig(this.settings.log));
   }
 
   setRoomMode(mode: number): void {
@@ -176,9 +176,8 @@ export class ZegoExpressEngine extends EventEmitter {
   }
 
   enableDebugAssistant(enable: boolean): void {
-    this.call('enableDebugAssistant', [['enable', enable, 'flag']], (native) => {
+    this.call('enableDebugAssistant', [['enable', enable, 'flag']], () => {
       this.debugAssistant = enable;
-      native.enableDebugAssistant(enable);
     });
   }
 
@@ -484,10 +483,13 @@ export class ZegoExpressEngine extends EventEmitter {
     if (view !== 0) {
       if (slot >= 0) this.views?.draw(view, slot);
       else this.views?.makeRing(view, width, height);
-      return;
+    } else if (slot === 0) {
+      this.fetchEvents();
+      this.deliver();
+    } else {
+      // A timer: input, layout and painting of the page come first.
+      setTimeout(() => this.native?.resume(), 0);
     }
-    this.fetchEvents();
-    this.deliver();
   }
 
   private fetchEvents(): void {

@@ -47,13 +47,17 @@ export interface DeviceInfo {
   deviceName: string;
 }
 
-/** Called on the JS thread. View 0: events wait. Slot -1: make a ring of that size. Else: draw that slot now. */
+/**
+ * Called on the JS thread. View 0: slot 0 = events wait, -1 = call `resume` after other work of the page.
+ * Another view: slot -1 = make a ring of that size, else draw that slot now.
+ */
 export type Wake = (view: number, slot: number, width: number, height: number) => void;
 
 /** The native class; `src/engine.rs` documents it. */
 export interface NativeEngine {
   create(profile: NativeProfile, config: NativeConfig): void;
   destroy(): void;
+  resume(): void;
   drainEvents(): string;
   setRoomScenario(scenario: number): void;
   loginRoom(roomID: string, user: NativeUser, config: NativeRoomConfig): void;
@@ -78,7 +82,6 @@ export interface NativeEngine {
   useAudioDevice(deviceID: string, deviceType: number): void;
   sendBroadcastMessage(roomID: string, message: string, request: number): void;
   sendCustomCommand(roomID: string, command: string, users: NativeUser[], request: number): void;
-  enableDebugAssistant(enable: boolean): void;
   callExperimentalAPI(parameters: string): string;
   createView(width: number, height: number, mode: number): number;
   setViewTile(view: number, width: number, height: number, mode: number): void;

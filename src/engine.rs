@@ -22,6 +22,8 @@ use crate::view::View;
 
 /// Code of a call without an engine.
 const ENGINE_NOT_CREATED: i32 = 1_000_001;
+/// Code of an argument out of its domain.
+const ILLEGAL_PARAM: i32 = 1_000_017;
 
 /// One per JS environment: the way in to the engine, and the views that draw what it delivers.
 #[napi]
@@ -34,8 +36,9 @@ pub struct NativeEngine {
 
 #[napi]
 impl NativeEngine {
-    /// `wake(view, slot, width, height)` is called on the JS thread: view 0 says that events wait, slot -1 asks for a
-    /// ring of that size, anything else is a frame to be drawn before it returns.
+    /// `wake(view, slot, width, height)` is called on the JS thread. View 0: slot 0 says that events wait, slot -1 that
+    /// [`NativeEngine::resume`] is to be called after other work of the page. Another view: slot -1 asks for a ring of
+    /// that size, 0 to 2 is a frame to be drawn before `wake` returns.
     #[napi(constructor)]
     pub fn new(env: Env, wake: Function<Unknown, Unknown>) -> Result<Self> {
         let hub = Hub::bind(&env, wake.raw())?;
@@ -64,6 +67,12 @@ impl NativeEngine {
         }
     }
 
+    /// Goes on after `wake` asked for a pause.
+    #[napi]
+    pub fn resume(&self) {
+        self.hub.resume();
+    }
+
     /// The events that wait, as JSON text `[[name, payload], ...]`. `["__reply", {id, value}]` answers a promise method.
     #[napi]
     pub fn drain_events(&self) -> String {
@@ -76,10 +85,11 @@ impl NativeEngine {
         Engine::get_version()
     }
 
-    /// `setLogConfig`, for the whole process.
+    /// `setLogConfig`, for the whole process. Fails when the folder cannot be written.
     #[napi]
-    pub fn set_log_config(config: Log) {
-        Engine::set_log_config(config.into());
+    pub fn set_log_config(config: Log) -> Result<()> {
+        let set = Engine::set_log_config(&config.into());
+        set.map_err(|error| Error::new(Status::GenericFailure, format!("{ILLEGAL_PARAM}: {error}")))
     }
 
     /// `setRoomScenario`.
@@ -231,12 +241,6 @@ impl NativeEngine {
         let reply = reply(Arc::downgrade(&self.hub), request);
         let users = users.into_iter().map(Into::into).collect();
         self.run(|engine| engine.send_custom_command(&room_id, &command, users, reply))
-    }
-
-    /// `enableDebugAssistant`.
-    #[napi]
-    pub fn enable_debug_assistant(&self, enable: bool) -> Result<()> {
-        self.run(|engine| engine.enable_debug_assistant(enable))
     }
 
     /// `callExperimentalAPI`: JSON text in and out.

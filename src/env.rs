@@ -9,6 +9,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use engine::Engine;
 use napi::{Env, Error, Result, Status, sys};
@@ -20,10 +21,16 @@ use crate::view::View;
 /// Numbers by which JS knows views.
 pub type ViewId = u32;
 
-/// What the wake-up says to JS instead of a view's number: events wait.
-const EVENTS: ViewId = 0;
-/// What it says instead of a slot: make a ring of this size.
+/// What the wake-up says to JS instead of a view's number, with one of the two below.
+const NO_VIEW: ViewId = 0;
+/// Events wait.
+const EVENTS: i32 = 0;
+/// Call `resume` soon, but let the page's own work go first.
+const LATER: i32 = -1;
+/// What it says instead of a view's slot: make a ring of this size.
 const NEW_RING: i32 = -1;
+/// JS is kept no longer than this without a turn for others.
+const TURN_LIMIT: Duration = Duration::from_millis(8);
 
 /// The node's handle for waking JS from any thread.
 struct WakeUp(sys::napi_threadsafe_function);
@@ -46,8 +53,8 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Binds a hub to the environment. `wake` is called on the JS thread as `wake(view, slot, width, height)`:
-    /// view 0 says that events wait, slot -1 asks for a ring of that size, anything else is a frame to draw at once.
+    /// Binds a hub to the environment. `wake` is called on the JS thread as `wake(view, slot, width, height)`; see
+    /// [`crate::engine::NativeEngine::new`].
     pub fn bind(env: &Env, wake: sys::napi_value) -> Result<Arc<Self>> {
         let hub = Arc::new(Self {
             wake_up: Mutex::new(None),
@@ -95,26 +102,56 @@ impl Hub {
         }
     }
 
-    /// Everything that waits, in the JS thread: events, rings to make, frames to draw.
-    fn run(&self, js: &Caller) {
+    /// JS has had its turn: go on with what was put off.
+    pub fn resume(&self) {
         self.pending.store(false, Ordering::Release);
-        if !self.events.is_empty() && js.call(EVENTS, 0, 0, 0) == Called::EnvironmentGoing {
-            return;
+        self.nudge();
+    }
+
+    /// Everything that waits, in the JS thread. What arrives meanwhile is taken along, but not for ever: when drawing
+    /// cannot keep up, the page's own work gets its turn in between.
+    fn run(&self, js: &Caller) {
+        let started = Instant::now();
+        loop {
+            if self.pass(js) == Called::EnvironmentGoing {
+                return;
+            }
+            // Nudges during the pass were swallowed by the flag. The swap sees what they had made ready before.
+            self.pending.swap(false, Ordering::AcqRel);
+            if !self.has_work() || self.pending.swap(true, Ordering::AcqRel) {
+                return;
+            }
+            if started.elapsed() > TURN_LIMIT {
+                js.call(NO_VIEW, LATER, 0, 0);
+                return;
+            }
+        }
+    }
+
+    /// One round: events, rings to make, frames to draw.
+    fn pass(&self, js: &Caller) -> Called {
+        if !self.events.is_empty() && js.call(NO_VIEW, EVENTS, 0, 0) == Called::EnvironmentGoing {
+            return Called::EnvironmentGoing;
         }
         let views: Vec<_> = self.views.lock().iter().map(|(id, view)| (*id, view.clone())).collect();
         for (id, view) in views {
             if let Some((width, height)) = view.take_wanted_size()
                 && js.call(id, NEW_RING, width, height) == Called::EnvironmentGoing
             {
-                return;
+                return Called::EnvironmentGoing;
             }
             let Some(drawing) = view.begin_drawing() else { continue };
             let called = js.call(id, drawing.slot as i32, 0, 0);
             view.end_drawing(&drawing, called == Called::Returned);
             if called == Called::EnvironmentGoing {
-                return;
+                return Called::EnvironmentGoing;
             }
         }
+        Called::Returned
+    }
+
+    fn has_work(&self) -> bool {
+        !self.events.is_empty() || self.views.lock().values().any(|view| view.has_work())
     }
 }
 

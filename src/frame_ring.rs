@@ -131,6 +131,11 @@ impl FrameRing {
         Written::Ready { replaced }
     }
 
+    /// Whether a frame waits to be drawn.
+    pub fn is_waiting(&self) -> bool {
+        self.slots.iter().any(|slot| slot.state.load(Ordering::Acquire) == READY)
+    }
+
     /// The newest frame that waits. JS thread only.
     pub fn take(&self) -> Option<Taken> {
         let waiting = || self.slots.iter().enumerate().filter(|(_, slot)| slot.state.load(Ordering::Acquire) == READY);

@@ -95,6 +95,12 @@ impl View {
         self.state.lock().wanted.take()
     }
 
+    /// Whether JS has something to do for this view.
+    pub fn has_work(&self) -> bool {
+        let state = self.state.lock();
+        state.wanted.is_some() || state.ring.as_ref().is_some_and(|ring| ring.is_waiting())
+    }
+
     /// The newest frame to draw. JS thread only.
     pub fn begin_drawing(&self) -> Option<Drawing> {
         let ring = self.state.lock().ring.clone()?;

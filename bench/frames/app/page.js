@@ -14,8 +14,9 @@ const SETTLE_MS = 200;
 const { NativeEngine, BenchSource } = loadNative();
 const streams = new Map();
 const native = new NativeEngine((view, slot, width, height) => {
-  if (slot >= 0) streams.get(view).draw(slot);
-  else streams.get(view).ring(width, height);
+  if (view === 0) return void setTimeout(() => native.resume(), 0);
+  if (slot >= 0) return streams.get(view).draw(slot);
+  return streams.get(view).ring(width, height);
 });
 const views = new Views(native);
 

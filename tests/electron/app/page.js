@@ -6,8 +6,9 @@ const { Views } = window.require(join(dist, 'view.js'));
 
 const { NativeEngine, BenchSource } = loadNative();
 const native = new NativeEngine((view, slot, width, height) => {
-  if (slot >= 0) window.views.draw(view, slot);
-  else window.views.makeRing(view, width, height);
+  if (view === 0) return void setTimeout(() => native.resume(), 0);
+  if (slot >= 0) return window.views.draw(view, slot);
+  return window.views.makeRing(view, width, height);
 });
 
 window.native = native;

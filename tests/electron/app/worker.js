@@ -9,14 +9,15 @@ const context = new OffscreenCanvas(640, 360).getContext('2d');
 let drawn = 0;
 
 const native = new NativeEngine((view, slot, width, height) => {
+  if (view === 0) return void setTimeout(() => native.resume(), 0);
   if (slot >= 0) {
     context.putImageData(images.get(view)[slot], 0, 0);
     drawn++;
-    return;
+    return undefined;
   }
   const ring = [0, 1, 2].map(() => new Uint8ClampedArray(width * height * 4));
   images.set(view, ring.map((bytes) => new ImageData(bytes, width, height)));
-  native.setViewRing(view, width, height, ...ring);
+  return native.setViewRing(view, width, height, ...ring);
 });
 
 for (let index = 0; index < STREAMS; index++) {
