@@ -16,7 +16,6 @@ mod jpeg;
 mod mjpeg;
 pub mod nal;
 mod native_camera;
-#[cfg(any(not(target_os = "linux"), test))]
 mod nokhwa_camera;
 pub mod pattern;
 pub mod pool;

@@ -7,13 +7,14 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
 use super::camera::{CaptureError, CaptureFormat};
 use super::camera_pixels::PixelFormat;
+use super::nokhwa_camera;
 #[cfg(not(target_os = "linux"))]
-use super::nokhwa_camera::{NativeCamera, list as list_devices};
+use super::nokhwa_camera::NativeCamera;
 use super::scale;
 use super::sink::FrameSink;
 use super::source::Capture;
 #[cfg(target_os = "linux")]
-use super::v4l_camera::{NativeCamera, list as list_devices};
+use super::v4l_camera::{self, NativeCamera};
 use crate::devices::DeviceInfo;
 
 /// A camera without a good picture for this long is lost.
@@ -24,7 +25,11 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// The cameras of the system; none if it cannot say.
 pub(super) fn list() -> Vec<DeviceInfo> {
-    list_devices()
+    let devices = nokhwa_camera::list();
+    // A camera has more nodes than the one that gives pictures.
+    #[cfg(target_os = "linux")]
+    let devices = devices.into_iter().filter(|device| v4l_camera::gives_pictures(&device.id)).collect();
+    devices
 }
 
 /// Opens a camera by its id, `""` for the first one, and returns once it streams or has failed to.

@@ -1,5 +1,6 @@
-//! Cameras on Windows (Media Foundation) and macOS (AVFoundation).
-#![cfg_attr(target_os = "linux", allow(dead_code, reason = "compiled there with the tests, so that it is checked"))]
+//! Cameras through nokhwa: their list everywhere, and their pictures on Windows (Media Foundation) and macOS
+//! (AVFoundation). On Linux the pictures come through V4L2 itself: nokhwa does not open a camera at a fractional rate.
+#![cfg_attr(target_os = "linux", allow(dead_code, reason = "compiled there, so that it is checked"))]
 
 use std::time::{Duration, Instant};
 

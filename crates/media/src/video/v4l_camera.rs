@@ -16,7 +16,6 @@ use super::camera::CaptureFormat;
 use super::camera_pixels::{PixelFormat, PixelReader, RawPicture};
 use super::frame::VideoFrame;
 use super::native_camera::{Offer, choose};
-use crate::devices::DeviceInfo;
 
 /// What the pixel formats are called here.
 const FOURCCS: [(PixelFormat, &[u8; 4]); 6] = [
@@ -40,18 +39,11 @@ const BUFFERS: u32 = 4;
 /// `POLLIN` of poll(2).
 const READABLE: i16 = 1;
 
-pub(super) fn list() -> Vec<DeviceInfo> {
-    let nodes = v4l::context::enum_devices();
-    let mut numbers: Vec<usize> = nodes.iter().map(v4l::context::Node::index).collect();
-    numbers.sort_unstable();
-    numbers.into_iter().filter_map(describe).collect()
-}
-
-/// `None` for nodes that give no pictures, such as a camera's metadata.
-fn describe(number: usize) -> Option<DeviceInfo> {
-    let capabilities = Device::new(number).and_then(|device| device.query_caps()).ok()?;
-    let captures = capabilities.capabilities.contains(Flags::VIDEO_CAPTURE | Flags::STREAMING);
-    captures.then(|| DeviceInfo { id: number.to_string(), name: capabilities.card })
+/// False for nodes that give no pictures, such as a camera's metadata.
+pub(super) fn gives_pictures(id: &str) -> bool {
+    let device = id.parse().map(Device::new);
+    let Ok(Ok(capabilities)) = device.map(|device| device.and_then(|device| device.query_caps())) else { return false };
+    capabilities.capabilities.contains(Flags::VIDEO_CAPTURE | Flags::STREAMING)
 }
 
 /// An open camera that streams.
