@@ -116,7 +116,7 @@ fn the_tone_is_heard_at_the_other_end() {
     let hum = pieces.iter().filter(|(hum, pip)| (0.08..0.12).contains(hum) && *pip < 0.01).count();
     let pips = pieces.iter().filter(|(hum, pip)| (0.42..0.56).contains(pip) && *hum < 0.05).count();
     assert!(hum > 20, "{hum} of {} pieces hum: {pieces:?}", pieces.len());
-    assert!((1..=6).contains(&pips), "{pips} pips");
+    assert!(pips >= 1 && pips * 4 < hum, "{pips} pieces with a pip, {hum} with the hum");
 }
 
 #[test]
@@ -204,14 +204,15 @@ fn mutes_and_volume_act_on_what_is_heard() {
     let player = &loopback.wire.player;
     loopback.run_for(Duration::from_millis(500));
     player.set_volume(0);
-    loopback.run_for(Duration::from_millis(400));
+    loopback.run_for(Duration::from_millis(500));
     player.set_volume(200);
-    loopback.run_for(Duration::from_millis(400));
+    // Long enough that the pip, which the limiter turns down, leaves most of it.
+    loopback.run_for(Duration::from_millis(1000));
     player.set_muted(true);
-    loopback.run_for(Duration::from_millis(400));
+    loopback.run_for(Duration::from_millis(500));
     player.set_muted(false);
     loopback.pipeline.set_speaker_muted(true);
-    loopback.run_for(Duration::from_millis(400));
+    loopback.run_for(Duration::from_millis(500));
     let heard = loopback.finish();
     let levels: Vec<f32> = heard.chunks_exact(4800).map(rms_dbfs).collect();
     // In order: silence, normal, silence, double, silence.
