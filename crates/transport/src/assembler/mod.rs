@@ -323,17 +323,9 @@ impl Assembler {
     }
 
     fn is_complete_from(&self, start: u64) -> bool {
-        let mut expected = start;
-        for (&number, slot) in self.packets.range(start..) {
-            if number != expected {
-                return false;
-            }
-            if slot.marker {
-                return true;
-            }
-            expected += 1;
-        }
-        false
+        let contiguous =
+            (start..).zip(self.packets.range(start..)).take_while(|(expected, (number, _))| expected == *number);
+        contiguous.into_iter().any(|(_, (_, slot))| slot.marker)
     }
 
     fn complete(&mut self, start: u64, end: u64, now: Instant) {

@@ -99,7 +99,9 @@ type Command = Box<dyn FnOnce(&mut Core) + Send>;
 
 pub struct Server {
     commands: mpsc::Sender<Command>,
-    pub seen: mpsc::Receiver<Seen>,
+    seen: mpsc::Receiver<Seen>,
+    /// Seen while something else was waited for.
+    earlier: Vec<Seen>,
     wake: UdpSocket,
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -116,7 +118,7 @@ impl Server {
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || run(&socket, address, &command_queue, &seen_sender, &stopped));
         let wake = UdpSocket::bind("127.0.0.1:0").unwrap();
-        Self { commands, seen, wake, address, stop, thread: Some(thread) }
+        Self { commands, seen, earlier: Vec::new(), wake, address, stop, thread: Some(thread) }
     }
 
     /// Runs a closure on the server's thread and returns its result.
@@ -131,15 +133,22 @@ impl Server {
         answer.recv_timeout(Duration::from_secs(5)).unwrap()
     }
 
-    /// Waits for something that matches.
-    pub fn wait<T>(&self, what: &str, mut pick: impl FnMut(Seen) -> Option<T>) -> T {
+    /// Waits for something that matches; everything else stays for later.
+    pub fn wait<T>(&mut self, what: &str, mut pick: impl FnMut(&Seen) -> Option<T>) -> T {
+        for (index, seen) in self.earlier.iter().enumerate() {
+            if let Some(picked) = pick(seen) {
+                self.earlier.remove(index);
+                return picked;
+            }
+        }
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let seen = self.seen.recv_timeout(left).unwrap_or_else(|_| panic!("the server did not see {what}"));
-            if let Some(picked) = pick(seen) {
+            if let Some(picked) = pick(&seen) {
                 return picked;
             }
+            self.earlier.push(seen);
         }
     }
 }

@@ -148,7 +148,7 @@ async fn a_lost_packet_is_requested_and_the_frame_arrives_complete() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_frame_can_be_requested_from_the_server() {
-    let server = Server::start();
+    let mut server = Server::start();
     let mut client = Client::new(Role::Subscriber).await;
     let camera = renegotiate(&client, &server, |api| add(api, MediaKind::Video, "TR_camera")).await;
     let mut picture = video(next_track(&mut client).await);
