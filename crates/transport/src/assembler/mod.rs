@@ -31,7 +31,7 @@ const MAX_START_REORDER: u64 = 64;
 /// a key frame would have been there much earlier.
 #[must_use]
 pub fn gap_timeout(rtt: Duration) -> Duration {
-    (rtt * 5 + Duration::from_millis(50)).clamp(Duration::from_millis(150), Duration::from_millis(800))
+    (rtt * 5 + Duration::from_millis(50)).clamp(Duration::from_millis(200), Duration::from_millis(800))
 }
 
 /// One RTP packet, without the header fields the assembler has no use for.

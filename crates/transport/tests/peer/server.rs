@@ -16,6 +16,7 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 pub enum Seen {
     Media { kind: MediaKind, data: Vec<u8>, contiguous: bool },
     KeyframeRequest,
+    ChannelOpen,
     Data(String, Vec<u8>),
 }
 
@@ -83,7 +84,7 @@ impl Core {
             Event::KeyframeRequest(_) => Seen::KeyframeRequest,
             Event::ChannelOpen(id, label) => {
                 self.channels.push((id, label));
-                return;
+                Seen::ChannelOpen
             }
             Event::ChannelData(data) => {
                 let label = self.channels.iter().find(|(id, _)| *id == data.id).unwrap().1.clone();
