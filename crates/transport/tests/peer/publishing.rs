@@ -12,7 +12,7 @@ fn track(id: &str) -> AddTrack {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn video_audio_and_data_reach_the_server() {
-    let server = Server::start();
+    let mut server = Server::start();
     let started = Instant::now();
     let mut client = Client::new(Role::Publisher).await;
     let video = client.peer.add_video(track("camera")).await.unwrap();
@@ -25,14 +25,14 @@ async fn video_audio_and_data_reach_the_server() {
     let unit = access_unit(1, true, 20_000);
     video.send(AccessUnitToSend { data: bytes(unit.clone()), timestamp: 3000 });
     let received = server.wait("the video frame", |seen| match seen {
-        Seen::Media { kind: MediaKind::Video, data, .. } => Some(data),
+        Seen::Media { kind: MediaKind::Video, data, .. } => Some(data.clone()),
         _ => None,
     });
     assert_eq!(received, unit);
 
     audio.send(bytes(vec![0x78, 1, 2, 3]), 960);
     let received = server.wait("the audio packet", |seen| match seen {
-        Seen::Media { kind: MediaKind::Audio, data, .. } => Some(data),
+        Seen::Media { kind: MediaKind::Audio, data, .. } => Some(data.clone()),
         _ => None,
     });
     assert_eq!(received, [0x78, 1, 2, 3]);
@@ -41,7 +41,7 @@ async fn video_audio_and_data_reach_the_server() {
     let mut messages = Vec::new();
     while messages.len() < 2 {
         messages.push(server.wait("data", |seen| match seen {
-            Seen::Data(label, payload) => Some((label, payload)),
+            Seen::Data(label, payload) => Some((label.clone(), payload.clone())),
             _ => None,
         }));
     }
@@ -54,7 +54,7 @@ async fn video_audio_and_data_reach_the_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_servers_key_frame_request_names_the_track() {
-    let server = Server::start();
+    let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     let video = client.peer.add_video(track("camera")).await.unwrap();
     client.negotiate(&server, false).await;
@@ -88,24 +88,24 @@ fn lose_nth_video_packet(core: &mut Core, n: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_packet_is_sent_again_on_request() {
-    let server = Server::start();
+    let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     let camera = client.peer.add_video(track("camera")).await.unwrap();
     client.negotiate(&server, false).await;
     client.connected().await;
     server.call(|core| lose_nth_video_packet(core, 4));
     camera.send(AccessUnitToSend { data: bytes(access_unit(1, true, 12_000)), timestamp: 3000 });
-    assert_eq!(next_frame(&server), access_unit(1, true, 12_000));
+    assert_eq!(next_frame(&mut server), access_unit(1, true, 12_000));
     assert!(camera.stats().retransmitted >= 1, "{:?}", camera.stats());
     client.peer.close().await;
 }
 
 /// Waits until the server has got a video frame, and returns it.
-fn next_frame(server: &Server) -> Vec<u8> {
+fn next_frame(server: &mut Server) -> Vec<u8> {
     server.wait("a video frame", |seen| match seen {
         Seen::Media { kind: MediaKind::Video, data, contiguous } => {
             assert!(contiguous);
-            Some(data)
+            Some(data.clone())
         }
         _ => None,
     })
@@ -113,7 +113,7 @@ fn next_frame(server: &Server) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_track_is_added_and_removed_while_the_first_goes_on() {
-    let server = Server::start();
+    let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     let camera = client.peer.add_video(track("camera")).await.unwrap();
     client.negotiate(&server, false).await;
@@ -123,37 +123,37 @@ async fn a_second_track_is_added_and_removed_while_the_first_goes_on() {
     assert_eq!(screen.stats().dropped, 1, "not negotiated yet");
     client.negotiate(&server, false).await;
     screen.send(AccessUnitToSend { data: bytes(access_unit(1, true, 3000)), timestamp: 6000 });
-    assert_eq!(next_frame(&server), access_unit(1, true, 3000));
+    assert_eq!(next_frame(&mut server), access_unit(1, true, 3000));
     client.peer.remove_track("screen").await.unwrap();
     client.negotiate(&server, false).await;
     camera.send(AccessUnitToSend { data: bytes(access_unit(2, true, 3000)), timestamp: 3000 });
-    assert_eq!(next_frame(&server), access_unit(2, true, 3000));
+    assert_eq!(next_frame(&mut server), access_unit(2, true, 3000));
     let again = client.peer.add_video(track("screen")).await.unwrap();
     client.negotiate(&server, false).await;
     again.send(AccessUnitToSend { data: bytes(access_unit(3, true, 3000)), timestamp: 3000 });
-    assert_eq!(next_frame(&server), access_unit(3, true, 3000));
+    assert_eq!(next_frame(&mut server), access_unit(3, true, 3000));
     client.peer.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ice_restart_keeps_the_media_flowing() {
-    let server = Server::start();
+    let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     let camera = client.peer.add_video(track("camera")).await.unwrap();
     client.negotiate(&server, false).await;
     client.connected().await;
     camera.send(AccessUnitToSend { data: bytes(access_unit(1, true, 3000)), timestamp: 3000 });
-    assert_eq!(next_frame(&server), access_unit(1, true, 3000));
+    assert_eq!(next_frame(&mut server), access_unit(1, true, 3000));
     client.negotiate(&server, true).await;
     client.connected().await;
     camera.send(AccessUnitToSend { data: bytes(access_unit(2, false, 3000)), timestamp: 6000 });
-    assert_eq!(next_frame(&server), access_unit(2, false, 3000));
+    assert_eq!(next_frame(&mut server), access_unit(2, false, 3000));
     client.peer.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_dropped_frame_only_a_key_frame_is_sent_and_the_encoder_is_asked_for_it() {
-    let server = Server::start();
+    let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     let camera = client.peer.add_video(track("camera")).await.unwrap();
     camera.send(AccessUnitToSend { data: bytes(access_unit(1, true, 3000)), timestamp: 3000 });
@@ -164,7 +164,7 @@ async fn after_a_dropped_frame_only_a_key_frame_is_sent_and_the_encoder_is_asked
         .wait("request to the encoder", |event| matches!(event, PeerEvent::KeyframeRequested { .. }).then_some(()))
         .await;
     camera.send(AccessUnitToSend { data: bytes(access_unit(3, true, 3000)), timestamp: 9000 });
-    assert_eq!(next_frame(&server), access_unit(3, true, 3000));
+    assert_eq!(next_frame(&mut server), access_unit(3, true, 3000));
     client.peer.close().await;
 }
 

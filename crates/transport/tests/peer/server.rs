@@ -16,6 +16,7 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 pub enum Seen {
     Media { kind: MediaKind, data: Vec<u8>, contiguous: bool },
     KeyframeRequest,
+    ChannelOpen,
     Data(String, Vec<u8>),
 }
 
@@ -83,7 +84,7 @@ impl Core {
             Event::KeyframeRequest(_) => Seen::KeyframeRequest,
             Event::ChannelOpen(id, label) => {
                 self.channels.push((id, label));
-                return;
+                Seen::ChannelOpen
             }
             Event::ChannelData(data) => {
                 let label = self.channels.iter().find(|(id, _)| *id == data.id).unwrap().1.clone();
@@ -99,7 +100,9 @@ type Command = Box<dyn FnOnce(&mut Core) + Send>;
 
 pub struct Server {
     commands: mpsc::Sender<Command>,
-    pub seen: mpsc::Receiver<Seen>,
+    seen: mpsc::Receiver<Seen>,
+    /// Seen while something else was waited for.
+    earlier: Vec<Seen>,
     wake: UdpSocket,
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -116,7 +119,7 @@ impl Server {
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || run(&socket, address, &command_queue, &seen_sender, &stopped));
         let wake = UdpSocket::bind("127.0.0.1:0").unwrap();
-        Self { commands, seen, wake, address, stop, thread: Some(thread) }
+        Self { commands, seen, earlier: Vec::new(), wake, address, stop, thread: Some(thread) }
     }
 
     /// Runs a closure on the server's thread and returns its result.
@@ -131,15 +134,22 @@ impl Server {
         answer.recv_timeout(Duration::from_secs(5)).unwrap()
     }
 
-    /// Waits for something that matches.
-    pub fn wait<T>(&self, what: &str, mut pick: impl FnMut(Seen) -> Option<T>) -> T {
+    /// Waits for something that matches; everything else stays for later.
+    pub fn wait<T>(&mut self, what: &str, mut pick: impl FnMut(&Seen) -> Option<T>) -> T {
+        for (index, seen) in self.earlier.iter().enumerate() {
+            if let Some(picked) = pick(seen) {
+                self.earlier.remove(index);
+                return picked;
+            }
+        }
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let seen = self.seen.recv_timeout(left).unwrap_or_else(|_| panic!("the server did not see {what}"));
-            if let Some(picked) = pick(seen) {
+            if let Some(picked) = pick(&seen) {
                 return picked;
             }
+            self.earlier.push(seen);
         }
     }
 }

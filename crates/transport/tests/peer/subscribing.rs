@@ -1,6 +1,6 @@
 //! The subscriber: the server's offers, and the tracks and data they bring.
 
-use super::server::{Core, Server};
+use super::server::{Core, Seen, Server};
 use super::{Client, access_unit, is_large_rtp};
 use std::time::{Duration, Instant};
 use str0m::media::{Direction, MediaKind, Mid};
@@ -44,7 +44,7 @@ async fn recv(receiver: &mut VideoReceiver) -> Option<ReceivedAccessUnit> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn media_and_data_of_the_server_arrive() {
-    let server = Server::start();
+    let mut server = Server::start();
     let mut client = Client::new(Role::Subscriber).await;
     let (camera, microphone) = renegotiate(&client, &server, |api| {
         api.add_channel("_reliable".to_owned());
@@ -69,6 +69,7 @@ async fn media_and_data_of_the_server_arrive() {
     assert_eq!(sound.recv().await.unwrap().payload.as_ref(), [0x78, 9]);
 
     client.wait("open channel", |event| matches!(event, PeerEvent::DataOpen(DataKind::Reliable)).then_some(())).await;
+    server.wait("open channel", |seen| matches!(seen, Seen::ChannelOpen).then_some(()));
     server.call(|core| core.send_data("_reliable", b"hello"));
     let payload = client
         .wait("data", |event| match event {
@@ -146,9 +147,55 @@ async fn a_lost_packet_is_requested_and_the_frame_arrives_complete() {
     client.peer.close().await;
 }
 
+/// Loses every `nth` packet of media and its feedback, in both directions.
+fn lose_every(core: &mut Core, nth: u32) {
+    let mut count = 0u32;
+    core.loss = Box::new(move |_, datagram| {
+        // RTP and RTCP only (RFC 7983).
+        let is_media = datagram.first().is_some_and(|first| (128..192).contains(first));
+        count += u32::from(is_media);
+        is_media && count.is_multiple_of(nth)
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_frame_survives_a_lossy_link() {
+    const FRAMES: u32 = 60;
+    let server = Server::start();
+    let mut client = Client::new(Role::Subscriber).await;
+    let camera = renegotiate(&client, &server, |api| add(api, MediaKind::Video, "TR_camera")).await;
+    let mut picture = video(next_track(&mut client).await);
+    client.connected().await;
+    server.call(move |core| {
+        // By default this stack stops answering NACKs while more than 15 % of what it sends are answers.
+        let mut api = core.rtc.direct_api();
+        api.stream_tx_by_mid(camera, None).unwrap().set_rtx_cache(2000, Duration::from_secs(3), None);
+        lose_every(core, 13);
+    });
+    let handle = picture.handle();
+    let viewer = tokio::spawn(async move {
+        for number in 0..=FRAMES {
+            let received = recv(&mut picture).await.unwrap();
+            assert_eq!(received.data, access_unit(number, number == 0, 5000));
+            assert!(received.contiguous);
+        }
+    });
+    for number in 0..FRAMES {
+        server.call(move |core| core.send_video(camera, number.into(), access_unit(number, number == 0, 5000)));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The loss of a last packet shows with the next one only.
+    server.call(|core| core.loss = Box::new(|_, _| false));
+    server.call(move |core| core.send_video(camera, FRAMES.into(), access_unit(FRAMES, false, 5000)));
+    viewer.await.unwrap();
+    let stats = handle.stats();
+    assert!(stats.nacks >= 10 && stats.lost == 0, "{stats:?}");
+    client.peer.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_frame_can_be_requested_from_the_server() {
-    let server = Server::start();
+    let mut server = Server::start();
     let mut client = Client::new(Role::Subscriber).await;
     let camera = renegotiate(&client, &server, |api| add(api, MediaKind::Video, "TR_camera")).await;
     let mut picture = video(next_track(&mut client).await);
@@ -156,7 +203,7 @@ async fn a_key_frame_can_be_requested_from_the_server() {
     server.call(move |core| core.send_video(camera, 1, access_unit(1, true, 3000)));
     recv(&mut picture).await.unwrap();
     picture.handle().request_keyframe();
-    server.wait("the key frame request", |seen| matches!(seen, super::server::Seen::KeyframeRequest).then_some(()));
+    server.wait("the key frame request", |seen| matches!(seen, Seen::KeyframeRequest).then_some(()));
     client.peer.close().await;
 }
 
