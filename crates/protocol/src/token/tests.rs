@@ -90,3 +90,34 @@ fn broken_tokens_are_malformed_and_nothing_worse() {
     }
     assert_eq!(verify_at(&"a".repeat(TOKEN_MAX + 1), lookup, NOW), Err(TokenError::Malformed));
 }
+
+/// Valid tokens of both kinds, changed at random (xorshift, so a failure can be repeated). None may pass, unless the
+/// change fell on bits that base64 ignores.
+#[test]
+fn tokens_with_random_changes_do_not_pass() {
+    let good = mint_at(KEY, SECRET, &claims(), NOW).unwrap();
+    let expected = verify_at(&good, lookup, NOW).unwrap();
+    let mut state: u64 = 0x5eed;
+    let mut next = |limit: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % limit as u64).unwrap()
+    };
+    for _ in 0..20_000 {
+        let mut bytes = good.clone().into_bytes();
+        for _ in 0..=next(3) {
+            let at = next(bytes.len().max(1));
+            match next(3) {
+                0 if !bytes.is_empty() => bytes[at] = u8::try_from(next(128)).unwrap(),
+                1 => bytes.truncate(at),
+                _ => bytes.insert(at.min(bytes.len()), u8::try_from(next(128)).unwrap()),
+            }
+        }
+        let changed = String::from_utf8(bytes).unwrap();
+        if let Ok(read) = verify_at(&changed, lookup, NOW) {
+            assert_eq!(read, expected, "{changed}");
+        }
+        let _ = crate::token04::decode(&format!("04{changed}"), "0123456789abcdef");
+    }
+}

@@ -48,6 +48,7 @@ enum Order {
     Publish { cid: String, kind: MediaKind },
     Unpublish { cid: String },
     Data { reliable: bool, packet: Box<DataPacket> },
+    LoseEvery(u32),
     DropSignal,
     Resume(Box<Socket>),
 }
@@ -224,6 +225,11 @@ impl Client {
         .await
     }
 
+    /// From now on every n-th media packet gets lost, on both connections.
+    pub fn lose_every(&self, n: u32) {
+        self.orders.send(Order::LoseEvery(n)).unwrap();
+    }
+
     /// Closes the TCP connection under the signalling without a word.
     pub fn drop_signal(&self) {
         self.orders.send(Order::DropSignal).unwrap();
@@ -252,6 +258,9 @@ struct Peer {
     /// Track part of the offered `a=msid`, by line.
     tracks: HashMap<Mid, String>,
     deadline: Instant,
+    /// 0 loses nothing.
+    lose_every: u32,
+    media_packets: u32,
 }
 
 impl Peer {
@@ -268,7 +277,16 @@ impl Peer {
             channels: HashMap::new(),
             tracks: HashMap::new(),
             deadline: Instant::now(),
+            lose_every: 0,
+            media_packets: 0,
         }
+    }
+
+    /// Whether this datagram is a media packet that gets lost. RTCP has types 192 to 223 (RFC 5761, section 4).
+    fn loses(&mut self, datagram: &[u8]) -> bool {
+        let is_media = datagram.len() > 100 && (128..192).contains(&datagram[0]) && !(192..224).contains(&datagram[1]);
+        self.media_packets += u32::from(is_media);
+        is_media && self.lose_every > 0 && self.media_packets.is_multiple_of(self.lose_every)
     }
 
     async fn drive(&mut self) -> Vec<Event> {
@@ -281,7 +299,9 @@ impl Peer {
                         break;
                     }
                     Output::Transmit(datagram) => {
-                        let _ = self.udp.send_to(&datagram.contents, datagram.destination).await;
+                        if !self.loses(&datagram.contents) {
+                            let _ = self.udp.send_to(&datagram.contents, datagram.destination).await;
+                        }
                     }
                     Output::Event(event) => events.push(event),
                 }
@@ -292,6 +312,9 @@ impl Peer {
     }
 
     fn receive(&mut self, source: SocketAddr, bytes: &[u8]) {
+        if self.loses(bytes) {
+            return;
+        }
         if let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, bytes) {
             self.rtc.handle_input(Input::Receive(Instant::now(), receive)).unwrap();
         }
@@ -434,6 +457,10 @@ impl Worker {
                     assert!(Instant::now() < end, "data channel does not open");
                     self.pump_once().await;
                 }
+            }
+            Order::LoseEvery(n) => {
+                self.publisher.lose_every = n;
+                self.subscriber.lose_every = n;
             }
             Order::DropSignal => self.socket = None,
             Order::Resume(socket) => self.socket = Some(*socket),

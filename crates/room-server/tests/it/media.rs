@@ -103,3 +103,24 @@ async fn others_see_that_a_track_is_muted() {
     anna.send(Request::Mute(MuteTrackRequest { sid: sid.clone(), muted: false }));
     hans.participant("not muted", |p| p.tracks.iter().any(|t| t.sid == sid && !t.muted)).await;
 }
+
+/// Every tenth packet is lost on the way to the server, every seventh on the way from it.
+#[tokio::test]
+async fn lost_pictures_are_sent_again_on_both_ways() {
+    let server = Server::start().await;
+    let mut anna = server.join("r", "anna").await;
+    let mut hans = server.join("r", "hans").await;
+    let sid = anna.publish("v", "s", MediaKind::Video).await;
+    let (_, first) = hans.packet_of(&sid).await;
+    anna.lose_every(10);
+    hans.lose_every(7);
+    let (from, to) = (first + 10, first + 160);
+    let mut missing: std::collections::BTreeSet<u32> = (from..to).collect();
+    hans.wait_for("every packet", |event| {
+        if let ClientEvent::Packet { counter, .. } = event {
+            missing.remove(counter);
+        }
+        missing.is_empty().then_some(())
+    })
+    .await;
+}
