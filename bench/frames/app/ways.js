@@ -12,7 +12,7 @@ function context2d(canvas) {
 
 function makeRing(native, view, width, height) {
   const slots = [0, 1, 2].map(() => new Uint8ClampedArray(width * height * 4));
-  native.setViewRing(view, width, height, ...slots);
+  native.setViewRing(view, width, height, slots);
   return slots;
 }
 
