@@ -3,3 +3,6 @@
 
 #[path = "audio/fake_devices.rs"]
 mod fake_devices;
+#[cfg(target_os = "linux")]
+#[path = "audio/pulse_audio.rs"]
+mod pulse_audio;

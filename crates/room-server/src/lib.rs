@@ -1,1 +1,23 @@
-//! room-server
+//! The room server that takes the place of the vendor's cloud: LiveKit's client protocol (`/rtc`, two peer
+//! connections), rooms, forwarding of media and data. Runs inside the addon's process or on its own.
+//!
+//! Layers, from outside: [`http`](crate) speaks WebSocket, `auth` decides who may enter, `hub` holds all rooms as one
+//! state machine without clock or socket, `forwarding` numbers packets and drives the WebRTC engine, `net` owns the
+//! UDP socket and the thread in which hub and forwarding run.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
+
+mod auth;
+mod cli;
+mod config;
+mod forwarding;
+mod http;
+mod hub;
+mod keys;
+mod net;
+mod server;
+mod signalling;
+
+pub use cli::run_cli;
+pub use config::{ConfigError, KeyPolicy, ServerConfig};
+pub use server::{RoomServer, StartError};

@@ -12,9 +12,14 @@ pub(crate) fn to_bind(server: Option<IpAddr>) -> Vec<SocketAddr> {
             addresses.push(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0));
         }
     }
-    for family in [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()] {
-        if has_route(family) {
-            addresses.push(SocketAddr::new(family, 0));
+    // Documentation addresses (RFC 5737, RFC 3849): routed like any other, owned by nobody.
+    let outside: [IpAddr; 2] =
+        [Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()];
+    for outside in outside {
+        // On a network without a gateway only the server itself is routed.
+        let server = server.filter(|server| server.is_ipv4() == outside.is_ipv4());
+        if has_route(outside) || server.is_some_and(has_route) {
+            addresses.push(SocketAddr::new(unspecified(outside), 0));
         }
     }
     if addresses.is_empty() {
@@ -24,17 +29,19 @@ pub(crate) fn to_bind(server: Option<IpAddr>) -> Vec<SocketAddr> {
     addresses
 }
 
-/// Whether a packet to the outside would leave from an address of this family. Connecting a UDP socket
-/// only asks the routing table; nothing is sent. Without this a machine with loopback alone would offer
-/// the unspecified address itself as a candidate.
-fn has_route(family: IpAddr) -> bool {
-    // Documentation addresses (RFC 5737, RFC 3849): routed like any other, owned by nobody.
-    let outside: IpAddr = match family {
-        IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
-        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
-    };
-    let local = UdpSocket::bind((family, 0)).and_then(|socket| {
-        socket.connect((outside, 9))?;
+fn unspecified(family_of: IpAddr) -> IpAddr {
+    match family_of {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// Whether a packet to this address would leave the machine. Connecting a UDP socket only asks the
+/// routing table; nothing is sent. Without this a machine with loopback alone would offer the unspecified
+/// address itself as a candidate.
+fn has_route(to: IpAddr) -> bool {
+    let local = UdpSocket::bind((unspecified(to), 0)).and_then(|socket| {
+        socket.connect((to, 9))?;
         socket.local_addr()
     });
     local.is_ok_and(|local| !local.ip().is_loopback() && !local.ip().is_unspecified())
@@ -54,7 +61,7 @@ mod tests {
     fn a_server_elsewhere_gets_no_loopback_candidate_if_there_is_another_way() {
         let bound = to_bind(Some(Ipv4Addr::new(192, 0, 2, 7).into()));
         assert!(!bound.is_empty());
-        if has_route(Ipv4Addr::UNSPECIFIED.into()) {
+        if has_route(Ipv4Addr::new(192, 0, 2, 7).into()) {
             assert!(bound.iter().all(|address| !address.ip().is_loopback()));
         }
     }

@@ -1,13 +1,15 @@
 //! The two codecs, as the stack wants to hear of them.
 
 use crate::error::TransportError;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MediaEngine};
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine};
 use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RtpCodecKind};
 
 /// Payload type of sent H.264.
 pub(crate) const H264_PAYLOAD_TYPE: u8 = 102;
 /// Payload type of sent Opus.
 pub(crate) const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// Payload types of retransmissions (RFC 4588) are these many above what they repair.
+const RTX_OFFSET: u8 = 18;
 /// What is sent: Constrained Baseline, level 3.1 as a floor that every receiver may exceed.
 const SENT_PROFILE: &str = "42e01f";
 /// Also received: Baseline as browsers write it, and the other spelling of Constrained Baseline.
@@ -29,6 +31,18 @@ fn h264(profile: &str) -> RTCRtpCodec {
     }
 }
 
+/// Retransmissions of `repaired`. Without them a server such as str0m's answers no NACK.
+fn rtx(repaired: u8) -> RTCRtpCodecParameters {
+    let rtp_codec = RTCRtpCodec {
+        mime_type: MIME_TYPE_RTX.to_owned(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: format!("apt={repaired}"),
+        rtcp_feedback: vec![],
+    };
+    RTCRtpCodecParameters { rtp_codec, payload_type: repaired + RTX_OFFSET }
+}
+
 /// H.264 as it is sent.
 pub(crate) fn sent_h264() -> RTCRtpCodec {
     h264(SENT_PROFILE)
@@ -48,17 +62,13 @@ pub(crate) fn opus() -> RTCRtpCodec {
 /// The engine for a publisher (`receiving` false: only what is sent is offered) or a subscriber.
 pub(crate) fn media_engine(receiving: bool) -> Result<MediaEngine, TransportError> {
     let mut engine = MediaEngine::default();
-    let mut register = |rtp_codec, payload_type, kind| {
-        engine
-            .register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)
-            .map_err(TransportError::during("registering a codec"))
-    };
-    register(opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio)?;
-    register(sent_h264(), H264_PAYLOAD_TYPE, RtpCodecKind::Video)?;
-    if receiving {
-        for (payload_type, profile) in ALSO_RECEIVED {
-            register(h264(profile), payload_type, RtpCodecKind::Video)?;
-        }
+    let mut register =
+        |codec, kind| engine.register_codec(codec, kind).map_err(TransportError::during("registering a codec"));
+    register(RTCRtpCodecParameters { rtp_codec: opus(), payload_type: OPUS_PAYLOAD_TYPE }, RtpCodecKind::Audio)?;
+    let also = ALSO_RECEIVED.into_iter().filter(|_| receiving);
+    for (payload_type, profile) in std::iter::once((H264_PAYLOAD_TYPE, SENT_PROFILE)).chain(also) {
+        register(RTCRtpCodecParameters { rtp_codec: h264(profile), payload_type }, RtpCodecKind::Video)?;
+        register(rtx(payload_type), RtpCodecKind::Video)?;
     }
     Ok(engine)
 }

@@ -29,6 +29,7 @@ mod peer;
 mod receive;
 mod remote_media;
 mod send;
+mod stack;
 mod stats;
 
 pub use config::{AddTrack, IceServer, PeerConfig, Role};

@@ -45,7 +45,7 @@ impl NackTracker {
     pub fn on_packet(&mut self, sequence: u16, now: Instant) -> Option<Duration> {
         let previous = self.extender.highest();
         let extended = self.extender.extend(sequence);
-        let Some(previous) = previous else { return None };
+        let previous = previous?;
         if extended <= previous {
             let hole = self.missing.remove(&extended)?;
             return (hole.tries == 1).then(|| hole.sent.map(|sent| now.saturating_duration_since(sent))).flatten();

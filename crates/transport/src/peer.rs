@@ -2,63 +2,34 @@
 
 use crate::codecs;
 use crate::config::{AddTrack, PeerConfig, Role};
-use crate::data::{DataChannels, DataKind, STACK_BUFFER};
+use crate::data::{DataChannels, DataKind};
 use crate::error::TransportError;
 use crate::event::{EventSender, MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};
-use crate::interceptors::{self, AudioPipeline, ChainState, InboundStream, OutboundStream, VideoPipeline};
+use crate::interceptors::{AudioPipeline, ChainState, InboundStream, OutboundStream, VideoPipeline};
 use crate::media_queue::MediaQueue;
 use crate::receive::{AUDIO_QUEUE, AudioReceiver, VIDEO_QUEUE, VideoReceiver};
 use crate::remote_media::{self, RemoteSection};
 use crate::send::{self, AudioSender, SendControl, VideoSender};
+use crate::stack::{self, Handler};
 use crate::stats::{PeerStats, ReceiverCounters, SenderCounters};
-use crate::{addresses, config};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rtc::data_channel::RTCDataChannelInit;
-use rtc::ice::mdns::MulticastDnsMode;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCOfferOptions;
-use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RTCRtpRtxParameters, RtpCodecKind,
+};
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
-use rtc::statistics::report::RTCStatsReportEntry;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use webrtc::data_channel::DataChannel;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceCandidateInit,
-    RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder,
-    SrtpProtectionProfile,
-};
+use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
 use webrtc::rtp_transceiver::RtpSender;
-
-/// Pace of ICE checks until a pair is found. The stack nominates on this tick, so its default of 200 ms
-/// is a floor under every set-up; 20 ms is the pace RFC 5245 gave to connections that carry RTP.
-const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
-/// Checks per pair before it counts as failed: five seconds' worth.
-const ICE_MAX_CHECKS: u16 = 250;
-/// Consent checks; they also measure the round-trip time.
-const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
-/// Silence after which the connection counts as disconnected.
-const ICE_DISCONNECTED: Duration = Duration::from_secs(4);
-/// Further silence after which it counts as failed.
-const ICE_FAILED: Duration = Duration::from_secs(12);
-/// A retransmission may arrive a second late: at 20 Mbit/s that is 2000 packets behind the newest.
-const SRTP_REPLAY_WINDOW: usize = 2048;
-/// Pace at which the round-trip time of the ICE checks is read.
-const RTT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// AES-GCM first: with hardware AES it costs a fraction of AES-CM with HMAC-SHA1.
-const SRTP_PROFILES: [SrtpProtectionProfile; 3] = [
-    SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
-    SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
-    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
-];
 
 struct SentTrack {
     sender: Arc<dyn RtpSender>,
@@ -90,6 +61,8 @@ pub struct Peer {
     negotiation: tokio::sync::Mutex<Negotiation>,
     sent: Mutex<HashMap<String, SentTrack>>,
     rtt_task: JoinHandle<()>,
+    /// A peer may be dropped on a thread that knows no runtime.
+    runtime: Handle,
 }
 
 impl std::fmt::Debug for Peer {
@@ -118,14 +91,14 @@ impl Peer {
             connected: Arc::clone(&connected),
             first_connected,
         };
-        let stack = build(&config, &chain, handler).await?;
+        let stack = stack::build(&config, &chain, handler).await?;
         if config.role == Role::Publisher {
             for kind in DataKind::ALL {
-                let channel = open_channel(&*stack, kind).await?;
+                let channel = stack::open_channel(&*stack, kind).await?;
                 data.attach(channel, Some(kind));
             }
         }
-        let rtt_task = tokio::spawn(watch_rtt(Arc::downgrade(&stack), Arc::clone(&chain), was_connected));
+        let rtt_task = tokio::spawn(stack::watch_rtt(Arc::downgrade(&stack), Arc::clone(&chain), was_connected));
         Ok(Arc::new(Self {
             stack: Mutex::new(Some(stack)),
             chain,
@@ -134,6 +107,7 @@ impl Peer {
             negotiation: tokio::sync::Mutex::default(),
             sent: Mutex::default(),
             rtt_task,
+            runtime: Handle::current(),
         }))
     }
 
@@ -228,7 +202,7 @@ impl Peer {
                 (InboundStream::audio(payload_types, pipeline, counters), RemoteMedia::Audio(receiver))
             }
         };
-        self.chain.inbound.insert(section.ssrc, stream);
+        self.chain.inbound.insert(section.ssrc, section.rtx_ssrc, stream);
         RemoteTrack {
             track_id: section.track_id.clone(),
             stream_id: section.stream_id.clone(),
@@ -301,8 +275,9 @@ impl Peer {
             return Err(TransportError::DuplicateTrack(track.track_id.clone()));
         }
         let ssrc = rand::random::<u32>().max(1);
+        let rtx = (kind == RtpCodecKind::Video).then(|| RTCRtpRtxParameters { ssrc: rtx_of(ssrc) });
         let encoding = RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), rtx, ..Default::default() },
             active: true,
             codec,
             ..Default::default()
@@ -335,7 +310,8 @@ impl Peer {
     fn count(&self, track: &AddTrack, ssrc: u32, is_video: bool) -> Arc<SenderCounters> {
         let counters = Arc::new(SenderCounters::default());
         let track_id = track.track_id.clone();
-        self.chain.outbound.insert(ssrc, OutboundStream { track_id, is_video, counters: Arc::clone(&counters) });
+        let stream = OutboundStream { track_id, is_video, counters: Arc::clone(&counters) };
+        self.chain.outbound.insert(ssrc, rtx_of(ssrc), stream);
         counters
     }
 
@@ -402,13 +378,16 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         // The stack's driver does not end by itself.
-        if let Some(stack) = self.release()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        if let Some(stack) = self.release() {
             let chain = Arc::clone(&self.chain);
-            runtime.spawn(async move { shut_down(stack, &chain).await });
+            self.runtime.spawn(async move { shut_down(stack, &chain).await });
         }
     }
+}
+
+/// SSRC of the retransmissions of a sent stream.
+fn rtx_of(ssrc: u32) -> u32 {
+    ssrc ^ 0x5555_5555
 }
 
 async fn shut_down(stack: Arc<dyn PeerConnection>, chain: &ChainState) {
@@ -428,119 +407,61 @@ async fn add_early_candidates(stack: &dyn PeerConnection, negotiation: &mut Nego
     }
 }
 
-async fn build(
-    config: &PeerConfig,
-    chain: &Arc<ChainState>,
-    handler: Handler,
-) -> Result<Arc<dyn PeerConnection>, TransportError> {
-    let mut engine = codecs::media_engine(config.role == Role::Subscriber)?;
-    let registry = interceptors::registry(chain, &mut engine)?;
-    let settings = SettingEngineBuilder::new()
-        .with_srtp_protection_profiles(SRTP_PROFILES.to_vec())
-        .with_srtp_replay_protection_window(SRTP_REPLAY_WINDOW)
-        .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
-        .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
-        .with_include_loopback_candidate(true)
-        .with_discard_local_candidates_during_ice_restart(true)
-        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
-        .build();
-    let servers = config.ice_servers.iter().map(ice_server).collect();
-    let connection = PeerConnectionBuilder::new()
-        .with_configuration(RTCConfigurationBuilder::new().with_ice_servers(servers).build())
-        .with_setting_engine(settings)
-        .with_media_engine(engine)
-        .with_interceptor_registry(registry)
-        .with_handler(Arc::new(handler))
-        .with_udp_addrs(addresses::to_bind(config.server_address))
-        .with_data_channel_send_buffer_limit(STACK_BUFFER)
-        .build()
-        .await
-        .map_err(TransportError::during("building the peer connection"))?;
-    Ok(Arc::new(connection))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Weak;
+    use std::time::Duration;
 
-fn ice_server(server: &config::IceServer) -> RTCIceServer {
-    RTCIceServer { urls: server.urls.clone(), username: server.username.clone(), credential: server.credential.clone() }
-}
-
-async fn open_channel(stack: &dyn PeerConnection, kind: DataKind) -> Result<Arc<dyn DataChannel>, TransportError> {
-    let init = match kind {
-        DataKind::Reliable => RTCDataChannelInit { ordered: true, ..Default::default() },
-        DataKind::Lossy => RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..Default::default() },
-    };
-    stack.create_data_channel(kind.label(), Some(init)).await.map_err(TransportError::during("creating a data channel"))
-}
-
-/// Feeds the round-trip time of ICE's consent checks into the shared estimate; a subscriber has no other
-/// source until its first NACK is answered.
-async fn watch_rtt(stack: Weak<dyn PeerConnection>, chain: Arc<ChainState>, mut was_connected: watch::Receiver<bool>) {
-    if was_connected.wait_for(|connected| *connected).await.is_err() {
-        return;
-    }
-    let mut responses_seen = 0;
-    loop {
-        let Some(stack) = stack.upgrade() else { return };
-        let report = stack.get_stats(Instant::now(), rtc::statistics::StatsSelector::None).await;
-        drop(stack);
-        for entry in report.iter() {
-            if let RTCStatsReportEntry::IceCandidatePair(pair) = entry
-                && pair.nominated
-                && pair.responses_received > responses_seen
-                && pair.current_round_trip_time > 0.0
-            {
-                responses_seen = pair.responses_received;
-                chain.rtt.update(Duration::from_secs_f64(pair.current_round_trip_time.min(10.0)));
+    async fn is_freed<T: ?Sized>(weak: Weak<T>) -> bool {
+        for _ in 0..200 {
+            if weak.strong_count() == 0 {
+                return true;
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(RTT_INTERVAL).await;
-    }
-}
-
-/// The stack's callbacks. They run on its driver, so they only pass things on.
-struct Handler {
-    chain: Arc<ChainState>,
-    data: Weak<DataChannels>,
-    connected: Arc<AtomicBool>,
-    first_connected: watch::Sender<bool>,
-}
-
-#[async_trait::async_trait]
-impl PeerConnectionEventHandler for Handler {
-    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        let Ok(candidate) = event.candidate.to_json() else { return };
-        let json = serde_json::json!({
-            "candidate": candidate.candidate,
-            "sdpMid": "0",
-            "sdpMLineIndex": 0,
-        });
-        self.chain.events.emit(PeerEvent::LocalCandidate { candidate_init_json: json.to_string() });
+        false
     }
 
-    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        let state = match state {
-            RTCPeerConnectionState::New => PeerState::New,
-            RTCPeerConnectionState::Connecting => PeerState::Connecting,
-            RTCPeerConnectionState::Connected => PeerState::Connected,
-            RTCPeerConnectionState::Disconnected => PeerState::Disconnected,
-            RTCPeerConnectionState::Failed => PeerState::Failed,
-            // Announced by `close` itself, after everything else.
-            _ => return,
-        };
-        match state {
-            PeerState::Connected => {
-                self.connected.store(true, Ordering::Relaxed);
-                self.first_connected.send_replace(true);
-            }
-            PeerState::Failed => self.connected.store(false, Ordering::Relaxed),
-            // A connection that only wavers may well deliver what is sent meanwhile.
-            _ => {}
-        }
-        self.chain.events.emit(PeerEvent::State(state));
+    async fn publisher() -> (Arc<Peer>, mpsc::UnboundedReceiver<PeerEvent>) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let peer = Peer::new(PeerConfig::default(), sender).await.unwrap();
+        let track = AddTrack { track_id: "camera".to_owned(), stream_id: "stream".to_owned() };
+        peer.add_video(track).await.unwrap();
+        peer.create_offer(false).await.unwrap();
+        (peer, events)
     }
 
-    async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
-        if let Some(data) = self.data.upgrade() {
-            data.attach(channel, None);
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_closed_peer_leaves_nothing_behind() {
+        let (peer, _events) = publisher().await;
+        let stack = Arc::downgrade(&peer.stack().unwrap());
+        let chain = Arc::downgrade(&peer.chain);
+        peer.close().await;
+        drop(peer);
+        assert!(is_freed(stack).await);
+        assert!(is_freed(chain).await);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_peer_dropped_on_a_foreign_thread_is_closed() {
+        let (peer, mut events) = publisher().await;
+        let chain = Arc::downgrade(&peer.chain);
+        std::thread::spawn(move || drop(peer)).join().unwrap();
+        assert!(is_freed(chain).await);
+        let mut last = None;
+        while let Some(event) = events.recv().await {
+            last = Some(event);
         }
+        assert!(matches!(last, Some(PeerEvent::State(PeerState::Closed))));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn track_ids_are_unique() {
+        let (peer, _events) = publisher().await;
+        let track = AddTrack { track_id: "camera".to_owned(), stream_id: "stream".to_owned() };
+        assert!(matches!(peer.add_audio(track).await, Err(TransportError::DuplicateTrack(id)) if id == "camera"));
+        assert!(matches!(peer.remove_track("screen").await, Err(TransportError::UnknownTrack(_))));
+        peer.close().await;
     }
 }

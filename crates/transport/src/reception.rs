@@ -41,6 +41,12 @@ impl ReceptionStats {
         self.last_transit = Some((now, timestamp));
     }
 
+    /// Takes a packet that was lost and came again on a retransmission stream.
+    pub fn on_repair(&mut self, sequence: u16) {
+        self.extender.extend(sequence);
+        self.received += 1;
+    }
+
     /// Packets that never arrived. Duplicates count against losses, as in the RFC; never negative.
     #[must_use]
     pub fn lost(&self) -> u64 {

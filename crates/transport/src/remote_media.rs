@@ -12,6 +12,8 @@ pub(crate) struct RemoteSection {
     pub(crate) stream_id: String,
     pub(crate) track_id: String,
     pub(crate) ssrc: u32,
+    /// SSRC of retransmissions (RFC 4588), if the other side names one.
+    pub(crate) rtx_ssrc: Option<u32>,
     pub(crate) payload_types: Vec<u8>,
 }
 
@@ -27,6 +29,7 @@ struct Draft<'a> {
     direction: Option<&'a str>,
     msid: Option<(&'a str, &'a str)>,
     ssrc: Option<u32>,
+    rtx_ssrc: Option<u32>,
     /// Payload type and codec name.
     codecs: Vec<(u8, &'a str)>,
     /// Payload type and format parameters.
@@ -83,8 +86,9 @@ fn read_attribute<'a>(draft: &mut Draft<'a>, attribute: &'a str) {
         }
         // The first SSRC of the group is the one repaired by the others (RFC 5576).
         "ssrc-group" => {
-            if let Some(ssrc) = value.strip_prefix("FID ").and_then(|list| list.split(' ').next()) {
-                draft.ssrc = ssrc.parse().ok().or(draft.ssrc);
+            if let Some((first, second)) = value.strip_prefix("FID ").and_then(|list| list.split_once(' ')) {
+                draft.ssrc = first.parse().ok().or(draft.ssrc);
+                draft.rtx_ssrc = second.parse().ok();
             }
         }
         _ => {}
@@ -126,6 +130,7 @@ fn finish(draft: &Draft<'_>, session_direction: Option<&str>) -> Option<RemoteSe
         stream_id: stream_id.to_owned(),
         track_id: track_id.to_owned(),
         ssrc: draft.ssrc?,
+        rtx_ssrc: draft.rtx_ssrc,
         payload_types,
     })
 }
@@ -164,6 +169,7 @@ mod tests {
             stream_id: "PA_a|TR_c".into(),
             track_id: "TR_c".into(),
             ssrc: 8,
+            rtx_ssrc: Some(9),
             payload_types: vec![97],
         };
         assert_eq!(sections[1], video);

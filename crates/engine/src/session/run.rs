@@ -104,7 +104,9 @@ impl<'a, S: SessionSink> Session<'a, S> {
         };
         let (publisher_sender, publisher_events) = mpsc::unbounded_channel();
         let (subscriber_sender, subscriber_events) = mpsc::unbounded_channel();
-        let config = |role| PeerConfig { role, ice_servers: ice_servers.clone(), ..PeerConfig::default() };
+        let server_address = connection.server_ip();
+        let config =
+            |role| PeerConfig { role, ice_servers: ice_servers.clone(), server_address, ..PeerConfig::default() };
         Ok(Self {
             connection,
             sink,

@@ -1,5 +1,6 @@
 //! One WebSocket to the room server. Binary protobuf frames; the first message must be the join response.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -78,6 +79,16 @@ fn connect_error(error: WsError) -> ConnectError {
 }
 
 impl Connection {
+    /// Address of the server, for choosing the network interface that leads to it.
+    pub(crate) fn server_ip(&self) -> Option<IpAddr> {
+        let stream = match self.socket.get_ref() {
+            MaybeTlsStream::Plain(stream) => stream,
+            MaybeTlsStream::Rustls(stream) => stream.get_ref().0,
+            _ => return None,
+        };
+        stream.peer_addr().ok().map(|address| address.ip())
+    }
+
     /// The next message; `None` when the connection has ended, for whatever reason.
     ///
     /// Cancel safe. Frames that are no known message are skipped: a newer server may send what we do not know.

@@ -24,6 +24,15 @@ const MAX_UNDERRUN: f32 = 3840.0;
 /// What remains of it after one more packet (half is gone after 20 s).
 const UNDERRUN_DECAY: f32 = 0.9993;
 
+/// Share of the loss estimate that remains after one more packet.
+const LOSS_MEMORY: f32 = 0.99;
+/// From this share of lost packets on it is worth waiting for the packet after a lost one, which carries its redundancy.
+const LOSSY: f32 = 0.02;
+/// That wait, samples: one packet of 20 ms.
+const REDUNDANCY_WAIT: f32 = 960.0;
+/// Most packets that one hole counts for: an outage says nothing of ordinary loss.
+const MAX_HOLE: i64 = 3;
+
 /// Times are 48 kHz samples on a clock that the caller chooses; RTP times are extended to 64 bits.
 #[derive(Debug, Default)]
 pub(crate) struct DelayEstimator {
@@ -32,6 +41,7 @@ pub(crate) struct DelayEstimator {
     /// (arrival, transit), transit rising: the first is the fastest of the window.
     fastest: VecDeque<(i64, i64)>,
     underrun: f32,
+    loss: f32,
 }
 
 impl DelayEstimator {
@@ -63,6 +73,11 @@ impl DelayEstimator {
         self.underrun *= UNDERRUN_DECAY;
     }
 
+    /// Takes the number of packets that are missing before the newest one, 0 as a rule.
+    pub(crate) fn on_hole(&mut self, missing: i64) {
+        self.loss = self.loss * LOSS_MEMORY + missing.clamp(0, MAX_HOLE) as f32 * (1.0 - LOSS_MEMORY);
+    }
+
     /// The buffer ran dry: the histogram was too hopeful, or the player's thread is slow.
     pub(crate) fn on_underrun(&mut self) {
         self.underrun = (self.underrun + UNDERRUN_STEP).min(MAX_UNDERRUN);
@@ -87,7 +102,8 @@ impl DelayEstimator {
         if self.histogram.is_empty() {
             upper = BUCKET;
         }
-        upper + (MARGIN + self.underrun) as i64
+        let redundancy = if self.loss > LOSSY { REDUNDANCY_WAIT } else { 0.0 };
+        upper + (MARGIN + self.underrun + redundancy) as i64
     }
 }
 
@@ -132,6 +148,18 @@ mod tests {
         feed(&mut estimator, 0..200, |_| 0);
         feed(&mut estimator, 200..320, |_| 100 * MS);
         assert_eq!(estimator.base(), Some(100 * MS));
+    }
+
+    #[test]
+    fn steady_loss_makes_it_wait_for_redundancy() {
+        let mut estimator = DelayEstimator::default();
+        feed(&mut estimator, 0..50, |_| 0);
+        estimator.on_hole(1);
+        assert_eq!(estimator.target(), 20 * MS);
+        (0..100).for_each(|packet| estimator.on_hole(i64::from(packet % 20 == 0)));
+        assert_eq!(estimator.target(), 40 * MS);
+        (0..200).for_each(|_| estimator.on_hole(0));
+        assert_eq!(estimator.target(), 20 * MS);
     }
 
     #[test]

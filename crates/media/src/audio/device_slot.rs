@@ -14,6 +14,10 @@ pub(crate) type Opener<S> = Arc<dyn Fn(&str) -> Result<S, AudioDeviceError> + Se
 
 /// A device that has not answered for this long is reported; it may still come.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// A device that has begun and then stands still for this long is lost, whatever the audio system says.
+const STALL_TIMEOUT: Duration = Duration::from_secs(3);
+/// Sound servers may take seconds before they begin.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(8);
 /// A device that ran for this long was a good one: trying starts afresh when it is lost.
@@ -31,6 +35,8 @@ pub(crate) struct DeviceSlot<S> {
     wanted: bool,
     stream: Option<S>,
     opened_at: Option<Instant>,
+    /// Callbacks seen, and when the last was new.
+    progress: Option<(u64, Instant)>,
     pending: Option<Pending<S>>,
     /// The default is tried because the selected device is not there.
     on_default: bool,
@@ -49,6 +55,7 @@ impl<S: DeviceStream> DeviceSlot<S> {
             wanted: false,
             stream: None,
             opened_at: None,
+            progress: None,
             pending: None,
             on_default: false,
             retry_at: None,
@@ -85,7 +92,7 @@ impl<S: DeviceStream> DeviceSlot<S> {
 
     /// Looks after the device; true when a new one has just been opened.
     pub(crate) fn poll(&mut self, now: Instant) -> bool {
-        if let Some(error) = self.stream.as_ref().and_then(DeviceStream::failure) {
+        if let Some(error) = self.failure(now) {
             self.on_lost(&error, now);
         }
         if self.retry_at.is_some_and(|at| at <= now) {
@@ -98,6 +105,7 @@ impl<S: DeviceStream> DeviceSlot<S> {
                 self.pending = None;
                 self.stream = Some(stream);
                 self.opened_at = Some(now);
+                self.progress = None;
                 true
             }
             Ok(Err(error)) => {
@@ -113,6 +121,22 @@ impl<S: DeviceStream> DeviceSlot<S> {
             Err(TryRecvError::Disconnected) => {
                 self.on_open_failed(&AudioDeviceError::NoDevice, now);
                 false
+            }
+        }
+    }
+
+    fn failure(&mut self, now: Instant) -> Option<AudioDeviceError> {
+        let stream = self.stream.as_ref()?;
+        let callbacks = stream.callbacks();
+        match self.progress {
+            Some((seen, at)) if seen == callbacks => {
+                let limit = if seen == 0 { BEGIN_TIMEOUT } else { STALL_TIMEOUT };
+                let stalled = now.saturating_duration_since(at) > limit;
+                stream.failure().or_else(|| stalled.then_some(AudioDeviceError::NotResponding))
+            }
+            _ => {
+                self.progress = Some((callbacks, now));
+                stream.failure()
             }
         }
     }
@@ -194,6 +218,7 @@ mod tests {
     struct Fake {
         id: String,
         lost: Arc<AtomicBool>,
+        callbacks: Arc<AtomicUsize>,
     }
 
     impl DeviceStream for Fake {
@@ -201,6 +226,10 @@ mod tests {
 
         fn failure(&self) -> Option<AudioDeviceError> {
             self.lost.load(Ordering::Relaxed).then_some(AudioDeviceError::Unplugged)
+        }
+
+        fn callbacks(&self) -> u64 {
+            self.callbacks.load(Ordering::Relaxed) as u64
         }
     }
 
@@ -219,6 +248,9 @@ mod tests {
         slot: DeviceSlot<Fake>,
         seen: Arc<Seen>,
         lost: Arc<AtomicBool>,
+        callbacks: Arc<AtomicUsize>,
+        /// Whether open devices run.
+        runs: bool,
         now: Instant,
     }
 
@@ -227,12 +259,16 @@ mod tests {
         fn new(present: &'static [&'static str]) -> Self {
             let lost = Arc::new(AtomicBool::new(false));
             let flag = lost.clone();
+            let callbacks = Arc::new(AtomicUsize::new(0));
+            let counter = callbacks.clone();
             let opener: Opener<Fake> = Arc::new(move |id| {
                 let there = present.contains(&id);
-                there.then(|| Fake { id: id.to_owned(), lost: flag.clone() }).ok_or(AudioDeviceError::NoDevice)
+                there
+                    .then(|| Fake { id: id.to_owned(), lost: flag.clone(), callbacks: counter.clone() })
+                    .ok_or(AudioDeviceError::NoDevice)
             });
             let seen = Arc::new(Seen::default());
-            Self { slot: DeviceSlot::new(opener, seen.clone()), seen, lost, now: Instant::now() }
+            Self { slot: DeviceSlot::new(opener, seen.clone()), seen, lost, callbacks, runs: true, now: Instant::now() }
         }
 
         /// Lets the opening threads answer, and time pass.
@@ -240,12 +276,11 @@ mod tests {
             let end = self.now + time;
             while self.now < end {
                 if let Some(pending) = &self.slot.pending {
-                    let answered = crossbeam_channel::Select::new().recv(&pending.answer);
-                    assert_eq!(answered, 0);
                     while pending.answer.is_empty() {
                         std::thread::yield_now();
                     }
                 }
+                self.callbacks.fetch_add(usize::from(self.runs), Ordering::Relaxed);
                 self.slot.poll(self.now);
                 self.now += Duration::from_millis(50);
             }
@@ -295,6 +330,18 @@ mod tests {
         house.slot.poll(house.now);
         house.lost.store(false, Ordering::Relaxed);
         assert_eq!(*house.seen.0.lock(), [AudioDeviceError::Unplugged]);
+        assert_eq!(house.settle(Duration::from_secs(3)).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn a_device_that_stops_without_a_word_is_opened_again() {
+        let mut house = House::new(&[""]);
+        house.slot.want(true, house.now);
+        house.settle(Duration::from_secs(10));
+        house.runs = false;
+        house.settle(Duration::from_secs(4));
+        assert_eq!(*house.seen.0.lock(), [AudioDeviceError::NotResponding]);
+        house.runs = true;
         assert_eq!(house.settle(Duration::from_secs(3)).as_deref(), Some(""));
     }
 

@@ -201,6 +201,7 @@ impl JitterBuffer {
                 highest.received += 1;
                 highest.first_sequence = highest.first_sequence.min(sequence);
                 if sequence > highest.sequence {
+                    self.delay.on_hole(sequence - highest.sequence - 1);
                     (highest.sequence, highest.timestamp, highest.transit) = (sequence, timestamp, transit);
                 }
             }
@@ -434,3 +435,6 @@ impl JitterBuffer {
         if at >= epoch { signed(at - epoch) } else { -signed(epoch - at) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,3 +86,68 @@ fn translate(config: ProcessingConfig) -> sonora::Config {
         ..sonora::Config::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::FRAME_SAMPLES;
+    use super::super::level::rms_dbfs;
+    use super::*;
+
+    /// Noise in syllables, as a far talker would sound to the echo canceller.
+    fn far_talker(frame: usize, state: &mut u32) -> Frame {
+        let loudness = if (frame / 15).is_multiple_of(3) { 0.0 } else { 0.2 };
+        std::array::from_fn(|_| {
+            *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            loudness * ((*state >> 8) as f32 / (1 << 23) as f32 - 1.0)
+        })
+    }
+
+    /// Level of the last two seconds of an echo 30 ms late and half as loud.
+    fn remaining_echo(config: ProcessingConfig) -> f32 {
+        let mut processor = Processor::new(config);
+        let (mut state, mut past, mut kept) = (7, vec![[0.0; FRAME_SAMPLES]; 3], Vec::new());
+        for frame in 0..800 {
+            let played = far_talker(frame, &mut state);
+            past.push(played);
+            processor.render(&played);
+            let mut recorded = past[frame].map(|sample| sample * 0.5);
+            processor.capture(&mut recorded);
+            if frame >= 600 {
+                kept.extend_from_slice(&recorded);
+            }
+        }
+        rms_dbfs(&kept)
+    }
+
+    #[test]
+    fn the_room_does_not_hear_itself() {
+        let with = remaining_echo(ProcessingConfig { aec: true, ns: false, agc: false });
+        let without = remaining_echo(ProcessingConfig::OFF);
+        assert!(with < without - 25.0, "{with} dBFS with, {without} dBFS without echo canceller");
+    }
+
+    #[test]
+    fn switched_off_it_leaves_the_audio_alone() {
+        let mut processor = Processor::new(ProcessingConfig::default());
+        processor.configure(ProcessingConfig::OFF);
+        let mut frame: Frame = std::array::from_fn(|index| index as f32 / 1000.0);
+        let before = frame;
+        processor.capture(&mut frame);
+        assert_eq!(frame, before);
+    }
+
+    #[test]
+    fn noise_suppression_lowers_steady_noise() {
+        let mut processor = Processor::new(ProcessingConfig { aec: false, ns: true, agc: false });
+        let mut state = 3u32;
+        let mut last = [0.0; FRAME_SAMPLES];
+        for _ in 0..400 {
+            last = std::array::from_fn(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                0.01 * ((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
+            });
+            processor.capture(&mut last);
+        }
+        assert!(rms_dbfs(&last) < -50.0, "{}", rms_dbfs(&last));
+    }
+}

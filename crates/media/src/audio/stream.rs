@@ -88,6 +88,8 @@ pub(crate) struct OutputStream {
 pub(crate) trait DeviceStream: Send + Sized + 'static {
     const KIND: DeviceKind;
     fn failure(&self) -> Option<AudioDeviceError>;
+    /// Counts up while the device runs.
+    fn callbacks(&self) -> u64;
 }
 
 impl DeviceStream for InputStream {
@@ -96,6 +98,10 @@ impl DeviceStream for InputStream {
     fn failure(&self) -> Option<AudioDeviceError> {
         self.status.failure()
     }
+
+    fn callbacks(&self) -> u64 {
+        self.status.callbacks.load(Ordering::Relaxed)
+    }
 }
 
 impl DeviceStream for OutputStream {
@@ -103,6 +109,10 @@ impl DeviceStream for OutputStream {
 
     fn failure(&self) -> Option<AudioDeviceError> {
         self.status.failure()
+    }
+
+    fn callbacks(&self) -> u64 {
+        self.status.callbacks.load(Ordering::Relaxed)
     }
 }
 

@@ -141,8 +141,9 @@ mod tests {
         FakeDevices { camera: Some(name.to_owned()), ..FakeDevices::default() }
     }
 
-    fn nobody() -> (Arc<dyn FrameSink>, Box<dyn Fn(CaptureError) + Send>) {
-        (Arc::new(|_: &VideoFrame| ()), Box::new(|_| ()))
+    /// Why it does not open.
+    fn refusal(id: &str, fakes: &FakeDevices) -> CaptureError {
+        open(id, FORMAT, fakes, Arc::new(|_: &VideoFrame| ()), Box::new(|_| ())).unwrap_err()
     }
 
     #[test]
@@ -169,16 +170,13 @@ mod tests {
     #[test]
     fn an_unknown_camera_is_no_device() {
         for id in ["no-such-camera", "4294967295"] {
-            let (sink, on_error) = nobody();
-            let error = open(id, FORMAT, &fake("pattern"), sink, on_error).unwrap_err();
-            assert_eq!(error, CaptureError::NoDevice);
+            assert_eq!(refusal(id, &fake("pattern")), CaptureError::NoDevice);
         }
     }
 
     #[test]
     fn a_missing_file_says_which() {
-        let (sink, on_error) = nobody();
-        let error = open("", FORMAT, &fake("no-such-file.y4m"), sink, on_error).unwrap_err();
+        let error = refusal("", &fake("no-such-file.y4m"));
         assert!(matches!(error, CaptureError::File { path, .. } if path == "no-such-file.y4m"));
     }
 

@@ -42,7 +42,7 @@ impl EncoderConfig {
     fn checked(self) -> Result<Self, EncodeError> {
         let (width, height) = (self.width & !1, self.height & !1);
         let (longer, shorter) = (width.max(height), width.min(height));
-        if shorter < 16 || shorter > 2160 || longer > 3840 {
+        if !(16..=2160).contains(&shorter) || longer > 3840 {
             return Err(EncodeError::Size { width: self.width, height: self.height });
         }
         let (bitrate_bps, fps) = sane_rate(self.bitrate_bps, self.fps);

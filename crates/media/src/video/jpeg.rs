@@ -8,7 +8,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::frame::VideoFrame;
+use super::frame::{I420, VideoFrame};
 use super::pool::FramePool;
 
 /// Largest side of a picture in pixels.
@@ -39,7 +39,7 @@ impl JpegReader {
         self.rgb.resize(len, 0);
         decoder.decode_into(&mut self.rgb).map_err(|error| error.to_string())?;
         let mut picture = self.pool.take(width, height);
-        rgb_to_i420(&mut picture, &self.rgb, PixelOrder::Rgb)?;
+        rgb_to_i420(&mut picture, &self.rgb, width as usize * 3, PixelOrder::Rgb)?;
         Ok(picture.freeze(capture_time))
     }
 }
@@ -51,9 +51,9 @@ pub(super) enum PixelOrder {
     Bgr,
 }
 
-/// Converts tight rows of 3 bytes a pixel, in the size of the picture.
-pub(super) fn rgb_to_i420(picture: &mut super::frame::I420, rgb: &[u8], order: PixelOrder) -> Result<(), String> {
-    let row = picture.width() * 3;
+/// Converts rows of 3 bytes a pixel, `stride` bytes apart, in the size of the picture.
+pub(super) fn rgb_to_i420(picture: &mut I420, rgb: &[u8], stride: usize, order: PixelOrder) -> Result<(), String> {
+    let row = stride as u32;
     let mut image = picture.as_yuv();
     let (range, matrix, mode) = (YuvRange::Limited, YuvStandardMatrix::Bt601, YuvConversionMode::Balanced);
     match order {

@@ -116,7 +116,8 @@ pub(super) mod tests {
         outer.extend(u16::try_from(GREY.len() + 2).unwrap().to_be_bytes());
         outer.extend(GREY);
         outer.extend(&GREY[2..]);
-        assert_eq!(find_pictures(&outer), [0..outer.len()]);
+        let ranges = find_pictures(&outer);
+        assert_eq!((ranges.len(), ranges[0].clone()), (1, 0..outer.len()));
     }
 
     #[test]
@@ -124,6 +125,34 @@ pub(super) mod tests {
         for len in 0..GREY.len() {
             assert!(find_pictures(&GREY[..len]).is_empty(), "{len} bytes");
         }
+    }
+
+    #[test]
+    fn damaged_pictures_are_errors_or_pictures_but_no_panic() {
+        let bars = include_bytes!("../../seeds/bars.jpg");
+        let mut reader = JpegReader::default();
+        let mut state = 0x5eed_u32;
+        let mut random = |limit: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % limit
+        };
+        let mut read = 0;
+        for round in 0..3_000 {
+            let mut jpeg = [GREY, WHITE, bars][round % 3].to_vec();
+            for _ in 0..1 + random(4) {
+                let at = random(jpeg.len());
+                match random(4) {
+                    0 => jpeg.truncate(at.max(1)),
+                    1 => jpeg[at] = random(256) as u8,
+                    _ => jpeg[at] ^= 1 << random(8),
+                }
+            }
+            for range in find_pictures(&jpeg) {
+                reader.read(&jpeg[range], Instant::now()).ok();
+            }
+            read += u32::from(reader.read(&jpeg, Instant::now()).is_ok());
+        }
+        assert!(read > 100, "{read} were readable");
     }
 
     #[test]

@@ -11,10 +11,12 @@ pub mod encoder;
 mod encoder_options;
 mod file_source;
 pub mod frame;
+pub mod frame_rate;
 mod jpeg;
 mod mjpeg;
 pub mod nal;
 mod native_camera;
+mod nokhwa_camera;
 pub mod pattern;
 pub mod pool;
 pub mod scale;
@@ -22,11 +24,14 @@ pub mod sink;
 mod source;
 pub mod sps;
 mod strip;
+#[cfg(target_os = "linux")]
+mod v4l_camera;
 mod y4m;
 
 pub use camera::{Capture, CaptureError, CaptureFormat};
 pub use decoder::{DecodeError, VideoDecoder};
 pub use encoder::{AccessUnit, Content, EncodeError, EncoderConfig, VideoEncoder};
 pub use frame::{I420, PlaneError, VideoFrame};
+pub use frame_rate::FrameRateCap;
 pub use pool::FramePool;
 pub use sink::{FrameSink, ViewStats};

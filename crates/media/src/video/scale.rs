@@ -35,10 +35,10 @@ impl Area {
         let mut area = Self::whole(frame);
         if own_width * height > own_height * width {
             area.width = ((own_height * width / height) as u32 & !1).clamp(1, frame.width());
-            area.left = (frame.width() - area.width) / 2 & !1;
+            area.left = ((frame.width() - area.width) / 2) & !1;
         } else {
             area.height = ((own_width * height / width) as u32 & !1).clamp(1, frame.height());
-            area.top = (frame.height() - area.height) / 2 & !1;
+            area.top = ((frame.height() - area.height) / 2) & !1;
         }
         area
     }

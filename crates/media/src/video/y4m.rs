@@ -36,9 +36,8 @@ impl Y4mFile {
         let chroma = u64::from(width.div_ceil(2)) * u64::from(height.div_ceil(2));
         let picture_len = u64::from(width) * u64::from(height) + 2 * chroma;
         let mut offsets = Vec::new();
-        loop {
-            // A file that was cut off plays as far as it goes.
-            let Ok(line) = read_line(&mut reader) else { break };
+        // A file that was cut off plays as far as it goes.
+        while let Ok(line) = read_line(&mut reader) {
             if line.split(' ').next() != Some("FRAME") {
                 break;
             }

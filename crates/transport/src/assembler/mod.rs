@@ -31,7 +31,7 @@ const MAX_START_REORDER: u64 = 64;
 /// a key frame would have been there much earlier.
 #[must_use]
 pub fn gap_timeout(rtt: Duration) -> Duration {
-    (rtt * 5 + Duration::from_millis(50)).clamp(Duration::from_millis(150), Duration::from_millis(800))
+    (rtt * 5 + Duration::from_millis(50)).clamp(Duration::from_millis(200), Duration::from_millis(800))
 }
 
 /// One RTP packet, without the header fields the assembler has no use for.
@@ -323,17 +323,9 @@ impl Assembler {
     }
 
     fn is_complete_from(&self, start: u64) -> bool {
-        let mut expected = start;
-        for (&number, slot) in self.packets.range(start..) {
-            if number != expected {
-                return false;
-            }
-            if slot.marker {
-                return true;
-            }
-            expected += 1;
-        }
-        false
+        let contiguous =
+            (start..).zip(self.packets.range(start..)).take_while(|(expected, (number, _))| expected == *number);
+        contiguous.into_iter().any(|(_, (_, slot))| slot.marker)
     }
 
     fn complete(&mut self, start: u64, end: u64, now: Instant) {

@@ -9,6 +9,7 @@ use crate::receive::{ReceivedAccessUnit, ReceivedAudio};
 use crate::reception::ReceptionStats;
 use crate::rtt::SharedRtt;
 use crate::stats::ReceiverCounters;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -108,42 +109,41 @@ impl InboundStream {
             return;
         }
         self.reception.on_packet(header.sequence_number, header.timestamp, now);
+        self.counters.jitter_micros.store(self.reception.jitter().as_micros() as u64, Ordering::Relaxed);
+        self.take(header.sequence_number, header.timestamp, header.marker, packet.payload, now, rtt);
+    }
+
+    /// A retransmission: the payload begins with the sequence number it repairs (RFC 4588 section 4).
+    fn on_retransmission(&mut self, packet: rtc::rtp::Packet, now: Instant, rtt: &SharedRtt) {
+        let header = packet.header;
+        let Some(repaired) = packet.payload.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes)) else { return };
+        self.reception.on_repair(repaired);
+        self.take(repaired, header.timestamp, header.marker, packet.payload.slice(2..), now, rtt);
+    }
+
+    fn take(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: Bytes, now: Instant, rtt: &SharedRtt) {
         self.counters.packets.fetch_add(1, Ordering::Relaxed);
-        self.counters.bytes.fetch_add(packet.payload.len() as u64, Ordering::Relaxed);
+        self.counters.bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
+        self.counters.lost.store(self.reception.lost(), Ordering::Relaxed);
         match &mut self.pipeline {
             Pipeline::Video(video) => {
-                if let Some(sample) = video.nack.on_packet(header.sequence_number, now) {
+                if let Some(sample) = video.nack.on_packet(sequence, now) {
                     rtt.update(sample);
                 }
-                video.assembler.push(
-                    VideoPacket {
-                        sequence: header.sequence_number,
-                        timestamp: header.timestamp,
-                        marker: header.marker,
-                        payload: packet.payload,
-                    },
-                    now,
-                );
-                let stats = video.assembler.stats();
-                if stats.restarts != video.restarts {
-                    video.restarts = stats.restarts;
+                video.assembler.push(VideoPacket { sequence, timestamp, marker, payload }, now);
+                let restarts = video.assembler.stats().restarts;
+                if restarts != video.restarts {
+                    video.restarts = restarts;
                     video.nack = NackTracker::new(MAX_NACK_AGE);
                 }
                 video.deliver();
             }
-            Pipeline::Audio(audio) if !packet.payload.is_empty() => {
+            Pipeline::Audio(audio) if !payload.is_empty() => {
                 self.counters.frames.fetch_add(1, Ordering::Relaxed);
-                audio.queue.push(ReceivedAudio {
-                    sequence: header.sequence_number,
-                    timestamp: header.timestamp,
-                    payload: packet.payload,
-                    arrival: now,
-                });
+                audio.queue.push(ReceivedAudio { sequence, timestamp, payload, arrival: now });
             }
             Pipeline::Audio(_) => {}
         }
-        self.counters.lost.store(self.reception.lost(), Ordering::Relaxed);
-        self.counters.jitter_micros.store(self.reception.jitter().as_micros() as u64, Ordering::Relaxed);
     }
 
     /// Everything that time or the last packet made due.
@@ -193,30 +193,43 @@ impl InboundStream {
 
 /// The received streams by SSRC.
 #[derive(Debug, Default)]
-pub(crate) struct InboundStreams(Mutex<HashMap<u32, InboundStream>>);
+pub(crate) struct InboundStreams(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    streams: HashMap<u32, InboundStream>,
+    /// SSRC of retransmissions to the SSRC they repair.
+    repairs: HashMap<u32, u32>,
+}
 
 impl InboundStreams {
-    pub(crate) fn insert(&self, ssrc: u32, stream: InboundStream) {
-        if let Some(old) = self.0.lock().insert(ssrc, stream) {
+    pub(crate) fn insert(&self, ssrc: u32, rtx_ssrc: Option<u32>, stream: InboundStream) {
+        let mut table = self.0.lock();
+        if let Some(rtx_ssrc) = rtx_ssrc {
+            table.repairs.insert(rtx_ssrc, ssrc);
+        }
+        if let Some(old) = table.streams.insert(ssrc, stream) {
             old.close();
         }
     }
 
     pub(crate) fn remove(&self, ssrc: u32) {
-        if let Some(old) = self.0.lock().remove(&ssrc) {
+        let mut table = self.0.lock();
+        table.repairs.retain(|_, repaired| *repaired != ssrc);
+        if let Some(old) = table.streams.remove(&ssrc) {
             old.close();
         }
     }
 
     pub(crate) fn close_all(&self) {
-        for (_, stream) in self.0.lock().drain() {
+        for (_, stream) in self.0.lock().streams.drain() {
             stream.close();
         }
     }
 
     /// Visits the counters of every stream.
     pub(crate) fn for_each_counters(&self, mut visit: impl FnMut(&ReceiverCounters)) {
-        self.0.lock().values().for_each(|stream| visit(&stream.counters));
+        self.0.lock().streams.values().for_each(|stream| visit(&stream.counters));
     }
 }
 
@@ -256,10 +269,14 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
             Packet::Rtp(packet) => {
                 let mut feedback = Vec::new();
                 {
-                    let mut streams = self.state.inbound.0.lock();
-                    let ssrc = packet.header.ssrc;
-                    if let Some(stream) = streams.get_mut(&ssrc) {
-                        stream.on_packet(packet, now, &self.state.rtt);
+                    let mut table = self.state.inbound.0.lock();
+                    let repaired = table.repairs.get(&packet.header.ssrc).copied();
+                    let ssrc = repaired.unwrap_or(packet.header.ssrc);
+                    if let Some(stream) = table.streams.get_mut(&ssrc) {
+                        match repaired {
+                            Some(_) => stream.on_retransmission(packet, now, &self.state.rtt),
+                            None => stream.on_packet(packet, now, &self.state.rtt),
+                        }
                         stream.feedback(ssrc, now, self.state.rtt.or_assumed(), &mut feedback);
                         if self.heartbeat.is_none() && stream.is_video() {
                             self.heartbeat = Some(now + HEARTBEAT);
@@ -293,7 +310,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
         let rtt = self.state.rtt.or_assumed();
         let mut feedback = Vec::new();
         let mut any_video = false;
-        for (ssrc, stream) in self.state.inbound.0.lock().iter_mut() {
+        for (ssrc, stream) in &mut self.state.inbound.0.lock().streams {
             any_video |= stream.is_video();
             stream.feedback(*ssrc, now, rtt, &mut feedback);
         }
@@ -304,8 +321,8 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
 
     fn poll_timeout(&mut self) -> Option<Instant> {
         let rtt = self.state.rtt.or_assumed();
-        let streams = self.state.inbound.0.lock();
-        streams.values().filter_map(|stream| stream.next_timeout(rtt)).chain(self.heartbeat).min()
+        let table = self.state.inbound.0.lock();
+        table.streams.values().filter_map(|stream| stream.next_timeout(rtt)).chain(self.heartbeat).min()
     }
 }
 

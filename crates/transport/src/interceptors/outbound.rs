@@ -32,20 +32,38 @@ pub(crate) struct OutboundStream {
 
 /// The sent streams by SSRC.
 #[derive(Debug, Default)]
-pub(crate) struct OutboundStreams(Mutex<HashMap<u32, OutboundStream>>);
+pub(crate) struct OutboundStreams(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    streams: HashMap<u32, OutboundStream>,
+    /// SSRC of retransmissions to the SSRC they repair.
+    repairs: HashMap<u32, u32>,
+}
+
+impl Table {
+    /// The stream that a packet with this SSRC belongs to.
+    fn of_packet(&self, ssrc: u32) -> Option<&OutboundStream> {
+        self.streams.get(self.repairs.get(&ssrc).unwrap_or(&ssrc))
+    }
+}
 
 impl OutboundStreams {
-    pub(crate) fn insert(&self, ssrc: u32, stream: OutboundStream) {
-        self.0.lock().insert(ssrc, stream);
+    pub(crate) fn insert(&self, ssrc: u32, rtx_ssrc: u32, stream: OutboundStream) {
+        let mut table = self.0.lock();
+        table.repairs.insert(rtx_ssrc, ssrc);
+        table.streams.insert(ssrc, stream);
     }
 
     pub(crate) fn remove(&self, ssrc: u32) {
-        self.0.lock().remove(&ssrc);
+        let mut table = self.0.lock();
+        table.repairs.retain(|_, repaired| *repaired != ssrc);
+        table.streams.remove(&ssrc);
     }
 
     /// Visits the counters of every stream.
     pub(crate) fn for_each_counters(&self, mut visit: impl FnMut(&SenderCounters)) {
-        self.0.lock().values().for_each(|stream| visit(&stream.counters));
+        self.0.lock().streams.values().for_each(|stream| visit(&stream.counters));
     }
 }
 
@@ -71,8 +89,8 @@ impl OutboundObserver {
     }
 
     fn on_reception_report(&mut self, report: &ReceptionReport, now: Instant) {
-        let streams = self.state.outbound.0.lock();
-        let Some(stream) = streams.get(&report.ssrc) else { return };
+        let table = self.state.outbound.0.lock();
+        let Some(stream) = table.streams.get(&report.ssrc) else { return };
         stream.counters.fraction_lost.store(u64::from(report.fraction_lost), Ordering::Relaxed);
         stream.counters.lost.store(u64::from(report.total_lost), Ordering::Relaxed);
         if report.last_sender_report == 0 {
@@ -86,8 +104,8 @@ impl OutboundObserver {
     }
 
     fn on_keyframe_request(&self, ssrc: u32) {
-        let streams = self.state.outbound.0.lock();
-        if let Some(stream) = streams.get(&ssrc)
+        let table = self.state.outbound.0.lock();
+        if let Some(stream) = table.streams.get(&ssrc)
             && stream.is_video
         {
             stream.counters.plis.fetch_add(1, Ordering::Relaxed);
@@ -106,7 +124,7 @@ impl OutboundObserver {
         } else if let Some(fir) = packet.downcast_ref::<FullIntraRequest>() {
             fir.fir.iter().for_each(|entry| self.on_keyframe_request(entry.ssrc));
         } else if let Some(nack) = packet.downcast_ref::<TransportLayerNack>()
-            && let Some(stream) = self.state.outbound.0.lock().get(&nack.media_ssrc)
+            && let Some(stream) = self.state.outbound.0.lock().streams.get(&nack.media_ssrc)
         {
             let requested: u32 = nack.nacks.iter().map(|pair| 1 + pair.lost_packets.count_ones()).sum();
             stream.counters.nacks.fetch_add(u64::from(requested), Ordering::Relaxed);
@@ -138,7 +156,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for OutboundObserver {
     fn handle_write(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
         match &tagged.message.packet {
             Packet::Rtp(packet) => {
-                if let Some(stream) = self.state.outbound.0.lock().get(&packet.header.ssrc) {
+                if let Some(stream) = self.state.outbound.0.lock().of_packet(packet.header.ssrc) {
                     stream.counters.packets.fetch_add(1, Ordering::Relaxed);
                     stream.counters.bytes.fetch_add(packet.payload.len() as u64, Ordering::Relaxed);
                     if tagged.message.has(&Attribute::Retransmission) {

@@ -1,0 +1,268 @@
+//! Who may enter, and what they may do.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use protocol::limits::{METADATA_MAX, WIRE_NAME_MAX};
+use protocol::messages::TrackSource;
+use protocol::token::{self, Claims, Grants, TokenError};
+use protocol::token04::{self, Token04, Token04Error};
+use thiserror::Error;
+
+use crate::keys::KeyStore;
+
+/// Someone who may enter a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// App (API key) that the room belongs to.
+    pub app: String,
+    /// Name of the room.
+    pub room: String,
+    /// Who it is.
+    pub identity: String,
+    /// Display name.
+    pub name: String,
+    /// Free text shown to others.
+    pub metadata: String,
+    /// Attributes shown to others.
+    pub attributes: BTreeMap<String, String>,
+    /// What they may do.
+    pub permission: Permission,
+    /// Most participants if this join creates the room; 0 is no limit.
+    pub max_participants: u32,
+}
+
+/// What someone may do in a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permission {
+    /// Publish tracks.
+    pub publish: bool,
+    /// Subscribe to tracks.
+    pub subscribe: bool,
+    /// Send data.
+    pub publish_data: bool,
+    /// Change the own name, metadata and attributes.
+    pub update_metadata: bool,
+    /// Be there without others knowing.
+    pub hidden: bool,
+    /// Numbers of the track sources that may be published; empty: all.
+    pub sources: Vec<i32>,
+    /// Streams that may be published; `None`: all.
+    pub streams: Option<Vec<String>>,
+}
+
+impl Permission {
+    /// Whether a track of this source may be published as part of this stream.
+    pub fn may_publish(&self, source: i32, stream_id: &str) -> bool {
+        let in_streams = self.streams.as_ref().is_none_or(|streams| streams.iter().any(|id| id == stream_id));
+        self.publish && in_streams && (self.sources.is_empty() || self.sources.contains(&source))
+    }
+}
+
+/// Why someone may not enter. The HTTP status is 401 unless another is named.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// There is no token in the request.
+    #[error("no access token")]
+    NoToken,
+    /// The access token is not valid.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The vendor's token is not valid.
+    #[error(transparent)]
+    Token04(#[from] Token04Error),
+    /// The token does not allow to join a room (status 403).
+    #[error("the token does not allow to join")]
+    NotAllowed,
+    /// Room name or identity is missing or too long (status 400).
+    #[error("room or identity is missing or too long")]
+    BadName,
+}
+
+/// Checks a request by its `Authorization` header, if any, and its query.
+///
+/// # Errors
+/// See [`AuthError`].
+pub fn admit(
+    keys: &KeyStore,
+    authorization: Option<&str>,
+    query: &HashMap<String, String>,
+) -> Result<Admission, AuthError> {
+    let bearer = authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+    let token = bearer.or(query.get("access_token").map(String::as_str)).ok_or(AuthError::NoToken)?;
+    let admission = if token04::is_token04(token) {
+        admit_token04(keys, token, query)?
+    } else {
+        of_claims(token::verify(token, |key| keys.secret(key))?)?
+    };
+    let is_name = |name: &str| !name.is_empty() && name.len() <= WIRE_NAME_MAX;
+    if !is_name(&admission.room) || !is_name(&admission.identity) || admission.metadata.len() > METADATA_MAX {
+        return Err(AuthError::BadName);
+    }
+    Ok(admission)
+}
+
+fn of_claims(claims: Claims) -> Result<Admission, AuthError> {
+    let Grants { room_join, can_publish, can_subscribe, can_publish_data, can_update_own_metadata, hidden, .. } =
+        claims.grants;
+    if !room_join {
+        return Err(AuthError::NotAllowed);
+    }
+    let publish = can_publish.unwrap_or(true);
+    Ok(Admission {
+        app: claims.api_key,
+        room: claims.room,
+        identity: claims.identity,
+        name: claims.name,
+        metadata: claims.metadata,
+        attributes: claims.attributes,
+        permission: Permission {
+            publish,
+            subscribe: can_subscribe.unwrap_or(true),
+            publish_data: can_publish_data.unwrap_or(publish),
+            update_metadata: can_update_own_metadata.unwrap_or(false),
+            hidden,
+            sources: claims.grants.can_publish_sources.iter().filter_map(|name| source_number(name)).collect(),
+            streams: None,
+        },
+        max_participants: claims.max_participants,
+    })
+}
+
+/// An `04` token says neither which room (unless it is bound to one) nor what the user is called; both then come from
+/// the query: `room`, `name`, `max_participants`.
+fn admit_token04(keys: &KeyStore, token: &str, query: &HashMap<String, String>) -> Result<Admission, AuthError> {
+    let (app, token) = keys
+        .server_secrets()
+        .find_map(|(app, secret)| {
+            let token = token04::decode(token, secret).ok()?;
+            (token.app_id.to_string() == app).then(|| (app.to_owned(), token))
+        })
+        .ok_or(Token04Error::Malformed)?;
+    let of_query = |name: &str| query.get(name).cloned().unwrap_or_default();
+    let bound_to = token.payload.as_ref().map(|payload| payload.room_id.clone()).filter(|room| !room.is_empty());
+    let asked_for = of_query("room");
+    let room = if asked_for.is_empty() { bound_to.unwrap_or_default() } else { asked_for };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    token.check(token.app_id, &token.user_id, &room, now)?;
+    Ok(Admission {
+        app,
+        room,
+        identity: token.user_id.clone(),
+        name: of_query("name"),
+        permission: permission_of(&token),
+        max_participants: of_query("max_participants").parse().unwrap_or(0),
+        ..Admission::default()
+    })
+}
+
+fn permission_of(token: &Token04) -> Permission {
+    Permission {
+        publish: token.may_publish(),
+        subscribe: true,
+        publish_data: true,
+        update_metadata: true,
+        streams: token.payload.as_ref().and_then(|payload| payload.stream_id_list.clone()),
+        ..Permission::default()
+    }
+}
+
+fn source_number(name: &str) -> Option<i32> {
+    let source = match name.to_ascii_lowercase().as_str() {
+        "camera" => TrackSource::Camera,
+        "microphone" => TrackSource::Microphone,
+        "screen_share" => TrackSource::ScreenShare,
+        "screen_share_audio" => TrackSource::ScreenShareAudio,
+        _ => return None,
+    };
+    Some(source as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VENDOR_TOKEN: &str = "04AAAAAH3PJAwAEDg0dHdhZWxqZXJsbmF2cWUA0DRa9zdx3PHw0kqcBcrOK9U5BKwmGBsup2I4mpncy9yE9NFD7y+Le3rBayAoiHhuHT22FKAXim4s+Ft6Wi849bbSktaMkd5hTi+v2KFoOCvv37yu1ohvWtuB+SciDw9j+ftzXdfdPlbzk7hfxPuV7nPc8M/ISBGGQLQkLdsDU0szvKkqGcPdKx2jvZDWDwbDB+hZqrTVhRGV4/MlnCdDWuU9HmxEXE+nMiNm2R7zkI4TX14kjVFNAM1ZY6UT5wUxW783fG29CfOMf+PHufFaDfQ=";
+
+    fn store() -> KeyStore {
+        let secrets = BTreeMap::from([("1234567890".to_owned(), "0123456789abcdef0123456789abcdef".to_owned())]);
+        KeyStore::new(BTreeMap::from([("app".to_owned(), "secret".to_owned())]), secrets)
+    }
+
+    fn query(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn token(claims: Claims) -> String {
+        token::mint("app", "secret", &claims).unwrap()
+    }
+
+    fn claims() -> Claims {
+        Claims { identity: "anna".into(), room: "lobby".into(), ..Claims::default() }
+    }
+
+    #[test]
+    fn a_token_is_taken_from_the_header_or_from_the_query() {
+        let token = token(claims());
+        let by_header = admit(&store(), Some(&format!("Bearer {token}")), &query(&[])).unwrap();
+        let by_query = admit(&store(), None, &query(&[("access_token", &token)])).unwrap();
+        assert_eq!(by_header, by_query);
+        assert_eq!(
+            (by_header.app.as_str(), by_header.room.as_str(), by_header.identity.as_str()),
+            ("app", "lobby", "anna")
+        );
+    }
+
+    #[test]
+    fn without_a_token_nobody_enters() {
+        assert_eq!(admit(&store(), None, &query(&[])), Err(AuthError::NoToken));
+        assert_eq!(admit(&store(), Some("Basic x"), &query(&[])), Err(AuthError::NoToken));
+    }
+
+    #[test]
+    fn a_token_without_the_right_to_join_is_not_enough() {
+        let grants = Grants { room_join: false, ..Grants::participant() };
+        let token = token(Claims { grants, ..claims() });
+        assert_eq!(admit(&store(), None, &query(&[("access_token", &token)])), Err(AuthError::NotAllowed));
+    }
+
+    #[test]
+    fn a_room_without_a_name_and_a_user_without_identity_are_refused() {
+        for claims in [Claims { room: String::new(), ..claims() }, Claims { identity: String::new(), ..claims() }] {
+            let token = token(claims);
+            assert_eq!(admit(&store(), None, &query(&[("access_token", &token)])), Err(AuthError::BadName));
+        }
+    }
+
+    #[test]
+    fn a_vendor_token_brings_its_room_and_rights() {
+        let admission = admit(&store(), None, &query(&[("access_token", VENDOR_TOKEN), ("name", "A")])).unwrap();
+        assert_eq!(
+            (admission.room.as_str(), admission.identity.as_str(), admission.name.as_str()),
+            ("TheRoomID", "userA", "A")
+        );
+        assert!(!admission.permission.may_publish(0, "s"));
+    }
+
+    #[test]
+    fn a_vendor_token_does_not_open_another_room() {
+        let result = admit(&store(), None, &query(&[("access_token", VENDOR_TOKEN), ("room", "other")]));
+        assert_eq!(result, Err(AuthError::Token04(Token04Error::LoginForbidden)));
+    }
+
+    #[test]
+    fn a_vendor_token_is_refused_where_no_server_secret_is_known() {
+        let result = admit(&KeyStore::default(), None, &query(&[("access_token", VENDOR_TOKEN)]));
+        assert_eq!(result, Err(AuthError::Token04(Token04Error::Malformed)));
+    }
+
+    #[test]
+    fn only_listed_sources_may_be_published() {
+        let grants = Grants { can_publish_sources: vec!["microphone".into()], ..Grants::participant() };
+        let token = token(Claims { grants, ..claims() });
+        let permission = admit(&store(), None, &query(&[("access_token", &token)])).unwrap().permission;
+        assert!(permission.may_publish(TrackSource::Microphone as i32, "s"));
+        assert!(!permission.may_publish(TrackSource::Camera as i32, "s"));
+    }
+}

@@ -1,0 +1,277 @@
+//! What the room server needs of a WebRTC engine: one peer connection as a state machine without clock or socket.
+//!
+//! The room logic knows only this trait, so the engine below can be exchanged.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use thiserror::Error;
+
+/// Longest identifier that fits, in bytes. SDP allows more; clients use one to three characters.
+const SMALL_ID_MAX: usize = 16;
+
+/// A short identifier out of an SDP that is copied with every packet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SmallId {
+    bytes: [u8; SMALL_ID_MAX],
+    length: u8,
+}
+
+/// Identifies a media line of one peer connection (`a=mid`).
+pub type LineId = SmallId;
+/// Identifies a simulcast layer of a line (`a=rid`).
+pub type LayerId = SmallId;
+
+impl SmallId {
+    /// The identifier, or `None` when it is too long to be one of ours.
+    pub fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; SMALL_ID_MAX];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self { bytes, length: u8::try_from(text.len()).ok()? })
+    }
+
+    /// The identifier as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for SmallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for SmallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Sound or picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MediaKind {
+    /// Sound.
+    Audio,
+    /// Picture.
+    Video,
+}
+
+/// Codec of a packet, with all that decides whether a receiver can take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// Opus, 48 kHz.
+    Opus,
+    /// VP8.
+    Vp8,
+    /// H.264 with its `profile-level-id` and `packetization-mode`.
+    H264 {
+        /// Profile, constraints and level, three bytes.
+        profile_level_id: u32,
+        /// 0 or 1 (RFC 6184, section 6).
+        packetization_mode: u8,
+    },
+}
+
+/// Which data channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DataKind {
+    /// Ordered, repeated until it arrives.
+    Reliable,
+    /// Unordered, sent once.
+    Lossy,
+}
+
+/// Side information of a packet that is forwarded with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PacketExtensions {
+    /// Loudness in dB below full scale, negative (RFC 6464).
+    pub audio_level: Option<i8>,
+    /// Whether the encoder took it for speech (RFC 6464).
+    pub voice_activity: Option<bool>,
+    /// The two rotation bits of the header extension (3GPP TS 26.114), 0 to 3, as they came.
+    pub orientation: Option<u8>,
+}
+
+/// A packet that a publisher sent.
+#[derive(Clone, Debug)]
+pub struct IncomingPacket {
+    /// Line it came on.
+    pub line: LineId,
+    /// Simulcast layer, if the line has any.
+    pub layer: Option<LayerId>,
+    /// Its source, which changes when the publisher starts over.
+    pub ssrc: u32,
+    /// Sequence number, extended beyond 16 bits.
+    pub sequence: u64,
+    /// RTP timestamp in the codec's clock.
+    pub timestamp: u32,
+    /// Marker bit: last packet of a picture, or first of a talk spurt.
+    pub marker: bool,
+    /// What it is encoded with.
+    pub codec: Codec,
+    /// Payload without padding; empty when the packet was nothing but padding.
+    pub payload: Arc<[u8]>,
+    /// Side information.
+    pub extensions: PacketExtensions,
+    /// When it arrived.
+    pub received_at: Instant,
+}
+
+/// A packet for a subscriber.
+#[derive(Clone, Debug)]
+pub struct OutgoingPacket {
+    /// Line to send it on.
+    pub line: LineId,
+    /// Sequence number, extended beyond 16 bits, below 65 536 for the first packet of a line.
+    pub sequence: u64,
+    /// RTP timestamp in the codec's clock.
+    pub timestamp: u32,
+    /// Marker bit.
+    pub marker: bool,
+    /// What it is encoded with.
+    pub codec: Codec,
+    /// Payload without padding.
+    pub payload: Arc<[u8]>,
+    /// Side information.
+    pub extensions: PacketExtensions,
+    /// Time that the timestamp stands for; only differences between lines of one sender matter (lip sync).
+    pub wallclock: Instant,
+}
+
+/// A line that an offer shall add.
+#[derive(Clone, Debug)]
+pub struct NewLine {
+    /// Sound or picture.
+    pub kind: MediaKind,
+    /// Stream part of `a=msid`.
+    pub stream_id: String,
+    /// Track part of `a=msid`.
+    pub track_id: String,
+}
+
+/// Changes that an offer shall make.
+#[derive(Clone, Debug, Default)]
+pub struct OfferChanges {
+    /// Lines to add.
+    pub add: Vec<NewLine>,
+    /// Lines to make inactive.
+    pub stop: Vec<LineId>,
+    /// Whether the transport shall start over.
+    pub ice_restart: bool,
+    /// Whether the data channels shall be opened. Has an effect once.
+    pub open_data_channels: bool,
+}
+
+/// An offer to be answered by the client.
+#[derive(Clone, Debug)]
+pub struct LocalOffer {
+    /// The session description.
+    pub sdp: String,
+    /// Ids of the lines added, in the order of [`OfferChanges::add`].
+    pub added: Vec<LineId>,
+}
+
+/// What happened on a connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CoreEvent {
+    /// ICE and DTLS are up.
+    Connected,
+    /// The network path is gone; it may come back.
+    Disconnected,
+    /// The network path came back.
+    Reconnected,
+    /// The connection is over.
+    Closed,
+    /// Media from a publisher.
+    Packet(IncomingPacket),
+    /// A subscriber cannot decode this line without a key frame.
+    KeyframeNeeded(LineId),
+    /// A data channel message.
+    Data(DataKind, Vec<u8>),
+}
+
+/// Why a connection refused to do something.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CoreError {
+    /// A session description could not be parsed or does not fit.
+    #[error("session description refused: {0}")]
+    BadDescription(String),
+    /// An answer came without an offer.
+    #[error("there is no offer to answer")]
+    NoOfferPending,
+}
+
+/// A datagram to send.
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    /// Where to.
+    pub destination: SocketAddr,
+    /// What.
+    pub contents: Vec<u8>,
+}
+
+/// One peer connection. Every call that takes `now` may produce events and datagrams; the caller collects both
+/// afterwards and calls [`PeerConnection::handle_timeout`] when [`PeerConnection::deadline`] is reached.
+pub trait PeerConnection: Send {
+    /// Takes the client's offer and gives the answer.
+    ///
+    /// # Errors
+    /// [`CoreError::BadDescription`]. The connection stays as it was.
+    fn accept_offer(&mut self, now: Instant, sdp: &str) -> Result<String, CoreError>;
+
+    /// Makes an offer, or `None` when the changes need no negotiation. An earlier offer without an answer is void.
+    fn create_offer(&mut self, now: Instant, changes: &OfferChanges) -> Option<LocalOffer>;
+
+    /// Takes the answer to the last offer.
+    ///
+    /// # Errors
+    /// [`CoreError::NoOfferPending`], [`CoreError::BadDescription`]. The offer is void then.
+    fn accept_answer(&mut self, now: Instant, sdp: &str) -> Result<(), CoreError>;
+
+    /// ICE user name fragment by which the client's first datagrams are recognized. Changes with ICE restarts.
+    fn local_ufrag(&mut self) -> String;
+
+    /// Whether a datagram from this address belongs to this connection.
+    fn accepts(&self, now: Instant, source: SocketAddr, datagram: &[u8]) -> bool;
+
+    /// Takes a datagram. One that makes no sense is ignored.
+    fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]);
+
+    /// Does what is due.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// When [`PeerConnection::handle_timeout`] wants to be called.
+    fn deadline(&self) -> Instant;
+
+    /// Sends a packet; false when the client did not agree to its codec or the line is not open.
+    fn write_rtp(&mut self, now: Instant, packet: &OutgoingPacket) -> bool;
+
+    /// Asks the client for a key frame of one of its lines.
+    fn request_keyframe(&mut self, now: Instant, line: LineId, layer: Option<LayerId>);
+
+    /// Sends a message on a data channel; false when it was dropped.
+    fn send_data(&mut self, now: Instant, kind: DataKind, payload: &[u8]) -> bool;
+
+    /// Takes the next event.
+    fn poll_event(&mut self) -> Option<CoreEvent>;
+
+    /// Takes the next datagram to send.
+    fn poll_datagram(&mut self) -> Option<Datagram>;
+
+    /// Says good-bye to the client (DTLS close) as far as possible without waiting.
+    fn close(&mut self, now: Instant);
+}
+
+/// Makes peer connections.
+pub trait PeerFactory: Send {
+    /// A connection that nobody negotiated yet.
+    fn create(&self, now: Instant) -> Box<dyn PeerConnection>;
+
+    /// The local ICE user name fragment that a datagram is addressed to, when it is a STUN request.
+    fn stun_ufrag(&self, datagram: &[u8]) -> Option<String>;
+}

@@ -1,0 +1,8 @@
+//! From a publisher's packets to its subscribers' packets.
+
+pub mod core;
+pub mod down_track;
+pub mod gap_watch;
+pub mod keyframe_requests;
+pub mod layer_selector;
+pub mod str0m_core;

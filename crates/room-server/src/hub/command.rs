@@ -1,0 +1,33 @@
+//! What the signalling connections ask of the hub.
+
+use protocol::messages::Request;
+
+use super::ids::ConnectionId;
+use crate::auth::Admission;
+use crate::signalling::SignalSender;
+
+/// A request to the hub.
+pub enum Command {
+    /// A client opened a signalling connection.
+    Connect(Box<Connect>),
+    /// A client sent a message.
+    Request(ConnectionId, Box<Request>),
+    /// A signalling connection is gone.
+    Disconnected(ConnectionId),
+    /// Everybody has to leave.
+    Shutdown,
+}
+
+/// A new signalling connection.
+pub struct Connect {
+    /// Its number.
+    pub connection: ConnectionId,
+    /// Who it is and what they may do.
+    pub admission: Admission,
+    /// Whether all tracks shall be subscribed without being asked for.
+    pub auto_subscribe: bool,
+    /// Given when an earlier connection is to be taken up again: the participant's sid, or empty if unknown.
+    pub resume: Option<String>,
+    /// Where answers go.
+    pub sender: SignalSender,
+}

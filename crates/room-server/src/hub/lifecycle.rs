@@ -1,0 +1,246 @@
+//! Joining, losing and taking up the connection, leaving.
+
+use std::time::Instant;
+
+use protocol::messages::{
+    DisconnectReason, JoinResponse, LeaveRequest, ParticipantUpdate, ReconnectResponse, Response, RoomUpdate,
+    ServerInfo, leave_request, participant_info, server_info,
+};
+
+use super::command::Connect;
+use super::ids::{ConnectionId, ParticipantId, RoomKey, new_sid};
+use super::legs::Role;
+use super::participant::{Connection, Participant, ParticipantLegs};
+use super::room::{Room, codecs};
+use super::{Hub, unix_ms};
+use crate::signalling::{PING_INTERVAL, PING_TIMEOUT};
+
+/// Version of LiveKit's server that clients may take us for. They look at it to know what works.
+const SERVER_VERSION: &str = "1.9.0";
+/// Signalling protocol that is spoken here. From 18 on data channels are negotiated in another way.
+const PROTOCOL: i32 = 16;
+
+impl Hub {
+    pub(super) fn connect(&mut self, now: Instant, connect: Connect) {
+        if connect.resume.is_some() { self.resume(now, connect) } else { self.join(now, connect) }
+    }
+
+    fn join(&mut self, now: Instant, connect: Connect) {
+        let Connect { connection, admission, auto_subscribe, sender, .. } = connect;
+        let key = RoomKey { app: admission.app.clone(), room: admission.room.clone() };
+        let identity = admission.identity.clone();
+        if let Some(older) = self.find(&key, &identity) {
+            tracing::info!(room = key.room, identity, "second login, the older session has to go");
+            self.leave(now, older, DisconnectReason::DuplicateIdentity, leave_request::Action::Disconnect);
+        }
+        if self.is_full(&key) {
+            tracing::info!(room = key.room, identity, "room is full");
+            sender.send(super::encode(leave_message(DisconnectReason::JoinFailure, leave_request::Action::Disconnect)));
+            return;
+        }
+        let room = self.rooms.entry(key.clone()).or_insert_with(|| Room::new(admission.max_participants, unix_ms()));
+        self.last_participant += 1;
+        let id = ParticipantId(self.last_participant);
+        room.members.push(id);
+        let legs = ParticipantLegs {
+            publisher: self.legs.create(now, id, Role::Publisher),
+            subscriber: self.legs.create(now, id, Role::Subscriber),
+        };
+        let mut participant = Participant::new(id, new_sid("PA"), admission, auto_subscribe, legs, unix_ms());
+        participant.connection = Some(Connection { id: connection, sender });
+        participant.negotiation.is_dirty = true;
+        let hidden = participant.permission.hidden;
+        let info = participant.info();
+        self.participants.insert(id, participant);
+        self.connections.insert(connection, id);
+        tracing::info!(room = key.room, identity, sid = info.sid, "joined");
+
+        let join = JoinResponse {
+            room: Some(self.room_info(&key)),
+            participant: Some(info),
+            other_participants: self.infos(&key, id),
+            server_version: SERVER_VERSION.to_owned(),
+            server_info: Some(server_info()),
+            subscriber_primary: true,
+            ping_interval: PING_INTERVAL,
+            ping_timeout: PING_TIMEOUT,
+            enabled_publish_codecs: codecs(),
+            fast_publish: true,
+            ..JoinResponse::default()
+        };
+        self.send(id, Response::Join(join));
+        // Its primary connection is the subscriber's, so without this offer it would never come up.
+        self.offer_if_needed(now, id);
+        if !hidden {
+            self.broadcast_participant(id);
+            self.broadcast_room(&key);
+        }
+    }
+
+    fn resume(&mut self, now: Instant, connect: Connect) {
+        let Connect { connection, admission, sender, resume, .. } = connect;
+        let key = RoomKey { app: admission.app, room: admission.room };
+        let wanted = resume.unwrap_or_default();
+        let found = self
+            .find(&key, &admission.identity)
+            .filter(|id| wanted.is_empty() || self.participants.get(id).is_some_and(|p| p.sid == wanted));
+        let Some(id) = found else {
+            tracing::info!(room = key.room, identity = admission.identity, "nothing to resume");
+            sender
+                .send(super::encode(leave_message(DisconnectReason::StateMismatch, leave_request::Action::Reconnect)));
+            return;
+        };
+        let others = self.infos(&key, id);
+        let room = self.room_info(&key);
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        if let Some(old) = participant.connection.replace(Connection { id: connection, sender }) {
+            self.connections.remove(&old.id);
+        }
+        self.connections.insert(connection, id);
+        participant.lost_since = None;
+        tracing::info!(room = key.room, identity = participant.identity, "resumed");
+        participant.send(Response::Reconnect(ReconnectResponse {
+            server_info: Some(server_info()),
+            last_message_seq: participant.last_data_sequence,
+            ..ReconnectResponse::default()
+        }));
+        let mut participants = vec![participant.info()];
+        participants.extend(others);
+        participant.send(Response::Update(ParticipantUpdate { participants }));
+        participant.send(Response::RoomUpdate(RoomUpdate { room: Some(room) }));
+        participant.negotiation.roll_back();
+        participant.negotiation.ice_restart = true;
+        participant.negotiation.is_dirty = true;
+        self.update_subscriptions(now, id);
+    }
+
+    /// A signalling connection ended without a good-bye.
+    pub(super) fn disconnected(&mut self, now: Instant, connection: ConnectionId) {
+        let Some(id) = self.connections.remove(&connection) else { return };
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.connection = None;
+        participant.lost_since = Some(now);
+        tracing::info!(room = participant.room.room, identity = participant.identity, "signalling lost");
+        self.see_off_the_lost(now);
+    }
+
+    /// Removes those whose signalling is lost and who have nothing left or have been away for too long.
+    pub(super) fn see_off_the_lost(&mut self, now: Instant) {
+        let mut gone = Vec::new();
+        let mut waiting = false;
+        for participant in self.participants.values_mut() {
+            if participant.connection.is_none() {
+                let since = *participant.lost_since.get_or_insert(now);
+                let has_media = participant.publisher_up || participant.subscriber_up;
+                if !has_media || now.saturating_duration_since(since) >= self.departure_timeout {
+                    gone.push(participant.id);
+                } else {
+                    waiting = true;
+                }
+            }
+        }
+        for id in gone {
+            self.leave(now, id, DisconnectReason::SignalClose, leave_request::Action::Disconnect);
+        }
+        if waiting {
+            self.want_housekeeping(now);
+        }
+    }
+
+    /// Removes a participant and tells it, if it can hear, and the others.
+    pub(super) fn leave(
+        &mut self,
+        now: Instant,
+        id: ParticipantId,
+        reason: DisconnectReason,
+        action: leave_request::Action,
+    ) {
+        let subscriptions = self.participants.get_mut(&id).map(|p| std::mem::take(&mut p.subscriptions));
+        for subscription in subscriptions.unwrap_or_default() {
+            self.stop_forwarding(subscription.publisher, &subscription.track_sid, id);
+        }
+        let Some(mut participant) = self.participants.remove(&id) else { return };
+        if reason != DisconnectReason::ClientInitiated {
+            participant.send(leave_message(reason, action));
+        }
+        if let Some(connection) = participant.connection.take() {
+            self.connections.remove(&connection.id);
+        }
+        self.legs.remove(now, participant.publisher);
+        self.legs.remove(now, participant.subscriber);
+        let key = participant.room.clone();
+        tracing::info!(room = key.room, identity = participant.identity, ?reason, "left");
+
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.members.retain(|member| *member != id);
+            if room.members.is_empty() {
+                tracing::info!(room = key.room, "room closed");
+                self.rooms.remove(&key);
+                return;
+            }
+        }
+        if !participant.permission.hidden {
+            let mut info = participant.info();
+            info.state = participant_info::State::Disconnected as i32;
+            info.disconnect_reason = reason as i32;
+            info.version = participant.version + 1;
+            info.tracks.clear();
+            let message = super::encode(Response::Update(ParticipantUpdate { participants: vec![info] }));
+            for member in self.members_of(&key) {
+                self.send_encoded(member, &message);
+            }
+            self.broadcast_room(&key);
+        }
+        for member in self.members_of(&key) {
+            self.update_subscriptions(now, member);
+        }
+    }
+
+    pub(super) fn shut_down(&mut self, now: Instant) {
+        let everybody: Vec<ParticipantId> = self.participants.keys().copied().collect();
+        for id in everybody {
+            self.leave(now, id, DisconnectReason::ServerShutdown, leave_request::Action::Disconnect);
+        }
+    }
+
+    fn find(&self, key: &RoomKey, identity: &str) -> Option<ParticipantId> {
+        let members = &self.rooms.get(key)?.members;
+        members.iter().copied().find(|id| self.participants.get(id).is_some_and(|p| p.identity == identity))
+    }
+
+    fn is_full(&self, key: &RoomKey) -> bool {
+        let Some(room) = self.rooms.get(key) else { return false };
+        let visible = room.members.iter().filter(|id| self.participants.get(id).is_some_and(|p| !p.permission.hidden));
+        room.max_participants > 0 && visible.count() >= room.max_participants as usize
+    }
+
+    /// What `except` gets to know of the others.
+    fn infos(&self, key: &RoomKey, except: ParticipantId) -> Vec<protocol::messages::ParticipantInfo> {
+        self.members_of(key)
+            .iter()
+            .filter(|id| **id != except)
+            .filter_map(|id| self.participants.get(id))
+            .filter(|participant| !participant.permission.hidden)
+            .map(Participant::info)
+            .collect()
+    }
+}
+
+fn leave_message(reason: DisconnectReason, action: leave_request::Action) -> Response {
+    Response::Leave(LeaveRequest {
+        can_reconnect: action != leave_request::Action::Disconnect,
+        reason: reason as i32,
+        action: action as i32,
+        ..LeaveRequest::default()
+    })
+}
+
+fn server_info() -> ServerInfo {
+    ServerInfo {
+        edition: server_info::Edition::Standard as i32,
+        version: SERVER_VERSION.to_owned(),
+        protocol: PROTOCOL,
+        debug_info: concat!("zego-room-server ", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..ServerInfo::default()
+    }
+}

@@ -1,0 +1,176 @@
+//! All rooms of the server, as one state machine without clock or socket.
+//!
+//! Commands from the signalling connections and datagrams from the network go in, messages to clients go out through
+//! their queues, datagrams through [`Hub::poll_datagram`]. The folder has one file for each thing that can happen.
+
+pub mod command;
+pub mod ids;
+
+mod data;
+mod legs;
+mod lifecycle;
+mod media;
+mod negotiation;
+mod participant;
+mod publishing;
+mod requests;
+mod room;
+mod sdp;
+mod subscribing;
+mod track;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use protocol::messages::{ParticipantUpdate, Response, RoomUpdate};
+
+use self::command::Command;
+use self::ids::{ConnectionId, ParticipantId, RoomKey};
+use self::legs::Legs;
+use self::participant::Participant;
+use self::room::Room;
+use crate::forwarding::core::{Datagram, PeerFactory};
+use crate::signalling::encode;
+
+/// How often things without a timer of their own are looked after, while there are any.
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
+
+/// See the module's description.
+pub struct Hub {
+    legs: Legs,
+    rooms: HashMap<RoomKey, Room>,
+    participants: HashMap<ParticipantId, Participant>,
+    connections: HashMap<ConnectionId, ParticipantId>,
+    departure_timeout: Duration,
+    housekeeping_at: Option<Instant>,
+    last_participant: u64,
+}
+
+impl Hub {
+    /// No rooms. A participant whose signalling connection is lost is kept for `departure_timeout`.
+    pub fn new(factory: Box<dyn PeerFactory>, departure_timeout: Duration) -> Self {
+        Self {
+            legs: Legs::new(factory),
+            rooms: HashMap::new(),
+            participants: HashMap::new(),
+            connections: HashMap::new(),
+            departure_timeout,
+            housekeeping_at: None,
+            last_participant: 0,
+        }
+    }
+
+    /// Takes a command.
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Connect(connect) => self.connect(now, *connect),
+            Command::Request(connection, message) => {
+                if let Some(participant) = self.connections.get(&connection).copied() {
+                    self.handle_request(now, participant, *message);
+                }
+            }
+            Command::Disconnected(connection) => self.disconnected(now, connection),
+            Command::Shutdown => self.shut_down(now),
+        }
+        self.handle_events(now);
+    }
+
+    /// Takes a datagram.
+    pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+        self.legs.handle_datagram(now, source, datagram);
+        self.handle_events(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.legs.handle_timeout(now);
+        self.handle_events(now);
+        if self.housekeeping_at.is_some_and(|at| at <= now) {
+            self.housekeeping_at = None;
+            self.ask_for_due_keyframes(now);
+            self.see_off_the_lost(now);
+            self.forget_old_announcements(now);
+            self.handle_events(now);
+        }
+    }
+
+    /// When [`Hub::handle_timeout`] wants to be called, if ever.
+    pub fn deadline(&self) -> Option<Instant> {
+        match (self.legs.deadline(), self.housekeeping_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Takes the next datagram to send.
+    pub fn poll_datagram(&mut self) -> Option<Datagram> {
+        self.legs.poll_datagram()
+    }
+
+    fn handle_events(&mut self, now: Instant) {
+        while let Some((leg, event)) = self.legs.poll_event() {
+            self.handle_event(now, leg, event);
+        }
+    }
+
+    fn want_housekeeping(&mut self, now: Instant) {
+        self.housekeeping_at.get_or_insert(now + HOUSEKEEPING);
+    }
+
+    fn members_of(&self, room: &RoomKey) -> Vec<ParticipantId> {
+        self.rooms.get(room).map(|room| room.members.clone()).unwrap_or_default()
+    }
+
+    fn room_info(&self, key: &RoomKey) -> protocol::messages::Room {
+        let Some(room) = self.rooms.get(key) else { return protocol::messages::Room::default() };
+        let visible = room.members.iter().filter_map(|id| self.participants.get(id)).filter(|p| !p.permission.hidden);
+        let (mut participants, mut publishers) = (0, 0);
+        for member in visible {
+            participants += 1;
+            publishers += u32::from(!member.tracks.is_empty());
+        }
+        room.info(key, participants, publishers)
+    }
+
+    /// Tells everybody in the room, the participant included, what it is now. Others do not hear of a hidden one.
+    fn broadcast_participant(&mut self, id: ParticipantId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.version += 1;
+        let (room, hidden, info) = (participant.room.clone(), participant.permission.hidden, participant.info());
+        let message = encode(Response::Update(ParticipantUpdate { participants: vec![info] }));
+        for member in self.members_of(&room) {
+            if !hidden || member == id {
+                self.send_encoded(member, &message);
+            }
+        }
+    }
+
+    fn broadcast_room(&mut self, key: &RoomKey) {
+        let message = encode(Response::RoomUpdate(RoomUpdate { room: Some(self.room_info(key)) }));
+        for member in self.members_of(key) {
+            self.send_encoded(member, &message);
+        }
+    }
+
+    fn send_encoded(&mut self, to: ParticipantId, message: &bytes::Bytes) {
+        if let Some(participant) = self.participants.get_mut(&to) {
+            participant.send_encoded(message.clone());
+        }
+    }
+
+    fn send(&mut self, to: ParticipantId, message: Response) {
+        if let Some(participant) = self.participants.get_mut(&to) {
+            participant.send(message);
+        }
+    }
+}
+
+/// Unix time in ms.
+fn unix_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or_default()
+}

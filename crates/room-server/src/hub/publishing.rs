@@ -1,0 +1,248 @@
+//! What clients publish: announcement, the offer that carries it, its end.
+
+use std::time::{Duration, Instant};
+
+use protocol::conventions::stream_id_of_source;
+use protocol::limits::WIRE_NAME_MAX;
+use protocol::messages::request_response::{Reason, Request as AboutRequest};
+use protocol::messages::{
+    AddTrackRequest, DisconnectReason, RequestResponse, Response, SessionDescription, SimulcastCodecInfo, SyncState,
+    TrackInfo, TrackPublishedResponse, TrackType, leave_request,
+};
+
+use super::Hub;
+use super::ids::{ParticipantId, new_sid};
+use super::sdp::{OfferedLine, offered_lines};
+use super::track::{PendingTrack, PublishedTrack};
+use crate::forwarding::core::LineId;
+
+/// Most tracks of one participant, announced and published.
+const TRACKS_MAX: usize = 64;
+/// A track that was announced and then appears in no offer for this long is forgotten, and its stream is free again.
+const ANNOUNCEMENT_LIFE: Duration = Duration::from_secs(30);
+
+impl Hub {
+    pub(super) fn add_track(&mut self, now: Instant, id: ParticipantId, request: AddTrackRequest) {
+        let Some(participant) = self.participants.get(&id) else { return };
+        if let Some(known) = participant.pending_tracks.iter().find(|track| track.cid == request.cid) {
+            let track = Some(known.info.clone());
+            self.send(id, Response::TrackPublished(TrackPublishedResponse { cid: request.cid, track }));
+            return;
+        }
+        let stream_id = stream_id_of_source(&participant.identity, &request.name, request.source);
+        if let Err(reason) = self.may_publish(id, &request, &stream_id) {
+            tracing::info!(identity = participant.identity, stream_id, ?reason, "track refused");
+            self.send(
+                id,
+                Response::RequestResponse(RequestResponse {
+                    request_id: 0,
+                    reason: reason as i32,
+                    message: format!("stream {stream_id} cannot be published"),
+                    request: Some(AboutRequest::AddTrack(request)),
+                }),
+            );
+            return;
+        }
+        let info = track_info(&request);
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        tracing::info!(identity = participant.identity, stream_id, sid = info.sid, "track announced");
+        participant.pending_tracks.push(PendingTrack {
+            cid: request.cid.clone(),
+            info: info.clone(),
+            stream_id,
+            since: now,
+        });
+        participant.send(Response::TrackPublished(TrackPublishedResponse { cid: request.cid, track: Some(info) }));
+        self.want_housekeeping(now);
+    }
+
+    fn may_publish(&self, id: ParticipantId, request: &AddTrackRequest, stream_id: &str) -> Result<(), Reason> {
+        let Some(participant) = self.participants.get(&id) else { return Err(Reason::NotFound) };
+        let permission = &participant.permission;
+        if !permission.may_publish(request.source, stream_id) {
+            return Err(Reason::NotAllowed);
+        }
+        if participant.tracks.len() + participant.pending_tracks.len() >= TRACKS_MAX {
+            return Err(Reason::LimitExceeded);
+        }
+        if request.cid.is_empty()
+            || [&request.cid, &request.name, &request.stream].iter().any(|t| t.len() > WIRE_NAME_MAX)
+        {
+            return Err(Reason::InvalidRequest);
+        }
+        if TrackType::try_from(request.r#type).is_err() || request.r#type == TrackType::Data as i32 {
+            return Err(Reason::UnsupportedType);
+        }
+        let app = &participant.room.app;
+        let is_taken = self
+            .participants
+            .values()
+            .any(|other| other.id != id && other.room.app == *app && other.has_stream(stream_id));
+        if is_taken { Err(Reason::DuplicateName) } else { Ok(()) }
+    }
+
+    pub(super) fn publisher_offer(&mut self, now: Instant, id: ParticipantId, offer: &SessionDescription) {
+        let Some(leg) = self.participants.get(&id).map(|participant| participant.publisher) else { return };
+        let Some(result) = self.legs.act(leg, now, |connection| connection.accept_offer(now, &offer.sdp)) else {
+            return;
+        };
+        self.legs.refresh_ufrag(leg);
+        let answer = match result {
+            Ok(sdp) => sdp,
+            Err(error) => {
+                tracing::info!(?id, %error, "offer refused");
+                self.leave(now, id, DisconnectReason::StateMismatch, leave_request::Action::Reconnect);
+                return;
+            }
+        };
+        self.send(
+            id,
+            Response::Answer(SessionDescription {
+                r#type: "answer".to_owned(),
+                sdp: answer,
+                id: offer.id,
+                ..SessionDescription::default()
+            }),
+        );
+        let lines = offered_lines(&offer.sdp);
+        let removed = self.unpublish_missing(id, &lines);
+        let added = self.publish_offered(id, &lines);
+        if removed || added {
+            self.tracks_changed(now, id);
+        }
+    }
+
+    /// Publishes the announced tracks that are in the offer. An offer may be older than an announcement, so only the
+    /// id that the client gave counts, never the kind of a line.
+    fn publish_offered(&mut self, id: ParticipantId, lines: &[OfferedLine]) -> bool {
+        let Some(participant) = self.participants.get_mut(&id) else { return false };
+        let mut added = false;
+        for line in lines.iter().filter(|line| line.is_sending) {
+            let Some(at) = participant.pending_tracks.iter().position(|track| track.cid == line.track_id) else {
+                continue;
+            };
+            let Some(line_id) = LineId::new(&line.mid) else { continue };
+            if participant.tracks.iter().any(|track| track.line == line_id) {
+                continue;
+            }
+            let pending = participant.pending_tracks.remove(at);
+            tracing::info!(
+                identity = participant.identity,
+                stream_id = pending.stream_id,
+                sid = pending.info.sid,
+                "published"
+            );
+            participant.tracks.push(PublishedTrack::new(pending, line_id));
+            added = true;
+        }
+        added
+    }
+
+    /// Ends the tracks whose line is gone, no longer sends, or now carries another announced track.
+    fn unpublish_missing(&mut self, id: ParticipantId, lines: &[OfferedLine]) -> bool {
+        let Some(participant) = self.participants.get_mut(&id) else { return false };
+        let pending: Vec<&str> = participant.pending_tracks.iter().map(|track| track.cid.as_str()).collect();
+        let still_sent = |track: &PublishedTrack| {
+            lines.iter().any(|line| {
+                let reused = line.track_id != track.cid && pending.contains(&line.track_id.as_str());
+                line.mid == track.line.as_str() && line.is_sending && !reused
+            })
+        };
+        let (kept, gone): (Vec<_>, Vec<_>) = participant.tracks.drain(..).partition(still_sent);
+        participant.tracks = kept;
+        for track in &gone {
+            tracing::info!(identity = participant.identity, stream_id = track.stream_id, "unpublished");
+        }
+        for member in self.participants.values_mut() {
+            for track in &gone {
+                member.wishes.remove(&track.info.sid);
+                member.disabled.remove(&track.info.sid);
+            }
+        }
+        !gone.is_empty()
+    }
+
+    /// Tells the others and brings their subscriptions up to date.
+    pub(super) fn tracks_changed(&mut self, now: Instant, id: ParticipantId) {
+        let Some(room) = self.participants.get(&id).map(|participant| participant.room.clone()) else { return };
+        self.broadcast_participant(id);
+        for member in self.members_of(&room) {
+            if member != id {
+                self.update_subscriptions(now, member);
+            }
+        }
+    }
+
+    /// After a resume: a client that believes in tracks that we do not know has to start over.
+    pub(super) fn sync_state(&mut self, now: Instant, id: ParticipantId, state: &SyncState) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let is_known = |sid: &str| {
+            participant.tracks.iter().any(|track| track.info.sid == sid)
+                || participant.pending_tracks.iter().any(|track| track.info.sid == sid)
+        };
+        let unknown = state.publish_tracks.iter().filter_map(|p| p.track.as_ref()).any(|track| !is_known(&track.sid));
+        if unknown {
+            self.leave(now, id, DisconnectReason::StateMismatch, leave_request::Action::Reconnect);
+            return;
+        }
+        if let Some(subscription) = &state.subscription {
+            self.update_wishes(now, id, subscription);
+        }
+        self.set_disabled(now, id, &state.track_sids_disabled, true);
+    }
+
+    pub(super) fn forget_old_announcements(&mut self, now: Instant) {
+        let mut waiting = false;
+        for participant in self.participants.values_mut() {
+            participant.pending_tracks.retain(|track| now.saturating_duration_since(track.since) < ANNOUNCEMENT_LIFE);
+            waiting |= !participant.pending_tracks.is_empty();
+        }
+        if waiting {
+            self.want_housekeeping(now);
+        }
+    }
+}
+
+/// Some fields are deprecated on the wire but still read by clients.
+#[allow(deprecated)]
+fn track_info(request: &AddTrackRequest) -> TrackInfo {
+    let mime_type = match request.simulcast_codecs.first() {
+        _ if request.r#type == TrackType::Audio as i32 => "audio/opus".to_owned(),
+        Some(codec) if !codec.codec.is_empty() => mime_type_of(&codec.codec),
+        _ => String::new(),
+    };
+    let sid = new_sid("TR");
+    TrackInfo {
+        r#type: request.r#type,
+        name: request.name.clone(),
+        muted: request.muted,
+        width: request.width,
+        height: request.height,
+        simulcast: request.layers.len() > 1,
+        disable_dtx: request.disable_dtx,
+        source: request.source,
+        layers: request.layers.clone(),
+        codecs: vec![SimulcastCodecInfo {
+            mime_type: mime_type.clone(),
+            cid: request.cid.clone(),
+            layers: request.layers.clone(),
+            ..SimulcastCodecInfo::default()
+        }],
+        mime_type,
+        stereo: request.stereo,
+        disable_red: request.disable_red,
+        encryption: request.encryption,
+        stream: request.stream.clone(),
+        audio_features: request.audio_features.clone(),
+        backup_codec_policy: request.backup_codec_policy,
+        packet_trailer_features: request.packet_trailer_features.clone(),
+        sid,
+        ..TrackInfo::default()
+    }
+}
+
+/// Clients say `vp8` or `video/vp8`.
+fn mime_type_of(codec: &str) -> String {
+    let name = codec.rsplit('/').next().unwrap_or(codec);
+    format!("video/{}", name.to_ascii_uppercase())
+}

@@ -1,0 +1,47 @@
+//! A room: who is in it.
+
+use protocol::messages::{Codec, Room as RoomInfo};
+
+use super::ids::{ParticipantId, RoomKey, new_sid};
+
+/// Codecs that clients may publish with.
+pub const CODECS: [&str; 3] = ["audio/opus", "video/H264", "video/VP8"];
+
+/// See the module's description.
+pub struct Room {
+    /// Id on the wire.
+    pub sid: String,
+    /// Most participants, 0 for no limit. Set by the join that creates the room.
+    pub max_participants: u32,
+    /// Unix time of creation in ms.
+    pub created_at_ms: i64,
+    /// Members in the order of joining.
+    pub members: Vec<ParticipantId>,
+}
+
+impl Room {
+    /// An empty room.
+    pub fn new(max_participants: u32, created_at_ms: i64) -> Self {
+        Self { sid: new_sid("RM"), max_participants, created_at_ms, members: Vec::new() }
+    }
+
+    /// What clients get to know.
+    pub fn info(&self, key: &RoomKey, num_participants: u32, num_publishers: u32) -> RoomInfo {
+        RoomInfo {
+            sid: self.sid.clone(),
+            name: key.room.clone(),
+            max_participants: self.max_participants,
+            creation_time: self.created_at_ms / 1000,
+            creation_time_ms: self.created_at_ms,
+            enabled_codecs: codecs(),
+            num_participants,
+            num_publishers,
+            ..RoomInfo::default()
+        }
+    }
+}
+
+/// [`CODECS`] as a message.
+pub fn codecs() -> Vec<Codec> {
+    CODECS.map(|mime| Codec { mime: mime.to_owned(), ..Codec::default() }).to_vec()
+}

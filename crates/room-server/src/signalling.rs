@@ -1,0 +1,103 @@
+//! One signalling connection: a WebSocket with protobuf messages.
+
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
+use protocol::messages::{ProtoMessage, Response, SignalRequest, SignalResponse};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::hub::command::{Command, Connect};
+use crate::hub::ids::ConnectionId;
+
+/// How often clients shall send a sign of life, in seconds.
+pub const PING_INTERVAL: i32 = 5;
+/// After this silence clients give the connection up, in seconds.
+pub const PING_TIMEOUT: i32 = 15;
+/// After this silence we give it up: a bit later, so that the client is the one to act.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// A client that does not take a message for this long is as good as gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Messages that wait for a client before it counts as not reading.
+pub const QUEUE_LENGTH: usize = 512;
+
+/// The queue of messages to one client. When it is dropped, the connection ends after the last message.
+#[derive(Clone, Debug)]
+pub struct SignalSender(mpsc::Sender<Bytes>);
+
+impl SignalSender {
+    /// A queue and its other end.
+    pub fn new() -> (Self, mpsc::Receiver<Bytes>) {
+        let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
+        (Self(sender), receiver)
+    }
+
+    /// Queues a message; false when the queue is full or the connection gone.
+    pub fn send(&self, message: Bytes) -> bool {
+        self.0.try_send(message).is_ok()
+    }
+}
+
+/// A message as it goes over the wire.
+pub fn encode(message: Response) -> Bytes {
+    SignalResponse { message: Some(message) }.encode_to_vec().into()
+}
+
+/// Serves a connection until it ends.
+pub async fn serve(
+    mut socket: WebSocket,
+    hub: mpsc::Sender<Command>,
+    connect: Connect,
+    mut outgoing: mpsc::Receiver<Bytes>,
+) {
+    let id = connect.connection;
+    if hub.send(Command::Connect(Box::new(connect))).await.is_err() {
+        return;
+    }
+    exchange(&mut socket, &hub, id, &mut outgoing).await;
+    // The hub may be gone, then nobody needs to know.
+    let _ = hub.send(Command::Disconnected(id)).await;
+    let _ = timeout(WRITE_TIMEOUT, socket.send(Message::Close(None))).await;
+}
+
+async fn exchange(
+    socket: &mut WebSocket,
+    hub: &mpsc::Sender<Command>,
+    id: ConnectionId,
+    outgoing: &mut mpsc::Receiver<Bytes>,
+) {
+    let mut silence_ends = Instant::now() + SILENCE_MAX;
+    loop {
+        tokio::select! {
+            message = outgoing.recv() => {
+                let Some(message) = message else { return };
+                if !matches!(timeout(WRITE_TIMEOUT, socket.send(Message::Binary(message))).await, Ok(Ok(()))) {
+                    return;
+                }
+            }
+            message = socket.recv() => {
+                let Some(Ok(message)) = message else { return };
+                silence_ends = Instant::now() + SILENCE_MAX;
+                let Message::Binary(bytes) = message else { continue };
+                match SignalRequest::decode(bytes) {
+                    Ok(SignalRequest { message: Some(request) }) => {
+                        if hub.send(Command::Request(id, Box::new(request))).await.is_err() {
+                            return;
+                        }
+                    }
+                    // A request of a newer protocol that we do not know.
+                    Ok(SignalRequest { message: None }) => {}
+                    Err(error) => {
+                        tracing::info!(?id, %error, "message is garbage, connection closed");
+                        return;
+                    }
+                }
+            }
+            () = sleep_until(silence_ends) => {
+                tracing::info!(?id, "client is silent, connection closed");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,524 @@
+//! A LiveKit client, as far as the tests need one: signalling and two peer connections on `str0m`.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use protocol::conventions::{LOSSY_CHANNEL, RELIABLE_CHANNEL};
+use protocol::messages::{
+    AddTrackRequest, DataPacket, JoinResponse, ParticipantInfo, ProtoMessage, Request, Response, SessionDescription,
+    SignalRequest, SignalResponse, TrackSource, TrackType, UserPacket, data_packet, participant_info,
+};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::media::{Direction, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::RtpWrite;
+use str0m::{Candidate, Event, Input, Output, Rtc};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const PACKET_INTERVAL: Duration = Duration::from_millis(20);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+#[derive(Debug, Clone)]
+pub enum ClientEvent {
+    Signal(Response),
+    /// A media packet of the track with this sid.
+    Packet {
+        track_sid: String,
+        sequence: u64,
+        counter: u32,
+    },
+    Data(DataPacket),
+    KeyframeRequested,
+    SignalClosed,
+}
+
+enum Order {
+    Send(Box<Request>),
+    Raw(Vec<u8>),
+    Publish { cid: String, kind: MediaKind },
+    Unpublish { cid: String },
+    Data { reliable: bool, packet: Box<DataPacket> },
+    DropSignal,
+    Resume(Box<Socket>),
+}
+
+pub struct Client {
+    orders: mpsc::UnboundedSender<Order>,
+    events: mpsc::UnboundedReceiver<ClientEvent>,
+    history: Vec<ClientEvent>,
+    url: String,
+    token: String,
+}
+
+impl Client {
+    pub async fn connect(url: &str, token: &str, query: &str) -> Result<Self, tungstenite::Error> {
+        static CRYPTO: Once = Once::new();
+        CRYPTO.call_once(|| str0m::crypto::from_feature_flags().install_process_default());
+        let (socket, _) = connect_async(format!("{url}/rtc?access_token={token}{query}")).await?;
+        let (orders, order_queue) = mpsc::unbounded_channel();
+        let (event_queue, events) = mpsc::unbounded_channel();
+        let worker = Worker {
+            publisher: Peer::new().await,
+            subscriber: Peer::new().await,
+            socket: Some(socket),
+            orders: order_queue,
+            events: event_queue,
+            sending: HashMap::new(),
+            next_packet: Instant::now(),
+        };
+        tokio::spawn(worker.run());
+        Ok(Self { orders, events, history: Vec::new(), url: url.to_owned(), token: token.to_owned() })
+    }
+
+    /// Looks through everything that happened since the last [`Client::forget`], then waits for more.
+    pub async fn wait_for<T>(&mut self, what: &str, mut pick: impl FnMut(&ClientEvent) -> Option<T>) -> T {
+        if let Some(found) = self.history.iter().find_map(&mut pick) {
+            return found;
+        }
+        let waiting = async {
+            loop {
+                let event = self.events.recv().await.expect("client ended");
+                let found = pick(&event);
+                self.history.push(event);
+                if let Some(found) = found {
+                    return found;
+                }
+            }
+        };
+        timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain for: {what}"))
+    }
+
+    /// True when nothing like this happens for a while.
+    pub async fn never(&mut self, time: Duration, mut pick: impl FnMut(&ClientEvent) -> bool) -> bool {
+        let end = tokio::time::Instant::now() + time;
+        loop {
+            if self.history.iter().any(&mut pick) {
+                return false;
+            }
+            match tokio::time::timeout_at(end, self.events.recv()).await {
+                Ok(Some(event)) => self.history.push(event),
+                Ok(None) | Err(_) => return true,
+            }
+        }
+    }
+
+    pub fn forget(&mut self) {
+        while self.events.try_recv().is_ok() {}
+        self.history.clear();
+    }
+
+    pub fn send(&self, request: Request) {
+        self.orders.send(Order::Send(Box::new(request))).unwrap();
+    }
+
+    pub fn send_raw(&self, bytes: &[u8]) {
+        self.orders.send(Order::Raw(bytes.to_vec())).unwrap();
+    }
+
+    pub async fn joined(&mut self) -> JoinResponse {
+        self.wait_for("join", |event| match event {
+            ClientEvent::Signal(Response::Join(join)) => Some(join.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn until_active(&mut self) {
+        let me = self.joined().await.participant.unwrap().sid;
+        self.participant("itself active", |p| p.sid == me && p.state == participant_info::State::Active as i32).await;
+    }
+
+    /// The next update about a participant for which this holds.
+    pub async fn participant(&mut self, what: &str, fits: impl Fn(&ParticipantInfo) -> bool) -> ParticipantInfo {
+        self.wait_for(what, |event| match event {
+            ClientEvent::Signal(Response::Update(update)) => update.participants.iter().find(|p| fits(p)).cloned(),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn leave_message(&mut self) -> protocol::messages::LeaveRequest {
+        self.wait_for("leave", |event| match event {
+            ClientEvent::Signal(Response::Leave(leave)) => Some(leave.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub fn announce(&self, cid: &str, stream: &str, kind: MediaKind) {
+        let (r#type, source) = match kind {
+            MediaKind::Audio => (TrackType::Audio, TrackSource::Microphone),
+            MediaKind::Video => (TrackType::Video, TrackSource::Camera),
+        };
+        self.send(Request::AddTrack(AddTrackRequest {
+            cid: cid.to_owned(),
+            name: stream.to_owned(),
+            stream: stream.to_owned(),
+            r#type: r#type as i32,
+            source: source as i32,
+            ..AddTrackRequest::default()
+        }));
+    }
+
+    /// Announces and offers a track, and begins to send packets on it. Returns its sid.
+    pub async fn publish(&mut self, cid: &str, stream: &str, kind: MediaKind) -> String {
+        self.announce(cid, stream, kind);
+        let sid = self
+            .wait_for("track_published", |event| match event {
+                ClientEvent::Signal(Response::TrackPublished(published)) if published.cid == cid => {
+                    published.track.as_ref().map(|track| track.sid.clone())
+                }
+                _ => None,
+            })
+            .await;
+        self.orders.send(Order::Publish { cid: cid.to_owned(), kind }).unwrap();
+        self.participant("own track", |p| p.tracks.iter().any(|track| track.sid == sid)).await;
+        sid
+    }
+
+    pub fn unpublish(&self, cid: &str) {
+        self.orders.send(Order::Unpublish { cid: cid.to_owned() }).unwrap();
+    }
+
+    pub async fn packet_of(&mut self, sid: &str) -> (u64, u32) {
+        self.wait_for("a packet", |event| match event {
+            ClientEvent::Packet { track_sid, sequence, counter } if track_sid == sid => Some((*sequence, *counter)),
+            _ => None,
+        })
+        .await
+    }
+
+    pub fn send_data(&self, reliable: bool, to: &[&str], payload: &[u8]) {
+        let user = UserPacket { payload: payload.to_vec(), topic: Some("t".to_owned()), ..UserPacket::default() };
+        self.send_packet(
+            reliable,
+            DataPacket {
+                destination_identities: to.iter().map(|identity| (*identity).to_owned()).collect(),
+                participant_identity: "someone else".to_owned(),
+                value: Some(data_packet::Value::User(user)),
+                ..DataPacket::default()
+            },
+        );
+    }
+
+    pub fn send_packet(&self, reliable: bool, packet: DataPacket) {
+        self.orders.send(Order::Data { reliable, packet: Box::new(packet) }).unwrap();
+    }
+
+    /// Waits for a data message with this payload and returns who sent it.
+    pub async fn data(&mut self, wanted: &[u8]) -> String {
+        self.wait_for("data", |event| match event {
+            ClientEvent::Data(packet) if payload_of(packet) == wanted => Some(packet.participant_identity.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Closes the TCP connection under the signalling without a word.
+    pub fn drop_signal(&self) {
+        self.orders.send(Order::DropSignal).unwrap();
+    }
+
+    pub async fn resume(&self, sid: &str) {
+        let url = format!("{}/rtc?access_token={}&reconnect=1&sid={sid}", self.url, self.token);
+        let (socket, _) = connect_async(url).await.unwrap();
+        self.orders.send(Order::Resume(Box::new(socket))).unwrap();
+    }
+}
+
+pub fn payload_of(packet: &DataPacket) -> &[u8] {
+    match &packet.value {
+        Some(data_packet::Value::User(user)) => &user.payload,
+        _ => &[],
+    }
+}
+
+struct Peer {
+    rtc: Rtc,
+    udp: UdpSocket,
+    local: SocketAddr,
+    pending: Option<SdpPendingOffer>,
+    channels: HashMap<String, ChannelId>,
+    /// Track part of the offered `a=msid`, by line.
+    tracks: HashMap<Mid, String>,
+    deadline: Instant,
+}
+
+impl Peer {
+    async fn new() -> Self {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let local = udp.local_addr().unwrap();
+        let mut rtc = Rtc::builder().set_rtp_mode(true).build(Instant::now());
+        rtc.add_local_candidate(Candidate::host(local, "udp").unwrap());
+        Self {
+            rtc,
+            udp,
+            local,
+            pending: None,
+            channels: HashMap::new(),
+            tracks: HashMap::new(),
+            deadline: Instant::now(),
+        }
+    }
+
+    async fn drive(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for _ in 0..2 {
+            loop {
+                match self.rtc.poll_output().unwrap() {
+                    Output::Timeout(deadline) => {
+                        self.deadline = deadline;
+                        break;
+                    }
+                    Output::Transmit(datagram) => {
+                        let _ = self.udp.send_to(&datagram.contents, datagram.destination).await;
+                    }
+                    Output::Event(event) => events.push(event),
+                }
+            }
+            self.rtc.handle_input(Input::Timeout(Instant::now())).unwrap();
+        }
+        events
+    }
+
+    fn receive(&mut self, source: SocketAddr, bytes: &[u8]) {
+        if let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, bytes) {
+            self.rtc.handle_input(Input::Receive(Instant::now(), receive)).unwrap();
+        }
+    }
+}
+
+struct Worker {
+    publisher: Peer,
+    subscriber: Peer,
+    socket: Option<Socket>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    events: mpsc::UnboundedSender<ClientEvent>,
+    sending: HashMap<String, (Mid, MediaKind, u32)>,
+    next_packet: Instant,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        let (mut from_server, mut for_publisher) = (vec![0; 2000], vec![0; 2000]);
+        loop {
+            self.drive().await;
+            let deadline = self.publisher.deadline.min(self.subscriber.deadline).min(self.next_packet);
+            tokio::select! {
+                order = self.orders.recv() => {
+                    let Some(order) = order else { return };
+                    self.obey(order).await;
+                }
+                message = next_message(&mut self.socket) => match message {
+                    Some(message) => self.signal(message).await,
+                    None => {
+                        self.socket = None;
+                        let _ = self.events.send(ClientEvent::SignalClosed);
+                    }
+                },
+                Ok((length, source)) = self.subscriber.udp.recv_from(&mut from_server) => {
+                    self.subscriber.receive(source, &from_server[..length]);
+                }
+                Ok((length, source)) = self.publisher.udp.recv_from(&mut for_publisher) => {
+                    self.publisher.receive(source, &for_publisher[..length]);
+                }
+                () = sleep_until(deadline.into()) => {}
+            }
+            if self.next_packet <= Instant::now() {
+                self.next_packet = Instant::now() + PACKET_INTERVAL;
+                self.send_packets();
+            }
+        }
+    }
+
+    async fn drive(&mut self) {
+        for event in self.publisher.drive().await {
+            match event {
+                Event::ChannelOpen(id, label) => {
+                    self.publisher.channels.insert(label, id);
+                }
+                Event::KeyframeRequest(_) => {
+                    let _ = self.events.send(ClientEvent::KeyframeRequested);
+                }
+                _ => {}
+            }
+        }
+        for event in self.subscriber.drive().await {
+            match event {
+                Event::RtpPacket(packet) => {
+                    let mid = self.subscriber.rtc.direct_api().stream_rx(&packet.header.ssrc).map(|s| s.mid());
+                    let track_sid = mid.and_then(|mid| self.subscriber.tracks.get(&mid).cloned()).unwrap_or_default();
+                    let counter = packet.payload.last_chunk().map(|bytes| u32::from_be_bytes(*bytes)).unwrap_or(0);
+                    let _ = self.events.send(ClientEvent::Packet { track_sid, sequence: *packet.seq_no, counter });
+                }
+                Event::ChannelData(data) => {
+                    let _ = self.events.send(ClientEvent::Data(DataPacket::decode(&data.data[..]).unwrap()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn send_packets(&mut self) {
+        for (mid, kind, counter) in self.sending.values_mut() {
+            let Some(pt) = self.publisher.rtc.media(*mid).and_then(|media| media.remote_pts().first().copied()) else {
+                continue;
+            };
+            let mut api = self.publisher.rtc.direct_api();
+            let Some(stream) = api.stream_tx_by_mid(*mid, None) else { continue };
+            *counter += 1;
+            let mut payload = vec![0x90; 200];
+            payload.extend(counter.to_be_bytes());
+            let ticks = if *kind == MediaKind::Audio { 960 } else { 1800 };
+            stream.write_rtp(
+                RtpWrite::new(pt, u64::from(*counter).into(), *counter * ticks, Instant::now(), payload)
+                    .marker(true)
+                    .nackable(*kind == MediaKind::Video),
+            );
+        }
+    }
+
+    async fn request(&mut self, request: Request) {
+        let bytes = SignalRequest { message: Some(request) }.encode_to_vec();
+        if let Some(socket) = &mut self.socket {
+            let _ = socket.send(Message::Binary(bytes.into())).await;
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Send(request) => self.request(*request).await,
+            Order::Raw(bytes) => {
+                if let Some(socket) = &mut self.socket {
+                    let _ = socket.send(Message::Binary(bytes.into())).await;
+                }
+            }
+            Order::Publish { cid, kind } => {
+                let mut api = self.publisher.rtc.sdp_api();
+                let mid = api.add_media(kind, Direction::SendOnly, Some("stream".to_owned()), Some(cid.clone()), None);
+                let offer = api.apply();
+                self.sending.insert(cid, (mid, kind, 0));
+                self.offer(offer).await;
+            }
+            Order::Unpublish { cid } => {
+                let Some((mid, _, _)) = self.sending.remove(&cid) else { return };
+                let mut api = self.publisher.rtc.sdp_api();
+                api.set_direction(mid, Direction::Inactive);
+                let offer = api.apply();
+                self.offer(offer).await;
+            }
+            Order::Data { reliable, packet } => {
+                if self.publisher.channels.is_empty() {
+                    self.open_channels().await;
+                }
+                let label = if reliable { RELIABLE_CHANNEL } else { LOSSY_CHANNEL };
+                let id = self.publisher.channels[label];
+                // The channel may still be opening.
+                let end = Instant::now() + PATIENCE;
+                loop {
+                    if let Some(mut channel) = self.publisher.rtc.channel(id)
+                        && channel.write(true, &packet.encode_to_vec()).unwrap_or(false)
+                    {
+                        break;
+                    }
+                    assert!(Instant::now() < end, "data channel does not open");
+                    self.pump_once().await;
+                }
+            }
+            Order::DropSignal => self.socket = None,
+            Order::Resume(socket) => self.socket = Some(*socket),
+        }
+    }
+
+    /// One turn of the loop without taking orders.
+    async fn pump_once(&mut self) {
+        self.drive().await;
+        let (mut a, mut b) = (vec![0; 2000], vec![0; 2000]);
+        tokio::select! {
+            Some(message) = next_message(&mut self.socket) => self.signal(message).await,
+            Ok((n, source)) = self.subscriber.udp.recv_from(&mut a) => self.subscriber.receive(source, &a[..n]),
+            Ok((n, source)) = self.publisher.udp.recv_from(&mut b) => self.publisher.receive(source, &b[..n]),
+            () = sleep_until((Instant::now() + Duration::from_millis(10)).into()) => {}
+        }
+    }
+
+    async fn open_channels(&mut self) {
+        let mut api = self.publisher.rtc.sdp_api();
+        let reliable = api.add_channel(RELIABLE_CHANNEL.to_owned());
+        let lossy = api.add_channel_with_config(ChannelConfig {
+            label: LOSSY_CHANNEL.to_owned(),
+            ordered: false,
+            reliability: Reliability::MaxRetransmits { retransmits: 0 },
+            ..ChannelConfig::default()
+        });
+        let offer = api.apply();
+        self.publisher.channels.insert(RELIABLE_CHANNEL.to_owned(), reliable);
+        self.publisher.channels.insert(LOSSY_CHANNEL.to_owned(), lossy);
+        self.offer(offer).await;
+    }
+
+    async fn offer(&mut self, offer: Option<(SdpOffer, SdpPendingOffer)>) {
+        let Some((offer, pending)) = offer else { return };
+        self.publisher.pending = Some(pending);
+        let offer = SessionDescription {
+            r#type: "offer".to_owned(),
+            sdp: offer.to_sdp_string(),
+            id: 1,
+            ..SessionDescription::default()
+        };
+        self.request(Request::Offer(offer)).await;
+    }
+
+    async fn signal(&mut self, message: Response) {
+        match &message {
+            Response::Offer(offer) => {
+                self.subscriber
+                    .tracks
+                    .extend(offer.mid_to_track_id.iter().map(|(mid, sid)| (Mid::from(mid.as_str()), sid.clone())));
+                let sdp = SdpOffer::from_sdp_string(&offer.sdp).unwrap();
+                let answer = self.subscriber.rtc.sdp_api().accept_offer(sdp).unwrap();
+                let answer = SessionDescription {
+                    r#type: "answer".to_owned(),
+                    sdp: answer.to_sdp_string(),
+                    id: offer.id,
+                    ..SessionDescription::default()
+                };
+                self.request(Request::Answer(answer)).await;
+            }
+            Response::Answer(answer) => {
+                if let Some(pending) = self.publisher.pending.take() {
+                    let sdp = SdpAnswer::from_sdp_string(&answer.sdp).unwrap();
+                    self.publisher.rtc.sdp_api().accept_answer(pending, sdp).unwrap();
+                }
+            }
+            _ => {}
+        }
+        let _ = self.events.send(ClientEvent::Signal(message));
+    }
+}
+
+/// The next message; `None` when the socket ended. Without a socket it never returns.
+async fn next_message(socket: &mut Option<Socket>) -> Option<Response> {
+    let Some(open) = socket else { return std::future::pending().await };
+    loop {
+        match open.next().await {
+            Some(Ok(Message::Binary(bytes))) => {
+                if let Some(message) = SignalResponse::decode(bytes).unwrap().message {
+                    return Some(message);
+                }
+            }
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+            Some(Ok(_)) => {}
+        }
+    }
+}
