@@ -12,7 +12,6 @@ const SLOTS = 3;
 const BYTES_PER_PIXEL = 4;
 
 type SlotBuffer = Uint8ClampedArray<ArrayBuffer>;
-export type RingBuffers = [SlotBuffer, SlotBuffer, SlotBuffer];
 
 /**
  * Draws the slots of a ring on a canvas by `putImageData`, the cheapest way without a GPU; the compositor scales.
@@ -46,10 +45,10 @@ export class Canvas2D {
   }
 
   /** Makes buffers for pictures of that size. They must never be transferred: native threads write into them. */
-  makeRing(width: number, height: number): RingBuffers {
-    const buffer = (): SlotBuffer => new Uint8ClampedArray(width * height * BYTES_PER_PIXEL);
-    const buffers: RingBuffers = [buffer(), buffer(), buffer()];
-    this.images = buffers.map((bytes) => new ImageData(bytes, width, height));
+  makeRing(width: number, height: number): SlotBuffer[] {
+    const bytes = width * height * BYTES_PER_PIXEL;
+    const buffers = Array.from({ length: SLOTS }, (): SlotBuffer => new Uint8ClampedArray(bytes));
+    this.images = buffers.map((buffer) => new ImageData(buffer, width, height));
     this.width = width;
     this.height = height;
     this.style.resizeBitmap(width, height);
@@ -57,7 +56,7 @@ export class Canvas2D {
   }
 
   draw(slot: number): void {
-    const image = this.images[slot % SLOTS];
+    const image = this.images[slot];
     if (!image) return;
     this.style.adoptAttributes(this.width, this.height);
     this.context.putImageData(image, 0, 0);

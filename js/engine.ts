@@ -27,6 +27,11 @@ export interface RoomConfig {
   token?: string | null;
 }
 
+interface RoomStateChanged {
+  roomID: string;
+  reason: number;
+}
+
 type VideoConfig = { [K in keyof NativeVideoConfig]?: number | null };
 
 /** Events so frequent that the debug assistant leaves them out. */
@@ -60,6 +65,8 @@ export class ZegoExpressEngine extends EventEmitter {
   private microphoneMuted = false;
   private speakerMuted = false;
   private waiting: [string, unknown][] = [];
+  /** Logouts under way, and the views that end with them. */
+  private logouts: { roomID: string | undefined; views: ReadonlySet<number> }[] = [];
   private readonly warned = new Set<string>();
 
   constructor(private readonly load: () => NativeModule) {
@@ -111,6 +118,7 @@ export class ZegoExpressEngine extends EventEmitter {
     if (!this.alive || !this.native) return;
     this.alive = false;
     this.views?.closeAll();
+    this.logouts = [];
     this.native.destroy();
     this.fetchEvents();
     this.requests.abandon({ errorCode: ErrorCode.CommonEngineNotCreate });
@@ -213,6 +221,7 @@ export class ZegoExpressEngine extends EventEmitter {
   logoutRoom(roomID?: string | null): void {
     this.call('logoutRoom', [['roomID', roomID, 'text?']], (native) => {
       native.logoutRoom(roomID ?? undefined);
+      if (this.views) this.logouts.push({ roomID: roomID ?? undefined, views: this.views.started() });
     });
   }
 
@@ -502,9 +511,19 @@ export class ZegoExpressEngine extends EventEmitter {
     for (let next = this.waiting.shift(); next; next = this.waiting.shift()) {
       const [name, payload] = next;
       if (this.requests.answers(name, payload)) continue;
+      if (name === 'onRoomStateChanged') this.endLogout(payload as RoomStateChanged);
       if (this.debugAssistant && !FREQUENT.test(name)) console.log(name, payload);
       this.emit(name, payload);
     }
+  }
+
+  /** A logout stops what is played and previewed: those canvases are given back when it has happened. */
+  private endLogout({ roomID, reason }: RoomStateChanged): void {
+    const { Logout, LogoutFailed } = Defines.ZegoRoomStateChangedReason;
+    if (reason !== Logout && reason !== LogoutFailed) return;
+    const ended = this.logouts.filter((logout) => logout.roomID === undefined || logout.roomID === roomID);
+    this.logouts = this.logouts.filter((logout) => !ended.includes(logout));
+    if (reason === Logout) for (const { views } of ended) this.views?.closeStarted(views);
   }
 
   /** A page that goes, or a process that ends, leaves its rooms instead of being missed there. */

@@ -85,14 +85,7 @@ export interface NativeEngine {
   callExperimentalAPI(parameters: string): string;
   createView(width: number, height: number, mode: number): number;
   setViewTile(view: number, width: number, height: number, mode: number): void;
-  setViewRing(
-    view: number,
-    width: number,
-    height: number,
-    first: Uint8ClampedArray,
-    second: Uint8ClampedArray,
-    third: Uint8ClampedArray,
-  ): void;
+  setViewRing(view: number, width: number, height: number, slots: Uint8ClampedArray[]): void;
   closeView(view: number): void;
   viewStats(view: number): string;
 }

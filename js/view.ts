@@ -11,6 +11,8 @@ export interface ZegoView {
 
 interface View extends Look {
   id: number;
+  /** Differs for every start, also of the same stream on the same canvas. */
+  start: number;
   painter: Canvas2D;
   tile: Tile;
 }
@@ -21,6 +23,7 @@ const lookOf = (view: ZegoView): Look => ({ mode: view.viewMode ?? 0, background
 export class Views {
   private readonly byStream = new Map<string, View>();
   private readonly byId = new Map<number, View>();
+  private starts = 0;
 
   constructor(private readonly native: NativeEngine) {}
 
@@ -53,6 +56,18 @@ export class Views {
     for (const stream of [...this.byStream.keys()]) this.close(stream);
   }
 
+  /** The starts that are in effect, for {@link closeStarted}. */
+  started(): ReadonlySet<number> {
+    return new Set([...this.byStream.values()].map((view) => view.start));
+  }
+
+  /** Closes what was started then and not again since. */
+  closeStarted(starts: ReadonlySet<number>): void {
+    for (const [stream, view] of [...this.byStream]) {
+      if (starts.has(view.start)) this.close(stream);
+    }
+  }
+
   /** Draws one slot; the native side takes it back when this returns. */
   draw(id: number, slot: number): void {
     this.byId.get(id)?.painter.draw(slot);
@@ -60,7 +75,7 @@ export class Views {
 
   makeRing(id: number, width: number, height: number): void {
     const view = this.byId.get(id);
-    if (view) this.native.setViewRing(id, width, height, ...view.painter.makeRing(width, height));
+    if (view) this.native.setViewRing(id, width, height, view.painter.makeRing(width, height));
   }
 
   private make(stream: string, canvas: HTMLCanvasElement, look: Look, desynchronized: boolean): number {
@@ -68,14 +83,14 @@ export class Views {
     const tile = new Tile(canvas, (size) => this.native.setViewTile(view.id, size.width, size.height, view.mode));
     const { width, height } = tile.size;
     const id = this.native.createView(width, height, look.mode);
-    const view: View = { ...look, id, painter, tile };
+    const view: View = { ...look, id, start: ++this.starts, painter, tile };
     this.byStream.set(stream, view);
     this.byId.set(id, view);
     return id;
   }
 
   private change(view: View, look: Look): number {
-    Object.assign(view, look);
+    Object.assign(view, look, { start: ++this.starts });
     view.painter.setLook(look);
     const { width, height } = view.tile.size;
     this.native.setViewTile(view.id, width, height, look.mode);

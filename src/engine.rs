@@ -266,21 +266,12 @@ impl NativeEngine {
         }
     }
 
-    /// Gives a view three `Uint8ClampedArray`s of `width * height * 4` bytes. They must never be transferred, and are
+    /// Gives a view `slots`, three `Uint8ClampedArray`s of `width * height * 4` bytes. They must never be transferred, and are
     /// read only inside `wake`.
     #[napi]
-    pub fn set_view_ring(
-        &self,
-        env: Env,
-        view: u32,
-        width: u32,
-        height: u32,
-        first: Unknown,
-        second: Unknown,
-        third: Unknown,
-    ) -> Result<()> {
+    pub fn set_view_ring(&self, env: Env, view: u32, width: u32, height: u32, slots: Vec<Unknown>) -> Result<()> {
         let Some(target) = self.hub.view(view) else { return Ok(()) };
-        let memory = ring_memory(&env, [first, second, third])?;
+        let memory = ring_memory(&env, &slots)?;
         // SAFETY: three different arrays that JS made for this ring alone; the references keep them until the ring
         // is closed, and JS reads a slot only inside `wake`, where it is taken.
         let Some(ring) = (unsafe { FrameRing::new(width, height, memory.slots) }) else {

@@ -191,11 +191,14 @@ impl BufferReferences {
 }
 
 /// Looks up and keeps the memory of three `Uint8ClampedArray`s.
-pub fn ring_memory(env: &Env, arrays: [Unknown; SLOTS]) -> Result<RingMemory> {
+pub fn ring_memory(env: &Env, arrays: &[Unknown]) -> Result<RingMemory> {
+    if arrays.len() != SLOTS {
+        return Err(Error::new(Status::InvalidArg, format!("a ring has {SLOTS} buffers")));
+    }
     let mut references = BufferReferences(Vec::with_capacity(SLOTS));
     let mut slots = [SlotMemory { address: ptr::null_mut(), length: 0 }; SLOTS];
     for (slot, array) in slots.iter_mut().zip(arrays) {
-        match keep_array(env, &array) {
+        match keep_array(env, array) {
             Ok((memory, reference)) => {
                 *slot = memory;
                 references.0.push(reference);

@@ -40,8 +40,11 @@ async function totals(started) {
 
 function start(way, size, index, count) {
   const canvas = document.createElement('canvas');
-  document.body.append(canvas);
-  const stream = window.WAYS[way](native, views, canvas, { size, name: `stream ${index}` });
+  const tile = document.createElement('div');
+  tile.className = size;
+  tile.append(canvas);
+  document.body.append(tile);
+  const stream = window.WAYS[way](native, views, canvas, `stream ${index}`);
   if (stream.view) streams.set(stream.view, stream);
   const source = new BenchSource(native, stream.view, ...window.FRAME_SIZE, FPS, index / count);
   return Object.assign(stream, { source, waits: [], polled: 0 });
@@ -77,7 +80,7 @@ window.measure = async ({ way, streams: count, size }) => {
     it.stop();
   }
   streams.clear();
-  document.querySelectorAll('canvas').forEach((canvas) => canvas.remove());
+  document.querySelectorAll('div').forEach((tile) => tile.remove());
   await sleep(SETTLE_MS);
 
   const time = after.at - before.at;

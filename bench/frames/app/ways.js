@@ -1,5 +1,5 @@
 // How pictures come from native threads onto canvases. All ways have the same source, conversion and pacing; each is
-// `start(native, views, canvas, options)` and gives { view, draw(slot), ring(width, height), poll(), stop() } or less.
+// `start(native, views, canvas, name)` and gives { view, draw(slot), ring(width, height), poll(), stop() } or less.
 
 const WIDTH = 1280;
 const HEIGHT = 720;
@@ -12,14 +12,13 @@ function context2d(canvas) {
 
 function makeRing(native, view, width, height) {
   const slots = [0, 1, 2].map(() => new Uint8ClampedArray(width * height * 4));
-  native.setViewRing(view, width, height, ...slots);
+  native.setViewRing(view, width, height, slots);
   return slots;
 }
 
-/** The product's own view. `full` keeps the frame's size although the tile is small, as a large window would. */
-function ours(native, views, canvas, { size, name }) {
+/** The product's own view, which scales down first when the tile is small. */
+function ours(_native, views, canvas, name) {
   const view = views.open(name, { canvas }, true);
-  if (size === 'full') native.setViewTile(view, WIDTH, HEIGHT, 0);
   return {
     view,
     draw: (slot) => views.draw(view, slot),
@@ -64,7 +63,7 @@ const FRAGMENT = 'precision mediump float; varying vec2 uv; uniform sampler2D pi
 
 /** The whole picture uploaded by texImage2D inside the callback, the canvas sized to its box. */
 function webglOneBuffer(native, _views, canvas) {
-  Object.assign(canvas, { width: 320, height: 180 });
+  Object.assign(canvas, { width: canvas.clientWidth, height: canvas.clientHeight });
   const gl = canvas.getContext('webgl', { antialias: false });
   const program = gl.createProgram();
   for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {

@@ -17,7 +17,7 @@ const native = new NativeEngine((view, slot, width, height) => {
   }
   const ring = [0, 1, 2].map(() => new Uint8ClampedArray(width * height * 4));
   images.set(view, ring.map((bytes) => new ImageData(bytes, width, height)));
-  return native.setViewRing(view, width, height, ...ring);
+  return native.setViewRing(view, width, height, ring);
 });
 
 for (let index = 0; index < STREAMS; index++) {

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { mock, test } from 'node:test';
+import { fakeNative } from './fake_native.mjs';
+
+const require = createRequire(import.meta.url);
+const { ZegoExpressEngine } = require('../../dist/engine.js');
+const surface = require('../../js/surface/surface.json');
+
+const PROFILE = { appID: 7, appSign: 'secret', scenario: 3 };
+const USER = { userID: 'u', userName: 'U' };
+
+function engine() {
+  const native = fakeNative();
+  return { native, zego: new ZegoExpressEngine(native.load) };
+}
+
+async function created() {
+  const made = engine();
+  await made.zego.createEngine(PROFILE);
+  return made;
+}
+
+const debugErrors = (zego) => {
+  const errors = [];
+  zego.on('onDebugError', (error) => errors.push(error));
+  return errors;
+};
+
+test('a listener from before createEngine hears what comes after', async () => {
+  const { native, zego } = engine();
+  const heard = [];
+  zego.on('onRoomStateUpdate', (param) => heard.push(param));
+  await zego.createEngine(PROFILE);
+  native.emit(['onRoomStateUpdate', { roomID: 'r', state: 1 }]);
+  assert.deepEqual(heard, [{ roomID: 'r', state: 1 }]);
+});
+
+test('createEngine twice resolves and keeps the first engine', async () => {
+  const { native, zego } = await created();
+  await zego.createEngine({ ...PROFILE, appID: 8 });
+  assert.equal(native.named('create').length, 1);
+});
+
+test('init is createEngine in an older form', async () => {
+  const { native, zego } = engine();
+  await zego.init(7, 'secret', true, 3);
+  assert.deepEqual(native.named('create')[0][1], PROFILE);
+});
+
+test('a bad profile rejects with a code', async () => {
+  const { zego } = engine();
+  await assert.rejects(zego.createEngine({ appID: 0, appSign: 's', scenario: 0 }), { name: 'ZegoError', code: 1001000 });
+  await assert.rejects(zego.createEngine({ appID: '7' }), { name: 'ZegoError', code: 1000017 });
+  await assert.rejects(zego.createEngine(), { name: 'ZegoError', code: 1000017 });
+});
+
+test('every method without an engine throws at once, but for the nine that work', () => {
+  const { zego } = engine();
+  for (const { name, withoutEngine } of surface.methods) {
+    if (withoutEngine || name === 'destroyEngine') continue;
+    assert.throws(() => zego[name](), { name: 'ZegoError', code: 1000001 }, name);
+  }
+});
+
+test('destroyEngine first of all does nothing, and twice does it once', async () => {
+  const { native, zego } = engine();
+  assert.equal(zego.destroyEngine(), undefined);
+  await zego.createEngine(PROFILE);
+  zego.destroyEngine();
+  zego.destroyEngine();
+  assert.equal(native.named('destroy').length, 1);
+});
+
+test('destroyEngine hands out the last events, then removes every listener', async () => {
+  const { zego } = await created();
+  const heard = [];
+  zego.on('onRoomStateUpdate', (param) => heard.push(param.state));
+  zego.on('mine', () => undefined);
+  zego.destroyEngine();
+  assert.deepEqual(heard, [0]);
+  assert.equal(zego.listenerCount('onRoomStateUpdate') + zego.listenerCount('mine'), 0);
+  assert.throws(() => zego.loginRoom('r', USER), { code: 1000001 });
+});
+
+test('a listener may destroy the engine; the events behind it still go out', async () => {
+  const { native, zego } = await created();
+  const heard = [];
+  zego.on('onRoomStateUpdate', ({ state }) => {
+    heard.push(state);
+    if (state === 1) zego.destroyEngine();
+  });
+  native.emit(['onRoomStateUpdate', { state: 1 }], ['onRoomStateUpdate', { state: 2 }]);
+  assert.deepEqual(heard, [1, 2, 0]);
+});
+
+test('an engine can be created again after it was destroyed, a hundred times', async () => {
+  const { native, zego } = engine();
+  const exitHooks = process.listenerCount('exit');
+  for (let round = 0; round < 100; round++) {
+    await zego.createEngine(PROFILE);
+    zego.destroyEngine();
+  }
+  assert.equal(native.named('create').length, 100);
+  assert.ok(process.listenerCount('exit') <= exitHooks + 1);
+});
+
+test('a listener that throws is printed and stops nothing else', async (context) => {
+  const print = context.mock.method(console, 'error', () => undefined);
+  const { native, zego } = await created();
+  const heard = [];
+  zego.on('onRoomStateUpdate', () => {
+    throw new Error('mine');
+  });
+  zego.on('onPlayerStateUpdate', (param) => heard.push(param.state));
+  native.emit(['onRoomStateUpdate', {}], ['onPlayerStateUpdate', { state: 2 }]);
+  assert.deepEqual(heard, [2]);
+  assert.equal(print.mock.callCount(), 1);
+});
+
+test('an argument of a wrong type is told by onDebugError and goes no further', async () => {
+  const { native, zego } = await created();
+  const errors = debugErrors(zego);
+  zego.loginRoom(5, USER);
+  zego.muteMicrophone('yes');
+  zego.startPublishingStream('s', null, -1);
+  assert.deepEqual(errors.map((it) => [it.errorCode, it.funcName]), [
+    [1000017, 'loginRoom'],
+    [1000017, 'muteMicrophone'],
+    [1000017, 'startPublishingStream'],
+  ]);
+  assert.equal(errors[0].info, errors[0].errorInfo);
+  assert.deepEqual(native.calls.map(([name]) => name), ['create']);
+});
+
+test('a mistake that nobody listens for is said once on the console', async (context) => {
+  const print = context.mock.method(console, 'warn', () => undefined);
+  const { zego } = await created();
+  zego.muteMicrophone('yes');
+  zego.muteMicrophone('yes');
+  assert.equal(print.mock.callCount(), 1);
+});
+
+test('a null or absent ID is a wrong value, which the engine reports by state', async () => {
+  const { native, zego } = await created();
+  zego.loginRoom('r', { userID: null, userName: null });
+  assert.deepEqual(native.named('loginRoom')[0].slice(1), [
+    'r',
+    { userID: '', userName: '' },
+    { maxMemberCount: 0, isUserStatusNotify: false, token: '' },
+  ]);
+});
+
+test('optional fields may be null or left out', async () => {
+  const { native, zego } = await created();
+  zego.loginRoom('r', USER, { maxMemberCount: null, isUserStatusNotify: true });
+  zego.startPublishingStream('s');
+  zego.startPlayingStream('t', null, { cdnConfig: null, roomID: '' });
+  zego.setVideoConfig({ captureWidth: 1280, captureHeight: null });
+  zego.setVideoConfig(4);
+  assert.equal(native.named('loginRoom')[0][3].isUserStatusNotify, true);
+  assert.deepEqual(native.named('startPublishingStream')[0].slice(1), ['s', undefined, 0]);
+  assert.deepEqual(native.named('startPlayingStream')[0].slice(1), ['t', undefined, undefined]);
+  assert.deepEqual(native.named('setVideoConfig').map((it) => it[1]), [{ captureWidth: 1280 }, { preset: 4 }]);
+});
+
+test('a promise method resolves with the answer that carries its number', async () => {
+  const { native, zego } = await created();
+  const [first, second] = [zego.sendBroadcastMessage('r', 'a'), zego.sendBroadcastMessage('r', 'b')];
+  const [one, two] = native.named('sendBroadcastMessage').map((it) => it[3]);
+  native.emit(
+    ['__reply', { id: two, value: { errorCode: 0, messageID: 2 } }],
+    ['__reply', { id: one, value: { errorCode: 0, messageID: 1 } }],
+  );
+  assert.deepEqual(await Promise.all([first, second]), [
+    { errorCode: 0, messageID: 1 },
+    { errorCode: 0, messageID: 2 },
+  ]);
+});
+
+test('promises that wait when the engine goes resolve with a code', async () => {
+  const { zego } = await created();
+  const waiting = zego.sendCustomCommand('r', 'c', [USER]);
+  zego.destroyEngine();
+  assert.deepEqual(await waiting, { errorCode: 1000001 });
+});
+
+test('no rejection is left unhandled, and one that is awaited rejects', async () => {
+  const unhandled = mock.fn();
+  process.on('unhandledRejection', unhandled);
+  const { zego } = await created();
+  debugErrors(zego);
+  void zego.sendBroadcastMessage(1, 2);
+  void zego.startMixerTask({});
+  await assert.rejects(zego.sendBroadcastMessage(1, 2), { code: 1000017 });
+  await assert.rejects(zego.startMixerTask({}), { code: 1000010 });
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', unhandled);
+  assert.equal(unhandled.mock.callCount(), 0);
+});
+
+test('setRoomMode after createEngine is refused', async () => {
+  const { zego } = await created();
+  const errors = debugErrors(zego);
+  zego.setRoomMode(0);
+  assert.equal(errors[0].errorCode, 1001020);
+});
+
+test('advancedConfig values may be text, numbers and booleans, and the log is set at once', async () => {
+  const { native, zego } = engine();
+  zego.setEngineConfig({ advancedConfig: { Room_Retry_Time: 5, flag: true }, logConfig: { logPath: '/logs' } });
+  await zego.createEngine(PROFILE);
+  assert.deepEqual(native.named('setLogConfig')[0][1], { logPath: '/logs' });
+});

@@ -1,0 +1,37 @@
+// A native part that records its calls, for what the JS face decides by itself.
+export function fakeNative() {
+  const calls = [];
+  const events = [];
+  let wake;
+  const record = (name) => (...args) => void calls.push([name, ...args]);
+  class NativeEngine {
+    constructor(callback) {
+      wake = callback;
+      return new Proxy(this, {
+        get: (target, name) => target[name] ?? (typeof name === 'string' ? record(name) : undefined),
+      });
+    }
+    drainEvents() {
+      return JSON.stringify(events.splice(0));
+    }
+    create(profile) {
+      calls.push(['create', profile]);
+      if (profile.appID === 0) throw new Error('1001000: appID must be 1 to 4294967295');
+    }
+    destroy() {
+      calls.push(['destroy']);
+      events.push(['onRoomStateUpdate', { roomID: 'r', state: 0 }]);
+    }
+    getVideoDeviceList() {
+      return [{ deviceID: 'pattern', deviceName: 'pattern' }];
+    }
+    static getVersion = () => '0.1.0';
+    static setLogConfig = record('setLogConfig');
+  }
+  /** Lets the engine emit. */
+  const emit = (...batch) => {
+    events.push(...batch);
+    wake(0, 0, 0, 0);
+  };
+  return { load: () => ({ NativeEngine }), calls, emit, named: (name) => calls.filter(([it]) => it === name) };
+}

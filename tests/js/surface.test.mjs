@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const require = createRequire(import.meta.url);
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const surface = require('../../js/surface/surface.json');
+
+test('the generated files are those of the description', () => {
+  execFileSync(process.execPath, [join(root, 'scripts/generate-surface.mjs'), '--check']);
+});
+
+test('the engine has every method of the surface', () => {
+  const { ZegoExpressEngine } = require('../../dist/engine.js');
+  const missing = surface.methods.filter(({ name }) => typeof ZegoExpressEngine.prototype[name] !== 'function');
+  assert.deepEqual(missing, []);
+});
+
+test('every path of the package loads in both spellings, without an engine or a display', () => {
+  const engine = require('zego-express-engine-electron');
+  for (const end of ['', '.js']) {
+    assert.equal(require(`zego-express-engine-electron/ZegoExpressEngine${end}`), engine);
+    const defines = require(`zego-express-engine-electron/ZegoExpressDefines${end}`);
+    assert.equal(Object.keys(defines).length, 91);
+    assert.equal(defines.ZegoScenario.StandardVideoCall, 4);
+    const codes = require(`zego-express-engine-electron/ZegoExpressErrorCode${end}`);
+    assert.equal(Object.keys(codes).length, 419);
+    assert.equal(codes.CommonEngineNotCreate, 1000001);
+  }
+});
+
+test('enums have no reverse mapping', () => {
+  const defines = require('zego-express-engine-electron/ZegoExpressDefines');
+  assert.equal(defines.ZegoViewMode[0], undefined);
+});
+
+test('an application in TypeScript compiles against the types', () => {
+  const tsc = require.resolve('typescript/bin/tsc');
+  const options = ['--noEmit', '--strict', '--skipLibCheck', '--types', 'node', '--lib', 'ES2020,DOM'];
+  for (const resolution of ['Node10', 'Node16']) {
+    const modules = ['--module', resolution === 'Node10' ? 'CommonJS' : 'Node16', '--moduleResolution', resolution];
+    const args = [tsc, ...options, ...modules, join(root, 'tests/js/application.ts')];
+    execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+  }
+});
