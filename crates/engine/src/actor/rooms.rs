@@ -194,7 +194,7 @@ impl Actor {
 
     fn session_ended(&mut self, reason: &EndReason) {
         let Some(room) = &mut self.room else { return };
-        tracing::info!(room = room.id, ?reason, "the room session ended");
+        tracing::info!(room = room.id, %reason, "the room session ended");
         room.session = None;
         room.peers = None;
         let has_token = self.profile.app_sign.is_empty();

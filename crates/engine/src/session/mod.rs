@@ -128,11 +128,27 @@ pub(crate) enum EndReason {
     /// It never began.
     Connect(ConnectError),
     /// The connection or the media transport was lost.
-    Lost(&'static str),
+    Lost(LostReason),
     /// The server ended it: its `DisconnectReason`, and whether it wants us back.
     Left { reason: i32, reconnect: bool },
     /// We left.
     Done,
+}
+
+/// What was lost, in words for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct LostReason(pub(crate) &'static str);
+
+impl std::fmt::Display for EndReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Connect(error) => error.fmt(f),
+            Self::Lost(reason) => reason.fmt(f),
+            Self::Left { reason, .. } => write!(f, "the room server ended the session, reason {reason}"),
+            Self::Done => f.write_str("left"),
+        }
+    }
 }
 
 /// Where a session reports to.
@@ -157,7 +173,7 @@ pub(crate) fn spawn(params: SessionParams, sink: impl SessionSink) -> SessionHan
     let (commands, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let reason = run::run(params, receiver, &sink).await;
-        tracing::debug!(?reason, "session ended");
+        tracing::debug!(%reason, "session ended");
         sink.emit(SessionEvent::Ended(reason));
     });
     SessionHandle { commands }

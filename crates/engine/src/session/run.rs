@@ -16,8 +16,8 @@ use transport::{AddTrack, Peer, PeerConfig, PeerEvent, PeerState, Role, Transpor
 use super::negotiation::Negotiation;
 use super::publishing::{LocalTrack, LocalTracks, refusal};
 use super::{
-    EndReason, Joined, PublishRequest, RefusedPublish, SessionCommand, SessionEvent, SessionParams, SessionSink,
-    TrackKind,
+    EndReason, Joined, LostReason, PublishRequest, RefusedPublish, SessionCommand, SessionEvent, SessionParams,
+    SessionSink, TrackKind,
 };
 use crate::embedded_server;
 use crate::signalling::{Connection, connect};
@@ -57,7 +57,7 @@ pub(super) async fn run(
         Ok(session) => session,
         Err(error) => {
             tracing::error!(%error, "no peer connection");
-            return EndReason::Lost("no peer connection");
+            return EndReason::Lost(LostReason("no peer connection"));
         }
     };
     sink.emit(SessionEvent::Joined(Box::new(Joined {
@@ -141,7 +141,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
                         self.heard = Instant::now();
                         self.message(message).await
                     }
-                    None => Err(EndReason::Lost("the signalling connection closed")),
+                    None => Err(EndReason::Lost(LostReason("the signalling connection closed"))),
                 },
                 command = commands.recv() => self.command(command.unwrap_or(SessionCommand::Leave)).await,
                 Some(event) = self.publisher_events.recv() => self.peer_event(Role::Publisher, event).await,
@@ -327,7 +327,9 @@ impl<'a, S: SessionSink> Session<'a, S> {
                 self.publisher_up = true;
                 self.announce();
             }
-            PeerEvent::State(PeerState::Failed) => return Err(EndReason::Lost("the media connection failed")),
+            PeerEvent::State(PeerState::Failed) => {
+                return Err(EndReason::Lost(LostReason("the media connection failed")));
+            }
             PeerEvent::State(_) | PeerEvent::DataOpen(_) => {}
             PeerEvent::Track(track) => self.sink.emit(SessionEvent::Track(track)),
             PeerEvent::DataReceived { payload, .. } => self.data(payload),
@@ -358,7 +360,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
 
     async fn ping(&mut self) -> Step {
         if self.heard.elapsed() >= self.ping_timeout {
-            return Err(EndReason::Lost("the room server fell silent"));
+            return Err(EndReason::Lost(LostReason("the room server fell silent")));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let timestamp = i64::try_from(now.as_millis()).unwrap_or_default();
@@ -391,6 +393,6 @@ fn description(kind: &str, sdp: String, id: u32) -> SessionDescription {
 fn lost(step: &'static str) -> impl Fn(TransportError) -> EndReason {
     move |error| {
         tracing::error!(%error, step, "the media connection cannot go on");
-        EndReason::Lost(step)
+        EndReason::Lost(LostReason(step))
     }
 }

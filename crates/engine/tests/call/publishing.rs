@@ -39,7 +39,7 @@ fn a_publish_right_after_the_login_call_waits_for_the_room() {
 #[test]
 fn all_four_channels_publish_at_once() {
     let server = Server::start();
-    let mut anna = Client::joined(&server, "room", "anna");
+    let anna = Client::joined(&server, "room", "anna");
     let mut ben = Client::joined(&server, "room", "ben");
     for channel in 0..4 {
         anna.engine.start_publishing_stream(&format!("s{channel}"), PublisherConfig::default(), channel).unwrap();
