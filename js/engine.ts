@@ -517,9 +517,13 @@ export class ZegoExpressEngine extends EventEmitter {
     }
   }
 
-  /** A logout stops what is played and previewed: those canvases are given back when it has happened. */
+  /**
+   * A logout stops what is played and previewed, a kick-out and a failed reconnect what is played: those canvases are
+   * given back when it has happened.
+   */
   private endLogout({ roomID, reason }: RoomStateChanged): void {
-    const { Logout, LogoutFailed } = Defines.ZegoRoomStateChangedReason;
+    const { KickOut, Logout, LogoutFailed, ReconnectFailed } = Defines.ZegoRoomStateChangedReason;
+    if (reason === KickOut || reason === ReconnectFailed) this.views?.closeNamed(playerOf(''));
     if (reason !== Logout && reason !== LogoutFailed) return;
     const ended = this.logouts.filter((logout) => logout.roomID === undefined || logout.roomID === roomID);
     this.logouts = this.logouts.filter((logout) => !ended.includes(logout));

@@ -68,6 +68,11 @@ export class Views {
     }
   }
 
+  /** Closes the streams whose name begins so. */
+  closeNamed(prefix: string): void {
+    for (const stream of [...this.byStream.keys()]) if (stream.startsWith(prefix)) this.close(stream);
+  }
+
   /** Draws one slot; the native side takes it back when this returns. */
   draw(id: number, slot: number): void {
     this.byId.get(id)?.painter.draw(slot);

@@ -37,7 +37,7 @@ pub(crate) enum Command {
     UseVideoDevice { device: DeviceInfo, channel: u32 },
     UseAudioDevice { device: DeviceInfo, kind: DeviceKind },
     SendBroadcast { room_id: String, message: String, reply: Reply },
-    SendCommand { room_id: String, command: String, to: Vec<User>, reply: Reply },
+    SendCustom { room_id: String, command: String, to: Vec<User>, reply: Reply },
     DebugError { code: i32, function: &'static str, info: String },
 }
 

@@ -295,7 +295,7 @@ impl Engine {
         to: Vec<User>,
         reply: Reply,
     ) -> Result<(), EngineError> {
-        self.send(Command::SendCommand { room_id: room_id.to_owned(), command: command.to_owned(), to, reply })
+        self.send(Command::SendCustom { room_id: room_id.to_owned(), command: command.to_owned(), to, reply })
     }
 
     /// `callExperimentalAPI`: JSON text in, JSON text out. Knows `getStats`.

@@ -40,7 +40,7 @@ pub(crate) fn command_packet(text: &str, to: Vec<String>) -> DataPacket {
 
 fn packet(topic: &str, text: &str, id: Option<String>, at: Option<u64>, to: Vec<String>) -> DataPacket {
     let user = UserPacket {
-        payload: text.as_bytes().to_vec().into(),
+        payload: text.as_bytes().to_vec(),
         topic: Some(topic.to_owned()),
         id,
         start_time: at,
@@ -116,8 +116,7 @@ mod tests {
 
     #[test]
     fn a_stock_clients_message_gets_the_time_of_its_arrival() {
-        let user =
-            UserPacket { payload: b"hi".to_vec().into(), topic: Some(TOPIC_BROADCAST.into()), ..Default::default() };
+        let user = UserPacket { payload: b"hi".to_vec(), topic: Some(TOPIC_BROADCAST.into()), ..Default::default() };
         let packet = DataPacket { value: Some(data_packet::Value::User(user)), ..Default::default() };
         let Some(RoomMessage::Broadcast { id, sent_at_ms, .. }) = read_packet(packet, 5) else {
             panic!("no broadcast")

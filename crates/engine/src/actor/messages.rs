@@ -38,7 +38,7 @@ impl Actor {
         // Unique enough among a room's users, and within the integers that JS can hold.
         let id = now * 256 + u64::from(rand::random::<u8>());
         let packet = messaging::broadcast_packet(message, id, now);
-        session.send(SessionCommand::SendData { kind: DataKind::Reliable, packet });
+        session.send(SessionCommand::SendData { kind: DataKind::Reliable, packet: Box::new(packet) });
         Ok(id)
     }
 
@@ -56,7 +56,7 @@ impl Actor {
         let session = room.connected_session().ok_or(code::IM_SEND_FAILED)?;
         let to = to.into_iter().map(|user| user.id).collect();
         let packet = messaging::command_packet(command, to);
-        session.send(SessionCommand::SendData { kind: DataKind::Reliable, packet });
+        session.send(SessionCommand::SendData { kind: DataKind::Reliable, packet: Box::new(packet) });
         Ok(())
     }
 

@@ -160,7 +160,7 @@ impl Actor {
             Command::UseVideoDevice { device, channel } => self.use_video_device(device, channel),
             Command::UseAudioDevice { device, kind } => self.audio.select_device(kind, &device.id),
             Command::SendBroadcast { room_id, message, reply } => self.send_broadcast(&room_id, &message, reply),
-            Command::SendCommand { room_id, command, to, reply } => self.send_command(&room_id, &command, to, reply),
+            Command::SendCustom { room_id, command, to, reply } => self.send_command(&room_id, &command, to, reply),
             Command::DebugError { code, function, info } => self.debug_error(code, function, &info),
         }
     }

@@ -90,7 +90,7 @@ fn player_reading(media: &PlayerMedia) -> PlayerReading {
         break_ms: counters.break_ms.load(Relaxed),
         concealed_ms: sound.concealed_ms as f64,
         decoded_audio_ms: sound.decoded_ms as f64,
-        buffer_ms: sound.buffer_ms as f64,
+        buffer_ms: sound.buffer_ms,
         muted_video: false,
         muted_audio: false,
     }

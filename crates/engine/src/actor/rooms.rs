@@ -164,8 +164,8 @@ impl Actor {
             }
             SessionEvent::Published { channel } => self.published(channel),
             SessionEvent::PublishRefused { channel, reason } => self.publish_refused(channel, reason),
-            SessionEvent::Track(track) => self.track(track),
-            SessionEvent::Data(packet) => self.data(packet),
+            SessionEvent::Track(track) => self.track(*track),
+            SessionEvent::Data(packet) => self.data(*packet),
             SessionEvent::KeyframeRequested { channel } => self.keyframe_requested(channel),
             SessionEvent::Ended(reason) => self.session_ended(&reason),
         }

@@ -79,7 +79,7 @@ pub(crate) enum SessionCommand {
     },
     SendData {
         kind: DataKind,
-        packet: DataPacket,
+        packet: Box<DataPacket>,
     },
     /// Changes attributes of our participant; an empty value removes one.
     SetAttributes(HashMap<String, String>),
@@ -97,8 +97,8 @@ pub(crate) enum SessionEvent {
         channel: u32,
         reason: RefusedPublish,
     },
-    Track(RemoteTrack),
-    Data(DataPacket),
+    Track(Box<RemoteTrack>),
+    Data(Box<DataPacket>),
     KeyframeRequested {
         channel: u32,
     },

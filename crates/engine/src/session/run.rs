@@ -105,8 +105,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
         let (publisher_sender, publisher_events) = mpsc::unbounded_channel();
         let (subscriber_sender, subscriber_events) = mpsc::unbounded_channel();
         let server_address = connection.server_ip();
-        let config =
-            |role| PeerConfig { role, ice_servers: ice_servers.clone(), server_address, ..PeerConfig::default() };
+        let config = |role| PeerConfig { role, ice_servers: ice_servers.clone(), server_address };
         Ok(Self {
             connection,
             sink,
@@ -331,7 +330,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
                 return Err(EndReason::Lost(LostReason("the media connection failed")));
             }
             PeerEvent::State(_) | PeerEvent::DataOpen(_) => {}
-            PeerEvent::Track(track) => self.sink.emit(SessionEvent::Track(track)),
+            PeerEvent::Track(track) => self.sink.emit(SessionEvent::Track(Box::new(track))),
             PeerEvent::DataReceived { payload, .. } => self.data(payload),
             PeerEvent::KeyframeRequested { track_id } => {
                 if let Some(channel) = self.tracks.channel_of(&track_id) {
@@ -344,7 +343,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
 
     fn data(&self, payload: Bytes) {
         match DataPacket::decode(payload) {
-            Ok(packet) => self.sink.emit(SessionEvent::Data(packet)),
+            Ok(packet) => self.sink.emit(SessionEvent::Data(Box::new(packet))),
             Err(error) => tracing::warn!(%error, "a data packet could not be read"),
         }
     }
