@@ -1,8 +1,18 @@
 //! Our own tracks within a session: asked for, added, offered, published, or refused.
 
+use std::sync::Arc;
+
 use protocol::messages::{AddTrackRequest, RequestResponse, TrackSource, TrackType, request_response};
 
+use transport::{AudioSender, VideoSender};
+
 use super::{PublishRequest, RefusedPublish, TrackKind};
+
+/// The peer connection's end of one of our tracks.
+pub(crate) enum TrackSender {
+    Audio(Arc<AudioSender>),
+    Video(Arc<VideoSender>),
+}
 
 /// One of our tracks on its way to the others.
 pub(crate) struct LocalTrack {
@@ -16,7 +26,27 @@ pub(crate) struct LocalTrack {
     pub(crate) offered_in: Option<u32>,
     pub(crate) answered: bool,
     pub(crate) muted: bool,
+    pub(crate) sender: Option<TrackSender>,
     pub(crate) request: PublishRequest,
+}
+
+impl LocalTrack {
+    /// Lets the media threads find the sender: what they send from now on arrives.
+    fn open(&self) {
+        match &self.sender {
+            Some(TrackSender::Audio(sender)) => *self.request.audio.slot.write() = Some(sender.clone()),
+            Some(TrackSender::Video(sender)) => *self.request.video.slot.write() = Some(sender.clone()),
+            None => {}
+        }
+    }
+
+    /// Takes the sender away from the media threads.
+    pub(crate) fn close(&self) {
+        match self.kind {
+            TrackKind::Audio => *self.request.audio.slot.write() = None,
+            TrackKind::Video => *self.request.video.slot.write() = None,
+        }
+    }
 }
 
 /// All of our tracks.
@@ -49,6 +79,7 @@ impl LocalTracks {
                     offered_in: None,
                     answered: false,
                     muted,
+                    sender: None,
                     request: request.clone(),
                 });
                 message
@@ -71,6 +102,11 @@ impl LocalTracks {
     /// Whether the server has agreed to every track of the channel, so that one offer can carry them all.
     pub(crate) fn all_agreed(&self, channel: u32) -> bool {
         self.tracks.iter().filter(|track| track.channel == channel).all(|track| track.sid.is_some())
+    }
+
+    /// Lets the channel's media flow.
+    pub(crate) fn open(&self, channel: u32) {
+        self.tracks.iter().filter(|track| track.channel == channel).for_each(LocalTrack::open);
     }
 
     /// Forgets the channel; gives the tracks that must leave the peer connection.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use transport::{AddTrack, Peer, PeerConfig, PeerEvent, PeerState, Role, TransportError};
 
 use super::negotiation::Negotiation;
-use super::publishing::{LocalTrack, LocalTracks, refusal};
+use super::publishing::{LocalTrack, LocalTracks, TrackSender, refusal};
 use super::{
     EndReason, Joined, LostReason, PublishRequest, RefusedPublish, SessionCommand, SessionEvent, SessionParams,
     SessionSink, TrackKind,
@@ -194,7 +194,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
         let gone = self.tracks.remove(channel);
         let mut offered = false;
         for track in gone {
-            clear_slot(&track);
+            track.close();
             if track.sid.is_some() {
                 offered = true;
                 if let Err(error) = self.publisher.remove_track(&track.cid).await {
@@ -272,16 +272,12 @@ impl<'a, S: SessionSink> Session<'a, S> {
         track.sid = Some(sid);
         let (channel, kind) = (track.channel, track.kind);
         let add = AddTrack { track_id: cid.to_owned(), stream_id: track.request.stream_id.clone() };
-        let request = track.request.clone();
-        match kind {
-            TrackKind::Video => {
-                let sender = self.publisher.add_video(add).await.map_err(lost("adding video"))?;
-                *request.video.slot.write() = Some(sender);
-            }
-            TrackKind::Audio => {
-                let sender = self.publisher.add_audio(add).await.map_err(lost("adding audio"))?;
-                *request.audio.slot.write() = Some(sender);
-            }
+        let sender = match kind {
+            TrackKind::Video => TrackSender::Video(self.publisher.add_video(add).await.map_err(lost("adding video"))?),
+            TrackKind::Audio => TrackSender::Audio(self.publisher.add_audio(add).await.map_err(lost("adding audio"))?),
+        };
+        if let Some(track) = self.tracks.by_cid(cid) {
+            track.sender = Some(sender);
         }
         if let Some(mute) = changed {
             self.connection.send(signal_request::Message::Mute(mute)).await;
@@ -352,7 +348,9 @@ impl<'a, S: SessionSink> Session<'a, S> {
     fn announce(&mut self) {
         if self.publisher_up {
             for channel in self.tracks.newly_published() {
+                // In this order the first picture is told after the publishing.
                 self.sink.emit(SessionEvent::Published { channel });
+                self.tracks.open(channel);
             }
         }
     }
@@ -370,18 +368,11 @@ impl<'a, S: SessionSink> Session<'a, S> {
 
     async fn end(mut self) {
         for channel in 0..4 {
-            self.tracks.remove(channel).iter().for_each(clear_slot);
+            self.tracks.remove(channel).iter().for_each(LocalTrack::close);
         }
         self.connection.close().await;
         self.publisher.close().await;
         self.subscriber.close().await;
-    }
-}
-
-fn clear_slot(track: &LocalTrack) {
-    match track.kind {
-        TrackKind::Video => *track.request.video.slot.write() = None,
-        TrackKind::Audio => *track.request.audio.slot.write() = None,
     }
 }
 
