@@ -176,6 +176,7 @@ impl EncoderThread {
         match encoder.encode(frame, force) {
             Ok(Some(unit)) => {
                 if unit.is_keyframe {
+                    tracing::debug!(bytes = unit.data.len(), "a key frame is sent");
                     self.last_keyframe = Some(frame.capture_time());
                     self.counters.keyframes.fetch_add(1, Relaxed);
                 }

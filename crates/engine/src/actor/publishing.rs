@@ -216,6 +216,7 @@ impl Actor {
 
     pub(super) fn keyframe_requested(&self, channel: u32) {
         if let Some(publisher) = self.publishers.get(&channel) {
+            tracing::debug!(channel, "a key frame is wanted");
             publisher.video.force_keyframe();
         }
     }

@@ -142,3 +142,18 @@ fn the_twenty_first_stream_is_one_too_many() {
         event["streamID"] == "s20" && event["state"] == 0 && event["errorCode"] == 1_004_010
     });
 }
+
+#[test]
+fn a_new_watcher_costs_the_publisher_one_key_frame() {
+    let server = Server::start();
+    let mut anna = Client::joined(&server, "room", "anna");
+    anna.publish("anna-stream");
+    anna.expect("onPublisherSendVideoFirstFrame", |_| true);
+    let mut ben = Client::joined(&server, "room", "ben");
+    ben.play("anna-stream");
+    ben.expect("onPlayerRenderVideoFirstFrame", |_| true);
+    let stats = anna.engine.call_experimental_api(r#"{"method":"getStats"}"#);
+    let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+    // A request that comes before the watcher can receive is wasted, and makes the next one wait.
+    assert_eq!(stats["publishers"][0]["keyFramesEncoded"], 2, "the first picture, and one for ben");
+}

@@ -112,8 +112,9 @@ impl Hub {
 
     fn wish_for_all_keyframes(&mut self, now: Instant, subscriber: ParticipantId) {
         let Some(participant) = self.participants.get(&subscriber) else { return };
-        let subscribed: Vec<(ParticipantId, String)> =
-            participant.subscriptions.iter().map(|s| (s.publisher, s.track_sid.clone())).collect();
+        // What is not negotiated yet asks for its own when it starts; asking now would make it wait for the interval.
+        let negotiated = participant.subscriptions.iter().filter(|s| s.line.is_some());
+        let subscribed: Vec<(ParticipantId, String)> = negotiated.map(|s| (s.publisher, s.track_sid.clone())).collect();
         for (publisher, sid) in subscribed {
             self.wish_for_keyframe(now, publisher, &sid);
         }
@@ -135,6 +136,7 @@ impl Hub {
         let leg = participant.publisher;
         let Some(track) = participant.tracks.iter_mut().find(|track| track.line == line) else { return };
         if track.keyframes.take_due(now) {
+            tracing::debug!(track = track.info.sid, "a key frame is asked for");
             let layer = track.layers.current();
             self.legs.act(leg, now, |connection| connection.request_keyframe(now, line, layer));
         } else if track.keyframes.deadline().is_some() {
