@@ -1,6 +1,6 @@
 //! Joining, losing and taking up the connection, leaving.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::messages::{
     DisconnectReason, JoinResponse, LeaveRequest, ParticipantUpdate, ReconnectResponse, Response, RoomUpdate,
@@ -19,6 +19,9 @@ use crate::signalling::{PING_INTERVAL, PING_TIMEOUT};
 const SERVER_VERSION: &str = "1.9.0";
 /// Signalling protocol that is spoken here. From 18 on data channels are negotiated in another way.
 const PROTOCOL: i32 = 16;
+/// Whoever lost the signalling connection and then sends nothing on the media connections either, for this long, does
+/// not live any more. Clients check an idle connection every 2.5 s at least (RFC 7675 asks for 5 s).
+const SILENCE_OF_THE_DEAD: Duration = Duration::from_millis(3500);
 
 impl Hub {
     pub(super) fn connect(&mut self, now: Instant, connect: Connect) {
@@ -132,7 +135,12 @@ impl Hub {
             if participant.connection.is_none() {
                 let since = *participant.lost_since.get_or_insert(now);
                 let has_media = participant.publisher_up || participant.subscriber_up;
-                if !has_media || now.saturating_duration_since(since) >= self.departure_timeout {
+                let heard = [participant.publisher, participant.subscriber].map(|leg| self.legs.heard_at(leg));
+                let silent_since = heard.into_iter().flatten().fold(since, Instant::max);
+                if !has_media
+                    || now.saturating_duration_since(silent_since) >= SILENCE_OF_THE_DEAD
+                    || now.saturating_duration_since(since) >= self.departure_timeout
+                {
                     gone.push(participant.id);
                 } else {
                     waiting = true;
