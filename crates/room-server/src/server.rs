@@ -83,7 +83,7 @@ impl RoomServer {
         let media = MediaLoop::start(hub, socket, command_queue, stopped.clone())?;
 
         let state = Arc::new(HttpState { keys: keys.clone(), hub: commands, connections: AtomicU64::new(1) });
-        let http = tokio::spawn(serve_http(listener, router(state), stopped));
+        let http = tokio::spawn(serve_http(listener, router(state, config.single_peer_connection), stopped));
         tracing::info!(%address, %media_address, "room server listens");
         Ok(Self { address, media_address, keys, stop, http, media: Some(media) })
     }

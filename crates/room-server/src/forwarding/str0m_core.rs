@@ -12,6 +12,7 @@
 //! - To a subscriber every packet of the last [`HISTORY`] is repeated as often as it asks, without `str0m`'s cap of
 //!   15 %, but only over RTX, which all known clients accept. A client that refuses RTX gets a key frame instead.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use super::core::{
     Codec, CoreError, CoreEvent, DataKind, Datagram, IncomingPacket, LayerId, LineId, LocalOffer, MediaKind,
     OfferChanges, OutgoingPacket, PacketExtensions, PeerConnection, PeerFactory, SmallId,
 };
+use super::down_track::Last;
 
 /// Sent packets are kept for repetition this long, and at most this many: at 4 Mbit/s about 2.5 s.
 const HISTORY: Duration = Duration::from_secs(3);
@@ -87,7 +89,7 @@ impl PeerFactory for Str0mFactory {
             payload_types: HashMap::new(),
             nack_enabled: HashSet::new(),
             nack_to_enable: Vec::new(),
-            history_set: HashSet::new(),
+            sent: HashMap::new(),
             data_queue: VecDeque::new(),
             data_queued: 0,
             was_connected: false,
@@ -117,7 +119,8 @@ struct Str0mConnection {
     payload_types: HashMap<(Mid, Codec), Option<Pt>>,
     nack_enabled: HashSet<Ssrc>,
     nack_to_enable: Vec<Ssrc>,
-    history_set: HashSet<Mid>,
+    /// Lines on which something was sent.
+    sent: HashMap<Mid, Last>,
     data_queue: VecDeque<Vec<u8>>,
     data_queued: usize,
     was_connected: bool,
@@ -393,14 +396,18 @@ impl PeerConnection for Str0mConnection {
         let mid = Mid::from(packet.line.as_str());
         let Some(payload_type) = self.payload_type(mid, packet.codec) else { return false };
         let is_video = packet.codec != Codec::Opus;
-        let first = self.history_set.insert(mid);
         let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(mid, None) else {
-            self.history_set.remove(&mid);
-            return false;
-        };
-        if first && is_video {
-            stream.set_rtx_cache(HISTORY_PACKETS, HISTORY, None);
+        let Some(stream) = api.stream_tx_by_mid(mid, None) else { return false };
+        let this = Last { sequence: packet.sequence, timestamp: packet.timestamp, at: now };
+        match self.sent.entry(mid) {
+            Entry::Vacant(entry) => {
+                entry.insert(this);
+                if is_video {
+                    stream.set_rtx_cache(HISTORY_PACKETS, HISTORY, None);
+                }
+            }
+            Entry::Occupied(mut entry) if entry.get().sequence < packet.sequence => *entry.get_mut() = this,
+            Entry::Occupied(_) => {}
         }
         let extensions = ExtensionValues {
             audio_level: packet.extensions.audio_level,
@@ -422,6 +429,10 @@ impl PeerConnection for Str0mConnection {
         );
         self.settle(now);
         true
+    }
+
+    fn last_sent(&self, line: LineId) -> Option<Last> {
+        self.sent.get(&Mid::from(line.as_str())).copied()
     }
 
     fn request_keyframe(&mut self, now: Instant, line: LineId, layer: Option<LayerId>) {

@@ -1,6 +1,6 @@
 //! What the signalling connections ask of the hub.
 
-use protocol::messages::Request;
+use protocol::messages::{JoinRequest, Request};
 
 use super::ids::ConnectionId;
 use crate::auth::Admission;
@@ -28,6 +28,8 @@ pub struct Connect {
     pub auto_subscribe: bool,
     /// Given when an earlier connection is to be taken up again: the participant's sid, or empty if unknown.
     pub resume: Option<String>,
+    /// What a client with one peer connection said in its request; `None` for one with two.
+    pub single: Option<Box<JoinRequest>>,
     /// Where answers go.
     pub sender: SignalSender,
 }

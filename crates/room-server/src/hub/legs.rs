@@ -19,6 +19,8 @@ pub enum Role {
     Publisher,
     /// The client receives media and data.
     Subscriber,
+    /// Both: the client has only this one.
+    Both,
 }
 
 struct Leg {

@@ -22,9 +22,10 @@ impl Hub {
 
     fn leg_is_up(&mut self, now: Instant, id: ParticipantId, role: Role) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.publisher_up |= role != Role::Subscriber;
         match role {
-            Role::Publisher => participant.publisher_up = true,
-            Role::Subscriber => {
+            Role::Publisher => {}
+            Role::Subscriber | Role::Both => {
                 participant.subscriber_up = true;
                 if !participant.is_active {
                     participant.is_active = true;
@@ -39,10 +40,8 @@ impl Hub {
 
     fn leg_is_down(&mut self, now: Instant, id: ParticipantId, role: Role) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
-        match role {
-            Role::Publisher => participant.publisher_up = false,
-            Role::Subscriber => participant.subscriber_up = false,
-        }
+        participant.publisher_up &= role == Role::Subscriber;
+        participant.subscriber_up &= role == Role::Publisher;
         tracing::info!(identity = participant.identity, ?role, "media connection is down");
         self.see_off_the_lost(now);
     }

@@ -16,6 +16,7 @@ mod publishing;
 mod requests;
 mod room;
 mod sdp;
+mod single_connection;
 mod subscribing;
 mod track;
 

@@ -9,6 +9,7 @@ use protocol::messages::{ParticipantInfo, ParticipantPermission, Response, parti
 use super::ids::{ConnectionId, ParticipantId, RoomKey};
 use super::legs::LegId;
 use super::negotiation::Negotiation;
+use super::single_connection::SingleConnection;
 use super::track::{PendingTrack, PublishedTrack, Subscription};
 use crate::auth::{Admission, Permission};
 use crate::signalling::{SignalSender, encode};
@@ -71,6 +72,8 @@ pub struct Participant {
     pub subscriptions: Vec<Subscription>,
     /// State of the offers to it.
     pub negotiation: Negotiation,
+    /// Lines to a client that has only one peer connection; then `publisher` and `subscriber` are the same.
+    pub single: Option<SingleConnection>,
     /// Sequence number of its last reliable data packet.
     pub last_data_sequence: u32,
 }
@@ -118,6 +121,7 @@ impl Participant {
             disabled: HashMap::new(),
             subscriptions: Vec::new(),
             negotiation: Negotiation::default(),
+            single: (legs.publisher == legs.subscriber).then(SingleConnection::default),
             last_data_sequence: 0,
         }
     }

@@ -73,6 +73,11 @@ impl Hub {
         if TrackType::try_from(request.r#type).is_err() || request.r#type == TrackType::Data as i32 {
             return Err(Reason::UnsupportedType);
         }
+        // Stock clients name their tracks as they like, "microphone" most of all. Only who names a track and its stream
+        // alike means an ID that nobody else may have.
+        if request.stream != request.name {
+            return Ok(());
+        }
         let app = &participant.room.app;
         let is_taken = self
             .participants
@@ -95,16 +100,17 @@ impl Hub {
                 return;
             }
         };
+        let lines = offered_lines(&offer.sdp);
+        let placed = self.place_subscriptions(id, &lines);
+        let (sdp, mid_to_track_id) = self.name_lines(id, answer, &placed);
         self.send(
             id,
-            Response::Answer(SessionDescription {
-                r#type: "answer".to_owned(),
-                sdp: answer,
-                id: offer.id,
-                ..SessionDescription::default()
-            }),
+            Response::Answer(SessionDescription { r#type: "answer".to_owned(), sdp, id: offer.id, mid_to_track_id }),
         );
-        let lines = offered_lines(&offer.sdp);
+        for (track_sid, line) in placed {
+            self.start_forwarding(now, id, &track_sid, line);
+        }
+        self.offer_if_needed(now, id);
         let removed = self.unpublish_missing(id, &lines);
         let added = self.publish_offered(id, &lines);
         if removed || added {

@@ -93,6 +93,10 @@ impl Hub {
     /// Offers what changed, unless an offer is on its way or nobody is there to take it.
     pub(super) fn offer_if_needed(&mut self, now: Instant, id: ParticipantId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
+        if participant.single.is_some() {
+            self.ask_for_offer(id);
+            return;
+        }
         if !participant.negotiation.is_dirty
             || participant.negotiation.pending.is_some()
             || participant.connection.is_none()
@@ -166,7 +170,7 @@ impl Hub {
     }
 
     /// The client agreed to a line: from now on the track's packets go there.
-    fn start_forwarding(&mut self, now: Instant, id: ParticipantId, track_sid: &str, line: LineId) {
+    pub(super) fn start_forwarding(&mut self, now: Instant, id: ParticipantId, track_sid: &str, line: LineId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let Some(subscription) = participant.subscriptions.iter_mut().find(|s| s.track_sid == track_sid) else {
             participant.negotiation.to_stop.push(line);
@@ -177,8 +181,12 @@ impl Hub {
         let publisher = subscription.publisher;
         let leg = participant.subscriber;
         let disabled = participant.disabled.get(track_sid).copied().unwrap_or(false);
+        let last = self.legs.act(leg, now, |connection| connection.last_sent(line)).flatten();
         let Some(track) = self.participants.get_mut(&publisher).and_then(|p| p.track_mut(track_sid)) else { return };
-        let down = track.new_down_track();
+        let mut down = track.new_down_track();
+        if let Some(last) = last {
+            down.continue_after(last);
+        }
         track.subscribers.push(Subscriber { participant: id, leg, line, down, disabled });
         self.wish_for_keyframe(now, publisher, track_sid);
     }

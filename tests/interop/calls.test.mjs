@@ -1,0 +1,56 @@
+// Two unmodified LiveKit clients in a call, over both ways of signalling.
+
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+
+import { dispose } from '@livekit/rtc-node';
+
+import { join, publishAudio, publishVideo, startServer, until } from './harness.mjs';
+
+after(() => dispose());
+
+for (const [way, args, connections] of [['one peer connection', [], 1], ['two peer connections', ['--two-connections'], 2]]) {
+  test(`sound, picture and messages go both ways over ${way}`, async (t) => {
+    const server = await startServer(...args);
+    const anna = await join(server, 'anna');
+    const hans = await join(server, 'hans');
+    t.after(async () => {
+      await Promise.all([anna.leave(), hans.leave()]);
+      await server.stop();
+    });
+    await publishAudio(anna);
+    await publishVideo(anna);
+    await publishAudio(hans);
+    await publishVideo(hans);
+    for (const client of [anna, hans]) {
+      await until(`picture at ${client.identity}`, () => client.videoFrames > 20);
+      await until(`sound at ${client.identity}`, () => client.audioFrames > 50);
+    }
+    await anna.room.localParticipant.publishData(new TextEncoder().encode('hello'), { reliable: true, topic: 't' });
+    await until('message', () => hans.data.find((message) => message.text === 'hello' && message.from === 'anna' && message.topic === 't'));
+    await until('the log', () => server.log.split(`connections=${connections}`).length === 3);
+    assert.equal(anna.disconnected, null);
+  });
+
+  test(`six cameras that come and go are seen over ${way}`, async (t) => {
+    const server = await startServer(...args);
+    const anna = await join(server, 'anna');
+    const hans = await join(server, 'hans');
+    t.after(async () => {
+      await Promise.all([anna.leave(), hans.leave()]);
+      await server.stop();
+    });
+    const published = [];
+    for (let n = 0; n < 6; n += 1) published.push(await publishVideo(anna, { name: `camera${n}` }));
+    const videos = () => [...hans.room.remoteParticipants.values()].flatMap((p) => [...p.trackPublications.values()]).filter((p) => p.track);
+    await until('six tracks', () => videos().length === 6);
+    hans.videoFrames = 0;
+    await until('pictures', () => hans.videoFrames > 60);
+    for (const publication of published.slice(0, 3)) await anna.room.localParticipant.unpublishTrack(publication.sid);
+    await until('three tracks', () => videos().length === 3);
+    for (let n = 0; n < 3; n += 1) await publishVideo(anna, { name: `again${n}` });
+    await until('six tracks again', () => videos().length === 6);
+    const before = hans.videoFrames;
+    await until('pictures again', () => hans.videoFrames > before + 60);
+  });
+}
