@@ -54,3 +54,16 @@ for (const [way, args, connections] of [['one peer connection', [], 1], ['two pe
     await until('pictures again', () => hans.videoFrames > before + 60);
   });
 }
+
+test('who speaks and how good the connections are is told', async (t) => {
+  const server = await startServer();
+  const anna = await join(server, 'anna');
+  const hans = await join(server, 'hans');
+  t.after(async () => {
+    await Promise.all([anna.leave(), hans.leave()]);
+    await server.stop();
+  });
+  await publishAudio(anna);
+  await until('anna speaks', () => hans.speakers.some((speakers) => speakers.includes('anna')));
+  await until('quality of both', () => ['anna', 'hans'].every((identity) => hans.qualities.some((q) => q.identity === identity)));
+});

@@ -77,7 +77,7 @@ impl RoomServer {
         let media_address = socket.local_addr()?;
 
         let factory = Box::new(Str0mFactory::new(candidates(media_address, config.node_ip)));
-        let hub = Hub::new(factory, config.departure_timeout);
+        let hub = Hub::new(factory, keys.clone(), config.departure_timeout);
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (stop, stopped) = watch::channel(false);
         let media = MediaLoop::start(hub, socket, command_queue, stopped.clone())?;

@@ -194,6 +194,13 @@ pub enum CoreEvent {
     KeyframeNeeded(LineId),
     /// A data channel message.
     Data(DataKind, Vec<u8>),
+    /// Share of the packets that were lost lately, 0 to 1, as far as known. Comes every few seconds, in parts.
+    Loss {
+        /// Of what was sent.
+        sent: Option<f32>,
+        /// Of what was to be received.
+        received: Option<f32>,
+    },
 }
 
 /// Why a connection refused to do something.

@@ -38,6 +38,8 @@ use super::down_track::Last;
 /// Sent packets are kept for repetition this long, and at most this many: at 4 Mbit/s about 2.5 s.
 const HISTORY: Duration = Duration::from_secs(3);
 const HISTORY_PACKETS: usize = 1024;
+/// How often losses are reported.
+const STATS_INTERVAL: Duration = Duration::from_secs(2);
 /// Bytes of data channel messages in the SCTP stack, sent but not acknowledged.
 const DATA_IN_FLIGHT_MAX: usize = 1024 * 1024;
 /// Bytes of reliable messages that wait for room in the SCTP stack; what comes beyond is dropped.
@@ -64,6 +66,7 @@ impl PeerFactory for Str0mFactory {
             .set_crypto_provider(self.crypto.clone())
             .set_ice_lite(true)
             .set_rtp_mode(true)
+            .set_stats_interval(Some(STATS_INTERVAL))
             .set_sctp_max_buffered_amount(DATA_IN_FLIGHT_MAX)
             .clear_codecs()
             .enable_opus(true, false)
@@ -208,6 +211,12 @@ impl Str0mConnection {
                 }
             }
             Event::RtpPacket(packet) => self.take_packet(packet),
+            Event::PeerStats(stats) => self
+                .events
+                .push_back(CoreEvent::Loss { sent: stats.egress_loss_fraction, received: stats.ingress_loss_fraction }),
+            Event::MediaEgressStats(stats) if stats.loss.is_some() => {
+                self.events.push_back(CoreEvent::Loss { sent: stats.loss, received: None });
+            }
             _ => {}
         }
     }

@@ -60,7 +60,7 @@ impl Hub {
         if let Some(request) = &single {
             describe(&mut admission, request);
         }
-        let mut participant = Participant::new(id, new_sid("PA"), admission, auto_subscribe, legs, unix_ms());
+        let mut participant = Participant::new(id, new_sid("PA"), admission, auto_subscribe, legs, unix_ms(), now);
         participant.connection = Some(Connection { id: connection, sender });
         participant.negotiation.is_dirty = true;
         let hidden = participant.permission.hidden;
@@ -89,6 +89,8 @@ impl Hub {
             ..JoinResponse::default()
         };
         self.send(id, Response::Join(join));
+        self.renew_token(now, id);
+        self.want_reports(now);
         match single {
             Some(request) => self.first_requests(now, id, request),
             // Its primary connection is the subscriber's, so without this offer it would never come up.
@@ -122,7 +124,7 @@ impl Hub {
             self.connections.remove(&old.id);
         }
         self.connections.insert(connection, id);
-        participant.lost_since = None;
+        let lost_since = participant.lost_since.take();
         tracing::info!(room = key.room, identity = participant.identity, "resumed");
         participant.send(Response::Reconnect(ReconnectResponse {
             server_info: Some(server_info()),
@@ -136,6 +138,7 @@ impl Hub {
         participant.negotiation.roll_back();
         participant.negotiation.ice_restart = true;
         participant.negotiation.is_dirty = true;
+        participant.missed_since = lost_since;
         match (single, &mut participant.single) {
             (Some(request), Some(lines)) => {
                 lines.forget_requests();

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Hub;
 use super::ids::ParticipantId;
 use super::legs::{LegId, Role};
+use super::speakers::SPEAKER_INTERVAL;
 use crate::forwarding::core::{Codec, CoreEvent, IncomingPacket, LineId, MediaKind, OutgoingPacket};
 use crate::forwarding::layer_selector::Verdict;
 
@@ -15,6 +16,7 @@ impl Hub {
             CoreEvent::Packet(packet) => self.forward(now, owner, &packet),
             CoreEvent::KeyframeNeeded(line) => self.keyframe_needed(now, owner, line),
             CoreEvent::Data(kind, bytes) => self.data_received(now, owner, kind, &bytes),
+            CoreEvent::Loss { sent, received } => self.note_loss(owner, role, sent, received),
             CoreEvent::Connected | CoreEvent::Reconnected => self.leg_is_up(now, owner, role),
             CoreEvent::Disconnected | CoreEvent::Closed => self.leg_is_down(now, owner, role),
         }
@@ -49,6 +51,10 @@ impl Hub {
     fn forward(&mut self, now: Instant, publisher: ParticipantId, packet: &IncomingPacket) {
         let Some(participant) = self.participants.get_mut(&publisher) else { return };
         let Some(track) = participant.tracks.iter_mut().find(|track| track.line == packet.line) else { return };
+        if let Some(level) = packet.extensions.audio_level {
+            participant.loudness.packet(level);
+            self.speakers_at.get_or_insert(now + SPEAKER_INTERVAL);
+        }
         if track.kind == MediaKind::Video {
             match track.layers.decide(packet.layer, now) {
                 Verdict::Drop => return,

@@ -12,16 +12,20 @@ mod lifecycle;
 mod media;
 mod negotiation;
 mod participant;
+mod permissions;
 mod publishing;
+mod reports;
 mod requests;
 mod room;
 mod sdp;
 mod single_connection;
+mod speakers;
 mod subscribing;
 mod track;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protocol::messages::{ParticipantUpdate, Response, RoomUpdate};
@@ -32,6 +36,7 @@ use self::legs::Legs;
 use self::participant::Participant;
 use self::room::Room;
 use crate::forwarding::core::{Datagram, PeerFactory};
+use crate::keys::KeyStore;
 use crate::signalling::encode;
 
 /// How often things without a timer of their own are looked after, while there are any.
@@ -43,21 +48,29 @@ pub struct Hub {
     rooms: HashMap<RoomKey, Room>,
     participants: HashMap<ParticipantId, Participant>,
     connections: HashMap<ConnectionId, ParticipantId>,
+    keys: Arc<KeyStore>,
     departure_timeout: Duration,
     housekeeping_at: Option<Instant>,
+    /// When it is looked who speaks, while somebody does.
+    speakers_at: Option<Instant>,
+    /// When the next reports are due, while anybody is there.
+    reports_at: Option<Instant>,
     last_participant: u64,
 }
 
 impl Hub {
     /// No rooms. A participant whose signalling connection is lost is kept for `departure_timeout`.
-    pub fn new(factory: Box<dyn PeerFactory>, departure_timeout: Duration) -> Self {
+    pub fn new(factory: Box<dyn PeerFactory>, keys: Arc<KeyStore>, departure_timeout: Duration) -> Self {
         Self {
             legs: Legs::new(factory),
             rooms: HashMap::new(),
             participants: HashMap::new(),
             connections: HashMap::new(),
+            keys,
             departure_timeout,
             housekeeping_at: None,
+            speakers_at: None,
+            reports_at: None,
             last_participant: 0,
         }
     }
@@ -94,14 +107,18 @@ impl Hub {
             self.forget_old_announcements(now);
             self.handle_events(now);
         }
+        if self.speakers_at.is_some_and(|at| at <= now) {
+            self.report_speakers(now);
+        }
+        if self.reports_at.is_some_and(|at| at <= now) {
+            self.report(now);
+        }
     }
 
     /// When [`Hub::handle_timeout`] wants to be called, if ever.
     pub fn deadline(&self) -> Option<Instant> {
-        match (self.legs.deadline(), self.housekeeping_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let own = [self.housekeeping_at, self.speakers_at, self.reports_at];
+        own.into_iter().chain([self.legs.deadline()]).flatten().min()
     }
 
     /// Takes the next datagram to send.

@@ -5,11 +5,16 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use protocol::messages::{ParticipantInfo, ParticipantPermission, Response, participant_info};
+use protocol::token::Grants;
 
+use super::data::SentData;
 use super::ids::{ConnectionId, ParticipantId, RoomKey};
 use super::legs::LegId;
 use super::negotiation::Negotiation;
+use super::permissions::Audience;
+use super::reports::Link;
 use super::single_connection::SingleConnection;
+use super::speakers::Loudness;
 use super::track::{PendingTrack, PublishedTrack, Subscription};
 use crate::auth::{Admission, Permission};
 use crate::signalling::{SignalSender, encode};
@@ -50,6 +55,8 @@ pub struct Participant {
     pub connection: Option<Connection>,
     /// Since when the signalling connection is lost.
     pub lost_since: Option<Instant>,
+    /// Since when the signalling connection was lost before it was taken up, until the client has said what it missed.
+    pub missed_since: Option<Instant>,
     /// Connection on which it sends.
     pub publisher: LegId,
     /// Whether that one is up.
@@ -76,6 +83,18 @@ pub struct Participant {
     pub single: Option<SingleConnection>,
     /// Sequence number of its last reliable data packet.
     pub last_data_sequence: u32,
+    /// Its last reliable data packets, for those who missed them.
+    pub sent_data: SentData,
+    /// How loud it is.
+    pub loudness: Loudness,
+    /// How well packets get through.
+    pub link: Link,
+    /// Who may subscribe to what; `None`: everybody to everything.
+    pub audience: Option<Audience>,
+    /// Grants of its token, for its next one.
+    pub grants: Option<Grants>,
+    /// When it needs another token.
+    pub token_at: Instant,
 }
 
 /// The connections that a participant is made with.
@@ -95,6 +114,7 @@ impl Participant {
         auto_subscribe: bool,
         legs: ParticipantLegs,
         joined_at_ms: i64,
+        now: Instant,
     ) -> Self {
         Self {
             id,
@@ -110,6 +130,7 @@ impl Participant {
             is_active: false,
             connection: None,
             lost_since: None,
+            missed_since: None,
             publisher: legs.publisher,
             publisher_up: false,
             subscriber: legs.subscriber,
@@ -123,6 +144,12 @@ impl Participant {
             negotiation: Negotiation::default(),
             single: (legs.publisher == legs.subscriber).then(SingleConnection::default),
             last_data_sequence: 0,
+            sent_data: SentData::default(),
+            loudness: Loudness::default(),
+            link: Link::default(),
+            audience: None,
+            grants: admission.grants,
+            token_at: now,
         }
     }
 

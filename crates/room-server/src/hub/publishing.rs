@@ -195,6 +195,7 @@ impl Hub {
             self.update_wishes(now, id, subscription);
         }
         self.set_disabled(now, id, &state.track_sids_disabled, true);
+        self.repeat_data(now, id, &state.datachannel_receive_states);
     }
 
     pub(super) fn forget_old_announcements(&mut self, now: Instant) {

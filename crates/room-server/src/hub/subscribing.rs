@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use protocol::messages::{
-    DisconnectReason, Response, SessionDescription, UpdateSubscription, UpdateTrackSettings, leave_request,
+    DisconnectReason, Response, SessionDescription, TrackSubscribed, UpdateSubscription, UpdateTrackSettings,
+    leave_request,
 };
 
 use super::Hub;
@@ -59,7 +60,8 @@ impl Hub {
         if participant.is_active {
             let others = self.members_of(&participant.room).into_iter().filter(|member| *member != id);
             for other in others.filter_map(|member| self.participants.get(&member)) {
-                for track in other.tracks.iter().filter(|track| participant.wants(&track.info.sid)) {
+                let may_have = |sid: &str| participant.wants(sid) && other.lets_have(participant, sid);
+                for track in other.tracks.iter().filter(|track| may_have(&track.info.sid)) {
                     wanted.insert(track.info.sid.clone(), (other.id, track.kind));
                 }
             }
@@ -188,6 +190,10 @@ impl Hub {
             down.continue_after(last);
         }
         track.subscribers.push(Subscriber { participant: id, leg, line, down, disabled });
+        let is_first = !std::mem::replace(&mut track.was_subscribed, true);
+        if is_first {
+            self.send(publisher, Response::TrackSubscribed(TrackSubscribed { track_sid: track_sid.to_owned() }));
+        }
         self.wish_for_keyframe(now, publisher, track_sid);
     }
 }

@@ -38,6 +38,8 @@ pub struct PublishedTrack {
     pub line: LineId,
     /// Those who get it.
     pub subscribers: Vec<Subscriber>,
+    /// Whether the publisher knows that somebody gets it.
+    pub was_subscribed: bool,
     /// Which layer is forwarded.
     pub layers: LayerSelector,
     /// Holes in what came.
@@ -84,6 +86,7 @@ impl PublishedTrack {
             stream_id: pending.stream_id,
             line,
             subscribers: Vec::new(),
+            was_subscribed: false,
             layers: LayerSelector::default(),
             gaps: GapWatch::default(),
             keyframes: KeyframeRequests::default(),

@@ -7,5 +7,6 @@ mod joining;
 mod media;
 mod messages;
 mod publishing;
+mod reports;
 mod resume;
 mod robustness;
