@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 
 import { dispose } from '@livekit/rtc-node';
 
-import { join, publishAudio, publishVideo, startServer, until } from './harness.mjs';
+import { VideoQuality, join, publishAudio, publishVideo, setQuality, startServer, until } from './harness.mjs';
 
 after(() => dispose());
 
@@ -53,6 +53,29 @@ for (const [way, args, connections] of [['one peer connection', [], 1], ['two pe
     const before = hans.videoFrames;
     await until('pictures again', () => hans.videoFrames > before + 60);
   });
+
+  test(`a track that follows another, and one that is subscribed again, are seen over ${way}`, async (t) => {
+    const server = await startServer(...args);
+    const anna = await join(server, 'anna');
+    const hans = await join(server, 'hans');
+    t.after(async () => {
+      await Promise.all([anna.leave(), hans.leave()]);
+      await server.stop();
+    });
+    const first = await publishVideo(anna, { width: 160, height: 120 });
+    await until('the first', () => hans.lastSize === '160x120');
+    await anna.room.localParticipant.unpublishTrack(first.sid);
+    const publications = () => [...hans.room.remoteParticipants.values()].flatMap((p) => [...p.trackPublications.values()]);
+    await until('its end', () => publications().length === 0);
+    await publishVideo(anna, { width: 320, height: 240, name: 'second' });
+    await until('the second', () => hans.lastSize === '320x240');
+    const [publication] = publications();
+    publication.setSubscribed(false);
+    await until('no track', () => !publication.track);
+    const before = hans.videoFrames;
+    publication.setSubscribed(true);
+    await until('the second again', () => hans.videoFrames > before + 20);
+  });
 }
 
 test('who speaks and how good the connections are is told', async (t) => {
@@ -66,4 +89,32 @@ test('who speaks and how good the connections are is told', async (t) => {
   await publishAudio(anna);
   await until('anna speaks', () => hans.speakers.some((speakers) => speakers.includes('anna')));
   await until('quality of both', () => ['anna', 'hans'].every((identity) => hans.qualities.some((q) => q.identity === identity)));
+});
+
+test('a subscriber gets the layer it asks for, and a publisher pauses when nobody looks', async (t) => {
+  const server = await startServer();
+  const anna = await join(server, 'anna');
+  const hans = await join(server, 'hans');
+  t.after(async () => {
+    await Promise.all([anna.leave(), hans.leave()]);
+    await server.stop();
+  });
+  await publishVideo(anna, { width: 960, height: 540, simulcast: true });
+  await until('the best layer', () => hans.lastSize === '960x540');
+  const [publication] = [...hans.room.remoteParticipants.values()].flatMap((p) => [...p.trackPublications.values()]);
+  const sizes = new Set();
+  for (const quality of [VideoQuality.LOW, VideoQuality.MEDIUM, VideoQuality.HIGH]) {
+    setQuality(publication, quality);
+    await until(`another size after quality ${quality}`, () => !sizes.has(hans.lastSize) && (quality === VideoQuality.HIGH || hans.lastSize !== '960x540'));
+    sizes.add(hans.lastSize);
+    const before = hans.videoFrames;
+    await until('pictures go on', () => hans.videoFrames > before + 10);
+  }
+  assert.equal([...sizes].at(-1), '960x540', String([...sizes]));
+  // The publisher is told after 5 s that nobody looks; when somebody does again, it has to go on at once.
+  publication.setSubscribed(false);
+  await new Promise((resolve) => setTimeout(resolve, 6500));
+  const before = hans.videoFrames;
+  publication.setSubscribed(true);
+  await until('pictures after a pause', () => hans.videoFrames > before + 10);
 });

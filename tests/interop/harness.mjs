@@ -10,8 +10,10 @@ import {
   AudioFrame, AudioSource, AudioStream, LocalAudioTrack, LocalVideoTrack, Room, TrackKind, TrackPublishOptions, TrackSource,
   VideoBufferType, VideoFrame, VideoSource, VideoStream,
 } from '@livekit/rtc-node';
+import { SetRemoteTrackPublicationQualityRequest, VideoQuality } from '@livekit/rtc-ffi-bindings';
 import { AccessToken } from 'livekit-server-sdk';
 
+export { VideoQuality };
 export const KEY = '1234567';
 export const SECRET = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef';
 const PATIENCE_MS = 20_000;
@@ -107,4 +109,10 @@ export async function publishAudio(client, name = 'microphone') {
     }
   })().catch(() => {});
   return publication;
+}
+
+/** Asks for a layer. The client can do that, only its JavaScript face has no method for it yet. */
+export function setQuality(publication, quality) {
+  const value = new SetRemoteTrackPublicationQualityRequest({ trackPublicationHandle: publication.ffiHandle.handle, quality });
+  globalThis._ffiClientInstance.request({ message: { case: 'setRemoteTrackPublicationQuality', value } });
 }

@@ -9,8 +9,6 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use super::down_track::Last;
-
 /// Longest identifier that fits, in bytes. SDP allows more; clients use one to three characters.
 const SMALL_ID_MAX: usize = 16;
 
@@ -260,8 +258,9 @@ pub trait PeerConnection: Send {
     /// Sends a packet; false when the client did not agree to its codec or the line is not open.
     fn write_rtp(&mut self, now: Instant, packet: &OutgoingPacket) -> bool;
 
-    /// The newest packet that was sent on a line, whatever its track was.
-    fn last_sent(&self, line: LineId) -> Option<Last>;
+    /// Gives a line that was closed another source for its next track. Clients take packets of the old one for those
+    /// of the track that ended, and some throw them away.
+    fn renew_line(&mut self, now: Instant, line: LineId);
 
     /// Asks the client for a key frame of one of its lines.
     fn request_keyframe(&mut self, now: Instant, line: LineId, layer: Option<LayerId>);

@@ -34,15 +34,11 @@ struct Source {
     skipped_before: u64,
 }
 
-/// The newest packet that was sent on a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Last {
-    /// Extended sequence number.
-    pub sequence: u64,
-    /// RTP timestamp.
-    pub timestamp: u32,
-    /// When.
-    pub at: Instant,
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    sequence: u64,
+    timestamp: u32,
+    at: Instant,
 }
 
 /// What a forwarded packet is numbered with.
@@ -58,11 +54,6 @@ impl DownTrack {
     /// A track whose timestamps count `clock_rate` per second.
     pub fn new(clock_rate: u32) -> Self {
         Self { clock_rate, source: None, last: None }
-    }
-
-    /// The line had another track before: the numbers go on where that one ended.
-    pub fn continue_after(&mut self, last: Last) {
-        self.last = Some(last);
     }
 
     /// Notes a packet that is deliberately not forwarded, so that no hole opens where it was.

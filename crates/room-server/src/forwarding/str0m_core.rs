@@ -12,7 +12,6 @@
 //! - To a subscriber every packet of the last [`HISTORY`] is repeated as often as it asks, without `str0m`'s cap of
 //!   15 %, but only over RTX, which all known clients accept. A client that refuses RTX gets a key frame instead.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +32,6 @@ use super::core::{
     Codec, CoreError, CoreEvent, DataKind, Datagram, IncomingPacket, LayerId, LineId, LocalOffer, MediaKind,
     OfferChanges, OutgoingPacket, PacketExtensions, PeerConnection, PeerFactory, SmallId,
 };
-use super::down_track::Last;
 
 /// Sent packets are kept for repetition this long, and at most this many: at 4 Mbit/s about 2.5 s.
 const HISTORY: Duration = Duration::from_secs(3);
@@ -92,7 +90,7 @@ impl PeerFactory for Str0mFactory {
             payload_types: HashMap::new(),
             nack_enabled: HashSet::new(),
             nack_to_enable: Vec::new(),
-            sent: HashMap::new(),
+            history_set: HashSet::new(),
             data_queue: VecDeque::new(),
             data_queued: 0,
             was_connected: false,
@@ -122,8 +120,7 @@ struct Str0mConnection {
     payload_types: HashMap<(Mid, Codec), Option<Pt>>,
     nack_enabled: HashSet<Ssrc>,
     nack_to_enable: Vec<Ssrc>,
-    /// Lines on which something was sent.
-    sent: HashMap<Mid, Last>,
+    history_set: HashSet<Mid>,
     data_queue: VecDeque<Vec<u8>>,
     data_queued: usize,
     was_connected: bool,
@@ -407,16 +404,8 @@ impl PeerConnection for Str0mConnection {
         let is_video = packet.codec != Codec::Opus;
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(mid, None) else { return false };
-        let this = Last { sequence: packet.sequence, timestamp: packet.timestamp, at: now };
-        match self.sent.entry(mid) {
-            Entry::Vacant(entry) => {
-                entry.insert(this);
-                if is_video {
-                    stream.set_rtx_cache(HISTORY_PACKETS, HISTORY, None);
-                }
-            }
-            Entry::Occupied(mut entry) if entry.get().sequence < packet.sequence => *entry.get_mut() = this,
-            Entry::Occupied(_) => {}
+        if is_video && self.history_set.insert(mid) {
+            stream.set_rtx_cache(HISTORY_PACKETS, HISTORY, None);
         }
         let extensions = ExtensionValues {
             audio_level: packet.extensions.audio_level,
@@ -440,8 +429,22 @@ impl PeerConnection for Str0mConnection {
         true
     }
 
-    fn last_sent(&self, line: LineId) -> Option<Last> {
-        self.sent.get(&Mid::from(line.as_str())).copied()
+    fn renew_line(&mut self, now: Instant, line: LineId) {
+        let mid = Mid::from(line.as_str());
+        // Declaring a stream on a line that does not exist would panic. `reset_stream_tx` looks like the way to do this, but
+        // after it reports and requests about the new source find no stream (0.25.0).
+        if self.rtc.media(mid).is_none() {
+            return;
+        }
+        let mut api = self.rtc.direct_api();
+        let Some((old, repair)) = api.stream_tx_by_mid(mid, None).map(|stream| (stream.ssrc(), stream.rtx())) else {
+            return;
+        };
+        let (source, repair) = (api.new_ssrc(), repair.map(|_| api.new_ssrc()));
+        api.remove_stream_tx(old);
+        api.declare_stream_tx(source, repair, mid, None);
+        self.history_set.remove(&mid);
+        self.settle(now);
     }
 
     fn request_keyframe(&mut self, now: Instant, line: LineId, layer: Option<LayerId>) {

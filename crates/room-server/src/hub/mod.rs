@@ -7,6 +7,7 @@ pub mod command;
 pub mod ids;
 
 mod data;
+mod layers;
 mod legs;
 mod lifecycle;
 mod media;
@@ -105,6 +106,7 @@ impl Hub {
             self.ask_for_due_keyframes(now);
             self.see_off_the_lost(now);
             self.forget_old_announcements(now);
+            self.tell_wanted_layers(now);
             self.handle_events(now);
         }
         if self.speakers_at.is_some_and(|at| at <= now) {

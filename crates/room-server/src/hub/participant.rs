@@ -9,6 +9,7 @@ use protocol::token::Grants;
 
 use super::data::SentData;
 use super::ids::{ConnectionId, ParticipantId, RoomKey};
+use super::layers::LayerWish;
 use super::legs::LegId;
 use super::negotiation::Negotiation;
 use super::permissions::Audience;
@@ -75,6 +76,8 @@ pub struct Participant {
     pub wishes: HashMap<String, bool>,
     /// Tracks whose packets it does not want for now, by track sid.
     pub disabled: HashMap<String, bool>,
+    /// Layers that it wants at best, by track sid.
+    pub layer_wishes: HashMap<String, LayerWish>,
     /// What it gets or is about to get.
     pub subscriptions: Vec<Subscription>,
     /// State of the offers to it.
@@ -140,6 +143,7 @@ impl Participant {
             auto_subscribe,
             wishes: HashMap::new(),
             disabled: HashMap::new(),
+            layer_wishes: HashMap::new(),
             subscriptions: Vec::new(),
             negotiation: Negotiation::default(),
             single: (legs.publisher == legs.subscriber).then(SingleConnection::default),

@@ -101,7 +101,7 @@ impl Hub {
             }
         };
         let lines = offered_lines(&offer.sdp);
-        let placed = self.place_subscriptions(id, &lines);
+        let placed = self.place_subscriptions(now, id, &lines);
         let (sdp, mid_to_track_id) = self.name_lines(id, answer, &placed);
         self.send(
             id,
@@ -163,6 +163,7 @@ impl Hub {
             for track in &gone {
                 member.wishes.remove(&track.info.sid);
                 member.disabled.remove(&track.info.sid);
+                member.layer_wishes.remove(&track.info.sid);
             }
         }
         !gone.is_empty()

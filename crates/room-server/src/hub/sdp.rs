@@ -84,6 +84,21 @@ pub fn name_forwarded(answer: &str, forwarded: &HashMap<String, Forwarded>) -> S
     output
 }
 
+/// Takes the names off lines that carry nothing any more: a track that is offered again on another line may not be named
+/// twice (RFC 8830, section 2; some clients refuse the whole offer).
+pub fn unname_inactive(offer: &str) -> String {
+    let mut output = String::with_capacity(offer.len());
+    for section in sections(offer) {
+        let is_inactive = section.contains(&"a=inactive");
+        for text in section {
+            if !is_inactive || !(text.starts_with("a=msid:") || text.starts_with("a=ssrc")) {
+                push_line(&mut output, text);
+            }
+        }
+    }
+    output
+}
+
 fn renamed(text: &str, track: &Forwarded) -> String {
     let Forwarded { stream_id, track_id } = track;
     if text.starts_with("a=msid:") {
@@ -147,6 +162,14 @@ mod tests {
         assert!(offered_lines("").is_empty());
         assert!(offered_lines("a=mid:0\na=msid:a b").is_empty());
         assert!(offered_lines("m=\nm=\n").is_empty());
+    }
+
+    #[test]
+    fn lines_that_ended_have_no_names() {
+        let ended = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=inactive\r\n";
+        let live = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=sendonly\r\na=msid:x y\r\n";
+        let offer = format!("v=0\r\n{ended}a=msid:x y\r\na=ssrc:7 msid:x y\r\n{live}");
+        assert_eq!(unname_inactive(&offer), format!("v=0\r\n{ended}{live}"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! are too few, or something else is to be negotiated, the client is asked for another offer.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use protocol::messages::{MediaSectionsRequirement, Response};
 
@@ -67,7 +68,12 @@ impl SingleConnection {
 impl Hub {
     /// Puts waiting subscriptions on free lines of an offer. Lines that lost their track since the last offer stay free
     /// this time, so that the client sees them close.
-    pub(super) fn place_subscriptions(&mut self, id: ParticipantId, lines: &[OfferedLine]) -> Vec<(String, LineId)> {
+    pub(super) fn place_subscriptions(
+        &mut self,
+        now: Instant,
+        id: ParticipantId,
+        lines: &[OfferedLine],
+    ) -> Vec<(String, LineId)> {
         let Some(participant) = self.participants.get_mut(&id) else { return Vec::new() };
         let Some(single) = participant.single.as_mut() else { return Vec::new() };
         single.offered(lines);
@@ -83,6 +89,10 @@ impl Hub {
                 Some(at) => placed.push((subscription.track_sid.clone(), free.remove(at).0)),
                 None => participant.negotiation.is_dirty = true,
             }
+        }
+        let leg = participant.subscriber;
+        for line in closing {
+            self.legs.act(leg, now, |connection| connection.renew_line(now, line));
         }
         placed
     }
