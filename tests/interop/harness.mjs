@@ -46,7 +46,7 @@ export async function token(identity, grant = {}, options = {}) {
 export async function until(what, condition) {
   const end = Date.now() + PATIENCE_MS;
   for (;;) {
-    const result = condition();
+    const result = await condition();
     if (result) return result;
     if (Date.now() > end) throw new Error(`waited in vain for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

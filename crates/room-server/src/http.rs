@@ -1,6 +1,8 @@
 //! The HTTP face: `/rtc` and `/rtc/v1` (WebSocket), `validate` below each, and a page for people and load balancers at
 //! `/`.
 //!
+//! `/twirp/livekit.RoomService/` is for the servers of applications (module `admin`).
+//!
 //! `/rtc/v1` is for clients with one peer connection. Where it is not served, the 404 on both of its paths makes clients
 //! fall back to `/rtc` by themselves.
 
@@ -15,11 +17,12 @@ use axum::extract::{Query, State};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use protocol::limits::SIGNAL_MESSAGE_MAX;
 use protocol::messages::JoinRequest;
 use tokio::sync::mpsc;
 
+use crate::admin::administer;
 use crate::auth::{Admission, AuthError, admit};
 use crate::hub::command::{Command, Connect};
 use crate::hub::ids::ConnectionId;
@@ -44,7 +47,7 @@ pub fn router(state: Arc<HttpState>, single_peer_connection: bool) -> Router {
     if single_peer_connection {
         router = router.route("/rtc/v1", get(rtc_v1)).route("/rtc/v1/validate", get(validate));
     }
-    router.with_state(state)
+    router.route("/twirp/livekit.RoomService/{method}", post(administer)).with_state(state)
 }
 
 async fn rtc(

@@ -2,7 +2,10 @@
 
 use protocol::messages::{JoinRequest, Request};
 
+use tokio::sync::oneshot;
+
 use super::ids::ConnectionId;
+use crate::admin::{AdminError, AdminReply, AdminRequest};
 use crate::auth::Admission;
 use crate::signalling::SignalSender;
 
@@ -14,8 +17,20 @@ pub enum Command {
     Request(ConnectionId, Box<Request>),
     /// A signalling connection is gone.
     Disconnected(ConnectionId),
+    /// A call of an application's own server.
+    Admin(Box<AdminCall>),
     /// Everybody has to leave.
     Shutdown,
+}
+
+/// A call of an application's own server, whose right to it has been checked.
+pub struct AdminCall {
+    /// Its app (API key).
+    pub app: String,
+    /// What it wants.
+    pub request: AdminRequest,
+    /// Where the result goes.
+    pub reply: oneshot::Sender<Result<AdminReply, AdminError>>,
 }
 
 /// A new signalling connection.

@@ -226,7 +226,7 @@ impl Hub {
 
         if let Some(room) = self.rooms.get_mut(&key) {
             room.members.retain(|member| *member != id);
-            if room.members.is_empty() {
+            if room.members.is_empty() && room.kept_until.is_none_or(|until| until <= now) {
                 tracing::info!(room = key.room, "room closed");
                 self.rooms.remove(&key);
                 return;
@@ -247,6 +247,8 @@ impl Hub {
         for member in self.members_of(&key) {
             self.update_subscriptions(now, member);
         }
+        // Others may be watched less now.
+        self.want_housekeeping(now);
     }
 
     pub(super) fn shut_down(&mut self, now: Instant) {
@@ -256,7 +258,7 @@ impl Hub {
         }
     }
 
-    fn find(&self, key: &RoomKey, identity: &str) -> Option<ParticipantId> {
+    pub(super) fn find(&self, key: &RoomKey, identity: &str) -> Option<ParticipantId> {
         let members = &self.rooms.get(key)?.members;
         members.iter().copied().find(|id| self.participants.get(id).is_some_and(|p| p.identity == identity))
     }

@@ -6,6 +6,7 @@
 pub mod command;
 pub mod ids;
 
+mod admin;
 mod data;
 mod layers;
 mod legs;
@@ -86,6 +87,11 @@ impl Hub {
                 }
             }
             Command::Disconnected(connection) => self.disconnected(now, connection),
+            Command::Admin(call) => {
+                let reply = self.administer(now, &call.app, call.request);
+                // The caller may have gone.
+                let _ = call.reply.send(reply);
+            }
             Command::Shutdown => self.shut_down(now),
         }
         self.handle_events(now);

@@ -7,7 +7,7 @@ use protocol::limits::WIRE_NAME_MAX;
 use protocol::messages::request_response::{Reason, Request as AboutRequest};
 use protocol::messages::{
     AddTrackRequest, DisconnectReason, RequestResponse, Response, SessionDescription, SimulcastCodecInfo, SyncState,
-    TrackInfo, TrackPublishedResponse, TrackType, leave_request,
+    TrackInfo, TrackPublishedResponse, TrackType, TrackUnpublishedResponse, leave_request,
 };
 
 use super::Hub;
@@ -167,6 +167,17 @@ impl Hub {
             }
         }
         !gone.is_empty()
+    }
+
+    /// Ends all tracks of a participant who may not publish any more.
+    pub(super) fn end_tracks(&mut self, now: Instant, id: ParticipantId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.pending_tracks.clear();
+        let ended: Vec<String> = participant.tracks.drain(..).map(|track| track.info.sid).collect();
+        for track_sid in ended {
+            participant.send(Response::TrackUnpublished(TrackUnpublishedResponse { track_sid }));
+        }
+        self.tracks_changed(now, id);
     }
 
     /// Tells the others and brings their subscriptions up to date.

@@ -1,4 +1,5 @@
-//! What clients are told every few seconds: how good their connections are, and a fresh token.
+//! What is done every few seconds: clients are told how good their connections are and get fresh tokens, rooms that
+//! waited for somebody in vain are closed.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +67,8 @@ impl Hub {
 
     /// Sends what is due.
     pub(super) fn report(&mut self, now: Instant) {
-        self.reports_at = (!self.participants.is_empty()).then_some(now + REPORT_INTERVAL);
+        self.rooms.retain(|_, room| !room.members.is_empty() || room.kept_until.is_some_and(|until| until > now));
+        self.reports_at = (!self.rooms.is_empty()).then_some(now + REPORT_INTERVAL);
         self.report_quality(now);
         let due: Vec<ParticipantId> =
             self.participants.values().filter(|participant| participant.token_at <= now).map(|p| p.id).collect();
