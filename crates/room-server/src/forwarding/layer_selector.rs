@@ -12,6 +12,8 @@ pub struct LayerSelector {
     current: Option<LayerId>,
     /// Rank of the best layer that the subscriber wants.
     pub max_rank: u8,
+    /// Rank of the best layer that its link carries.
+    pub link_rank: u8,
 }
 
 /// What to do with a packet.
@@ -26,9 +28,9 @@ pub enum Verdict {
 }
 
 impl LayerSelector {
-    /// A choice of layers up to this rank.
-    pub fn up_to(max_rank: u8) -> Self {
-        Self { current: None, max_rank }
+    /// A choice of layers up to these ranks.
+    pub fn up_to(max_rank: u8, link_rank: u8) -> Self {
+        Self { current: None, max_rank, link_rank }
     }
 
     /// Decides about a packet of `layer`; `None` is a line without layers. `arriving` are the layers of the line that
@@ -62,7 +64,8 @@ impl LayerSelector {
 
     /// The best arriving layer that is not better than wanted, else the smallest that arrives.
     fn target(&self, arriving: &[LayerId]) -> Option<LayerId> {
-        let wanted = arriving.iter().filter(|layer| rank(**layer) <= self.max_rank);
+        let best = self.max_rank.min(self.link_rank);
+        let wanted = arriving.iter().filter(|layer| rank(**layer) <= best);
         wanted.max_by_key(|layer| rank(**layer)).or(arriving.iter().min_by_key(|layer| rank(**layer))).copied()
     }
 }
@@ -92,12 +95,12 @@ mod tests {
 
     #[test]
     fn a_line_without_layers_is_forwarded() {
-        assert_eq!(LayerSelector::up_to(BEST).decide(None, false, &[]), Verdict::Forward);
+        assert_eq!(LayerSelector::up_to(BEST, BEST).decide(None, false, &[]), Verdict::Forward);
     }
 
     #[test]
     fn the_best_layer_begins_with_a_key_frame() {
-        let mut selector = LayerSelector::up_to(BEST);
+        let mut selector = LayerSelector::up_to(BEST, BEST);
         assert_eq!(decide(&mut selector, "q", true, "q"), Verdict::ForwardSwitched);
         assert_eq!(decide(&mut selector, "f", false, "q f"), Verdict::Drop);
         assert_eq!(selector.awaited(&[layer("q"), layer("f")]), Some(layer("f")));
@@ -109,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_smaller_layer_is_given_to_those_who_want_it() {
-        let mut selector = LayerSelector::up_to(BEST);
+        let mut selector = LayerSelector::up_to(BEST, BEST);
         decide(&mut selector, "f", true, "q h f");
         selector.max_rank = 2;
         assert_eq!(decide(&mut selector, "f", true, "q h f"), Verdict::Forward);
@@ -119,8 +122,16 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_carries_less_gets_less() {
+        let mut selector = LayerSelector::up_to(BEST, BEST);
+        decide(&mut selector, "f", true, "q h f");
+        selector.link_rank = 1;
+        assert_eq!(decide(&mut selector, "q", true, "q h f"), Verdict::ForwardSwitched);
+    }
+
+    #[test]
     fn a_layer_that_stops_is_replaced_by_what_arrives() {
-        let mut selector = LayerSelector::up_to(BEST);
+        let mut selector = LayerSelector::up_to(BEST, BEST);
         decide(&mut selector, "f", true, "q f");
         assert_eq!(decide(&mut selector, "q", true, "q"), Verdict::ForwardSwitched);
         selector.max_rank = 1;

@@ -94,6 +94,20 @@ impl Hub {
         self.want_housekeeping(now);
     }
 
+    /// From now on the subscriber gets layers up to this rank. They change with the next key frames.
+    pub(super) fn apply_link_rank(&mut self, id: ParticipantId, rank: u8) {
+        let Some(participant) = self.participants.get(&id) else { return };
+        let subscribed: Vec<(ParticipantId, String)> =
+            participant.subscriptions.iter().map(|s| (s.publisher, s.track_sid.clone())).collect();
+        for (publisher, sid) in subscribed {
+            let track = self.participants.get_mut(&publisher).and_then(|publisher| publisher.track_mut(&sid));
+            let subscriber = track.and_then(|track| track.subscribers.iter_mut().find(|s| s.participant == id));
+            if let Some(subscriber) = subscriber {
+                subscriber.layers.link_rank = rank;
+            }
+        }
+    }
+
     pub(super) fn set_disabled(&mut self, now: Instant, id: ParticipantId, track_sids: &[String], disabled: bool) {
         for sid in track_sids {
             let Some(participant) = self.participants.get_mut(&id) else { return };

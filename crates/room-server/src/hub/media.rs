@@ -17,7 +17,7 @@ impl Hub {
             CoreEvent::Packet(packet) => self.forward(now, owner, &packet),
             CoreEvent::KeyframeNeeded(line) => self.keyframe_needed(now, owner, line),
             CoreEvent::Data(kind, bytes) => self.data_received(now, owner, kind, &bytes),
-            CoreEvent::Loss { sent, received } => self.note_loss(owner, role, sent, received),
+            CoreEvent::Loss { sent, received } => self.note_loss(now, owner, role, sent, received),
             CoreEvent::Connected | CoreEvent::Reconnected => self.leg_is_up(now, owner, role),
             CoreEvent::Disconnected | CoreEvent::Closed => self.leg_is_down(now, owner, role),
         }

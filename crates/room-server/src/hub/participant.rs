@@ -18,6 +18,7 @@ use super::single_connection::SingleConnection;
 use super::speakers::Loudness;
 use super::track::{PendingTrack, PublishedTrack, Subscription};
 use crate::auth::{Admission, Permission};
+use crate::forwarding::loss_ladder::LossLadder;
 use crate::signalling::{SignalSender, encode};
 
 /// A signalling connection in use.
@@ -92,6 +93,8 @@ pub struct Participant {
     pub loudness: Loudness,
     /// How well packets get through.
     pub link: Link,
+    /// How much the way to it carries.
+    pub ladder: LossLadder,
     /// Who may subscribe to what; `None`: everybody to everything.
     pub audience: Option<Audience>,
     /// Grants of its token, for its next one.
@@ -151,6 +154,7 @@ impl Participant {
             sent_data: SentData::default(),
             loudness: Loudness::default(),
             link: Link::default(),
+            ladder: LossLadder::default(),
             audience: None,
             grants: admission.grants,
             token_at: now,

@@ -50,14 +50,24 @@ fn quality(score: f32) -> ConnectionQuality {
 }
 
 impl Hub {
-    pub(super) fn note_loss(&mut self, id: ParticipantId, role: Role, sent: Option<f32>, received: Option<f32>) {
+    pub(super) fn note_loss(
+        &mut self,
+        now: Instant,
+        id: ParticipantId,
+        role: Role,
+        sent: Option<f32>,
+        received: Option<f32>,
+    ) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
-        let link = &mut participant.link;
-        if role != Role::Publisher {
-            link.down = link.down.max(sent.unwrap_or(0.0));
-        }
         if role != Role::Subscriber {
-            link.up = link.up.max(received.unwrap_or(0.0));
+            participant.link.up = participant.link.up.max(received.unwrap_or(0.0));
+        }
+        let Some(sent) = sent.filter(|_| role != Role::Publisher) else { return };
+        participant.link.down = participant.link.down.max(sent);
+        if participant.ladder.note(sent, now) {
+            let rank = participant.ladder.rank();
+            tracing::info!(identity = participant.identity, rank, "the link carries another layer");
+            self.apply_link_rank(id, rank);
         }
     }
 

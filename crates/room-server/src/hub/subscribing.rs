@@ -162,11 +162,12 @@ impl Hub {
         let publisher = subscription.publisher;
         let leg = participant.subscriber;
         let disabled = participant.disabled.get(track_sid).copied().unwrap_or(false);
+        let link_rank = participant.ladder.rank();
         let setting = participant.layer_wishes.get(track_sid).copied().unwrap_or_default();
         let Some(track) = self.participants.get_mut(&publisher).and_then(|p| p.track_mut(track_sid)) else { return };
         let max_rank = setting.rank(&track.info);
         let down = track.new_down_track();
-        let layers = LayerSelector::up_to(max_rank);
+        let layers = LayerSelector::up_to(max_rank, link_rank);
         let pictures = PictureIds::default();
         track.subscribers.push(Subscriber { participant: id, leg, line, down, disabled, layers, pictures });
         let is_first = !std::mem::replace(&mut track.was_subscribed, true);
