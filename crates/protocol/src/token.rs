@@ -28,6 +28,9 @@ pub struct Grants {
     /// May create the room. Joins create rooms anyway.
     #[serde(skip_serializing_if = "is_false")]
     pub room_create: bool,
+    /// May list the rooms of the app.
+    #[serde(skip_serializing_if = "is_false")]
+    pub room_list: bool,
     /// May administer the room (remove users, set its metadata).
     #[serde(skip_serializing_if = "is_false")]
     pub room_admin: bool,

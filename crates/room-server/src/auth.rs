@@ -28,6 +28,8 @@ pub struct Admission {
     pub attributes: BTreeMap<String, String>,
     /// What they may do.
     pub permission: Permission,
+    /// The grants of the token that say so; `None` for the vendor's tokens.
+    pub grants: Option<Grants>,
     /// Most participants if this join creates the room; 0 is no limit.
     pub max_participants: u32,
 }
@@ -104,8 +106,9 @@ pub fn admit(
 }
 
 fn of_claims(claims: Claims) -> Result<Admission, AuthError> {
+    let grants = claims.grants;
     let Grants { room_join, can_publish, can_subscribe, can_publish_data, can_update_own_metadata, hidden, .. } =
-        claims.grants;
+        grants;
     if !room_join {
         return Err(AuthError::NotAllowed);
     }
@@ -123,9 +126,10 @@ fn of_claims(claims: Claims) -> Result<Admission, AuthError> {
             publish_data: can_publish_data.unwrap_or(publish),
             update_metadata: can_update_own_metadata.unwrap_or(false),
             hidden,
-            sources: claims.grants.can_publish_sources.iter().filter_map(|name| source_number(name)).collect(),
+            sources: grants.can_publish_sources.iter().filter_map(|name| source_number(name)).collect(),
             streams: None,
         },
+        grants: Some(grants),
         max_participants: claims.max_participants,
     })
 }
@@ -168,15 +172,31 @@ fn permission_of(token: &Token04) -> Permission {
     }
 }
 
+/// Names of track sources in grants.
+const SOURCES: [(&str, TrackSource); 4] = [
+    ("camera", TrackSource::Camera),
+    ("microphone", TrackSource::Microphone),
+    ("screen_share", TrackSource::ScreenShare),
+    ("screen_share_audio", TrackSource::ScreenShareAudio),
+];
+
+/// The grants `base`, with what `permission` says.
+pub fn grants_of(permission: &Permission, base: &Grants) -> Grants {
+    let names = SOURCES.iter().filter(|(_, source)| permission.sources.contains(&(*source as i32)));
+    Grants {
+        can_publish: Some(permission.publish),
+        can_subscribe: Some(permission.subscribe),
+        can_publish_data: Some(permission.publish_data),
+        can_update_own_metadata: Some(permission.update_metadata),
+        hidden: permission.hidden,
+        can_publish_sources: names.map(|(name, _)| (*name).to_owned()).collect(),
+        ..base.clone()
+    }
+}
+
 fn source_number(name: &str) -> Option<i32> {
-    let source = match name.to_ascii_lowercase().as_str() {
-        "camera" => TrackSource::Camera,
-        "microphone" => TrackSource::Microphone,
-        "screen_share" => TrackSource::ScreenShare,
-        "screen_share_audio" => TrackSource::ScreenShareAudio,
-        _ => return None,
-    };
-    Some(source as i32)
+    let known = SOURCES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    known.map(|(_, source)| *source as i32)
 }
 
 #[cfg(test)]

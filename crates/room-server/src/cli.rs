@@ -42,6 +42,9 @@ struct Args {
     /// YAML file with keys as in livekit.yaml: port, bind_addresses, keys, rtc.udp_port, rtc.node_ip
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Answer 404 on /rtc/v1, so that clients use two peer connections
+    #[arg(long, env = "ROOM_SERVER_TWO_CONNECTIONS")]
+    two_connections: bool,
     /// For trying things out: accept the key "devkey" with the secret "secret"
     #[arg(long)]
     dev: bool,
@@ -121,6 +124,7 @@ fn config_of(args: Args) -> Result<ServerConfig, String> {
     config.bind = args.bind.unwrap_or(config.bind);
     config.port = args.port.unwrap_or(config.port);
     config.node_ip = args.node_ip.or(config.node_ip);
+    config.single_peer_connection &= !args.two_connections;
     config.server_secrets.extend(args.server_secrets);
     let KeyPolicy::Fixed(keys) = &mut config.keys else { return Ok(config) };
     keys.extend(args.keys);

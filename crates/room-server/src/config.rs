@@ -35,6 +35,8 @@ pub struct ServerConfig {
     pub server_secrets: BTreeMap<String, String>,
     /// How long a participant is kept whose signalling connection is lost while its media still flow.
     pub departure_timeout: Duration,
+    /// Whether clients may use one peer connection for both ways (`/rtc/v1`). If not, they fall back to two.
+    pub single_peer_connection: bool,
 }
 
 impl Default for ServerConfig {
@@ -48,6 +50,7 @@ impl Default for ServerConfig {
             keys: KeyPolicy::Embedded,
             server_secrets: BTreeMap::new(),
             departure_timeout: Duration::from_secs(15),
+            single_peer_connection: true,
         }
     }
 }

@@ -77,13 +77,13 @@ impl RoomServer {
         let media_address = socket.local_addr()?;
 
         let factory = Box::new(Str0mFactory::new(candidates(media_address, config.node_ip)));
-        let hub = Hub::new(factory, config.departure_timeout);
+        let hub = Hub::new(factory, keys.clone(), config.departure_timeout);
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (stop, stopped) = watch::channel(false);
         let media = MediaLoop::start(hub, socket, command_queue, stopped.clone())?;
 
         let state = Arc::new(HttpState { keys: keys.clone(), hub: commands, connections: AtomicU64::new(1) });
-        let http = tokio::spawn(serve_http(listener, router(state), stopped));
+        let http = tokio::spawn(serve_http(listener, router(state, config.single_peer_connection), stopped));
         tracing::info!(%address, %media_address, "room server listens");
         Ok(Self { address, media_address, keys, stop, http, media: Some(media) })
     }

@@ -192,6 +192,13 @@ pub enum CoreEvent {
     KeyframeNeeded(LineId),
     /// A data channel message.
     Data(DataKind, Vec<u8>),
+    /// Share of the packets that were lost lately, 0 to 1, as far as known. Comes every few seconds, in parts.
+    Loss {
+        /// Of what was sent.
+        sent: Option<f32>,
+        /// Of what was to be received.
+        received: Option<f32>,
+    },
 }
 
 /// Why a connection refused to do something.
@@ -250,6 +257,10 @@ pub trait PeerConnection: Send {
 
     /// Sends a packet; false when the client did not agree to its codec or the line is not open.
     fn write_rtp(&mut self, now: Instant, packet: &OutgoingPacket) -> bool;
+
+    /// Gives a line that was closed another source for its next track. Clients take packets of the old one for those
+    /// of the track that ended, and some throw them away.
+    fn renew_line(&mut self, now: Instant, line: LineId);
 
     /// Asks the client for a key frame of one of its lines.
     fn request_keyframe(&mut self, now: Instant, line: LineId, layer: Option<LayerId>);

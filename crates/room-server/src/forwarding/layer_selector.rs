@@ -1,16 +1,19 @@
-//! Which simulcast layer of a line is forwarded: the best one that arrives.
-
-use std::time::{Duration, Instant};
+//! Which simulcast layer of a line one subscriber gets: the best that arrives and that it wants, changed at key frames
+//! only.
 
 use super::core::LayerId;
 
-/// A layer that was silent for this long is given up for another.
-const SILENCE: Duration = Duration::from_millis(1500);
+/// Rank of the best layer.
+pub const BEST: u8 = 3;
 
-/// The choice for one published line.
-#[derive(Debug, Default)]
+/// The choice for one subscriber of a line.
+#[derive(Debug)]
 pub struct LayerSelector {
-    current: Option<(LayerId, Instant)>,
+    current: Option<LayerId>,
+    /// Rank of the best layer that the subscriber wants.
+    pub max_rank: u8,
+    /// Rank of the best layer that its link carries.
+    pub link_rank: u8,
 }
 
 /// What to do with a packet.
@@ -18,43 +21,59 @@ pub struct LayerSelector {
 pub enum Verdict {
     /// Forward it.
     Forward,
-    /// Forward it; it is the first of another layer, so a key frame is needed.
+    /// Forward it; it is the first of another layer.
     ForwardSwitched,
-    /// Another layer is forwarded.
+    /// Do not forward it.
     Drop,
 }
 
 impl LayerSelector {
-    /// Decides about a packet of `layer`; `None` is a line without layers.
-    pub fn decide(&mut self, layer: Option<LayerId>, now: Instant) -> Verdict {
-        let Some(layer) = layer else { return Verdict::Forward };
-        match &mut self.current {
-            Some((current, seen)) if *current == layer => {
-                *seen = now;
-                Verdict::Forward
-            }
-            Some((current, seen))
-                if rank(layer) <= rank(*current) && now.saturating_duration_since(*seen) < SILENCE =>
-            {
-                Verdict::Drop
-            }
-            _ => {
-                self.current = Some((layer, now));
-                Verdict::ForwardSwitched
-            }
-        }
+    /// A choice of layers up to these ranks.
+    pub fn up_to(max_rank: u8, link_rank: u8) -> Self {
+        Self { current: None, max_rank, link_rank }
     }
 
-    /// The layer that is forwarded now, to ask for its key frames.
+    /// Decides about a packet of `layer`; `None` is a line without layers. `arriving` are the layers of the line that
+    /// are being sent, `starts_keyframe` tells whether the packet is the first of a key frame.
+    pub fn decide(&mut self, layer: Option<LayerId>, starts_keyframe: bool, arriving: &[LayerId]) -> Verdict {
+        let Some(layer) = layer else { return Verdict::Forward };
+        if self.current == Some(layer) {
+            return Verdict::Forward;
+        }
+        if starts_keyframe && self.target(arriving) == Some(layer) {
+            self.current = Some(layer);
+            return Verdict::ForwardSwitched;
+        }
+        Verdict::Drop
+    }
+
+    /// The layer whose key frame is waited for, if another one than the current is wanted.
+    pub fn awaited(&self, arriving: &[LayerId]) -> Option<LayerId> {
+        self.target(arriving).filter(|target| self.current != Some(*target))
+    }
+
+    /// The layer that is forwarded now.
     pub fn current(&self) -> Option<LayerId> {
-        self.current.map(|(layer, _)| layer)
+        self.current
+    }
+
+    /// Begins anew, with a key frame.
+    pub fn restart(&mut self) {
+        self.current = None;
+    }
+
+    /// The best arriving layer that is not better than wanted, else the smallest that arrives.
+    fn target(&self, arriving: &[LayerId]) -> Option<LayerId> {
+        let best = self.max_rank.min(self.link_rank);
+        let wanted = arriving.iter().filter(|layer| rank(**layer) <= best);
+        wanted.max_by_key(|layer| rank(**layer)).or(arriving.iter().min_by_key(|layer| rank(**layer))).copied()
     }
 }
 
 /// LiveKit's clients call their layers `q`, `h` and `f`, from low to high.
 fn rank(layer: LayerId) -> u8 {
     match layer.as_str() {
-        "f" | "2" => 3,
+        "f" | "2" => BEST,
         "h" | "1" => 2,
         "q" | "0" => 1,
         _ => 0,
@@ -65,30 +84,57 @@ fn rank(layer: LayerId) -> u8 {
 mod tests {
     use super::*;
 
-    fn layer(name: &str) -> Option<LayerId> {
-        LayerId::new(name)
+    fn layer(name: &str) -> LayerId {
+        LayerId::new(name).unwrap()
+    }
+
+    fn decide(selector: &mut LayerSelector, name: &str, starts_keyframe: bool, arriving: &str) -> Verdict {
+        let arriving: Vec<LayerId> = arriving.split(' ').map(layer).collect();
+        selector.decide(Some(layer(name)), starts_keyframe, &arriving)
     }
 
     #[test]
     fn a_line_without_layers_is_forwarded() {
-        assert_eq!(LayerSelector::default().decide(None, Instant::now()), Verdict::Forward);
+        assert_eq!(LayerSelector::up_to(BEST, BEST).decide(None, false, &[]), Verdict::Forward);
     }
 
     #[test]
-    fn the_best_layer_wins_as_soon_as_it_appears() {
-        let (mut selector, now) = (LayerSelector::default(), Instant::now());
-        assert_eq!(selector.decide(layer("q"), now), Verdict::ForwardSwitched);
-        assert_eq!(selector.decide(layer("f"), now), Verdict::ForwardSwitched);
-        assert_eq!(selector.decide(layer("h"), now), Verdict::Drop);
-        assert_eq!(selector.decide(layer("f"), now), Verdict::Forward);
-        assert_eq!(selector.current(), layer("f"));
+    fn the_best_layer_begins_with_a_key_frame() {
+        let mut selector = LayerSelector::up_to(BEST, BEST);
+        assert_eq!(decide(&mut selector, "q", true, "q"), Verdict::ForwardSwitched);
+        assert_eq!(decide(&mut selector, "f", false, "q f"), Verdict::Drop);
+        assert_eq!(selector.awaited(&[layer("q"), layer("f")]), Some(layer("f")));
+        assert_eq!(decide(&mut selector, "q", false, "q f"), Verdict::Forward);
+        assert_eq!(decide(&mut selector, "f", true, "q f"), Verdict::ForwardSwitched);
+        assert_eq!(decide(&mut selector, "q", true, "q f"), Verdict::Drop);
+        assert_eq!(selector.awaited(&[layer("q"), layer("f")]), None);
     }
 
     #[test]
-    fn a_layer_that_stops_is_replaced_by_a_lower_one() {
-        let (mut selector, now) = (LayerSelector::default(), Instant::now());
-        selector.decide(layer("f"), now);
-        assert_eq!(selector.decide(layer("q"), now + SILENCE / 2), Verdict::Drop);
-        assert_eq!(selector.decide(layer("q"), now + SILENCE), Verdict::ForwardSwitched);
+    fn a_smaller_layer_is_given_to_those_who_want_it() {
+        let mut selector = LayerSelector::up_to(BEST, BEST);
+        decide(&mut selector, "f", true, "q h f");
+        selector.max_rank = 2;
+        assert_eq!(decide(&mut selector, "f", true, "q h f"), Verdict::Forward);
+        assert_eq!(decide(&mut selector, "h", false, "q h f"), Verdict::Drop);
+        assert_eq!(decide(&mut selector, "h", true, "q h f"), Verdict::ForwardSwitched);
+        assert_eq!(decide(&mut selector, "f", true, "q h f"), Verdict::Drop);
+    }
+
+    #[test]
+    fn a_link_that_carries_less_gets_less() {
+        let mut selector = LayerSelector::up_to(BEST, BEST);
+        decide(&mut selector, "f", true, "q h f");
+        selector.link_rank = 1;
+        assert_eq!(decide(&mut selector, "q", true, "q h f"), Verdict::ForwardSwitched);
+    }
+
+    #[test]
+    fn a_layer_that_stops_is_replaced_by_what_arrives() {
+        let mut selector = LayerSelector::up_to(BEST, BEST);
+        decide(&mut selector, "f", true, "q f");
+        assert_eq!(decide(&mut selector, "q", true, "q"), Verdict::ForwardSwitched);
+        selector.max_rank = 1;
+        assert_eq!(decide(&mut selector, "h", true, "h"), Verdict::ForwardSwitched);
     }
 }

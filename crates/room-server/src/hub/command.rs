@@ -1,8 +1,11 @@
 //! What the signalling connections ask of the hub.
 
-use protocol::messages::Request;
+use protocol::messages::{JoinRequest, Request};
+
+use tokio::sync::oneshot;
 
 use super::ids::ConnectionId;
+use crate::admin::{AdminError, AdminReply, AdminRequest};
 use crate::auth::Admission;
 use crate::signalling::SignalSender;
 
@@ -14,8 +17,20 @@ pub enum Command {
     Request(ConnectionId, Box<Request>),
     /// A signalling connection is gone.
     Disconnected(ConnectionId),
+    /// A call of an application's own server.
+    Admin(Box<AdminCall>),
     /// Everybody has to leave.
     Shutdown,
+}
+
+/// A call of an application's own server, whose right to it has been checked.
+pub struct AdminCall {
+    /// Its app (API key).
+    pub app: String,
+    /// What it wants.
+    pub request: AdminRequest,
+    /// Where the result goes.
+    pub reply: oneshot::Sender<Result<AdminReply, AdminError>>,
 }
 
 /// A new signalling connection.
@@ -28,6 +43,8 @@ pub struct Connect {
     pub auto_subscribe: bool,
     /// Given when an earlier connection is to be taken up again: the participant's sid, or empty if unknown.
     pub resume: Option<String>,
+    /// What a client with one peer connection said in its request; `None` for one with two.
+    pub single: Option<Box<JoinRequest>>,
     /// Where answers go.
     pub sender: SignalSender,
 }

@@ -1,16 +1,53 @@
 //! Data messages between participants.
 
-use std::time::Instant;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use protocol::limits::DATA_PAYLOAD_MAX;
-use protocol::messages::{DataPacket, ProtoMessage, data_packet};
+use protocol::messages::{DataChannelReceiveState, DataPacket, ProtoMessage, data_packet};
 
 use super::Hub;
-use super::ids::ParticipantId;
+use super::ids::{ParticipantId, RoomKey};
+use super::participant::Participant;
 use crate::forwarding::core::DataKind;
 
 /// Room for the fields around the payload.
 const OVERHEAD_MAX: usize = 2048;
+/// Reliable packets are kept this long for those who take up a lost connection, and at most so many bytes of them per
+/// sender.
+const KEPT_FOR: Duration = Duration::from_secs(20);
+const KEPT_BYTES_MAX: usize = 1024 * 1024;
+
+/// The last reliable packets of one sender that have a sequence number.
+#[derive(Debug, Default)]
+pub struct SentData {
+    packets: VecDeque<SentPacket>,
+    bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+struct SentPacket {
+    sequence: u32,
+    at: Instant,
+    destinations: Vec<String>,
+    encoded: Bytes,
+}
+
+impl SentData {
+    fn push(&mut self, packet: SentPacket) {
+        let now = packet.at;
+        self.bytes += packet.encoded.len();
+        self.packets.push_back(packet);
+        while let Some(oldest) = self.packets.front() {
+            if self.bytes <= KEPT_BYTES_MAX && now.saturating_duration_since(oldest.at) <= KEPT_FOR {
+                break;
+            }
+            self.bytes -= oldest.encoded.len();
+            self.packets.pop_front();
+        }
+    }
+}
 
 impl Hub {
     /// Passes a message on to those it is for, or to everybody else in the room. Who sent it is what we know, not
@@ -33,21 +70,63 @@ impl Hub {
         packet.participant_sid.clone_from(&sender.sid);
         let room = sender.room.clone();
         let destinations = take_destinations(&mut packet, &sender.identity, &sender.sid);
-        let bytes = packet.encode_to_vec();
-        for member in self.members_of(&room) {
-            let Some(participant) = self.participants.get(&member).filter(|_| member != from) else { continue };
-            let addressed = destinations.is_empty()
-                || destinations.contains(&participant.identity)
-                || destinations.contains(&participant.sid);
-            if addressed && participant.subscriber_up {
+        let encoded = Bytes::from(packet.encode_to_vec());
+        if kind == DataKind::Reliable && packet.sequence != 0 {
+            let (destinations, encoded) = (destinations.clone(), encoded.clone());
+            sender.sent_data.push(SentPacket { sequence: packet.sequence, at: now, destinations, encoded });
+        }
+        self.send_data_to(now, &room, Some(from), kind, &destinations, &encoded);
+    }
+
+    /// Sends an encoded packet to those members of a room who are in `destinations`, or to all if that is empty.
+    pub(super) fn send_data_to(
+        &mut self,
+        now: Instant,
+        room: &RoomKey,
+        except: Option<ParticipantId>,
+        kind: DataKind,
+        destinations: &[String],
+        encoded: &[u8],
+    ) {
+        for member in self.members_of(room) {
+            let Some(participant) = self.participants.get(&member).filter(|_| Some(member) != except) else { continue };
+            if is_addressed(participant, destinations) && participant.subscriber_up {
                 let leg = participant.subscriber;
-                let sent = self.legs.act(leg, now, |connection| connection.send_data(now, kind, &bytes));
+                let sent = self.legs.act(leg, now, |connection| connection.send_data(now, kind, encoded));
                 if sent == Some(false) {
                     tracing::debug!(?member, ?kind, "data dropped");
                 }
             }
         }
     }
+
+    /// After a resume: repeats what the client did not get, by its own account of the last packet of each sender. Of a
+    /// sender that it does not name it gets what was sent while it was away. Clients drop what they know.
+    pub(super) fn repeat_data(&mut self, now: Instant, id: ParticipantId, states: &[DataChannelReceiveState]) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let away_since = participant.missed_since.take();
+        let leg = participant.subscriber;
+        let Some(participant) = self.participants.get(&id) else { return };
+        let mut missed = Vec::new();
+        for member in self.members_of(&participant.room) {
+            let Some(sender) = self.participants.get(&member).filter(|_| member != id) else { continue };
+            let known = states.iter().find(|state| state.publisher_sid == sender.sid);
+            let is_missed = |packet: &&SentPacket| match known {
+                Some(state) => packet.sequence > state.last_seq,
+                None => away_since.is_some_and(|since| packet.at >= since),
+            };
+            let packets = sender.sent_data.packets.iter().filter(is_missed);
+            missed.extend(packets.filter(|packet| is_addressed(participant, &packet.destinations)).cloned());
+        }
+        missed.sort_by_key(|packet| packet.at);
+        for packet in missed {
+            self.legs.act(leg, now, |connection| connection.send_data(now, DataKind::Reliable, &packet.encoded));
+        }
+    }
+}
+
+fn is_addressed(participant: &Participant, destinations: &[String]) -> bool {
+    destinations.is_empty() || destinations.contains(&participant.identity) || destinations.contains(&participant.sid)
 }
 
 /// Takes the identities that a packet is for out of it; older clients write them, and the sender, into the user

@@ -19,6 +19,8 @@ pub enum Role {
     Publisher,
     /// The client receives media and data.
     Subscriber,
+    /// Both: the client has only this one.
+    Both,
 }
 
 struct Leg {
@@ -27,6 +29,8 @@ struct Leg {
     connection: Box<dyn PeerConnection>,
     addresses: Vec<SocketAddr>,
     ufrag: String,
+    /// When the last datagram came.
+    heard_at: Option<Instant>,
     /// Earliest entry of this leg in the timer heap.
     timer: Option<Instant>,
 }
@@ -63,7 +67,8 @@ impl Legs {
         self.last_id += 1;
         let id = LegId(self.last_id);
         let connection = self.factory.create(now);
-        let leg = Leg { owner, role, connection, addresses: Vec::new(), ufrag: String::new(), timer: None };
+        let leg =
+            Leg { owner, role, connection, addresses: Vec::new(), ufrag: String::new(), heard_at: None, timer: None };
         self.legs.insert(id, leg);
         self.refresh_ufrag(id);
         self.collect(id);
@@ -87,6 +92,11 @@ impl Legs {
     /// Whose connection this is and what for.
     pub fn owner(&self, id: LegId) -> Option<(ParticipantId, Role)> {
         self.legs.get(&id).map(|leg| (leg.owner, leg.role))
+    }
+
+    /// When the client was last heard on this connection: media, reports or STUN.
+    pub fn heard_at(&self, id: LegId) -> Option<Instant> {
+        self.legs.get(&id)?.heard_at
     }
 
     /// Does something with a connection and collects what follows from it.
@@ -114,6 +124,9 @@ impl Legs {
             tracing::trace!(%source, length = datagram.len(), "datagram for nobody");
             return;
         };
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.heard_at = Some(now);
+        }
         self.act(id, now, |connection| connection.handle_datagram(now, source, datagram));
     }
 

@@ -1,10 +1,11 @@
 //! Joining, losing and taking up the connection, leaving.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use protocol::limits::METADATA_MAX;
 use protocol::messages::{
-    DisconnectReason, JoinResponse, LeaveRequest, ParticipantUpdate, ReconnectResponse, Response, RoomUpdate,
-    ServerInfo, leave_request, participant_info, server_info,
+    DisconnectReason, JoinRequest, JoinResponse, LeaveRequest, ParticipantUpdate, ReconnectResponse, Response,
+    RoomUpdate, ServerInfo, leave_request, participant_info, server_info,
 };
 
 use super::command::Connect;
@@ -13,12 +14,16 @@ use super::legs::Role;
 use super::participant::{Connection, Participant, ParticipantLegs};
 use super::room::{Room, codecs};
 use super::{Hub, unix_ms};
+use crate::auth::Admission;
 use crate::signalling::{PING_INTERVAL, PING_TIMEOUT};
 
 /// Version of LiveKit's server that clients may take us for. They look at it to know what works.
 const SERVER_VERSION: &str = "1.9.0";
 /// Signalling protocol that is spoken here. From 18 on data channels are negotiated in another way.
 const PROTOCOL: i32 = 16;
+/// Whoever lost the signalling connection and then sends nothing on the media connections either, for this long, does
+/// not live any more. Clients check an idle connection every 2.5 s at least (RFC 7675 asks for 5 s).
+const SILENCE_OF_THE_DEAD: Duration = Duration::from_millis(3500);
 
 impl Hub {
     pub(super) fn connect(&mut self, now: Instant, connect: Connect) {
@@ -26,7 +31,7 @@ impl Hub {
     }
 
     fn join(&mut self, now: Instant, connect: Connect) {
-        let Connect { connection, admission, auto_subscribe, sender, .. } = connect;
+        let Connect { connection, mut admission, auto_subscribe, sender, single, .. } = connect;
         let key = RoomKey { app: admission.app.clone(), room: admission.room.clone() };
         let identity = admission.identity.clone();
         if let Some(older) = self.find(&key, &identity) {
@@ -42,18 +47,33 @@ impl Hub {
         self.last_participant += 1;
         let id = ParticipantId(self.last_participant);
         room.members.push(id);
-        let legs = ParticipantLegs {
-            publisher: self.legs.create(now, id, Role::Publisher),
-            subscriber: self.legs.create(now, id, Role::Subscriber),
+        let legs = if single.is_some() {
+            let both = self.legs.create(now, id, Role::Both);
+            ParticipantLegs { publisher: both, subscriber: both }
+        } else {
+            ParticipantLegs {
+                publisher: self.legs.create(now, id, Role::Publisher),
+                subscriber: self.legs.create(now, id, Role::Subscriber),
+            }
         };
-        let mut participant = Participant::new(id, new_sid("PA"), admission, auto_subscribe, legs, unix_ms());
+        let single = single.map(|request| *request);
+        if let Some(request) = &single {
+            describe(&mut admission, request);
+        }
+        let mut participant = Participant::new(id, new_sid("PA"), admission, auto_subscribe, legs, unix_ms(), now);
         participant.connection = Some(Connection { id: connection, sender });
         participant.negotiation.is_dirty = true;
         let hidden = participant.permission.hidden;
         let info = participant.info();
         self.participants.insert(id, participant);
         self.connections.insert(connection, id);
-        tracing::info!(room = key.room, identity, sid = info.sid, "joined");
+        tracing::info!(
+            room = key.room,
+            identity,
+            sid = info.sid,
+            connections = if single.is_some() { 1 } else { 2 },
+            "joined"
+        );
 
         let join = JoinResponse {
             room: Some(self.room_info(&key)),
@@ -61,7 +81,7 @@ impl Hub {
             other_participants: self.infos(&key, id),
             server_version: SERVER_VERSION.to_owned(),
             server_info: Some(server_info()),
-            subscriber_primary: true,
+            subscriber_primary: single.is_none(),
             ping_interval: PING_INTERVAL,
             ping_timeout: PING_TIMEOUT,
             enabled_publish_codecs: codecs(),
@@ -69,8 +89,13 @@ impl Hub {
             ..JoinResponse::default()
         };
         self.send(id, Response::Join(join));
-        // Its primary connection is the subscriber's, so without this offer it would never come up.
-        self.offer_if_needed(now, id);
+        self.renew_token(now, id);
+        self.want_reports(now);
+        match single {
+            Some(request) => self.first_requests(now, id, request),
+            // Its primary connection is the subscriber's, so without this offer it would never come up.
+            None => self.offer_if_needed(now, id),
+        }
         if !hidden {
             self.broadcast_participant(id);
             self.broadcast_room(&key);
@@ -78,12 +103,14 @@ impl Hub {
     }
 
     fn resume(&mut self, now: Instant, connect: Connect) {
-        let Connect { connection, admission, sender, resume, .. } = connect;
+        let Connect { connection, admission, sender, resume, single, .. } = connect;
         let key = RoomKey { app: admission.app, room: admission.room };
         let wanted = resume.unwrap_or_default();
-        let found = self
-            .find(&key, &admission.identity)
-            .filter(|id| wanted.is_empty() || self.participants.get(id).is_some_and(|p| p.sid == wanted));
+        let found = self.find(&key, &admission.identity).filter(|id| {
+            self.participants.get(id).is_some_and(|participant| {
+                (wanted.is_empty() || participant.sid == wanted) && participant.single.is_some() == single.is_some()
+            })
+        });
         let Some(id) = found else {
             tracing::info!(room = key.room, identity = admission.identity, "nothing to resume");
             sender
@@ -97,7 +124,7 @@ impl Hub {
             self.connections.remove(&old.id);
         }
         self.connections.insert(connection, id);
-        participant.lost_since = None;
+        let lost_since = participant.lost_since.take();
         tracing::info!(room = key.room, identity = participant.identity, "resumed");
         participant.send(Response::Reconnect(ReconnectResponse {
             server_info: Some(server_info()),
@@ -111,6 +138,27 @@ impl Hub {
         participant.negotiation.roll_back();
         participant.negotiation.ice_restart = true;
         participant.negotiation.is_dirty = true;
+        participant.missed_since = lost_since;
+        match (single, &mut participant.single) {
+            (Some(request), Some(lines)) => {
+                lines.forget_requests();
+                self.first_requests(now, id, *request);
+            }
+            _ => self.update_subscriptions(now, id),
+        }
+    }
+
+    /// What a client with one peer connection sends along with its request to join or resume.
+    fn first_requests(&mut self, now: Instant, id: ParticipantId, request: JoinRequest) {
+        if let Some(state) = &request.sync_state {
+            self.sync_state(now, id, state);
+        }
+        for track in request.add_track_requests {
+            self.add_track(now, id, track);
+        }
+        if let Some(offer) = &request.publisher_offer {
+            self.publisher_offer(now, id, offer);
+        }
         self.update_subscriptions(now, id);
     }
 
@@ -132,7 +180,12 @@ impl Hub {
             if participant.connection.is_none() {
                 let since = *participant.lost_since.get_or_insert(now);
                 let has_media = participant.publisher_up || participant.subscriber_up;
-                if !has_media || now.saturating_duration_since(since) >= self.departure_timeout {
+                let heard = [participant.publisher, participant.subscriber].map(|leg| self.legs.heard_at(leg));
+                let silent_since = heard.into_iter().flatten().fold(since, Instant::max);
+                if !has_media
+                    || now.saturating_duration_since(silent_since) >= SILENCE_OF_THE_DEAD
+                    || now.saturating_duration_since(since) >= self.departure_timeout
+                {
                     gone.push(participant.id);
                 } else {
                     waiting = true;
@@ -173,7 +226,7 @@ impl Hub {
 
         if let Some(room) = self.rooms.get_mut(&key) {
             room.members.retain(|member| *member != id);
-            if room.members.is_empty() {
+            if room.members.is_empty() && room.kept_until.is_none_or(|until| until <= now) {
                 tracing::info!(room = key.room, "room closed");
                 self.rooms.remove(&key);
                 return;
@@ -194,6 +247,8 @@ impl Hub {
         for member in self.members_of(&key) {
             self.update_subscriptions(now, member);
         }
+        // Others may be watched less now.
+        self.want_housekeeping(now);
     }
 
     pub(super) fn shut_down(&mut self, now: Instant) {
@@ -203,7 +258,7 @@ impl Hub {
         }
     }
 
-    fn find(&self, key: &RoomKey, identity: &str) -> Option<ParticipantId> {
+    pub(super) fn find(&self, key: &RoomKey, identity: &str) -> Option<ParticipantId> {
         let members = &self.rooms.get(key)?.members;
         members.iter().copied().find(|id| self.participants.get(id).is_some_and(|p| p.identity == identity))
     }
@@ -224,6 +279,18 @@ impl Hub {
             .map(Participant::info)
             .collect()
     }
+}
+
+/// What the request says about the participant goes before the token, if it may say anything.
+fn describe(admission: &mut Admission, request: &JoinRequest) {
+    let attributes: usize = request.participant_attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if !admission.permission.update_metadata || attributes > METADATA_MAX || request.metadata.len() > METADATA_MAX {
+        return;
+    }
+    if !request.metadata.is_empty() {
+        admission.metadata.clone_from(&request.metadata);
+    }
+    admission.attributes.extend(request.participant_attributes.clone());
 }
 
 fn leave_message(reason: DisconnectReason, action: leave_request::Action) -> Response {

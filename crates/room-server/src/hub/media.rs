@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use super::Hub;
 use super::ids::ParticipantId;
 use super::legs::{LegId, Role};
-use crate::forwarding::core::{Codec, CoreEvent, IncomingPacket, LineId, MediaKind, OutgoingPacket};
+use super::speakers::SPEAKER_INTERVAL;
+use super::{HOUSEKEEPING, Hub};
+use crate::forwarding::core::{Codec, CoreEvent, IncomingPacket, LayerId, LineId, MediaKind, OutgoingPacket};
+use crate::forwarding::keyframe::starts_keyframe;
 use crate::forwarding::layer_selector::Verdict;
 
 impl Hub {
@@ -15,6 +17,7 @@ impl Hub {
             CoreEvent::Packet(packet) => self.forward(now, owner, &packet),
             CoreEvent::KeyframeNeeded(line) => self.keyframe_needed(now, owner, line),
             CoreEvent::Data(kind, bytes) => self.data_received(now, owner, kind, &bytes),
+            CoreEvent::Loss { sent, received } => self.note_loss(now, owner, role, sent, received),
             CoreEvent::Connected | CoreEvent::Reconnected => self.leg_is_up(now, owner, role),
             CoreEvent::Disconnected | CoreEvent::Closed => self.leg_is_down(now, owner, role),
         }
@@ -22,9 +25,10 @@ impl Hub {
 
     fn leg_is_up(&mut self, now: Instant, id: ParticipantId, role: Role) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.publisher_up |= role != Role::Subscriber;
         match role {
-            Role::Publisher => participant.publisher_up = true,
-            Role::Subscriber => {
+            Role::Publisher => {}
+            Role::Subscriber | Role::Both => {
                 participant.subscriber_up = true;
                 if !participant.is_active {
                     participant.is_active = true;
@@ -39,10 +43,8 @@ impl Hub {
 
     fn leg_is_down(&mut self, now: Instant, id: ParticipantId, role: Role) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
-        match role {
-            Role::Publisher => participant.publisher_up = false,
-            Role::Subscriber => participant.subscriber_up = false,
-        }
+        participant.publisher_up &= role == Role::Subscriber;
+        participant.subscriber_up &= role == Role::Publisher;
         tracing::info!(identity = participant.identity, ?role, "media connection is down");
         self.see_off_the_lost(now);
     }
@@ -50,23 +52,36 @@ impl Hub {
     fn forward(&mut self, now: Instant, publisher: ParticipantId, packet: &IncomingPacket) {
         let Some(participant) = self.participants.get_mut(&publisher) else { return };
         let Some(track) = participant.tracks.iter_mut().find(|track| track.line == packet.line) else { return };
-        if track.kind == MediaKind::Video {
-            match track.layers.decide(packet.layer, now) {
-                Verdict::Drop => return,
-                Verdict::ForwardSwitched => track.keyframes.wish(),
-                Verdict::Forward => {}
-            }
-            if track.gaps.packet(packet.ssrc, packet.sequence, now) {
-                track.keyframes.wish();
-            }
+        if let Some(level) = packet.extensions.audio_level {
+            participant.loudness.packet(level);
+            self.speakers_at.get_or_insert(now + SPEAKER_INTERVAL);
         }
+        let is_video = track.kind == MediaKind::Video;
+        let starts_keyframe = packet.layer.is_some() && starts_keyframe(packet.codec, &packet.payload);
+        let Some(stream) = track.stream_mut(packet.layer, now) else { return };
+        stream.seen = now;
+        let is_holed = is_video && stream.gaps.packet(packet.ssrc, packet.sequence, now);
+        // Without layers nobody asks for this list.
+        let arriving = if packet.layer.is_some() { track.arriving(now) } else { Vec::new() };
         let mut learned_codec = false;
         if track.info.mime_type.is_empty() {
             track.info.mime_type = mime_type(packet.codec).to_owned();
             learned_codec = true;
         }
         let is_padding = packet.payload.is_empty();
+        // Layers whose key frames somebody waits for.
+        let mut awaited: Vec<Option<LayerId>> = Vec::new();
         for subscriber in track.subscribers.iter_mut().filter(|subscriber| !subscriber.disabled) {
+            let verdict = subscriber.layers.decide(packet.layer, starts_keyframe, &arriving);
+            if let Some(layer) = subscriber.layers.awaited(&arriving) {
+                awaited.push(Some(layer));
+            }
+            if verdict == Verdict::Drop {
+                continue;
+            }
+            if is_holed {
+                awaited.push(packet.layer);
+            }
             if is_padding {
                 subscriber.down.skip(packet.ssrc, packet.sequence);
                 continue;
@@ -74,17 +89,27 @@ impl Hub {
             let Some(numbers) = subscriber.down.forward(packet.ssrc, packet.sequence, packet.timestamp, now) else {
                 continue;
             };
+            let payload = if packet.layer.is_some() && packet.codec == Codec::Vp8 {
+                subscriber.pictures.rewrite(&packet.payload, verdict == Verdict::ForwardSwitched)
+            } else {
+                packet.payload.clone()
+            };
             let outgoing = OutgoingPacket {
                 line: subscriber.line,
                 sequence: numbers.sequence,
                 timestamp: numbers.timestamp,
                 marker: packet.marker,
                 codec: packet.codec,
-                payload: packet.payload.clone(),
+                payload,
                 extensions: packet.extensions,
                 wallclock: packet.received_at,
             };
             self.legs.act(subscriber.leg, now, |connection| connection.write_rtp(now, &outgoing));
+        }
+        for layer in awaited {
+            if let Some(stream) = track.streams.iter_mut().find(|stream| stream.layer == layer) {
+                stream.keyframes.wish();
+            }
         }
         self.ask_for_keyframe_if_due(now, publisher, packet.line);
         if learned_codec {
@@ -97,15 +122,32 @@ impl Hub {
         let Some(participant) = self.participants.get(&subscriber) else { return };
         let subscription = participant.subscriptions.iter().find(|s| s.line == Some(line));
         if let Some((publisher, sid)) = subscription.map(|s| (s.publisher, s.track_sid.clone())) {
-            self.wish_for_keyframe(now, publisher, &sid);
+            self.wish_for_keyframe(now, publisher, &sid, subscriber);
         }
     }
 
-    pub(super) fn wish_for_keyframe(&mut self, now: Instant, publisher: ParticipantId, track_sid: &str) {
+    /// Asks for a key frame of what this subscriber gets of the track.
+    pub(super) fn wish_for_keyframe(
+        &mut self,
+        now: Instant,
+        publisher: ParticipantId,
+        track_sid: &str,
+        subscriber: ParticipantId,
+    ) {
         let Some(track) = self.participants.get_mut(&publisher).and_then(|p| p.track_mut(track_sid)) else { return };
-        if track.kind == MediaKind::Video {
-            track.keyframes.wish();
-            let line = track.line;
+        if track.kind != MediaKind::Video {
+            return;
+        }
+        let layers = track.subscribers.iter().find(|s| s.participant == subscriber).map(|s| &s.layers);
+        let layer = layers.and_then(|layers| layers.awaited(&track.arriving(now)).or(layers.current()));
+        let known = track.streams.iter().any(|stream| stream.layer == layer);
+        // Before the first packet there is no telling whether there will be layers.
+        if !known && !track.streams.is_empty() {
+            return;
+        }
+        let line = track.line;
+        if let Some(stream) = track.stream_mut(layer, now) {
+            stream.keyframes.wish();
             self.ask_for_keyframe_if_due(now, publisher, line);
         }
     }
@@ -116,7 +158,7 @@ impl Hub {
         let negotiated = participant.subscriptions.iter().filter(|s| s.line.is_some());
         let subscribed: Vec<(ParticipantId, String)> = negotiated.map(|s| (s.publisher, s.track_sid.clone())).collect();
         for (publisher, sid) in subscribed {
-            self.wish_for_keyframe(now, publisher, &sid);
+            self.wish_for_keyframe(now, publisher, &sid, subscriber);
         }
     }
 
@@ -135,12 +177,14 @@ impl Hub {
         let Some(participant) = self.participants.get_mut(&publisher) else { return };
         let leg = participant.publisher;
         let Some(track) = participant.tracks.iter_mut().find(|track| track.line == line) else { return };
-        if track.keyframes.take_due(now) {
-            tracing::debug!(track = track.info.sid, "a key frame is asked for");
-            let layer = track.layers.current();
-            self.legs.act(leg, now, |connection| connection.request_keyframe(now, line, layer));
-        } else if track.keyframes.deadline().is_some() {
-            self.want_housekeeping(now);
+        for stream in &mut track.streams {
+            if stream.keyframes.take_due(now) {
+                tracing::debug!(track = track.info.sid, "a key frame is asked for");
+                let layer = stream.layer;
+                self.legs.act(leg, now, |connection| connection.request_keyframe(now, line, layer));
+            } else if stream.keyframes.deadline().is_some() {
+                self.housekeeping_at.get_or_insert(now + HOUSEKEEPING);
+            }
         }
     }
 }

@@ -6,21 +6,28 @@
 pub mod command;
 pub mod ids;
 
+mod admin;
 mod data;
+mod layers;
 mod legs;
 mod lifecycle;
 mod media;
 mod negotiation;
 mod participant;
+mod permissions;
 mod publishing;
+mod reports;
 mod requests;
 mod room;
 mod sdp;
+mod single_connection;
+mod speakers;
 mod subscribing;
 mod track;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protocol::messages::{ParticipantUpdate, Response, RoomUpdate};
@@ -31,6 +38,7 @@ use self::legs::Legs;
 use self::participant::Participant;
 use self::room::Room;
 use crate::forwarding::core::{Datagram, PeerFactory};
+use crate::keys::KeyStore;
 use crate::signalling::encode;
 
 /// How often things without a timer of their own are looked after, while there are any.
@@ -42,21 +50,29 @@ pub struct Hub {
     rooms: HashMap<RoomKey, Room>,
     participants: HashMap<ParticipantId, Participant>,
     connections: HashMap<ConnectionId, ParticipantId>,
+    keys: Arc<KeyStore>,
     departure_timeout: Duration,
     housekeeping_at: Option<Instant>,
+    /// When it is looked who speaks, while somebody does.
+    speakers_at: Option<Instant>,
+    /// When the next reports are due, while anybody is there.
+    reports_at: Option<Instant>,
     last_participant: u64,
 }
 
 impl Hub {
     /// No rooms. A participant whose signalling connection is lost is kept for `departure_timeout`.
-    pub fn new(factory: Box<dyn PeerFactory>, departure_timeout: Duration) -> Self {
+    pub fn new(factory: Box<dyn PeerFactory>, keys: Arc<KeyStore>, departure_timeout: Duration) -> Self {
         Self {
             legs: Legs::new(factory),
             rooms: HashMap::new(),
             participants: HashMap::new(),
             connections: HashMap::new(),
+            keys,
             departure_timeout,
             housekeeping_at: None,
+            speakers_at: None,
+            reports_at: None,
             last_participant: 0,
         }
     }
@@ -71,6 +87,11 @@ impl Hub {
                 }
             }
             Command::Disconnected(connection) => self.disconnected(now, connection),
+            Command::Admin(call) => {
+                let reply = self.administer(now, &call.app, call.request);
+                // The caller may have gone.
+                let _ = call.reply.send(reply);
+            }
             Command::Shutdown => self.shut_down(now),
         }
         self.handle_events(now);
@@ -91,16 +112,21 @@ impl Hub {
             self.ask_for_due_keyframes(now);
             self.see_off_the_lost(now);
             self.forget_old_announcements(now);
+            self.tell_wanted_layers(now);
             self.handle_events(now);
+        }
+        if self.speakers_at.is_some_and(|at| at <= now) {
+            self.report_speakers(now);
+        }
+        if self.reports_at.is_some_and(|at| at <= now) {
+            self.report(now);
         }
     }
 
     /// When [`Hub::handle_timeout`] wants to be called, if ever.
     pub fn deadline(&self) -> Option<Instant> {
-        match (self.legs.deadline(), self.housekeeping_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let own = [self.housekeeping_at, self.speakers_at, self.reports_at];
+        own.into_iter().chain([self.legs.deadline()]).flatten().min()
     }
 
     /// Takes the next datagram to send.

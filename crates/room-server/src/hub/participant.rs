@@ -5,12 +5,20 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use protocol::messages::{ParticipantInfo, ParticipantPermission, Response, participant_info};
+use protocol::token::Grants;
 
+use super::data::SentData;
 use super::ids::{ConnectionId, ParticipantId, RoomKey};
+use super::layers::LayerWish;
 use super::legs::LegId;
 use super::negotiation::Negotiation;
+use super::permissions::Audience;
+use super::reports::Link;
+use super::single_connection::SingleConnection;
+use super::speakers::Loudness;
 use super::track::{PendingTrack, PublishedTrack, Subscription};
 use crate::auth::{Admission, Permission};
+use crate::forwarding::loss_ladder::LossLadder;
 use crate::signalling::{SignalSender, encode};
 
 /// A signalling connection in use.
@@ -49,6 +57,8 @@ pub struct Participant {
     pub connection: Option<Connection>,
     /// Since when the signalling connection is lost.
     pub lost_since: Option<Instant>,
+    /// Since when the signalling connection was lost before it was taken up, until the client has said what it missed.
+    pub missed_since: Option<Instant>,
     /// Connection on which it sends.
     pub publisher: LegId,
     /// Whether that one is up.
@@ -67,12 +77,30 @@ pub struct Participant {
     pub wishes: HashMap<String, bool>,
     /// Tracks whose packets it does not want for now, by track sid.
     pub disabled: HashMap<String, bool>,
+    /// Layers that it wants at best, by track sid.
+    pub layer_wishes: HashMap<String, LayerWish>,
     /// What it gets or is about to get.
     pub subscriptions: Vec<Subscription>,
     /// State of the offers to it.
     pub negotiation: Negotiation,
+    /// Lines to a client that has only one peer connection; then `publisher` and `subscriber` are the same.
+    pub single: Option<SingleConnection>,
     /// Sequence number of its last reliable data packet.
     pub last_data_sequence: u32,
+    /// Its last reliable data packets, for those who missed them.
+    pub sent_data: SentData,
+    /// How loud it is.
+    pub loudness: Loudness,
+    /// How well packets get through.
+    pub link: Link,
+    /// How much the way to it carries.
+    pub ladder: LossLadder,
+    /// Who may subscribe to what; `None`: everybody to everything.
+    pub audience: Option<Audience>,
+    /// Grants of its token, for its next one.
+    pub grants: Option<Grants>,
+    /// When it needs another token.
+    pub token_at: Instant,
 }
 
 /// The connections that a participant is made with.
@@ -92,6 +120,7 @@ impl Participant {
         auto_subscribe: bool,
         legs: ParticipantLegs,
         joined_at_ms: i64,
+        now: Instant,
     ) -> Self {
         Self {
             id,
@@ -107,6 +136,7 @@ impl Participant {
             is_active: false,
             connection: None,
             lost_since: None,
+            missed_since: None,
             publisher: legs.publisher,
             publisher_up: false,
             subscriber: legs.subscriber,
@@ -116,9 +146,18 @@ impl Participant {
             auto_subscribe,
             wishes: HashMap::new(),
             disabled: HashMap::new(),
+            layer_wishes: HashMap::new(),
             subscriptions: Vec::new(),
             negotiation: Negotiation::default(),
+            single: (legs.publisher == legs.subscriber).then(SingleConnection::default),
             last_data_sequence: 0,
+            sent_data: SentData::default(),
+            loudness: Loudness::default(),
+            link: Link::default(),
+            ladder: LossLadder::default(),
+            audience: None,
+            grants: admission.grants,
+            token_at: now,
         }
     }
 

@@ -7,7 +7,7 @@ use protocol::limits::WIRE_NAME_MAX;
 use protocol::messages::request_response::{Reason, Request as AboutRequest};
 use protocol::messages::{
     AddTrackRequest, DisconnectReason, RequestResponse, Response, SessionDescription, SimulcastCodecInfo, SyncState,
-    TrackInfo, TrackPublishedResponse, TrackType, leave_request,
+    TrackInfo, TrackPublishedResponse, TrackType, TrackUnpublishedResponse, leave_request,
 };
 
 use super::Hub;
@@ -73,6 +73,11 @@ impl Hub {
         if TrackType::try_from(request.r#type).is_err() || request.r#type == TrackType::Data as i32 {
             return Err(Reason::UnsupportedType);
         }
+        // Stock clients name their tracks as they like, "microphone" most of all. Only who names a track and its stream
+        // alike means an ID that nobody else may have.
+        if request.stream != request.name {
+            return Ok(());
+        }
         let app = &participant.room.app;
         let is_taken = self
             .participants
@@ -95,16 +100,17 @@ impl Hub {
                 return;
             }
         };
+        let lines = offered_lines(&offer.sdp);
+        let placed = self.place_subscriptions(now, id, &lines);
+        let (sdp, mid_to_track_id) = self.name_lines(id, answer, &placed);
         self.send(
             id,
-            Response::Answer(SessionDescription {
-                r#type: "answer".to_owned(),
-                sdp: answer,
-                id: offer.id,
-                ..SessionDescription::default()
-            }),
+            Response::Answer(SessionDescription { r#type: "answer".to_owned(), sdp, id: offer.id, mid_to_track_id }),
         );
-        let lines = offered_lines(&offer.sdp);
+        for (track_sid, line) in placed {
+            self.start_forwarding(now, id, &track_sid, line);
+        }
+        self.offer_if_needed(now, id);
         let removed = self.unpublish_missing(id, &lines);
         let added = self.publish_offered(id, &lines);
         if removed || added {
@@ -157,9 +163,21 @@ impl Hub {
             for track in &gone {
                 member.wishes.remove(&track.info.sid);
                 member.disabled.remove(&track.info.sid);
+                member.layer_wishes.remove(&track.info.sid);
             }
         }
         !gone.is_empty()
+    }
+
+    /// Ends all tracks of a participant who may not publish any more.
+    pub(super) fn end_tracks(&mut self, now: Instant, id: ParticipantId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        participant.pending_tracks.clear();
+        let ended: Vec<String> = participant.tracks.drain(..).map(|track| track.info.sid).collect();
+        for track_sid in ended {
+            participant.send(Response::TrackUnpublished(TrackUnpublishedResponse { track_sid }));
+        }
+        self.tracks_changed(now, id);
     }
 
     /// Tells the others and brings their subscriptions up to date.
@@ -189,6 +207,7 @@ impl Hub {
             self.update_wishes(now, id, subscription);
         }
         self.set_disabled(now, id, &state.track_sids_disabled, true);
+        self.repeat_data(now, id, &state.datachannel_receive_states);
     }
 
     pub(super) fn forget_old_announcements(&mut self, now: Instant) {

@@ -33,6 +33,7 @@ impl Hub {
                 self.send(id, Response::PongResp(Pong { last_ping_timestamp: ping.timestamp, timestamp: unix_ms() }))
             }
             Request::UpdateMetadata(request) => self.update_metadata(id, request),
+            Request::SubscriptionPermission(request) => self.set_audience(now, id, &request),
             _ => tracing::debug!(?id, "request that is not served here"),
         }
     }

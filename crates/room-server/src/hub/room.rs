@@ -1,5 +1,7 @@
 //! A room: who is in it.
 
+use std::time::Instant;
+
 use protocol::messages::{Codec, Room as RoomInfo};
 
 use super::ids::{ParticipantId, RoomKey, new_sid};
@@ -13,6 +15,10 @@ pub struct Room {
     pub sid: String,
     /// Most participants, 0 for no limit. Set by the join that creates the room.
     pub max_participants: u32,
+    /// Free text that everybody sees.
+    pub metadata: String,
+    /// Until when it stays although nobody is there.
+    pub kept_until: Option<Instant>,
     /// Unix time of creation in ms.
     pub created_at_ms: i64,
     /// Members in the order of joining.
@@ -22,7 +28,14 @@ pub struct Room {
 impl Room {
     /// An empty room.
     pub fn new(max_participants: u32, created_at_ms: i64) -> Self {
-        Self { sid: new_sid("RM"), max_participants, created_at_ms, members: Vec::new() }
+        Self {
+            sid: new_sid("RM"),
+            max_participants,
+            metadata: String::new(),
+            kept_until: None,
+            created_at_ms,
+            members: Vec::new(),
+        }
     }
 
     /// What clients get to know.
@@ -34,6 +47,7 @@ impl Room {
             creation_time: self.created_at_ms / 1000,
             creation_time_ms: self.created_at_ms,
             enabled_codecs: codecs(),
+            metadata: self.metadata.clone(),
             num_participants,
             num_publishers,
             ..RoomInfo::default()

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use protocol::messages::{
-    DisconnectReason, Response, SessionDescription, UpdateSubscription, UpdateTrackSettings, leave_request,
+    DisconnectReason, Response, SessionDescription, TrackSubscribed, UpdateSubscription, leave_request,
 };
 
 use super::Hub;
 use super::ids::ParticipantId;
 use super::negotiation::PendingOffer;
+use super::sdp::unname_inactive;
 use super::track::{Subscriber, Subscription};
 use crate::forwarding::core::{LineId, MediaKind, NewLine, OfferChanges};
+use crate::forwarding::layer_selector::LayerSelector;
+use crate::forwarding::picture_ids::PictureIds;
 
 /// Most explicit wishes that are kept for one participant.
 const WISHES_MAX: usize = 4096;
@@ -28,30 +31,6 @@ impl Hub {
         self.update_subscriptions(now, id);
     }
 
-    pub(super) fn track_settings(&mut self, now: Instant, id: ParticipantId, request: &UpdateTrackSettings) {
-        self.set_disabled(now, id, &request.track_sids, request.disabled);
-    }
-
-    pub(super) fn set_disabled(&mut self, now: Instant, id: ParticipantId, track_sids: &[String], disabled: bool) {
-        for sid in track_sids {
-            let Some(participant) = self.participants.get_mut(&id) else { return };
-            let Some(publisher) = participant.subscriptions.iter().find(|s| s.track_sid == *sid).map(|s| s.publisher)
-            else {
-                continue;
-            };
-            participant.disabled.insert(sid.clone(), disabled);
-            let Some(track) = self.participants.get_mut(&publisher).and_then(|p| p.track_mut(sid)) else { continue };
-            let Some(subscriber) = track.subscribers.iter_mut().find(|s| s.participant == id) else { continue };
-            if subscriber.disabled != disabled {
-                subscriber.disabled = disabled;
-                subscriber.down.pause();
-                if !disabled {
-                    self.wish_for_keyframe(now, publisher, sid);
-                }
-            }
-        }
-    }
-
     /// Compares what a participant wants with what it gets, and offers the difference.
     pub(super) fn update_subscriptions(&mut self, now: Instant, id: ParticipantId) {
         let Some(participant) = self.participants.get(&id) else { return };
@@ -59,7 +38,8 @@ impl Hub {
         if participant.is_active {
             let others = self.members_of(&participant.room).into_iter().filter(|member| *member != id);
             for other in others.filter_map(|member| self.participants.get(&member)) {
-                for track in other.tracks.iter().filter(|track| participant.wants(&track.info.sid)) {
+                let may_have = |sid: &str| participant.wants(sid) && other.lets_have(participant, sid);
+                for track in other.tracks.iter().filter(|track| may_have(&track.info.sid)) {
                     wanted.insert(track.info.sid.clone(), (other.id, track.kind));
                 }
             }
@@ -80,6 +60,7 @@ impl Hub {
         }
         for subscription in ended {
             self.stop_forwarding(subscription.publisher, &subscription.track_sid, id);
+            self.want_housekeeping(now);
         }
         self.offer_if_needed(now, id);
     }
@@ -93,6 +74,10 @@ impl Hub {
     /// Offers what changed, unless an offer is on its way or nobody is there to take it.
     pub(super) fn offer_if_needed(&mut self, now: Instant, id: ParticipantId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
+        if participant.single.is_some() {
+            self.ask_for_offer(id);
+            return;
+        }
         if !participant.negotiation.is_dirty
             || participant.negotiation.pending.is_some()
             || participant.connection.is_none()
@@ -137,7 +122,7 @@ impl Hub {
         participant.negotiation.pending = Some(PendingOffer { id: offer_id, added });
         participant.send(Response::Offer(SessionDescription {
             r#type: "offer".to_owned(),
-            sdp: offer.sdp,
+            sdp: unname_inactive(&offer.sdp),
             id: offer_id,
             mid_to_track_id,
         }));
@@ -166,7 +151,7 @@ impl Hub {
     }
 
     /// The client agreed to a line: from now on the track's packets go there.
-    fn start_forwarding(&mut self, now: Instant, id: ParticipantId, track_sid: &str, line: LineId) {
+    pub(super) fn start_forwarding(&mut self, now: Instant, id: ParticipantId, track_sid: &str, line: LineId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let Some(subscription) = participant.subscriptions.iter_mut().find(|s| s.track_sid == track_sid) else {
             participant.negotiation.to_stop.push(line);
@@ -177,9 +162,19 @@ impl Hub {
         let publisher = subscription.publisher;
         let leg = participant.subscriber;
         let disabled = participant.disabled.get(track_sid).copied().unwrap_or(false);
+        let link_rank = participant.ladder.rank();
+        let setting = participant.layer_wishes.get(track_sid).copied().unwrap_or_default();
         let Some(track) = self.participants.get_mut(&publisher).and_then(|p| p.track_mut(track_sid)) else { return };
+        let max_rank = setting.rank(&track.info);
         let down = track.new_down_track();
-        track.subscribers.push(Subscriber { participant: id, leg, line, down, disabled });
-        self.wish_for_keyframe(now, publisher, track_sid);
+        let layers = LayerSelector::up_to(max_rank, link_rank);
+        let pictures = PictureIds::default();
+        track.subscribers.push(Subscriber { participant: id, leg, line, down, disabled, layers, pictures });
+        let is_first = !std::mem::replace(&mut track.was_subscribed, true);
+        if is_first {
+            self.send(publisher, Response::TrackSubscribed(TrackSubscribed { track_sid: track_sid.to_owned() }));
+        }
+        self.wish_for_keyframe(now, publisher, track_sid, id);
+        self.want_housekeeping(now);
     }
 }

@@ -1,16 +1,23 @@
 //! Tracks, from announcement to subscription.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::messages::{TrackInfo, TrackType};
 
 use super::ids::ParticipantId;
 use super::legs::LegId;
-use crate::forwarding::core::{LineId, MediaKind};
+use crate::forwarding::core::{LayerId, LineId, MediaKind};
 use crate::forwarding::down_track::DownTrack;
+use crate::forwarding::dynacast::Dynacast;
 use crate::forwarding::gap_watch::GapWatch;
 use crate::forwarding::keyframe_requests::KeyframeRequests;
 use crate::forwarding::layer_selector::LayerSelector;
+use crate::forwarding::picture_ids::PictureIds;
+
+/// A layer that was silent for this long is taken for stopped.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// Most layers of a line.
+const STREAMS_MAX: usize = 4;
 
 /// A track that a client announced and that none of its offers had yet.
 pub struct PendingTrack {
@@ -38,11 +45,24 @@ pub struct PublishedTrack {
     pub line: LineId,
     /// Those who get it.
     pub subscribers: Vec<Subscriber>,
-    /// Which layer is forwarded.
-    pub layers: LayerSelector,
+    /// Whether the publisher knows that somebody gets it.
+    pub was_subscribed: bool,
+    /// What arrives: one stream, or one for each simulcast layer.
+    pub streams: Vec<ReceivedStream>,
+    /// What the publisher knows of the layers that are wanted.
+    pub dynacast: Dynacast,
+}
+
+/// A simulcast layer of a track, or a track without layers.
+#[derive(Debug)]
+pub struct ReceivedStream {
+    /// Its name, if it is a layer.
+    pub layer: Option<LayerId>,
+    /// When its last packet came.
+    pub seen: Instant,
     /// Holes in what came.
     pub gaps: GapWatch,
-    /// Requests for key frames.
+    /// Requests for its key frames.
     pub keyframes: KeyframeRequests,
 }
 
@@ -58,6 +78,10 @@ pub struct Subscriber {
     pub down: DownTrack,
     /// Whether it wants no packets for now.
     pub disabled: bool,
+    /// Which layer it gets.
+    pub layers: LayerSelector,
+    /// Numbers of the pictures to it, across layers.
+    pub pictures: PictureIds,
 }
 
 /// A subscription, seen from the subscriber.
@@ -84,10 +108,36 @@ impl PublishedTrack {
             stream_id: pending.stream_id,
             line,
             subscribers: Vec::new(),
-            layers: LayerSelector::default(),
-            gaps: GapWatch::default(),
-            keyframes: KeyframeRequests::default(),
+            was_subscribed: false,
+            streams: Vec::new(),
+            dynacast: Dynacast::default(),
         }
+    }
+
+    /// The stream that packets of this layer belong to; `None` when the client invents more layers than there are.
+    pub fn stream_mut(&mut self, layer: Option<LayerId>, now: Instant) -> Option<&mut ReceivedStream> {
+        let at = match self.streams.iter().position(|stream| stream.layer == layer) {
+            Some(at) => at,
+            None if self.streams.len() < STREAMS_MAX => {
+                let (gaps, keyframes) = (GapWatch::default(), KeyframeRequests::default());
+                self.streams.push(ReceivedStream { layer, seen: now, gaps, keyframes });
+                self.streams.len() - 1
+            }
+            None => return None,
+        };
+        self.streams.get_mut(at)
+    }
+
+    /// The layers that are being sent.
+    pub fn arriving(&self, now: Instant) -> Vec<LayerId> {
+        let alive = self.streams.iter().filter(|stream| now.saturating_duration_since(stream.seen) < SILENCE);
+        alive.filter_map(|stream| stream.layer).collect()
+    }
+
+    /// Rank of the best layer that anybody wants, 0 for none.
+    pub fn wanted_rank(&self) -> u8 {
+        let watching = self.subscribers.iter().filter(|subscriber| !subscriber.disabled);
+        watching.map(|subscriber| subscriber.layers.max_rank).max().unwrap_or(0)
     }
 
     /// Numbers for another subscriber.

@@ -6,6 +6,8 @@ mod harness;
 mod joining;
 mod media;
 mod messages;
+mod one_connection;
 mod publishing;
+mod reports;
 mod resume;
 mod robustness;

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::messages::{DisconnectReason, Response, leave_request, participant_info};
 use room_server::ServerConfig;
@@ -65,4 +65,33 @@ async fn who_is_not_known_has_to_join_again() {
     let leave = anna.leave_message().await;
     assert_eq!(leave.reason, DisconnectReason::StateMismatch as i32);
     assert_eq!(leave.action, leave_request::Action::Reconnect as i32);
+}
+
+#[tokio::test]
+async fn who_dies_is_gone_for_the_others_after_four_seconds() {
+    let server = Server::start().await;
+    let mut anna = server.join("r", "anna").await;
+    let mut hans = server.join("r", "hans").await;
+    let sid = anna.publish("a", "s", MediaKind::Audio).await;
+    hans.packet_of(&sid).await;
+    let died = Instant::now();
+    drop(anna);
+    let seen = sees_gone("anna");
+    hans.wait_for("anna gone", |event| seen(event).then_some(())).await;
+    let after = died.elapsed();
+    assert!((Duration::from_secs(3)..Duration::from_secs(5)).contains(&after), "after {after:?}");
+}
+
+/// Longer than the dead are waited for: media still flow.
+#[tokio::test]
+async fn who_lost_only_the_signalling_connection_can_come_back_after_six_seconds() {
+    let server = Server::start().await;
+    let mut anna = server.join("r", "anna").await;
+    let mut hans = server.join("r", "hans").await;
+    let me = anna.joined().await.participant.unwrap().sid;
+    anna.drop_signal();
+    assert!(hans.never(Duration::from_secs(6), sees_gone("anna")).await);
+    anna.resume(&me).await;
+    anna.wait_for("reconnect", |event| matches!(event, ClientEvent::Signal(Response::Reconnect(_))).then_some(()))
+        .await;
 }

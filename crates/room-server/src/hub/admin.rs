@@ -1,0 +1,233 @@
+//! What an application's own server can do to its rooms.
+
+use std::time::{Duration, Instant};
+
+use protocol::limits::{DATA_PAYLOAD_MAX, METADATA_MAX, WIRE_NAME_MAX};
+use protocol::messages::{
+    CreateRoomRequest, DataPacket, DeleteRoomResponse, DisconnectReason, ListParticipantsResponse, ListRoomsResponse,
+    MuteRoomTrackRequest, MuteRoomTrackResponse, MuteTrackRequest, ProtoMessage, RemoveParticipantResponse, Response,
+    SendDataRequest, SendDataResponse, UpdateParticipantRequest, UpdateRoomMetadataRequest, UpdateSubscription,
+    UpdateSubscriptionsRequest, UpdateSubscriptionsResponse, UserPacket, data_packet, leave_request,
+};
+
+use super::ids::{ParticipantId, RoomKey};
+use super::participant::Participant;
+use super::room::Room;
+use super::{Hub, unix_ms};
+use crate::admin::{AdminError, AdminReply, AdminRequest};
+use crate::auth::Permission;
+use crate::forwarding::core::DataKind;
+
+/// How long a created room waits for somebody, unless the call says otherwise.
+const EMPTY_TIMEOUT: Duration = Duration::from_secs(300);
+/// Longest such wait.
+const EMPTY_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Most rooms that may wait like that.
+const EMPTY_ROOMS_MAX: usize = 10_000;
+
+impl Hub {
+    /// Carries out a call for an app.
+    pub(super) fn administer(
+        &mut self,
+        now: Instant,
+        app: &str,
+        request: AdminRequest,
+    ) -> Result<AdminReply, AdminError> {
+        let key = |room: &str| RoomKey { app: app.to_owned(), room: room.to_owned() };
+        match request {
+            AdminRequest::CreateRoom(request) => self.create_room(now, key(&request.name), *request),
+            AdminRequest::ListRooms(request) => {
+                let own = self.rooms.keys().filter(|key| key.app == app);
+                let asked = own.filter(|key| request.names.is_empty() || request.names.contains(&key.room));
+                let rooms = asked.map(|key| self.room_info(key)).collect();
+                Ok(AdminReply::Rooms(ListRoomsResponse { rooms }))
+            }
+            AdminRequest::DeleteRoom(request) => self.delete_room(now, &key(&request.room)),
+            AdminRequest::ListParticipants(request) => {
+                let members = self.members_of(&key(&request.room));
+                let participants = members.iter().filter_map(|id| self.participants.get(id)).map(Participant::info);
+                Ok(AdminReply::Participants(ListParticipantsResponse { participants: participants.collect() }))
+            }
+            AdminRequest::GetParticipant(request) => {
+                let id = self.known(&key(&request.room), &request.identity)?;
+                self.participant_reply(id)
+            }
+            AdminRequest::RemoveParticipant(request) => {
+                let id = self.known(&key(&request.room), &request.identity)?;
+                self.leave(now, id, DisconnectReason::ParticipantRemoved, leave_request::Action::Disconnect);
+                Ok(AdminReply::Removed(RemoveParticipantResponse {}))
+            }
+            AdminRequest::MutePublishedTrack(request) => self.mute_published(&key(&request.room), &request),
+            AdminRequest::UpdateParticipant(request) => self.update_participant(now, &key(&request.room), request),
+            AdminRequest::UpdateSubscriptions(request) => {
+                let id = self.known(&key(&request.room), &request.identity)?;
+                self.update_wishes(now, id, &wishes(request));
+                Ok(AdminReply::Subscriptions(UpdateSubscriptionsResponse {}))
+            }
+            AdminRequest::SendData(request) => self.send_admin_data(now, &key(&request.room), request),
+            AdminRequest::UpdateRoomMetadata(request) => self.update_room(&key(&request.room), request),
+        }
+    }
+
+    fn known(&self, key: &RoomKey, identity: &str) -> Result<ParticipantId, AdminError> {
+        self.find(key, identity).ok_or(AdminError::NotFound("participant"))
+    }
+
+    fn participant_reply(&self, id: ParticipantId) -> Result<AdminReply, AdminError> {
+        let participant = self.participants.get(&id).ok_or(AdminError::NotFound("participant"))?;
+        Ok(AdminReply::Participant(participant.info()))
+    }
+
+    fn create_room(
+        &mut self,
+        now: Instant,
+        key: RoomKey,
+        request: CreateRoomRequest,
+    ) -> Result<AdminReply, AdminError> {
+        if key.room.is_empty() || key.room.len() > WIRE_NAME_MAX {
+            return Err(AdminError::InvalidArgument("the name of the room is missing or too long"));
+        }
+        if request.metadata.len() > METADATA_MAX {
+            return Err(AdminError::InvalidArgument("the metadata are too long"));
+        }
+        if !self.rooms.contains_key(&key) {
+            if self.rooms.values().filter(|room| room.members.is_empty()).count() >= EMPTY_ROOMS_MAX {
+                return Err(AdminError::FailedPrecondition("too many rooms wait for somebody already"));
+            }
+            let asked = Duration::from_secs(request.empty_timeout.into()).min(EMPTY_TIMEOUT_MAX);
+            let mut room = Room::new(request.max_participants, unix_ms());
+            room.metadata = request.metadata;
+            room.kept_until = Some(now + if asked.is_zero() { EMPTY_TIMEOUT } else { asked });
+            self.rooms.insert(key.clone(), room);
+            self.want_reports(now);
+        }
+        Ok(AdminReply::Room(self.room_info(&key)))
+    }
+
+    fn delete_room(&mut self, now: Instant, key: &RoomKey) -> Result<AdminReply, AdminError> {
+        let room = self.rooms.get_mut(key).ok_or(AdminError::NotFound("room"))?;
+        room.kept_until = None;
+        for id in self.members_of(key) {
+            self.leave(now, id, DisconnectReason::RoomDeleted, leave_request::Action::Disconnect);
+        }
+        self.rooms.remove(key);
+        Ok(AdminReply::RoomDeleted(DeleteRoomResponse {}))
+    }
+
+    /// Only the user can switch a microphone on.
+    fn mute_published(&mut self, key: &RoomKey, request: &MuteRoomTrackRequest) -> Result<AdminReply, AdminError> {
+        let id = self.known(key, &request.identity)?;
+        let participant = self.participants.get_mut(&id).ok_or(AdminError::NotFound("participant"))?;
+        let track = participant.track_mut(&request.track_sid).ok_or(AdminError::NotFound("track"))?;
+        if track.info.muted && !request.muted {
+            return Err(AdminError::FailedPrecondition("only the user can unmute a track"));
+        }
+        let changed = track.info.muted != request.muted;
+        track.info.muted = request.muted;
+        let info = track.info.clone();
+        if changed {
+            participant.send(Response::Mute(MuteTrackRequest { sid: info.sid.clone(), muted: true }));
+            self.broadcast_participant(id);
+        }
+        Ok(AdminReply::Track(MuteRoomTrackResponse { track: Some(info) }))
+    }
+
+    fn update_participant(
+        &mut self,
+        now: Instant,
+        key: &RoomKey,
+        request: UpdateParticipantRequest,
+    ) -> Result<AdminReply, AdminError> {
+        let id = self.known(key, &request.identity)?;
+        let participant = self.participants.get_mut(&id).ok_or(AdminError::NotFound("participant"))?;
+        let mut attributes = participant.attributes.clone();
+        for (name, value) in request.attributes {
+            if value.is_empty() {
+                attributes.remove(&name);
+            } else {
+                attributes.insert(name, value);
+            }
+        }
+        let described: usize = attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if [described, request.metadata.len(), request.name.len()].iter().any(|length| *length > METADATA_MAX) {
+            return Err(AdminError::InvalidArgument("name, metadata or attributes are too long"));
+        }
+        participant.attributes = attributes;
+        if !request.name.is_empty() {
+            participant.name = request.name;
+        }
+        if !request.metadata.is_empty() {
+            participant.metadata = request.metadata;
+        }
+        let mut may_publish = true;
+        if let Some(permission) = request.permission {
+            may_publish = permission.can_publish;
+            participant.permission = Permission {
+                publish: permission.can_publish,
+                subscribe: permission.can_subscribe,
+                publish_data: permission.can_publish_data,
+                update_metadata: permission.can_update_metadata,
+                sources: permission.can_publish_sources,
+                // Whether somebody is seen cannot change while they are there.
+                hidden: participant.permission.hidden,
+                streams: participant.permission.streams.take(),
+            };
+        }
+        if may_publish {
+            self.broadcast_participant(id);
+        } else {
+            self.end_tracks(now, id);
+        }
+        self.update_subscriptions(now, id);
+        self.renew_token(now, id);
+        self.participant_reply(id)
+    }
+
+    fn send_admin_data(
+        &mut self,
+        now: Instant,
+        key: &RoomKey,
+        request: SendDataRequest,
+    ) -> Result<AdminReply, AdminError> {
+        if !self.rooms.contains_key(key) {
+            return Err(AdminError::NotFound("room"));
+        }
+        if request.data.len() > DATA_PAYLOAD_MAX {
+            return Err(AdminError::InvalidArgument("the message is too long"));
+        }
+        let kind = if request.kind == data_packet::Kind::Lossy as i32 { DataKind::Lossy } else { DataKind::Reliable };
+        let destinations = destinations(&request);
+        let user = UserPacket { payload: request.data, topic: request.topic, ..UserPacket::default() };
+        let packet = DataPacket {
+            destination_identities: request.destination_identities,
+            value: Some(data_packet::Value::User(user)),
+            ..DataPacket::default()
+        };
+        self.send_data_to(now, key, None, kind, &destinations, &packet.encode_to_vec());
+        Ok(AdminReply::Sent(SendDataResponse {}))
+    }
+
+    fn update_room(&mut self, key: &RoomKey, request: UpdateRoomMetadataRequest) -> Result<AdminReply, AdminError> {
+        if request.metadata.len() > METADATA_MAX {
+            return Err(AdminError::InvalidArgument("the metadata are too long"));
+        }
+        let room = self.rooms.get_mut(key).ok_or(AdminError::NotFound("room"))?;
+        room.metadata = request.metadata;
+        self.broadcast_room(key);
+        Ok(AdminReply::Room(self.room_info(key)))
+    }
+}
+
+fn wishes(request: UpdateSubscriptionsRequest) -> UpdateSubscription {
+    UpdateSubscription {
+        track_sids: request.track_sids,
+        subscribe: request.subscribe,
+        participant_tracks: request.participant_tracks,
+    }
+}
+
+/// Older callers name sids, in a deprecated field.
+#[allow(deprecated)]
+fn destinations(request: &SendDataRequest) -> Vec<String> {
+    request.destination_identities.iter().chain(&request.destination_sids).cloned().collect()
+}

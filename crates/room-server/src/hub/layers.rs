@@ -1,0 +1,206 @@
+//! Which simulcast layers subscribers want, and what publishers get to know of it.
+
+use std::time::Instant;
+
+use protocol::messages::{
+    Response, SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate, TrackInfo, UpdateTrackSettings, VideoLayer,
+    VideoQuality,
+};
+
+use super::Hub;
+use super::ids::ParticipantId;
+use crate::forwarding::layer_selector::BEST;
+
+/// The layer that a subscriber wants at best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerWish {
+    /// By quality: rank 1 to 3.
+    Rank(u8),
+    /// The smallest that fills a picture of this size.
+    Size {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+}
+
+impl Default for LayerWish {
+    fn default() -> Self {
+        Self::Rank(BEST)
+    }
+}
+
+impl LayerWish {
+    fn of(request: &UpdateTrackSettings) -> Self {
+        if request.width > 0 && request.height > 0 {
+            return Self::Size { width: request.width, height: request.height };
+        }
+        match VideoQuality::try_from(request.quality) {
+            Ok(quality) => Self::Rank(rank(quality)),
+            Err(_) => Self::default(),
+        }
+    }
+
+    /// Rank of the layer for a track with the layers of `info`.
+    pub fn rank(self, info: &TrackInfo) -> u8 {
+        let (width, height) = match self {
+            Self::Rank(rank) => return rank,
+            Self::Size { width, height } => (width, height),
+        };
+        // Phones turn; what counts is how much there is to see.
+        let wanted = u64::from(width) * u64::from(height);
+        let filling = layers_of(info).iter().filter(|layer| u64::from(layer.width) * u64::from(layer.height) >= wanted);
+        let smallest = filling.min_by_key(|layer| u64::from(layer.width) * u64::from(layer.height));
+        smallest.and_then(|layer| VideoQuality::try_from(layer.quality).ok()).map_or(BEST, rank)
+    }
+}
+
+/// The layers that the publisher announced.
+fn layers_of(info: &TrackInfo) -> &[VideoLayer] {
+    info.codecs.first().map(|codec| codec.layers.as_slice()).unwrap_or_default()
+}
+
+fn rank(quality: VideoQuality) -> u8 {
+    match quality {
+        VideoQuality::Low => 1,
+        VideoQuality::Medium => 2,
+        VideoQuality::High => BEST,
+        // "Off" has a field of its own.
+        VideoQuality::Off => 1,
+    }
+}
+
+impl Hub {
+    pub(super) fn track_settings(&mut self, now: Instant, id: ParticipantId, request: &UpdateTrackSettings) {
+        self.set_disabled(now, id, &request.track_sids, request.disabled);
+        if request.disabled {
+            return;
+        }
+        let wish = LayerWish::of(request);
+        for sid in &request.track_sids {
+            let Some(participant) = self.participants.get_mut(&id) else { return };
+            let Some(publisher) = participant.subscriptions.iter().find(|s| s.track_sid == *sid).map(|s| s.publisher)
+            else {
+                continue;
+            };
+            participant.layer_wishes.insert(sid.clone(), wish);
+            let Some(track) = self.participants.get_mut(&publisher).and_then(|p| p.track_mut(sid)) else { continue };
+            let max_rank = wish.rank(&track.info);
+            if let Some(subscriber) = track.subscribers.iter_mut().find(|s| s.participant == id) {
+                subscriber.layers.max_rank = max_rank;
+            }
+        }
+        self.want_housekeeping(now);
+    }
+
+    /// From now on the subscriber gets layers up to this rank. They change with the next key frames.
+    pub(super) fn apply_link_rank(&mut self, id: ParticipantId, rank: u8) {
+        let Some(participant) = self.participants.get(&id) else { return };
+        let subscribed: Vec<(ParticipantId, String)> =
+            participant.subscriptions.iter().map(|s| (s.publisher, s.track_sid.clone())).collect();
+        for (publisher, sid) in subscribed {
+            let track = self.participants.get_mut(&publisher).and_then(|publisher| publisher.track_mut(&sid));
+            let subscriber = track.and_then(|track| track.subscribers.iter_mut().find(|s| s.participant == id));
+            if let Some(subscriber) = subscriber {
+                subscriber.layers.link_rank = rank;
+            }
+        }
+    }
+
+    pub(super) fn set_disabled(&mut self, now: Instant, id: ParticipantId, track_sids: &[String], disabled: bool) {
+        for sid in track_sids {
+            let Some(participant) = self.participants.get_mut(&id) else { return };
+            let Some(publisher) = participant.subscriptions.iter().find(|s| s.track_sid == *sid).map(|s| s.publisher)
+            else {
+                continue;
+            };
+            participant.disabled.insert(sid.clone(), disabled);
+            let Some(track) = self.participants.get_mut(&publisher).and_then(|p| p.track_mut(sid)) else { continue };
+            let Some(subscriber) = track.subscribers.iter_mut().find(|s| s.participant == id) else { continue };
+            if subscriber.disabled != disabled {
+                subscriber.disabled = disabled;
+                subscriber.down.pause();
+                subscriber.layers.restart();
+                if !disabled {
+                    self.wish_for_keyframe(now, publisher, sid, id);
+                }
+                self.want_housekeeping(now);
+            }
+        }
+    }
+
+    /// Tells publishers with layers when others are wanted than they know.
+    pub(super) fn tell_wanted_layers(&mut self, now: Instant) {
+        let mut waiting = false;
+        for participant in self.participants.values_mut() {
+            let mut updates = Vec::new();
+            for track in participant.tracks.iter_mut().filter(|track| layers_of(&track.info).len() > 1) {
+                if let Some(rank) = track.dynacast.update(track.wanted_rank(), now) {
+                    updates.push(subscribed_quality(&track.info, rank));
+                }
+                waiting |= track.dynacast.is_waiting();
+            }
+            for update in updates {
+                participant.send(Response::SubscribedQualityUpdate(update));
+            }
+        }
+        if waiting {
+            self.want_housekeeping(now);
+        }
+    }
+}
+
+/// The flat list is deprecated, but older clients read only that.
+#[allow(deprecated)]
+fn subscribed_quality(info: &TrackInfo, wanted: u8) -> SubscribedQualityUpdate {
+    let qualities: Vec<SubscribedQuality> = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High]
+        .map(|quality| SubscribedQuality { quality: quality as i32, enabled: rank(quality) <= wanted })
+        .to_vec();
+    let codec = info.mime_type.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    SubscribedQualityUpdate {
+        track_sid: info.sid.clone(),
+        subscribed_qualities: qualities.clone(),
+        subscribed_codecs: vec![SubscribedCodec { codec, qualities }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::messages::SimulcastCodecInfo;
+
+    use super::*;
+
+    fn track() -> TrackInfo {
+        let layers = [(VideoQuality::Low, 320, 180), (VideoQuality::Medium, 640, 360), (VideoQuality::High, 1280, 720)];
+        let layer =
+            |(quality, width, height)| VideoLayer { quality: quality as i32, width, height, ..VideoLayer::default() };
+        let codec = SimulcastCodecInfo { layers: layers.map(layer).to_vec(), ..SimulcastCodecInfo::default() };
+        TrackInfo { codecs: vec![codec], ..TrackInfo::default() }
+    }
+
+    #[test]
+    fn a_size_chooses_the_smallest_layer_that_fills_it() {
+        let of =
+            |width, height| LayerWish::of(&UpdateTrackSettings { width, height, ..Default::default() }).rank(&track());
+        assert_eq!(
+            [of(100, 100), of(320, 180), of(321, 180), of(360, 640), of(1280, 720), of(4000, 4000)],
+            [1, 1, 2, 2, 3, 3]
+        );
+    }
+
+    #[test]
+    fn a_quality_chooses_its_layer() {
+        let of = |quality: VideoQuality| {
+            LayerWish::of(&UpdateTrackSettings { quality: quality as i32, ..Default::default() }).rank(&track())
+        };
+        assert_eq!([of(VideoQuality::Low), of(VideoQuality::Medium), of(VideoQuality::High)], [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_publisher_learns_which_layers_are_wanted() {
+        let update = subscribed_quality(&track(), 2);
+        let enabled: Vec<bool> = update.subscribed_codecs[0].qualities.iter().map(|quality| quality.enabled).collect();
+        assert_eq!(enabled, [true, true, false]);
+    }
+}

@@ -1,0 +1,149 @@
+//! Subscriptions of clients that have one peer connection.
+//!
+//! There the client makes all offers. It brings lines to receive on; tracks are put on those in the answer. When there
+//! are too few, or something else is to be negotiated, the client is asked for another offer.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use protocol::messages::{MediaSectionsRequirement, Response};
+
+use super::Hub;
+use super::ids::ParticipantId;
+use super::sdp::{Forwarded, OfferedLine, name_forwarded};
+use crate::forwarding::core::{LineId, MediaKind};
+
+/// Lines on which the client can receive.
+#[derive(Debug, Default)]
+pub struct SingleConnection {
+    /// Those of the last offer, in its order.
+    lines: Vec<(LineId, MediaKind)>,
+    /// Lines that were asked for and that no offer had yet.
+    outstanding: ByKind,
+    /// Whether an offer was asked for since the last one.
+    is_asked: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ByKind {
+    audio: u32,
+    video: u32,
+}
+
+impl ByKind {
+    fn count(kinds: impl Iterator<Item = MediaKind>) -> Self {
+        kinds.fold(Self::default(), |sum, kind| match kind {
+            MediaKind::Audio => Self { audio: sum.audio + 1, ..sum },
+            MediaKind::Video => Self { video: sum.video + 1, ..sum },
+        })
+    }
+
+    fn less(self, other: Self) -> Self {
+        Self { audio: self.audio.saturating_sub(other.audio), video: self.video.saturating_sub(other.video) }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { audio: self.audio + other.audio, video: self.video + other.video }
+    }
+}
+
+impl SingleConnection {
+    /// The client took up its connection again: what it was asked for before is void.
+    pub fn forget_requests(&mut self) {
+        self.outstanding = ByKind::default();
+        self.is_asked = false;
+    }
+
+    /// Takes the lines of an offer.
+    fn offered(&mut self, lines: &[OfferedLine]) {
+        let before = ByKind::count(self.lines.iter().map(|(_, kind)| *kind));
+        let receiving = lines.iter().filter(|line| line.is_receive_only);
+        self.lines = receiving.filter_map(|line| Some((LineId::new(&line.mid)?, line.kind?))).collect();
+        let now = ByKind::count(self.lines.iter().map(|(_, kind)| *kind));
+        self.outstanding = self.outstanding.less(now.less(before));
+        self.is_asked = false;
+    }
+}
+
+impl Hub {
+    /// Puts waiting subscriptions on free lines of an offer. Lines that lost their track since the last offer stay free
+    /// this time, so that the client sees them close.
+    pub(super) fn place_subscriptions(
+        &mut self,
+        now: Instant,
+        id: ParticipantId,
+        lines: &[OfferedLine],
+    ) -> Vec<(String, LineId)> {
+        let Some(participant) = self.participants.get_mut(&id) else { return Vec::new() };
+        let Some(single) = participant.single.as_mut() else { return Vec::new() };
+        single.offered(lines);
+        let closing = std::mem::take(&mut participant.negotiation.to_stop);
+        let mut free = single.lines.clone();
+        free.retain(|(line, _)| {
+            !closing.contains(line) && participant.subscriptions.iter().all(|s| s.line != Some(*line))
+        });
+        let mut placed = Vec::new();
+        participant.negotiation.is_dirty = false;
+        for subscription in participant.subscriptions.iter().filter(|s| s.line.is_none()) {
+            match free.iter().position(|(_, kind)| *kind == subscription.kind) {
+                Some(at) => placed.push((subscription.track_sid.clone(), free.remove(at).0)),
+                None => participant.negotiation.is_dirty = true,
+            }
+        }
+        let leg = participant.subscriber;
+        for line in closing {
+            self.legs.act(leg, now, |connection| connection.renew_line(now, line));
+        }
+        placed
+    }
+
+    /// The answer with the names of the tracks that are forwarded, and which line has which track. An answer to a
+    /// client that only publishes on this connection stays as it is.
+    pub(super) fn name_lines(
+        &self,
+        id: ParticipantId,
+        answer: String,
+        placed: &[(String, LineId)],
+    ) -> (String, HashMap<String, String>) {
+        let Some(participant) = self.participants.get(&id).filter(|participant| participant.single.is_some()) else {
+            return (answer, HashMap::new());
+        };
+        let mut forwarded = HashMap::new();
+        for subscription in &participant.subscriptions {
+            let placed = placed.iter().find(|(sid, _)| *sid == subscription.track_sid).map(|(_, line)| *line);
+            let Some(line) = subscription.line.or(placed) else { continue };
+            let Some(publisher) = self.participants.get(&subscription.publisher) else { continue };
+            let track_id = subscription.track_sid.clone();
+            let stream_id = format!("{}|{track_id}", publisher.sid);
+            forwarded.insert(line.to_string(), Forwarded { stream_id, track_id });
+        }
+        let answer = name_forwarded(&answer, &forwarded);
+        (answer, forwarded.into_iter().map(|(mid, track)| (mid, track.track_id)).collect())
+    }
+
+    /// Asks the client for an offer if something has to be negotiated.
+    pub(super) fn ask_for_offer(&mut self, id: ParticipantId) {
+        let Some(participant) = self.participants.get_mut(&id) else { return };
+        if !participant.negotiation.is_dirty || !participant.is_active || participant.connection.is_none() {
+            return;
+        }
+        let Some(single) = participant.single.as_mut() else { return };
+        participant.negotiation.is_dirty = false;
+        let wanted = participant.subscriptions.iter().filter(|s| s.line.is_none()).map(|s| s.kind);
+        let free = single.lines.iter().filter(|(line, _)| {
+            !participant.negotiation.to_stop.contains(line)
+                && participant.subscriptions.iter().all(|s| s.line != Some(*line))
+        });
+        let has = ByKind::count(free.map(|(_, kind)| *kind)).and(single.outstanding);
+        let more = ByKind::count(wanted).less(has);
+        if more == ByKind::default() && (single.is_asked || single.outstanding != ByKind::default()) {
+            return;
+        }
+        single.is_asked = true;
+        single.outstanding = single.outstanding.and(more);
+        participant.send(Response::MediaSectionsRequirement(MediaSectionsRequirement {
+            num_audios: more.audio,
+            num_videos: more.video,
+        }));
+    }
+}
