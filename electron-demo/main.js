@@ -14,9 +14,9 @@ function openParticipant(query = {}) {
   participants += 1;
   const window = new BrowserWindow({
     width: 1180,
-    height: 860,
+    height: 960,
     x: 40 + (participants - 1) * 60,
-    y: 20 + (participants - 1) * 40,
+    y: 10 + (participants - 1) * 40,
     backgroundColor: '#f4f5f7',
     title: `Participant ${participants}`,
     webPreferences: { nodeIntegration: true, contextIsolation: false, backgroundThrottling: false },

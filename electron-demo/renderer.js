@@ -150,6 +150,7 @@ async function create() {
   fill($('microphones'), engine.getAudioDeviceList(defines.ZegoAudioDeviceType.Input));
   fill($('speakers'), engine.getAudioDeviceList(defines.ZegoAudioDeviceType.Output));
   setPreset();
+  $('version').textContent = engine.getVersion();
   log('createEngine', { version: engine.getVersion() });
   render();
 }
