@@ -47,16 +47,17 @@ fn list_real(kind: DeviceKind) -> Vec<DeviceInfo> {
         })
         .filter(|(_, info)| is_for_people(&info.id))
         .collect();
-    // ALSA lists its default whether or not there is anything behind it: without a card or sound server, ask.
-    let doubtful = found.iter().all(|(_, info)| info.id == ALSA_DEFAULT);
+    // ALSA lists these whether or not there is anything behind them: without a card, ask.
+    let doubtful = found.iter().all(|(_, info)| ALSA_PLUGINS.contains(&info.id.as_str()));
     found
         .into_iter()
-        .filter(|(device, info)| !(doubtful && info.id == ALSA_DEFAULT) || choose_format(device, kind).is_ok())
+        .filter(|(device, _)| !doubtful || choose_format(device, kind).is_ok())
         .map(|(_, info)| info)
         .collect()
 }
 
-const ALSA_DEFAULT: &str = "alsa:default";
+/// ALSA's default, and the sound servers that it knows by plugins.
+const ALSA_PLUGINS: [&str; 3] = ["alsa:default", "alsa:pulse", "alsa:pipewire"];
 
 /// Whether a device belongs in a list that people choose from.
 fn is_for_people(id: &str) -> bool {
