@@ -179,6 +179,7 @@ impl Hub {
         for stream in &mut track.streams {
             if stream.keyframes.take_due(now) {
                 let layer = stream.layer;
+                self.metrics.keyframe_requests.inc();
                 self.legs.act(leg, now, |connection| connection.request_keyframe(now, line, layer));
             } else if stream.keyframes.deadline().is_some() {
                 self.housekeeping_at.get_or_insert(now + HOUSEKEEPING);
