@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 
+import { SimulateScenarioKind } from '@livekit/rtc-ffi-bindings';
 import { dispose } from '@livekit/rtc-node';
 
 import { VideoQuality, join, publishAudio, publishVideo, setQuality, startServer, until } from './harness.mjs';
@@ -76,6 +77,31 @@ for (const [way, args, connections] of [['one peer connection', [], 1], ['two pe
     publication.setSubscribed(true);
     await until('the second again', () => hans.videoFrames > before + 20);
   });
+}
+
+for (const [way, args] of [['one peer connection', []], ['two peer connections', ['--two-connections']]]) {
+  for (const [what, scenario] of [['taken up', SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT], ['made anew', SimulateScenarioKind.SIMULATE_FULL_RECONNECT]]) {
+    test(`a connection is lost and ${what} over ${way}`, async (t) => {
+      const server = await startServer(...args);
+      const anna = await join(server, 'anna');
+      const hans = await join(server, 'hans');
+      t.after(async () => {
+        await Promise.all([anna.leave(), hans.leave()]);
+        await server.stop();
+      });
+      await publishVideo(anna);
+      await publishVideo(hans);
+      await until('pictures', () => hans.videoFrames > 10 && anna.videoFrames > 10);
+      let isBack = false;
+      anna.room.once('reconnected', () => { isBack = true; });
+      await anna.room.simulateScenario(scenario);
+      await until('anna back', () => isBack);
+      const before = [anna.videoFrames, hans.videoFrames];
+      await until('pictures both ways', () => anna.videoFrames > before[0] + 20 && hans.videoFrames > before[1] + 20);
+      await anna.room.localParticipant.publishData(new TextEncoder().encode('back'), { reliable: true });
+      await until('a message', () => hans.data.some((message) => message.text === 'back'));
+    });
+  }
 }
 
 test('who speaks and how good the connections are is told', async (t) => {

@@ -45,6 +45,9 @@ struct Args {
     /// Answer 404 on /rtc/v1, so that clients use two peer connections
     #[arg(long, env = "ROOM_SERVER_TWO_CONNECTIONS")]
     two_connections: bool,
+    /// Serve numbers for Prometheus at /metrics, to everybody who can reach the port
+    #[arg(long)]
+    metrics: bool,
     /// For trying things out: accept the key "devkey" with the secret "secret"
     #[arg(long)]
     dev: bool,
@@ -124,6 +127,7 @@ fn config_of(args: Args) -> Result<ServerConfig, String> {
     config.bind = args.bind.unwrap_or(config.bind);
     config.port = args.port.unwrap_or(config.port);
     config.node_ip = args.node_ip.or(config.node_ip);
+    config.metrics |= args.metrics;
     config.single_peer_connection &= !args.two_connections;
     config.server_secrets.extend(args.server_secrets);
     let KeyPolicy::Fixed(keys) = &mut config.keys else { return Ok(config) };

@@ -37,6 +37,8 @@ pub struct ServerConfig {
     pub departure_timeout: Duration,
     /// Whether clients may use one peer connection for both ways (`/rtc/v1`). If not, they fall back to two.
     pub single_peer_connection: bool,
+    /// Whether `/metrics` tells numbers about the server to everybody who asks.
+    pub metrics: bool,
 }
 
 impl Default for ServerConfig {
@@ -51,6 +53,7 @@ impl Default for ServerConfig {
             server_secrets: BTreeMap::new(),
             departure_timeout: Duration::from_secs(15),
             single_peer_connection: true,
+            metrics: false,
         }
     }
 }

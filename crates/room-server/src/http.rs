@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State};
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -28,7 +28,11 @@ use crate::hub::command::{Command, Connect};
 use crate::hub::ids::ConnectionId;
 use crate::join_request::{JoinRequestError, decode};
 use crate::keys::KeyStore;
+use crate::metrics::Metrics;
 use crate::signalling::{SignalSender, serve};
+
+/// Type of the text format that monitoring reads.
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the handlers share.
 pub struct HttpState {
@@ -41,11 +45,15 @@ pub struct HttpState {
 }
 
 /// The routes.
-pub fn router(state: Arc<HttpState>, single_peer_connection: bool) -> Router {
+pub fn router(state: Arc<HttpState>, single_peer_connection: bool, metrics: Option<Metrics>) -> Router {
     let mut router =
         Router::new().route("/", get(|| async { "OK" })).route("/rtc", get(rtc)).route("/rtc/validate", get(validate));
     if single_peer_connection {
         router = router.route("/rtc/v1", get(rtc_v1)).route("/rtc/v1/validate", get(validate));
+    }
+    if let Some(metrics) = metrics {
+        router =
+            router.route("/metrics", get(move || async move { ([(CONTENT_TYPE, METRICS_TYPE)], metrics.encode()) }));
     }
     router.route("/twirp/livekit.RoomService/{method}", post(administer)).with_state(state)
 }

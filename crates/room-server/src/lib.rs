@@ -16,6 +16,7 @@ mod http;
 mod hub;
 mod join_request;
 mod keys;
+mod metrics;
 mod net;
 mod server;
 mod signalling;

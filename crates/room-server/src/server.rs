@@ -18,6 +18,7 @@ use crate::forwarding::str0m_core::Str0mFactory;
 use crate::http::{HttpState, router};
 use crate::hub::Hub;
 use crate::keys::KeyStore;
+use crate::metrics::Metrics;
 use crate::net::{MediaLoop, bind_udp, candidates};
 
 /// Commands that wait for the media thread before signalling connections have to wait.
@@ -76,14 +77,19 @@ impl RoomServer {
         let socket = media_socket(address, config.port, config.udp_port)?;
         let media_address = socket.local_addr()?;
 
+        let metrics = Metrics::default();
         let factory = Box::new(Str0mFactory::new(candidates(media_address, config.node_ip)));
-        let hub = Hub::new(factory, keys.clone(), config.departure_timeout);
+        let hub = Hub::new(factory, keys.clone(), metrics.clone(), config.departure_timeout);
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (stop, stopped) = watch::channel(false);
         let media = MediaLoop::start(hub, socket, command_queue, stopped.clone())?;
 
         let state = Arc::new(HttpState { keys: keys.clone(), hub: commands, connections: AtomicU64::new(1) });
-        let http = tokio::spawn(serve_http(listener, router(state, config.single_peer_connection), stopped));
+        let http = tokio::spawn(serve_http(
+            listener,
+            router(state, config.single_peer_connection, config.metrics.then_some(metrics)),
+            stopped,
+        ));
         tracing::info!(%address, %media_address, "room server listens");
         Ok(Self { address, media_address, keys, stop, http, media: Some(media) })
     }

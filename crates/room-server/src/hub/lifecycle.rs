@@ -88,6 +88,7 @@ impl Hub {
             fast_publish: true,
             ..JoinResponse::default()
         };
+        self.metrics.joins.inc();
         self.send(id, Response::Join(join));
         self.renew_token(now, id);
         self.want_reports(now);
@@ -125,6 +126,7 @@ impl Hub {
         }
         self.connections.insert(connection, id);
         let lost_since = participant.lost_since.take();
+        self.metrics.resumes.inc();
         tracing::info!(room = key.room, identity = participant.identity, "resumed");
         participant.send(Response::Reconnect(ReconnectResponse {
             server_info: Some(server_info()),

@@ -181,6 +181,7 @@ impl Hub {
             if stream.keyframes.take_due(now) {
                 tracing::debug!(track = track.info.sid, "a key frame is asked for");
                 let layer = stream.layer;
+                self.metrics.keyframe_requests.inc();
                 self.legs.act(leg, now, |connection| connection.request_keyframe(now, line, layer));
             } else if stream.keyframes.deadline().is_some() {
                 self.housekeeping_at.get_or_insert(now + HOUSEKEEPING);

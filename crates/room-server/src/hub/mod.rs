@@ -39,6 +39,7 @@ use self::participant::Participant;
 use self::room::Room;
 use crate::forwarding::core::{Datagram, PeerFactory};
 use crate::keys::KeyStore;
+use crate::metrics::Metrics;
 use crate::signalling::encode;
 
 /// How often things without a timer of their own are looked after, while there are any.
@@ -51,6 +52,7 @@ pub struct Hub {
     participants: HashMap<ParticipantId, Participant>,
     connections: HashMap<ConnectionId, ParticipantId>,
     keys: Arc<KeyStore>,
+    metrics: Metrics,
     departure_timeout: Duration,
     housekeeping_at: Option<Instant>,
     /// When it is looked who speaks, while somebody does.
@@ -62,13 +64,19 @@ pub struct Hub {
 
 impl Hub {
     /// No rooms. A participant whose signalling connection is lost is kept for `departure_timeout`.
-    pub fn new(factory: Box<dyn PeerFactory>, keys: Arc<KeyStore>, departure_timeout: Duration) -> Self {
+    pub fn new(
+        factory: Box<dyn PeerFactory>,
+        keys: Arc<KeyStore>,
+        metrics: Metrics,
+        departure_timeout: Duration,
+    ) -> Self {
         Self {
             legs: Legs::new(factory),
             rooms: HashMap::new(),
             participants: HashMap::new(),
             connections: HashMap::new(),
             keys,
+            metrics,
             departure_timeout,
             housekeeping_at: None,
             speakers_at: None,
@@ -95,10 +103,13 @@ impl Hub {
             Command::Shutdown => self.shut_down(now),
         }
         self.handle_events(now);
+        self.count();
     }
 
     /// Takes a datagram.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+        self.metrics.datagrams_received.inc();
+        self.metrics.bytes_received.inc_by(datagram.len() as u64);
         self.legs.handle_datagram(now, source, datagram);
         self.handle_events(now);
     }
@@ -131,13 +142,23 @@ impl Hub {
 
     /// Takes the next datagram to send.
     pub fn poll_datagram(&mut self) -> Option<Datagram> {
-        self.legs.poll_datagram()
+        let datagram = self.legs.poll_datagram()?;
+        self.metrics.datagrams_sent.inc();
+        self.metrics.bytes_sent.inc_by(datagram.contents.len() as u64);
+        Some(datagram)
     }
 
     fn handle_events(&mut self, now: Instant) {
         while let Some((leg, event)) = self.legs.poll_event() {
             self.handle_event(now, leg, event);
         }
+    }
+
+    /// Brings the numbers up to date that are not counted where they change.
+    fn count(&self) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.rooms.set(number(self.rooms.len()));
+        self.metrics.participants.set(number(self.participants.len()));
     }
 
     fn want_housekeeping(&mut self, now: Instant) {

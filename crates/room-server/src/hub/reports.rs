@@ -80,6 +80,14 @@ impl Hub {
         self.rooms.retain(|_, room| !room.members.is_empty() || room.kept_until.is_some_and(|until| until > now));
         self.reports_at = (!self.rooms.is_empty()).then_some(now + REPORT_INTERVAL);
         self.report_quality(now);
+        self.count();
+        let (mut tracks, mut subscriptions) = (0, 0);
+        for participant in self.participants.values() {
+            tracks += participant.tracks.len();
+            subscriptions += participant.subscriptions.len();
+        }
+        self.metrics.tracks.set(i64::try_from(tracks).unwrap_or(i64::MAX));
+        self.metrics.subscriptions.set(i64::try_from(subscriptions).unwrap_or(i64::MAX));
         let due: Vec<ParticipantId> =
             self.participants.values().filter(|participant| participant.token_at <= now).map(|p| p.id).collect();
         for id in due {

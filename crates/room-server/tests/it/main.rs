@@ -6,6 +6,7 @@ mod harness;
 mod joining;
 mod media;
 mod messages;
+mod monitoring;
 mod one_connection;
 mod publishing;
 mod reports;
