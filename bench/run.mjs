@@ -17,9 +17,17 @@ function machine() {
   return `${cpus().length} x ${cpu?.model.trim()}, ${memory} GiB, ${type()} ${release()}, Node ${process.version}`;
 }
 
+/** For reading: the range of a figure stands behind it instead of in a column of its own. */
+function folded(row) {
+  const entries = Object.entries(row).filter(([name]) => !name.endsWith('Range'));
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, `${name}Range` in row ? `${value} [${row[`${name}Range`]}]` : value]),
+  );
+}
+
 function print({ bench, machine, rows, targets }) {
   console.log(`${bench} on ${machine}\n`);
-  console.table(rows);
+  console.table(rows.map(folded));
   for (const { name, goal, value, ok } of targets) console.log(`${ok ? 'met   ' : 'MISSED'}  ${name}: ${value} (${goal})`);
 }
 

@@ -21,43 +21,36 @@ function readStrip({ data, width, height }) {
   return { captured, counter };
 }
 
-/**
- * Watches what is put on a canvas: how many different pictures, and how long after their capture.
- *
- * It looks at the pixels that the SDK hands to the canvas, in the moment in which it does so: reading a canvas back
- * would cost more than the drawing.
- */
-function watchCanvas(canvas) {
+const quantile = (list, q) => {
+  const sorted = [...list].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
+};
+
+/** Counts different pictures by their strips, and how long after their capture they came. */
+function watchFrames() {
   const latencies = [];
   const recent = [];
   const waiting = [];
   let last;
   let first;
   let newest;
-  const original = CanvasRenderingContext2D.prototype.putImageData;
-  CanvasRenderingContext2D.prototype.putImageData = function putImageData(image, ...rest) {
-    original.call(this, image, ...rest);
-    if (this.canvas !== canvas) return;
-    const strip = readStrip(image);
-    const now = Date.now();
-    // A picture without the strip reads as some far time.
-    if (!strip || Math.abs(now - strip.captured) > 10_000 || strip.counter === last) return;
-    last = strip.counter;
-    first ??= now;
-    newest = now;
-    waiting.splice(0).forEach((resolve) => resolve());
-    latencies.push(now - strip.captured);
-    recent.push(now - strip.captured);
-    if (recent.length > RECENT) recent.shift();
-  };
-  const quantile = (list, q) => {
-    const sorted = [...list].sort((a, b) => a - b);
-    return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
-  };
   return {
-    recentLatency: () => (newest && Date.now() - newest < 2000 ? quantile(recent, 0.5) : undefined),
-    /** Resolves when the next picture is on the canvas. */
+    /** A picture with this strip is shown now. */
+    frame: (strip) => {
+      const now = Date.now();
+      // A picture without the strip reads as some far time.
+      if (!strip || Math.abs(now - strip.captured) > 10_000 || strip.counter === last) return;
+      last = strip.counter;
+      first ??= now;
+      newest = now;
+      waiting.splice(0).forEach((resolve) => resolve());
+      latencies.push(now - strip.captured);
+      recent.push(now - strip.captured);
+      if (recent.length > RECENT) recent.shift();
+    },
+    /** Resolves when the next picture is shown. */
     first: () => new Promise((resolve) => waiting.push(resolve)),
+    recentLatency: () => (newest && Date.now() - newest < 2000 ? quantile(recent, 0.5) : undefined),
     reset: () => {
       latencies.length = 0;
       first = undefined;
@@ -71,4 +64,18 @@ function watchCanvas(canvas) {
   };
 }
 
-module.exports = { readStrip, watchCanvas };
+/**
+ * Watches what is put on a canvas. It looks at the pixels that the SDK hands to the canvas, in the moment in which it
+ * does so: reading a canvas back would cost more than the drawing.
+ */
+function watchCanvas(canvas) {
+  const watch = watchFrames();
+  const original = CanvasRenderingContext2D.prototype.putImageData;
+  CanvasRenderingContext2D.prototype.putImageData = function putImageData(image, ...rest) {
+    original.call(this, image, ...rest);
+    if (this.canvas === canvas) watch.frame(readStrip(image));
+  };
+  return watch;
+}
+
+module.exports = { readStrip, watchCanvas, watchFrames };

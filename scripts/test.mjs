@@ -57,9 +57,15 @@ await step('rust tests', 'cargo', 'test', '--release', '--workspace', '--no-fail
 build();
 must(process.execPath, 'scripts/electron.mjs');
 electronPath();
+// Real LiveKit clients and their server SDK against the room server.
+must(npm, 'ci', '--no-audit', '--no-fund', '--prefix', 'tests/interop');
+process.env.ROOM_SERVER_BIN = join(targetDirectory(), 'release', 'room-server');
+const one = ['--test', '--test-concurrency=1'];
+await step('interop tests', process.execPath, ...one, ...testFiles('tests/interop'));
 await step('js tests', process.execPath, '--test', ...testFiles('tests/js'));
+await step('node tests', process.execPath, ...one, ...testFiles('tests/node'));
 // One file after the other: each starts Electrons that share two cores, and a room server's port.
-const display = ['scripts/with-display.mjs', process.execPath, '--test', '--test-concurrency=1'];
+const display = ['scripts/with-display.mjs', process.execPath, ...one];
 await step('electron tests', process.execPath, ...display, ...testFiles('tests/electron'));
 await step('package test', process.execPath, ...display, ...testFiles('tests/package'));
 

@@ -1,5 +1,7 @@
-// A call between two windows on loopback through the embedded room server, with fake devices: how late the picture is,
-// how long a join takes, and what it costs.
+// A call between two windows on loopback through the room server: how late the picture is, how long a join takes, and
+// what it costs. Beside ours the same call by livekit-client, Chromium's own WebRTC, drawn on a canvas too.
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { _electron } from 'playwright-core';
@@ -11,7 +13,9 @@ export const needsScreen = true;
 const app = join(dirname(fileURLToPath(import.meta.url)), 'app');
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const WARM_MS = 2000;
-const MEASURED_MS = 6000;
+const LATENCY_MS = 4000;
+const MEASURED_MS = 5000;
+const WAYS = { ours: 'page.html', 'livekit-client': 'peer.html' };
 const CASES = [
   { name: '360p15', config: size(640, 360, 15, 600) },
   { name: '720p30', config: size(1280, 720, 30, 1800) },
@@ -23,9 +27,22 @@ function size(width, height, fps, bitrate) {
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function open(electron, name) {
+/** The room server on a free port of its own, so that both ways use the same and no window carries it. */
+async function startServer() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => probe.once('listening', resolve));
+  const { port } = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  const script = join(app, '../../../bin/zego-room-server.js');
+  const key = `1234567890:${'0123456789abcdef'.repeat(4)}`;
+  const child = spawn(process.execPath, [script, '--port', String(port), '--key', key], { stdio: 'ignore' });
+  await sleep(1000);
+  return { url: `ws://127.0.0.1:${port}`, stop: () => child.kill() };
+}
+
+async function open(electron, file, name) {
   const opened = electron.waitForEvent('window');
-  await electron.evaluate((_, name) => global.openWindow(name), name);
+  await electron.evaluate((_, it) => global.openWindow(it.file, it.name), { file, name });
   const page = await opened;
   await page.waitForFunction(() => typeof window.play === 'function');
   return { page, window: await electron.browserWindow(page) };
@@ -33,19 +50,22 @@ async function open(electron, name) {
 
 const cpu = ({ window }) => window.evaluate((window) => global.cpu(window));
 
-async function measure(electron, { name, config }, round) {
-  const room = `bench-${name}-${round}`;
-  const publisher = await open(electron, 'publisher');
-  await publisher.page.evaluate(({ room, config }) => window.publish(room, 'stream', config), { room, config });
+async function measure(electron, server, way, { name, config }, pass) {
+  const it = { server, room: `bench-${way}-${name}-${pass}`, config };
+  const publisher = await open(electron, WAYS[way], 'publisher');
+  await publisher.page.evaluate(({ server, room, config }) => window.publish(server, room, config), it);
   await sleep(500);
-  const subscriber = await open(electron, 'subscriber');
-  const joinToFirstFrameMs = await subscriber.page.evaluate((room) => window.play(room, 'stream'), room);
+  const subscriber = await open(electron, WAYS[way], 'subscriber');
+  const play = ({ server, room, config }) => window.play(server, room, config);
+  const joinToFirstFrameMs = await subscriber.page.evaluate(play, it);
   await sleep(WARM_MS);
   await subscriber.page.evaluate(() => window.reset());
+  await sleep(LATENCY_MS);
+  const report = await subscriber.page.evaluate(() => window.report());
+  await subscriber.page.evaluate(() => window.setReading(false));
   const before = [await cpu(publisher), await cpu(subscriber)];
   await sleep(MEASURED_MS);
   const after = [await cpu(publisher), await cpu(subscriber)];
-  const report = await subscriber.page.evaluate(() => window.report());
   for (const { page, window } of [subscriber, publisher]) {
     await page.evaluate(() => window.stop());
     await window.evaluate((window) => window.destroy());
@@ -53,6 +73,7 @@ async function measure(electron, { name, config }, round) {
   const perSecond = (to, from) => ((to - from) * 1000) / MEASURED_MS;
   return {
     case: name,
+    way,
     fps: report.fps,
     captureToCanvasP50Ms: report.p50,
     captureToCanvasP95Ms: report.p95,
@@ -65,22 +86,27 @@ async function measure(electron, { name, config }, round) {
 
 export async function run() {
   const samples = [];
+  const server = await startServer();
   const electron = await _electron.launch({ executablePath: electronPath(), args: ['--no-sandbox', app] });
   try {
     for (let pass = 1; pass <= ROUNDS; pass++) {
       for (const it of CASES) {
-        const sample = await measure(electron, it, pass);
-        console.error(`round ${pass} of ${ROUNDS}: ${JSON.stringify(sample)}`);
-        samples.push(sample);
+        for (const way of Object.keys(WAYS)) {
+          const sample = await measure(electron, server.url, way, it, pass);
+          console.error(`round ${pass} of ${ROUNDS}: ${JSON.stringify(sample)}`);
+          samples.push(sample);
+        }
       }
     }
   } finally {
     await electron.close();
+    server.stop();
   }
-  const rows = CASES.map(({ name }) => {
-    const own = samples.filter((it) => it.case === name);
-    const row = { case: name };
-    for (const figure of Object.keys(own[0]).filter((key) => key !== 'case')) {
+  const groups = CASES.flatMap(({ name }) => Object.keys(WAYS).map((way) => ({ name, way })));
+  const rows = groups.map(({ name, way }) => {
+    const own = samples.filter((it) => it.case === name && it.way === way);
+    const row = { case: name, way };
+    for (const figure of Object.keys(own[0]).filter((key) => key !== 'case' && key !== 'way')) {
       const values = own.map((it) => it[figure]);
       row[figure] = round(median(values));
       row[`${figure}Range`] = `${round(Math.min(...values))}-${round(Math.max(...values))}`;
@@ -88,7 +114,7 @@ export async function run() {
     return row;
   });
   const target = (figure, limit, what) => {
-    const value = rows.find((row) => row.case === '720p30')[figure];
+    const value = rows.find((row) => row.case === '720p30' && row.way === 'ours')[figure];
     return { name: what, goal: `<= ${limit}`, value, ok: value <= limit };
   };
   const targets = [

@@ -17,14 +17,14 @@ global.cpu = (window) => ({
   own: cpuMs(window.webContents.getOSProcessId()),
 });
 
-global.openWindow = async (name) => {
+global.openWindow = async (page, name) => {
   const window = new BrowserWindow({
     width: 760,
     height: 480,
     useContentSize: true,
     webPreferences: { nodeIntegration: true, contextIsolation: false, backgroundThrottling: false },
   });
-  await window.loadFile(join(__dirname, 'page.html'), { query: { name } });
+  await window.loadFile(join(__dirname, page), { query: { name } });
   return window;
 };
 

@@ -7,34 +7,35 @@ const canvas = document.getElementById('canvas');
 const watch = watchCanvas(canvas);
 const name = new URLSearchParams(location.search).get('name');
 
-async function join_(room) {
+async function enter(server, room) {
   engine.setEngineConfig({
     advancedConfig: { zego_fake_camera: 'pattern', zego_fake_microphone: 'tone', zego_fake_speaker: 'null' },
   });
-  await engine.createEngine({ appID: 1234567890, appSign: '0123456789abcdef'.repeat(4), scenario: 3 });
+  await engine.createEngine({ appID: 1234567890, appSign: '0123456789abcdef'.repeat(4), scenario: 3, server });
   engine.loginRoom(room, { userID: name, userName: name });
 }
 
-window.publish = async (room, stream, config) => {
-  await join_(room);
+window.publish = async (server, room, config) => {
+  await enter(server, room);
   engine.setVideoConfig(config);
   const published = new Promise((resolve) => {
     engine.on('onPublisherStateUpdate', ({ state }) => state === 2 && resolve());
   });
-  engine.startPublishingStream(stream);
+  engine.startPublishingStream('stream');
   await published;
 };
 
 /** Resolves with the milliseconds from createEngine to the first picture on the canvas. */
-window.play = async (room, stream) => {
+window.play = async (server, room) => {
   const started = performance.now();
   const first = watch.first();
-  await join_(room);
-  engine.startPlayingStream(stream, { canvas });
+  await enter(server, room);
+  engine.startPlayingStream('stream', { canvas });
   await first;
   return performance.now() - started;
 };
 
 window.reset = () => watch.reset();
 window.report = () => watch.report();
+window.setReading = () => {};
 window.stop = () => engine.destroyEngine();
