@@ -96,10 +96,14 @@ export class Member {
     };
   }
 
-  /** Waits until the user and the stream came or went for the `times`-th time, and no oftener. */
-  sees(userID, updateType, times, timeoutMs = 10000) {
-    const exactly = ({ users, streams }) => users === times && streams === times;
-    return eventually(() => this.seen(userID, updateType), exactly, timeoutMs);
+  /** Waits until the user and the stream have come or gone once more than `since`, an answer of `seen`. */
+  sees(userID, updateType, since = { users: 0, streams: 0 }, timeoutMs = 15000) {
+    const seen = () => ({ came: this.seen(userID, ADD), went: this.seen(userID, DELETE), since, updateType });
+    const isMore = ({ came, went }) => {
+      const { users, streams } = updateType === ADD ? came : went;
+      return users > since.users && streams > since.streams;
+    };
+    return eventually(seen, isMore, timeoutMs);
   }
 
   /** Waits until pictures of a stream go on being decoded. */

@@ -9,8 +9,6 @@ import { eventually, launch } from './harness.mjs';
 const RELOADS = 50;
 const WINDOW_CLOSES = 10;
 const WORKER_ENDS = 15;
-/** Without any farewell the server has to miss the user first. */
-const UNNOTICED_MS = 12000;
 
 let server;
 let b;
@@ -40,10 +38,18 @@ async function withCall(page, scenario) {
   }
 }
 
+/** Ends A as `end` does it, and waits until B has seen A leave. Returns a function that waits for A's return. */
+async function leaves(end) {
+  const [came, went] = [b.seen('A', ADD), b.seen('A', DELETE)];
+  await end();
+  await b.sees('A', DELETE, went);
+  return () => b.sees('A', ADD, came);
+}
+
 /** Waits until the page draws the other side and itself. */
 async function inCall(page) {
   await page.waitForFunction(() => typeof window.drawn === 'function');
-  await eventually(() => page.evaluate(() => window.drawn()), ({ remote, local }) => remote > 0 && local > 0, 10000);
+  await eventually(() => page.evaluate(() => window.drawn()), ({ remote, local }) => remote > 0 && local > 0, 15000);
 }
 
 const status = (pid, field) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
@@ -66,14 +72,13 @@ test('a page reloads fifty times in the middle of a call', () =>
     const pid = await page.evaluate(() => process.pid);
     const processes = { renderer: pid, 'the other side': b.pid, 'the server': server.pid };
     const taken = [];
+    await b.sees('A', ADD);
     for (let round = 1; round <= RELOADS; round++) {
       await inCall(page);
-      await b.sees('A', ADD, round);
       taken.push(Object.values(processes).map(figures));
-      await page.reload();
-      await b.sees('A', DELETE, round);
+      const returned = await leaves(() => page.reload());
+      await returned();
     }
-    await b.sees('A', ADD, RELOADS + 1);
     await inCall(page);
     assert.equal(await page.evaluate(() => process.pid), pid, 'one renderer served all reloads');
     await b.watches('A');
@@ -83,17 +88,19 @@ test('a page reloads fifty times in the middle of a call', () =>
 test('windows are closed and destroyed in the middle of a call', () =>
   withCall('call.html', async (app) => {
     let page = await app.firstWindow();
+    await b.sees('A', ADD);
     for (let round = 1; round <= WINDOW_CLOSES; round++) {
       await inCall(page);
-      await b.sees('A', ADD, round);
       const window = await app.browserWindow(page);
       const closed = page.waitForEvent('close');
-      await window.evaluate((window, destroy) => (destroy ? window.destroy() : window.close()), round % 5 === 0);
-      await closed;
-      await b.sees('A', DELETE, round, UNNOTICED_MS);
+      const returned = await leaves(async () => {
+        await window.evaluate((window, destroy) => (destroy ? window.destroy() : window.close()), round % 5 === 0);
+        await closed;
+      });
       const opened = app.waitForEvent('window');
       await app.evaluate(() => void global.openWindow());
       page = await opened;
+      await returned();
     }
     await inCall(page);
   }));
@@ -103,15 +110,14 @@ test('workers are terminated in the middle of a call', () =>
     const page = await app.firstWindow();
     const pid = await page.evaluate(() => process.pid);
     const taken = [];
+    await b.sees('A', ADD);
     for (let round = 1; round <= WORKER_ENDS; round++) {
-      await b.sees('A', ADD, round);
       await b.watches('A');
       taken.push(figures(pid));
-      await page.evaluate(() => window.worker.terminate());
-      await b.sees('A', DELETE, round, UNNOTICED_MS);
+      const returned = await leaves(() => page.evaluate(() => window.worker.terminate()));
       await page.evaluate(() => void window.startWorker());
+      await returned();
     }
-    await b.sees('A', ADD, WORKER_ENDS + 1);
     assert.equal(await page.evaluate(() => process.pid), pid, 'one renderer served all workers');
     assertBounded('the renderer', taken);
   }));
