@@ -12,16 +12,24 @@ const EVENTS = [
 ];
 let watched;
 
-/** Notes how long the number of decoded frames of the only player stands still, seen from this process. */
+/** Longest step of the watch's clock. A process that gets no processor for longer learns nothing about pictures. */
+const STEP_MAX_MS = 60;
+
+/**
+ * Notes how long the frames of the only player, or else of the only publisher, stand still. Time in which this process
+ * itself stood still counts only in part.
+ */
 function watchFrames() {
   clearInterval(watched?.timer);
-  watched = { frames: 0, longestStallMs: 0, since: performance.now() };
+  watched = { frames: 0, longestStallMs: 0, stallMs: 0, at: performance.now() };
   watched.timer = setInterval(() => {
     const now = performance.now();
-    const { framesDecoded } = JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}')).players[0];
-    watched.longestStallMs = Math.max(watched.longestStallMs, now - watched.since);
-    if (framesDecoded === watched.frames) return;
-    Object.assign(watched, { frames: framesDecoded, since: now });
+    const { players, publishers } = JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}'));
+    const frames = players[0]?.framesDecoded ?? publishers[0].framesSent;
+    watched.stallMs += Math.min(now - watched.at, STEP_MAX_MS);
+    watched.at = now;
+    watched.longestStallMs = Math.max(watched.longestStallMs, watched.stallMs);
+    if (frames !== watched.frames) Object.assign(watched, { frames, stallMs: 0 });
   }, 20);
 }
 
