@@ -1,0 +1,60 @@
+// A process with one engine, driven by its parent: see `startClient` in harness.mjs.
+import { createRequire } from 'node:module';
+
+const engine = createRequire(import.meta.url)('../../ZegoExpressEngine.js');
+const EVENTS = [
+  'onDebugError',
+  'onPlayerStateUpdate',
+  'onPublisherStateUpdate',
+  'onRoomStateChanged',
+  'onRoomStateUpdate',
+  'onRoomStreamUpdate',
+];
+let watched;
+
+/** Longest step of the watch's clock. A process that gets no processor for longer learns nothing about pictures. */
+const STEP_MAX_MS = 60;
+
+/**
+ * Notes how long the frames of the only player, or else of the only publisher, stand still. Time in which this process
+ * itself stood still counts only in part.
+ */
+function watchFrames() {
+  clearInterval(watched?.timer);
+  watched = { frames: 0, longestStallMs: 0, stallMs: 0, at: performance.now() };
+  watched.timer = setInterval(() => {
+    const now = performance.now();
+    const { players, publishers } = JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}'));
+    const frames = players[0]?.framesDecoded ?? publishers[0].framesSent;
+    watched.stallMs += Math.min(now - watched.at, STEP_MAX_MS);
+    watched.at = now;
+    watched.longestStallMs = Math.max(watched.longestStallMs, watched.stallMs);
+    if (frames !== watched.frames) Object.assign(watched, { frames, stallMs: 0 });
+  }, 20);
+}
+
+const own = {
+  async create(profile) {
+    engine.setEngineConfig({
+      advancedConfig: { zego_fake_camera: 'pattern', zego_fake_microphone: 'tone', zego_fake_speaker: 'null' },
+    });
+    await engine.createEngine(profile);
+    for (const name of EVENTS) engine.on(name, (param) => process.send({ event: name, param }));
+  },
+  watchFrames,
+  watchedFrames: () => ({ frames: watched.frames, longestStallMs: watched.longestStallMs }),
+  /** After this only a handle left behind could keep the process alive. */
+  finish() {
+    clearInterval(watched?.timer);
+    engine.destroyEngine();
+    setImmediate(() => process.disconnect());
+  },
+};
+
+process.on('message', async ({ id, method, args }) => {
+  try {
+    process.send({ id, value: await (own[method] ?? engine[method].bind(engine))(...args) });
+  } catch (error) {
+    process.send({ id, error: String(error) });
+  }
+});

@@ -1,0 +1,92 @@
+// A room server and engines, each in a process of its own.
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+export const APP_ID = 1234567890;
+export const APP_SIGN = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef';
+const PATIENCE_MS = 20_000;
+
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+const running = new Set();
+
+function keep(child) {
+  running.add(child);
+  child.ended = once(child, 'exit').then(([code, signal]) => {
+    running.delete(child);
+    return { code, signal };
+  });
+  return child;
+}
+
+/** Ends what a failed test left running. */
+export function endAll() {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+/** Waits until `read` gives something that `accept` takes; fails with the last value. */
+export async function eventually(read, accept = Boolean, timeoutMs = PATIENCE_MS) {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await read();
+    if (accept(value)) return value;
+    if (Date.now() > end) throw new Error(`still ${JSON.stringify(value)}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Runs the room server's command; the text it writes gathers in `out` and `err`. */
+export function runServer(...args) {
+  const child = keep(spawn(process.execPath, [path('../../bin/zego-room-server.js'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
+  Object.assign(child, { out: '', err: '' });
+  child.stdout.on('data', (text) => (child.out += text));
+  child.stderr.on('data', (text) => (child.err += text));
+  return child;
+}
+
+/** A server on a free port that knows the app of the tests. */
+export async function startServer() {
+  const child = runServer('--port', '0', '--key', `${APP_ID}:${APP_SIGN}`);
+  const line = await eventually(() => /ws:\/\/127\.0\.0\.1:(\d+) \(media: udp \S+:(\d+)\)/.exec(child.out));
+  return Object.assign(child, { port: Number(line[1]), mediaPort: Number(line[2]), url: `ws://127.0.0.1:${line[1]}` });
+}
+
+/** A process with an engine. `call` runs a method there and gives its result; `events` is what the engine told. */
+export async function startClient(server) {
+  const child = keep(fork(path('client.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+  const answers = new Map();
+  const events = [];
+  let next = 0;
+  child.on('message', (message) => {
+    if (message.event) return void events.push(message);
+    const { resolve, reject } = answers.get(message.id);
+    answers.delete(message.id);
+    return message.error === undefined ? resolve(message.value) : reject(new Error(message.error));
+  });
+  const call = (method, ...args) =>
+    new Promise((resolve, reject) => {
+      answers.set(next, { resolve, reject });
+      child.send({ id: next++, method, args });
+    });
+  await call('create', { appID: APP_ID, appSign: APP_SIGN, scenario: 0, server: server.url });
+  return {
+    call,
+    events,
+    ended: child.ended,
+    states: (name) => events.filter(({ event }) => event === name).map(({ param }) => param.state),
+    stats: async () => JSON.parse(await call('callExperimentalAPI', '{"method":"getStats"}')),
+  };
+}
+
+/** Two processes in room `call`: one publishes `stream`, the other plays it and sees pictures. */
+export async function startCall(server) {
+  const [publisher, player] = await Promise.all([startClient(server), startClient(server)]);
+  await publisher.call('loginRoom', 'call', { userID: 'publisher', userName: 'publisher' });
+  await player.call('loginRoom', 'call', { userID: 'player', userName: 'player' });
+  await publisher.call('startPublishingStream', 'stream');
+  await player.call('startPlayingStream', 'stream');
+  await eventually(() => publisher.states('onPublisherStateUpdate'), (states) => states.join() === '1,2');
+  await eventually(() => player.states('onPlayerStateUpdate'), (states) => states.join() === '1,2');
+  await eventually(async () => (await player.stats()).players[0].framesDecoded > 5);
+  return { publisher, player };
+}
