@@ -20,7 +20,16 @@ export default tseslint.config(
   },
   {
     files: ['**/*.mjs', '**/*.js'],
-    languageOptions: { globals: { ...globals.browser, ...globals.node, native: 'readonly' } },
+    languageOptions: {
+      globals: {
+        ...globals.browser,
+        ...globals.node,
+        native: 'readonly',
+        // Chromium's, not in the list of globals.
+        MediaStreamTrackGenerator: 'readonly',
+        VideoFrame: 'readonly',
+      },
+    },
   },
   {
     // Scripts of pages and the tests that drive them share the page's global names.

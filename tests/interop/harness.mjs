@@ -79,7 +79,7 @@ async function count(client, track) {
       client.lastSize = `${frame.width}x${frame.height}`;
     }
   } else {
-    for await (const _ of new AudioStream(track)) client.audioFrames += 1;
+    for await (const frame of new AudioStream(track)) client.audioFrames += frame ? 1 : 0;
   }
 }
 
