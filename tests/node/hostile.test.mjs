@@ -25,7 +25,7 @@ let player;
 let memory;
 const sockets = new Set();
 
-const residentKb = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
+const peakKb = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
 
 before(async () => {
   server = await startServer();
@@ -33,7 +33,7 @@ before(async () => {
 });
 
 beforeEach(async () => {
-  memory = residentKb();
+  memory = peakKb();
   for (const client of [player, publisher]) await client.call('watchFrames');
 });
 
@@ -51,8 +51,8 @@ afterEach(async () => {
   assert.deepEqual(player.states('onPlayerStateUpdate'), [1, 2]);
   assert.deepEqual(publisher.states('onPublisherStateUpdate'), [1, 2]);
   for (const client of [player, publisher]) assert.deepEqual(client.states('onRoomStateUpdate'), [1, 2]);
-  const grown = residentKb() - memory;
-  assert.ok(grown < GROWTH_MAX_KB, `the server's memory grew by ${grown} kB`);
+  const grown = peakKb() - memory;
+  assert.ok(grown < GROWTH_MAX_KB, `the peak of the server's memory grew by ${grown} kB`);
 });
 
 after(endAll);
