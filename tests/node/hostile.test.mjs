@@ -25,7 +25,7 @@ let player;
 let memory;
 const sockets = new Set();
 
-const residentKb = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
+const peakKb = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
 
 before(async () => {
   server = await startServer();
@@ -33,7 +33,7 @@ before(async () => {
 });
 
 beforeEach(async () => {
-  memory = residentKb();
+  memory = peakKb();
   for (const client of [player, publisher]) await client.call('watchFrames');
 });
 
@@ -51,8 +51,8 @@ afterEach(async () => {
   assert.deepEqual(player.states('onPlayerStateUpdate'), [1, 2]);
   assert.deepEqual(publisher.states('onPublisherStateUpdate'), [1, 2]);
   for (const client of [player, publisher]) assert.deepEqual(client.states('onRoomStateUpdate'), [1, 2]);
-  const grown = residentKb() - memory;
-  assert.ok(grown < GROWTH_MAX_KB, `the server's memory grew by ${grown} kB`);
+  const grown = peakKb() - memory;
+  assert.ok(grown < GROWTH_MAX_KB, `the peak of the server's memory grew by ${grown} kB`);
 });
 
 after(endAll);
@@ -121,17 +121,27 @@ test('forged tokens get 401', async () => {
   for (const [name, text] of Object.entries(forged)) assert.equal((await upgrade(text)).status, 401, name);
 });
 
+/** Bytes that look like the start of a protobuf message, with anything inside. */
+function almostRequest() {
+  const content = randomBytes(Math.floor(Math.random() * 100));
+  return Buffer.concat([Buffer.from([((1 + Math.floor(Math.random() * 15)) << 3) | 2, content.length]), content]);
+}
+
 test('random frames on connections with and without a token', async () => {
-  for (let round = 0; round < 40; round++) {
+  // One frame may already end a connection, so that each kind comes first on some.
+  const kinds = [
+    () => frame(TEXT, randomBytes(Math.floor(Math.random() * 2000))),
+    () => frame(BINARY, randomBytes(Math.floor(Math.random() * 2000))),
+    () => frame(BINARY, almostRequest()),
+    () => randomBytes(500),
+  ];
+  for (let round = 0; round < 80; round++) {
     const authorised = await open101(`intruder${round}`);
     const refused = (await upgrade('a.b.c')).socket;
     for (const socket of [authorised, refused, open()]) {
-      for (let index = 0; index < 25; index++) {
-        socket.write(frame(index % 2 ? BINARY : TEXT, randomBytes(Math.floor(Math.random() * 2000))));
-      }
-      socket.write(randomBytes(500));
+      for (let index = 0; index < 20; index++) socket.write(kinds[(round + (index >> 2)) % kinds.length]());
     }
-    await sleep(20);
+    await sleep(10);
   }
 });
 
@@ -199,7 +209,7 @@ test('twenty thousand random datagrams to the media port', async () => {
   socket.close();
 });
 
-test('after all of it the call still runs and the server ends in order', async () => {
+test('after all of it the call still runs', async () => {
   const { framesDecoded } = (await player.stats()).players[0];
   await eventually(async () => (await player.stats()).players[0].framesDecoded > framesDecoded + 10);
   assert.equal(server.exitCode, null);
