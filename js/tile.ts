@@ -11,6 +11,7 @@ export class Tile {
   private readonly observer: ResizeObserver;
   private box: TileSize;
   private readonly onVisibility = () => this.tell();
+  private nextFrame: number;
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
@@ -24,6 +25,15 @@ export class Tile {
     });
     this.observer.observe(canvas, { box: 'device-pixel-content-box' });
     document.addEventListener('visibilitychange', this.onVisibility);
+    // The observer takes 0 x 0 as known: it is silent about a canvas that is hidden before it looked for the first
+    // time, which it does at the end of a frame.
+    this.nextFrame = requestAnimationFrame(() => {
+      this.nextFrame = requestAnimationFrame(() => {
+        if (measure(canvas).width > 0) return;
+        this.box = HIDDEN;
+        this.tell();
+      });
+    });
   }
 
   get size(): TileSize {
@@ -31,6 +41,7 @@ export class Tile {
   }
 
   close(): void {
+    cancelAnimationFrame(this.nextFrame);
     this.observer.disconnect();
     document.removeEventListener('visibilitychange', this.onVisibility);
   }
