@@ -1,0 +1,140 @@
+// A page that uses the engine wrongly in the middle of a call: it is told, nothing is thrown past it, the call goes on.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { ADD, DELETE, Member, freePort, startServer } from './call_members.mjs';
+import { addCanvas, enter, play, ready, told, watches } from './call_user.mjs';
+import { eventually, launch } from './harness.mjs';
+
+const ILLEGAL_PARAM = 1000017;
+const ROUNDS = 5;
+
+let server;
+let url;
+let b;
+let app;
+let page;
+const uncaught = [];
+
+before(async () => {
+  const port = await freePort();
+  server = await startServer(port);
+  url = `ws://127.0.0.1:${port}`;
+  b = new Member('B');
+  await b.enter(url);
+  app = await launch({ page: 'user.html' });
+  page = await ready(await app.firstWindow());
+  page.on('pageerror', (error) => uncaught.push(String(error)));
+});
+
+after(async () => {
+  await app?.close();
+  await b.leave();
+  await server.kill();
+});
+
+beforeEach(async () => {
+  await page.reload();
+  await ready(page);
+});
+
+afterEach(async () => {
+  assert.deepEqual(await page.evaluate(() => window.unhandled), []);
+  assert.deepEqual(uncaught, []);
+  assert.deepEqual(await app.evaluate(() => global.gone), []);
+});
+
+async function call() {
+  await enter(page, 'A', url);
+  await addCanvas(page, 'id="c" style="width: 320px; height: 180px"');
+  await play(page, 'B', 'c');
+  await watches(page, 'B');
+}
+
+/** Codes of all mistakes that the engine told of. */
+const mistakes = () =>
+  page.evaluate(() => window.told.filter(({ event }) => event === 'onDebugError').map(({ param }) => param.errorCode));
+
+test('calls before createEngine and after destroyEngine throw at once, destroying does not', async () => {
+  const thrown = () =>
+    page.evaluate(() => {
+      window.engine.destroyEngine();
+      const canvas = document.createElement('canvas');
+      const tries = [
+        () => window.engine.startPreview({ canvas }),
+        () => window.engine.startPlayingStream('B', { canvas }),
+        () => window.engine.stopPlayingStream('B'),
+        () => window.engine.sendBroadcastMessage('room', 'hello'),
+      ];
+      return tries.map((run) => {
+        try {
+          return String(run());
+        } catch ({ name, code }) {
+          return `${name} ${code}`;
+        }
+      });
+    });
+  const expected = Array(4).fill('ZegoError 1000001');
+  assert.deepEqual(await thrown(), expected);
+  await call();
+  assert.deepEqual(await thrown(), expected);
+});
+
+test('promises of wrong calls may be dropped', async () => {
+  await page.evaluate(() => void window.engine.createEngine('wrong'));
+  await call();
+  await page.evaluate(() => {
+    window.engine.sendBroadcastMessage(1, 2);
+    window.engine.sendCustomCommand('room', 'hello', [null]);
+    window.engine.sendBroadcastMessage('room', 'hello');
+    window.engine.destroyEngine();
+  });
+  // The browser tells of unhandled rejections after the task in which they came up.
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)));
+});
+
+test('things that are no canvas are told of, and the stream is played without a picture', async () => {
+  await call();
+  await page.evaluate(() => {
+    for (const canvas of [{}, document.body, new OffscreenCanvas(10, 10)]) window.engine.startPlayingStream('B', { canvas });
+    window.engine.startPlayingStream('B', { canvas: 'c' });
+    window.engine.startPlayingStream('B', { canvas: document.getElementById('c'), viewMode: 'fit' });
+  });
+  assert.deepEqual(await mistakes(), Array(5).fill(ILLEGAL_PARAM));
+  assert.deepEqual(await page.evaluate(() => window.states('onPlayerStateUpdate')), ['1:0', '2:0']);
+  await play(page, 'B', 'c');
+  await watches(page, 'B');
+});
+
+test('a listener that throws in the middle of a call is reported in the console', async () => {
+  const reported = page.waitForEvent('console', (message) => message.type() === 'error');
+  await page.evaluate(() =>
+    window.engine.prependOnceListener('onPlayerStateUpdate', () => {
+      throw new Error('a mistake of the application');
+    }),
+  );
+  await call();
+  assert.match((await reported).text(), /onPlayerStateUpdate threw/);
+  await told(page, 'onPlayerStateUpdate', (states) => states.join() === '2:0');
+});
+
+test('a listener may destroy the engine and make the next one', async () => {
+  const before = b.seen('A', ADD).users;
+  await page.evaluate(
+    ([server, rounds]) => {
+      window.rounds = 0;
+      const again = async () => {
+        await window.enter('A', server);
+        window.engine.on('onPublisherStateUpdate', ({ state }) => {
+          if (state !== 2) return;
+          window.engine.destroyEngine();
+          if (++window.rounds < rounds) again();
+        });
+      };
+      return again();
+    },
+    [url, ROUNDS],
+  );
+  await eventually(() => page.evaluate(() => window.rounds), (rounds) => rounds === ROUNDS, 20000);
+  const seen = () => ({ came: b.seen('A', ADD).users - before, left: b.seen('A', ADD).users - b.seen('A', DELETE).users });
+  await eventually(seen, ({ came, left }) => came >= ROUNDS && left === 0);
+});
