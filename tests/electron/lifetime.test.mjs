@@ -25,20 +25,22 @@ const status = (pid, field) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(rea
 const lost = (app) => app.evaluate(() => global.gone);
 
 test('a page reloads fifty times while it draws', async () => {
-  const app = await launch();
+  const app = await launch({ args: ['--js-flags=--expose-gc'] });
   const page = await app.firstWindow();
   const pid = await page.evaluate(() => process.pid);
   const figures = [];
   for (let round = 0; round < RELOADS; round++) {
     await draw(page);
     await page.reload();
+    // Pages that are gone wait for the collector, which comes when it likes: what counts is what it cannot free.
+    await page.evaluate(() => gc());
     figures.push({ kB: status(pid, 'VmRSS'), threads: status(pid, 'Threads') });
   }
   await draw(page);
   assert.equal(await page.evaluate(() => process.pid), pid, 'one renderer served all reloads');
   assert.deepEqual(await lost(app), []);
   const [middle, last] = [figures[RELOADS / 2], figures[RELOADS - 1]];
-  assert.ok(last.kB < middle.kB * 1.25, `memory grew from ${middle.kB} to ${last.kB} kB in the second half`);
+  assert.ok(last.kB < middle.kB * 1.15, `memory grew from ${middle.kB} to ${last.kB} kB in the second half`);
   assert.ok(last.threads <= middle.threads + 2, `threads grew from ${middle.threads} to ${last.threads}`);
   await app.close();
 });
