@@ -33,7 +33,7 @@ test('a page reloads fifty times while it draws', async () => {
     await draw(page);
     await page.reload();
     // Pages that are gone wait for the collector, which comes when it likes: what counts is what it cannot free.
-    await page.evaluate(() => gc());
+    await page.evaluate(() => window.gc());
     figures.push({ kB: status(pid, 'VmRSS'), threads: status(pid, 'Threads') });
   }
   await draw(page);
