@@ -11,10 +11,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod assembler;
+pub mod bandwidth;
 pub mod h264;
 pub mod nack;
+pub mod pacer;
 pub mod reception;
+pub mod resend;
 pub mod rtt;
+pub mod send_control;
 pub mod sequence;
 
 mod addresses;

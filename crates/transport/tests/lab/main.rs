@@ -3,5 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod bandwidth;
+mod call;
 mod link;
+mod measure;
+mod recovery;
 mod rng;
