@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 const CATCH_UP: Duration = Duration::from_millis(5);
 /// While the path is silent one packet now and then finds out whether it still is.
 const TRICKLE: Duration = Duration::from_millis(200);
-/// Size of the padding packets asked for.
-const PADDING_BYTES: usize = 1000;
 /// A probe that finds nothing to send is given up after this.
 const PROBE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -42,9 +40,9 @@ pub enum Departure<T> {
         /// It belongs to the present probe.
         in_probe: bool,
     },
-    /// Padding of about so many bytes, as part of the present probe. The pacer takes it as sent.
+    /// Padding of the size that was offered, as part of the present probe. The pacer takes it as sent.
     Padding {
-        /// Size to make it.
+        /// Its size.
         bytes: usize,
     },
 }
@@ -116,8 +114,9 @@ impl<T> Pacer<T> {
         self.next_release = self.next_release.min(Some(now));
     }
 
-    /// The next departure, if one is due. `open`: the path is not silent. `padding`: padding can be made.
-    pub fn poll(&mut self, now: Instant, open: bool, padding: bool) -> Option<Departure<T>> {
+    /// The next departure, if one is due. `open`: the path is not silent. `padding`: size of a padding packet
+    /// that could be sent.
+    pub fn poll(&mut self, now: Instant, open: bool, padding: Option<usize>) -> Option<Departure<T>> {
         if let Some((bytes, packet)) = self.audio.pop_front() {
             // Not paced, but what follows makes room for it.
             self.account(now, bytes);
@@ -133,11 +132,11 @@ impl<T> Pacer<T> {
             Some(next) => (Kind::Retransmission, next),
             None => match self.video.pop_front() {
                 Some(next) => (Kind::Video, next),
-                None if padding && open && self.probe.is_some() => {
-                    self.depart(now, PADDING_BYTES);
-                    return Some(Departure::Padding { bytes: PADDING_BYTES });
+                None => {
+                    let bytes = padding.filter(|_| open && self.probe.is_some())?;
+                    self.depart(now, bytes);
+                    return Some(Departure::Padding { bytes });
                 }
-                None => return None,
             },
         };
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
@@ -171,11 +170,11 @@ impl<T> Pacer<T> {
 
     /// When [`poll`](Self::poll) has something to give next; `None` if nothing waits.
     #[must_use]
-    pub fn next_timeout(&self, now: Instant, open: bool, padding: bool) -> Option<Instant> {
+    pub fn next_timeout(&self, now: Instant, open: bool, can_pad: bool) -> Option<Instant> {
         if !self.audio.is_empty() {
             return Some(now);
         }
-        let waits = self.queued_bytes > 0 || (padding && open && self.probe.is_some());
+        let waits = self.queued_bytes > 0 || (can_pad && open && self.probe.is_some());
         waits.then(|| self.release_time(open).unwrap_or(now))
     }
 
@@ -210,7 +209,7 @@ mod tests {
     fn run(pacer: &mut Pacer<u32>, began: Instant, time: u64) -> Vec<(u64, u32)> {
         let mut left = Vec::new();
         for at in 0..time {
-            while let Some(departure) = pacer.poll(began + ms(at), true, false) {
+            while let Some(departure) = pacer.poll(began + ms(at), true, None) {
                 if let Departure::Packet { packet, .. } = departure {
                     left.push((at, packet));
                 }
@@ -239,7 +238,7 @@ mod tests {
         let (mut pacer, now) = (megabit(), Instant::now());
         pacer.enqueue(Kind::Video, 1250, 1);
         pacer.enqueue(Kind::Video, 1250, 2);
-        pacer.poll(now, true, false);
+        pacer.poll(now, true, None);
         pacer.enqueue(Kind::Retransmission, 1250, 3);
         pacer.enqueue(Kind::Audio, 125, 4);
         assert_eq!(run(&mut pacer, now + ms(1), 60), [(0, 4), (10, 3), (20, 2)]);
@@ -249,12 +248,12 @@ mod tests {
     fn a_late_wake_up_is_caught_up_with_but_an_idle_time_is_not() {
         let (mut pacer, now) = (megabit(), Instant::now());
         (0..4).for_each(|index| pacer.enqueue(Kind::Video, 1250, index));
-        assert!(pacer.poll(now, true, false).is_some());
-        assert!(pacer.poll(now + ms(13), true, false).is_some());
-        assert!(pacer.poll(now + ms(20), true, false).is_some(), "three milliseconds were caught up with");
-        assert!(pacer.poll(now + ms(500), true, false).is_some());
+        assert!(pacer.poll(now, true, None).is_some());
+        assert!(pacer.poll(now + ms(13), true, None).is_some());
+        assert!(pacer.poll(now + ms(20), true, None).is_some(), "three milliseconds were caught up with");
+        assert!(pacer.poll(now + ms(500), true, None).is_some());
         pacer.enqueue(Kind::Video, 1250, 9);
-        assert!(pacer.poll(now + ms(500), true, false).is_none());
+        assert!(pacer.poll(now + ms(500), true, None).is_none());
     }
 
     #[test]
@@ -264,7 +263,7 @@ mod tests {
         pacer.start_probe(now, ProbeCluster { bps: 5e6, bytes: 5000, packets: 5 });
         let mut left = Vec::new();
         for at in 0..100 {
-            while let Some(departure) = pacer.poll(now + ms(at), true, true) {
+            while let Some(departure) = pacer.poll(now + ms(at), true, Some(1000)) {
                 left.push(match departure {
                     Departure::Packet { in_probe, .. } => (at, in_probe, 1250),
                     Departure::Padding { bytes } => (at, true, bytes),
@@ -278,16 +277,16 @@ mod tests {
     fn on_a_silent_path_audio_goes_on_and_video_trickles() {
         let (mut pacer, now) = (megabit(), Instant::now());
         (0..10).for_each(|index| pacer.enqueue(Kind::Video, 1250, index));
-        pacer.poll(now, true, false);
+        pacer.poll(now, true, None);
         let mut left = 0;
         for at in 1..1000 {
-            while pacer.poll(now + ms(at), false, true).is_some() {
+            while pacer.poll(now + ms(at), false, Some(1000)).is_some() {
                 left += 1;
             }
         }
         assert_eq!(left, 4);
         pacer.enqueue(Kind::Audio, 100, 77);
-        assert!(pacer.poll(now + ms(1000), false, true).is_some());
+        assert!(pacer.poll(now + ms(1000), false, Some(1000)).is_some());
     }
 
     #[test]

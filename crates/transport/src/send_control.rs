@@ -83,8 +83,8 @@ impl<T> SendControl<T> {
         self.pacer.enqueue(kind, bytes, packet);
     }
 
-    /// The next packet to put on the wire now. `padding`: padding can be made.
-    pub fn poll(&mut self, now: Instant, padding: bool) -> Option<Departure<T>> {
+    /// The next packet to put on the wire now. `padding`: size of a padding packet that could be sent.
+    pub fn poll(&mut self, now: Instant, padding: Option<usize>) -> Option<Departure<T>> {
         if self.video_seen
             && let Some(cluster) = self.estimator.poll_probe(now)
         {
@@ -118,11 +118,11 @@ impl<T> SendControl<T> {
         self.follow();
     }
 
-    /// When something has to be done next.
+    /// When something has to be done next. `can_pad`: padding could be sent.
     #[must_use]
-    pub fn next_timeout(&self, now: Instant, padding: bool) -> Option<Instant> {
+    pub fn next_timeout(&self, now: Instant, can_pad: bool) -> Option<Instant> {
         let open = !self.estimator.is_silent(now);
-        let pacer = self.pacer.next_timeout(now, open, padding);
+        let pacer = self.pacer.next_timeout(now, open, can_pad);
         [pacer, self.estimator.next_timeout()].into_iter().flatten().min()
     }
 

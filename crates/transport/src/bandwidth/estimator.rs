@@ -28,6 +28,10 @@ const CUT_EXPLAINS: Duration = Duration::from_millis(1500);
 const SILENCE: Duration = Duration::from_millis(250);
 /// Without any report at all for this long after the first packet, the receiver gives none.
 const NEVER_REPORTS: Duration = Duration::from_secs(3);
+/// A packet that is not reported in this time never will be: its report got lost.
+const REPORT_LOST: Duration = Duration::from_secs(2);
+/// Most packets remembered as unreported.
+const MOST_UNREPORTED: usize = 8192;
 /// Used before the first report.
 const ASSUMED_RESPONSE: Duration = Duration::from_millis(150);
 
@@ -98,6 +102,9 @@ impl Estimator {
     pub fn on_sent(&mut self, now: Instant, bytes: usize, in_probe: bool) {
         self.first_sent.get_or_insert(now);
         self.alr.sent(bytes);
+        if self.unreported.len() == MOST_UNREPORTED {
+            self.unreported.pop_front();
+        }
         self.unreported.push_back(now);
         if in_probe {
             self.probes.on_sent(now, bytes);
@@ -178,8 +185,8 @@ impl Estimator {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.first_sent?;
-        self.last_tick.map(|last| last + TICK)
+        let first = self.first_sent?;
+        Some(self.last_tick.map_or(first, |last| last + TICK))
     }
 
     /// A cluster to be sent now, if more would be of use and the path is calm. To be asked only while
@@ -210,8 +217,8 @@ impl Estimator {
     #[must_use]
     pub fn is_silent(&self, now: Instant) -> bool {
         let usual = self.response.unwrap_or(ASSUMED_RESPONSE);
-        let waiting = self.unreported.front().map(|oldest| now.saturating_duration_since(*oldest));
-        self.reported && waiting.is_some_and(|waiting| waiting > usual + SILENCE)
+        let mut waiting = self.unreported.iter().map(|departure| now.saturating_duration_since(*departure));
+        self.reported && waiting.find(|waiting| *waiting < REPORT_LOST).is_some_and(|waiting| waiting > usual + SILENCE)
     }
 
     /// The receiver has never reported anything: there is nothing to estimate with.
@@ -243,5 +250,70 @@ impl Estimator {
     #[must_use]
     pub fn loss(&self) -> Option<f64> {
         self.loss.loss()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { start: 1e6, least: 1e5, wanted: 3e6 };
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// Sends a packet of 1250 bytes every 10 ms, from `from` to `to`; each report covers 50 ms and comes 60 ms
+    /// after its last packet, unless `reports` is false.
+    fn send(estimator: &mut Estimator, began: Instant, from: u64, to: u64, reports: bool) {
+        let mut results = Vec::new();
+        for at in (from..to).step_by(10) {
+            let now = began + ms(at);
+            estimator.on_sent(now, 1250, false);
+            estimator.handle_timeout(now);
+            results.push(PacketResult { departure: now, arrival: Some(ms(at)), bytes: 1250 });
+            if reports && results.len() == 5 {
+                estimator.on_results(now + ms(60), &results);
+                results.clear();
+            }
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_never_reports_is_sent_everything() {
+        let (mut estimator, began) = (Estimator::new(LIMITS), Instant::now());
+        send(&mut estimator, began, 0, 2000, false);
+        assert_eq!(estimator.target_bps(), 1e6);
+        send(&mut estimator, began, 2000, 3100, false);
+        assert_eq!(estimator.target_bps(), 3e6);
+        assert!(!estimator.is_silent(began + ms(3100)));
+    }
+
+    #[test]
+    fn reports_that_stop_mean_silence_until_they_come_again() {
+        let (mut estimator, began) = (Estimator::new(LIMITS), Instant::now());
+        send(&mut estimator, began, 0, 1000, true);
+        assert!(!estimator.is_silent(began + ms(1100)));
+        send(&mut estimator, began, 1000, 1500, false);
+        assert!(estimator.is_silent(began + ms(1500)));
+        send(&mut estimator, began, 1500, 2000, true);
+        assert!(!estimator.is_silent(began + ms(2000)));
+    }
+
+    #[test]
+    fn a_lost_report_before_a_pause_does_not_count_as_silence_after_it() {
+        let (mut estimator, began) = (Estimator::new(LIMITS), Instant::now());
+        send(&mut estimator, began, 0, 1000, true);
+        estimator.on_sent(began + ms(1000), 1250, false);
+        assert!(!estimator.is_silent(began + ms(8000)));
+    }
+
+    #[test]
+    fn the_estimate_keeps_to_its_bounds() {
+        let (mut estimator, began) = (Estimator::new(LIMITS), Instant::now());
+        send(&mut estimator, began, 0, 60_000, true);
+        assert!(estimator.estimate_bps() <= 1.5e6, "no more than what gets through lets expect");
+        estimator.set_wanted(0.0);
+        assert_eq!(estimator.target_bps(), LIMITS.least);
     }
 }

@@ -17,6 +17,8 @@ const PACKET_BYTES: usize = 1200;
 const FIRST: [f64; 2] = [3.0, 6.0];
 /// What is tried next, as a multiple of the rate.
 const FURTHER: f64 = 2.0;
+/// Less than this multiple of the rate is not worth a cluster.
+const WORTH_TRYING: f64 = 1.1;
 /// A cluster that came through at this share of its rate is worth a further one.
 const SUCCESS: f64 = 0.7;
 /// Came through slower than this share of what it was sent at: the path was full.
@@ -140,6 +142,9 @@ impl ProbeControl {
     /// The next cluster to send, if it is time. `rate` is the present estimate and `most` what is worth
     /// knowing, both in bits per second; `calm`: there is no queue on the path.
     pub fn poll(&mut self, now: Instant, rate: f64, most: f64, calm: bool) -> Option<ProbeCluster> {
+        if most <= rate * WORTH_TRYING {
+            return None;
+        }
         if !std::mem::replace(&mut self.began, true) {
             self.waiting = FIRST.iter().map(|multiple| rate * multiple).collect();
             self.next = Some(now + INTERVAL);
@@ -160,8 +165,7 @@ impl ProbeControl {
         }
         let bps = self.waiting.pop_front()?.min(most);
         self.next = Some(now + INTERVAL);
-        if bps <= rate * 1.1 {
-            self.waiting.clear();
+        if bps <= rate * WORTH_TRYING {
             return None;
         }
         let cluster = ProbeCluster::new(bps);

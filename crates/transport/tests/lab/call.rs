@@ -19,6 +19,8 @@ use transport::send_control::{SKIP_BACKLOG, SendControl};
 const HEADERS: usize = 12 + 8 + 16 + 28;
 const MAX_PAYLOAD: usize = 1160;
 const FPS: u64 = 30;
+/// Size of a padding packet.
+const PADDING: usize = 1000;
 /// Opus, 48 kbit/s.
 const AUDIO_PAYLOAD: usize = 120;
 const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
@@ -241,7 +243,7 @@ pub fn run(config: &CallConfig) -> CallReport {
         if sender.control.next_timeout(now, true).is_some_and(|timeout| timeout <= now) {
             sender.control.handle_timeout(now);
         }
-        while let Some(departure) = sender.control.poll(now, true) {
+        while let Some(departure) = sender.control.poll(now, Some(PADDING)) {
             let (mut wire, bytes, picture) = match departure {
                 Departure::Packet { packet: Wire::Video { packet, number }, bytes, kind, .. } => {
                     report.retransmissions += u64::from(kind == Kind::Retransmission);
@@ -259,7 +261,7 @@ pub fn run(config: &CallConfig) -> CallReport {
             let bytes = match &wire {
                 Wire::Audio { .. } => AUDIO_PAYLOAD + HEADERS,
                 Wire::Video { packet, .. } => packet.payload.len() + HEADERS,
-                Wire::Padding { .. } => 1000,
+                Wire::Padding { .. } => PADDING,
             };
             report.arrivals.push((arrival - began, bytes, picture));
             receiver.on_packet(wire, arrival);

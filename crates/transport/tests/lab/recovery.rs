@@ -42,8 +42,8 @@ fn five_percent_on_a_short_path_costs_no_frame_and_little_time() {
 #[test]
 fn five_percent_on_a_long_path_costs_no_frame() {
     for report in calls(150, Loss::Uniform(0.05)) {
-        let (whole, in_time) = shares(&report, ms(450));
-        assert!(whole >= 0.999 && in_time >= 0.99, "{whole} {in_time}");
+        let (whole, in_time) = shares(&report, ms(500));
+        assert!(whole >= 0.999 && in_time >= 0.98, "{whole} {in_time}");
         assert!(percentile(report.latencies(5.0, 58.0), 0.95) <= ms(330));
     }
 }
@@ -62,7 +62,7 @@ fn bursts_cost_next_to_no_frame() {
 fn ten_percent_is_still_a_call() {
     for round_trip in [50, 150] {
         for report in calls(round_trip, Loss::Uniform(0.10)) {
-            let (whole, in_time) = shares(&report, ms(500));
+            let (whole, in_time) = shares(&report, ms(600));
             assert!(whole >= 0.999 && in_time >= 0.97, "{whole} {in_time}");
         }
     }
