@@ -103,7 +103,7 @@ async fn a_lost_packet_is_sent_again_on_request() {
 /// Waits until the server has got a video frame, and returns it.
 fn next_frame(server: &mut Server) -> Vec<u8> {
     server.wait("a video frame", |seen| match seen {
-        Seen::Media { kind: MediaKind::Video, data, contiguous } => {
+        Seen::Media { kind: MediaKind::Video, data, contiguous, .. } => {
             assert!(contiguous);
             Some(data.clone())
         }
