@@ -66,6 +66,8 @@ fn bandwidth_cases() -> Vec<Case> {
         case("steps, queue 50 ms", LinkConfig { queue: ms(50), ..steps.clone() }),
         case("steps, queue 15 ms", LinkConfig { queue: ms(15), ..steps }),
         Case { start_bps: 0.5e6, most_bps: 3e6, ..case("open, from 0.5 Mbit/s", open.clone()) },
+        Case { most_bps: 0.6e6, ..case("open, 0.6 Mbit/s wanted", open.clone()) },
+        Case { most_bps: 0.6e6, ..case("1 Mbit/s, 0.6 Mbit/s wanted", constant(1e6)) },
         case("1.5 Mbit/s", constant(1.5e6)),
         case("0.3 Mbit/s", constant(0.3e6)),
         Case { most_bps: 4e6, ..case("open, loss 5 %", lossy(Loss::Uniform(0.05))) },

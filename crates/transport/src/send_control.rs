@@ -4,10 +4,9 @@ use crate::bandwidth::{Estimator, Limits, PacketResult};
 use crate::pacer::{Departure, Kind, Pacer};
 use std::time::{Duration, Instant};
 
-/// Media leaves at this multiple of the target, so that frames do not pile up behind each other,
+/// Media leaves at this multiple of the target, so that frames do not pile up behind each other; where the path
+/// is known to carry more, at what it carries.
 const PACE: f64 = 1.5;
-/// and where the path has room, at up to this multiple.
-const FAST_PACE: f64 = 4.0;
 /// Share of a full video packet that is picture; the rest is headers of RTP, SRTP, UDP and IP.
 const PICTURE_SHARE: f64 = 0.94;
 /// Time constant of the measured use by audio and retransmissions.
@@ -127,10 +126,8 @@ impl<T> SendControl<T> {
     }
 
     fn follow(&mut self) {
-        let target = self.estimator.target_bps();
-        let fast = self.estimator.estimate_bps().min(target * FAST_PACE);
-        let draining = target < self.estimator.estimate_bps() && self.estimator.is_draining();
-        self.pacer.set_rate(if draining { target } else { fast.max(target * PACE) });
+        let (target, estimate) = (self.estimator.target_bps(), self.estimator.estimate_bps());
+        self.pacer.set_rate(if self.estimator.is_draining() { target } else { estimate.max(target * PACE) });
     }
 
     /// What the encoders of all video tracks together should produce, in bits per second: the target without

@@ -140,7 +140,8 @@ impl DelayControl {
             return (rate, Verdict::ForeignQueue);
         }
         let spaced = now.saturating_duration_since(drain.last_cut) >= seen.response_time / 2;
-        if seen.standing >= STANDING_LIMIT && spaced {
+        // Still full: what arrives now measures the capacity better than what arrived at first.
+        if seen.standing >= SURELY_FULL && spaced {
             return (self.cut(now, rate, seen), Verdict::Cut);
         }
         (rate, Verdict::Nothing)

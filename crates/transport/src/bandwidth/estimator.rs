@@ -18,8 +18,9 @@ const HALF_SECOND: Duration = Duration::from_millis(500);
 const SECOND: Duration = Duration::from_secs(1);
 /// Rhythm of what needs no report.
 const TICK: Duration = Duration::from_millis(50);
-/// It is worth knowing whether so much more than wanted would fit: then frames leave quickly.
+/// It is worth knowing whether so many times what is wanted would fit, or so much: then frames leave quickly.
 const HEADROOM: f64 = 4.0;
+const FAST_BPS: f64 = 10e6;
 /// Without a queue longer than this, more may be tried.
 const CALM: Duration = Duration::from_millis(15);
 /// A cut explains the loss that is reported for this long after it.
@@ -169,8 +170,11 @@ impl Estimator {
     }
 
     fn clamp(&mut self) {
-        let most = (self.limits.wanted * HEADROOM).max(self.limits.start);
-        self.rate = self.rate.clamp(self.limits.least, most);
+        self.rate = self.rate.clamp(self.limits.least, self.worth_knowing());
+    }
+
+    fn worth_knowing(&self) -> f64 {
+        (self.limits.wanted * HEADROOM).max(FAST_BPS)
     }
 
     /// Lets time pass.
@@ -193,8 +197,7 @@ impl Estimator {
     /// there is something to fill a cluster with.
     pub fn poll_probe(&mut self, now: Instant) -> Option<ProbeCluster> {
         let calm = self.queue.standing() <= CALM && !self.delay.is_draining() && !self.is_silent(now);
-        let most = if self.rate < self.limits.wanted { self.limits.wanted * HEADROOM } else { self.rate };
-        self.probes.poll(now, self.rate, most, calm)
+        self.probes.poll(now, self.rate, self.worth_knowing(), self.rate < self.limits.wanted, calm)
     }
 
     /// What the path carries, in bits per second. May be several times what is wanted.
@@ -312,7 +315,7 @@ mod tests {
     fn the_estimate_keeps_to_its_bounds() {
         let (mut estimator, began) = (Estimator::new(LIMITS), Instant::now());
         send(&mut estimator, began, 0, 60_000, true);
-        assert!(estimator.estimate_bps() <= 1.5e6, "no more than what gets through lets expect");
+        assert!(estimator.estimate_bps() <= 1.5e6, "what gets through does not promise more");
         estimator.set_wanted(0.0);
         assert_eq!(estimator.target_bps(), LIMITS.least);
     }

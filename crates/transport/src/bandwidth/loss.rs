@@ -26,8 +26,8 @@ const TRIAL: Duration = Duration::from_secs(3);
 const STAYS: f64 = 0.5;
 /// Share of what gets through that is tried.
 const TRY: f64 = 0.95;
-/// The trial never takes more than this share of the rate away.
-const MAX_CUT: f64 = 0.5;
+/// The trial leaves at least this share of the rate.
+const MAX_CUT: f64 = 0.3;
 /// Most that is believed to be inherent.
 const MAX_INHERENT: f64 = 0.5;
 /// Growth of a found limit per second.

@@ -29,8 +29,9 @@ const CAUTION: f64 = 0.95;
 const LEAST_ARRIVED: f64 = 0.7;
 /// Faster than sent by more than this is a measuring error.
 const MAX_SPEED_UP: f64 = 2.0;
-/// Between attempts on a calm path.
+/// Between attempts on a calm path, where more is needed, and where it would only make frames leave faster.
 const INTERVAL: Duration = Duration::from_secs(3);
+const IDLE_INTERVAL: Duration = Duration::from_secs(15);
 /// After a cut of the rate.
 const AFTER_CUT: Duration = Duration::from_millis(1500);
 /// A cluster that is not sent or not reported in this time is given up.
@@ -135,19 +136,23 @@ pub struct ProbeControl {
     waiting: VecDeque<f64>,
     active: Option<Active>,
     began: bool,
-    next: Option<Instant>,
+    /// When the last one was sent, or the rate was cut.
+    last: Option<Instant>,
+    pause: Duration,
 }
 
 impl ProbeControl {
     /// The next cluster to send, if it is time. `rate` is the present estimate and `most` what is worth
-    /// knowing, both in bits per second; `calm`: there is no queue on the path.
-    pub fn poll(&mut self, now: Instant, rate: f64, most: f64, calm: bool) -> Option<ProbeCluster> {
+    /// knowing, both in bits per second; `needed`: the application could use more than the estimate; `calm`:
+    /// there is no queue on the path.
+    pub fn poll(&mut self, now: Instant, rate: f64, most: f64, needed: bool, calm: bool) -> Option<ProbeCluster> {
         if most <= rate * WORTH_TRYING {
             return None;
         }
         if !std::mem::replace(&mut self.began, true) {
             self.waiting = FIRST.iter().map(|multiple| rate * multiple).collect();
-            self.next = Some(now + INTERVAL);
+            self.last = Some(now);
+            self.pause = INTERVAL;
         }
         if self.active.is_some_and(|active| now.saturating_duration_since(active.began) >= PATIENCE) {
             self.active = None;
@@ -157,14 +162,15 @@ impl ProbeControl {
         }
         if !calm {
             self.waiting.clear();
-            self.next = self.next.max(Some(now + AFTER_CUT));
             return None;
         }
-        if self.waiting.is_empty() && self.next.is_some_and(|next| next <= now) {
+        let pause = if needed { self.pause } else { IDLE_INTERVAL };
+        if self.waiting.is_empty() && self.last.is_some_and(|last| now.saturating_duration_since(last) >= pause) {
             self.waiting.push_back(rate * FURTHER);
         }
         let bps = self.waiting.pop_front()?.min(most);
-        self.next = Some(now + INTERVAL);
+        self.last = Some(now);
+        self.pause = INTERVAL;
         if bps <= rate * WORTH_TRYING {
             return None;
         }
@@ -185,7 +191,8 @@ impl ProbeControl {
     pub fn on_cut(&mut self, now: Instant) {
         self.waiting.clear();
         self.active = None;
-        self.next = Some(now + AFTER_CUT);
+        self.last = Some(now);
+        self.pause = AFTER_CUT;
     }
 
     /// A packet of the cluster left.
@@ -244,7 +251,7 @@ mod tests {
     #[test]
     fn on_an_open_path_each_probe_calls_for_a_larger_one() {
         let (mut control, mut now, mut tried) = (ProbeControl::default(), Instant::now(), Vec::new());
-        while let Some(cluster) = control.poll(now, 0.5e6, 10e6, true) {
+        while let Some(cluster) = control.poll(now, 0.5e6, 10e6, true, true) {
             let results = send(&mut control, cluster, now, 1e9);
             let outcome = control.on_results(&results).unwrap();
             assert!(!outcome.saturated && (outcome.bps / cluster.bps - 1.0).abs() < 0.01);
@@ -260,18 +267,28 @@ mod tests {
     #[test]
     fn a_full_path_is_measured_and_not_probed_further_for_some_seconds() {
         let (mut control, now) = (ProbeControl::default(), Instant::now());
-        let cluster = control.poll(now, 0.5e6, 10e6, true).unwrap();
+        let cluster = control.poll(now, 0.5e6, 10e6, true, true).unwrap();
         let results = send(&mut control, cluster, now, 1e6);
         let outcome = control.on_results(&results).unwrap();
         assert!(outcome.saturated && (0.9e6..1e6).contains(&outcome.bps), "{outcome:?}");
-        assert_eq!(control.poll(now + ms(1000), 0.9e6, 10e6, true), None);
-        assert_eq!(control.poll(now + ms(3100), 0.9e6, 10e6, true).map(|cluster| cluster.bps), Some(1.8e6));
+        assert_eq!(control.poll(now + ms(1000), 0.9e6, 10e6, true, true), None);
+        assert_eq!(control.poll(now + ms(3100), 0.9e6, 10e6, true, true).map(|cluster| cluster.bps), Some(1.8e6));
+    }
+
+    #[test]
+    fn where_nobody_needs_more_attempts_are_rare() {
+        let (mut control, now) = (ProbeControl::default(), Instant::now());
+        let cluster = control.poll(now, 0.5e6, 10e6, false, true).unwrap();
+        let results = send(&mut control, cluster, now, 0.6e6);
+        control.on_results(&results).unwrap();
+        assert_eq!(control.poll(now + ms(14_000), 0.6e6, 10e6, false, true), None);
+        assert!(control.poll(now + ms(15_000), 0.6e6, 10e6, false, true).is_some());
     }
 
     #[test]
     fn too_few_arrivals_tell_nothing() {
         let (mut control, now) = (ProbeControl::default(), Instant::now());
-        let cluster = control.poll(now, 0.5e6, 10e6, true).unwrap();
+        let cluster = control.poll(now, 0.5e6, 10e6, true, true).unwrap();
         let mut results = send(&mut control, cluster, now, 1e9);
         results.iter_mut().step_by(2).for_each(|result| result.arrival = None);
         assert_eq!(control.on_results(&results), None);
@@ -280,16 +297,16 @@ mod tests {
     #[test]
     fn a_cluster_that_never_comes_back_does_not_block_the_next_one() {
         let (mut control, now) = (ProbeControl::default(), Instant::now());
-        assert!(control.poll(now, 0.5e6, 10e6, true).is_some());
-        assert!(control.poll(now + ms(500), 0.5e6, 10e6, true).is_none());
-        assert!(control.poll(now + ms(1100), 0.5e6, 10e6, true).is_some());
+        assert!(control.poll(now, 0.5e6, 10e6, true, true).is_some());
+        assert!(control.poll(now + ms(500), 0.5e6, 10e6, true, true).is_none());
+        assert!(control.poll(now + ms(1100), 0.5e6, 10e6, true, true).is_some());
     }
 
     #[test]
     fn nothing_is_probed_while_there_is_a_queue_or_when_there_is_enough() {
         let (mut control, now) = (ProbeControl::default(), Instant::now());
-        assert!(control.poll(now, 1e6, 10e6, false).is_none());
+        assert!(control.poll(now, 1e6, 10e6, true, false).is_none());
         let mut control = ProbeControl::default();
-        assert!(control.poll(now, 1e6, 1e6, true).is_none());
+        assert!(control.poll(now, 1e6, 1e6, true, true).is_none());
     }
 }
