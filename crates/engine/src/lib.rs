@@ -7,6 +7,7 @@
 
 mod actor;
 mod address;
+mod audio_loss;
 mod capture;
 mod command;
 mod config;
@@ -19,6 +20,7 @@ mod messaging;
 mod player;
 mod publisher;
 mod quality;
+mod rate_control;
 mod reconnect_policy;
 mod room;
 mod roster;

@@ -1,6 +1,7 @@
 //! One publish channel at work: an encoder thread for the pictures, a tap on the microphone's Opus packets.
 //!
 //! Both feed the sender of the present session through a slot. While there is no session nothing is encoded.
+//! How a picture is encoded follows what the sender's budget allows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use transport::{AccessUnitToSend, AudioSender, VideoSender};
 
 use crate::config::VideoConfig;
+use crate::rate_control::{Encoding, RateControl};
 use crate::session::SenderSlot;
 
 /// Forced key frames are at least this far apart, whoever asks.
@@ -78,6 +80,7 @@ impl VideoPublisher {
             counters,
             first_sent,
             encoder: None,
+            rate: RateControl::default(),
             last_keyframe: None,
             next_due: None,
             sending: false,
@@ -140,7 +143,8 @@ struct EncoderThread {
     slot: SenderSlot<VideoSender>,
     counters: Arc<PublisherCounters>,
     first_sent: FirstSent,
-    encoder: Option<(VideoConfig, VideoEncoder)>,
+    encoder: Option<(Encoding, VideoEncoder)>,
+    rate: RateControl,
     last_keyframe: Option<Instant>,
     /// When the next picture is due, to keep to the configured frame rate.
     next_due: Option<Instant>,
@@ -168,11 +172,18 @@ impl EncoderThread {
             self.last_keyframe = None;
         }
         let config = self.control.config.lock().clone();
-        if !self.is_due(frame.capture_time(), config.fps) {
+        sender.set_wanted(u64::from(config.bitrate_kbps) * 1000);
+        let budget = sender.budget();
+        let encoding = self.rate.encoding(frame.capture_time(), &config, budget);
+        if !self.is_due(frame.capture_time(), encoding.fps) {
+            return;
+        }
+        if RateControl::skips(budget) {
+            self.counters.skipped_frames.fetch_add(1, Relaxed);
             return;
         }
         let force = self.keyframe_due(frame.capture_time());
-        let Some(encoder) = self.encoder(&config) else { return };
+        let Some(encoder) = self.encoder(encoding) else { return };
         match encoder.encode(frame, force) {
             Ok(Some(unit)) => {
                 if unit.is_keyframe {
@@ -220,33 +231,32 @@ impl EncoderThread {
         allowed && self.control.force_keyframe.swap(false, Relaxed)
     }
 
-    fn encoder(&mut self, config: &VideoConfig) -> Option<&mut VideoEncoder> {
-        let same_size = self.encoder.as_ref().is_some_and(|(current, _)| {
-            (current.encode_width, current.encode_height) == (config.encode_width, config.encode_height)
-        });
-        if !same_size {
+    fn encoder(&mut self, wanted: Encoding) -> Option<&mut VideoEncoder> {
+        if self.encoder.is_none() {
             let settings = EncoderConfig {
-                width: config.encode_width,
-                height: config.encode_height,
-                fps: config.fps,
-                bitrate_bps: config.bitrate_kbps * 1000,
+                width: wanted.width,
+                height: wanted.height,
+                fps: wanted.fps,
+                bitrate_bps: wanted.bitrate_bps,
                 content: Content::Camera,
             };
             match VideoEncoder::new(settings) {
-                Ok(encoder) => self.encoder = Some((config.clone(), encoder)),
-                Err(error) => {
-                    tracing::error!(%error, "no video encoder");
-                    self.encoder = None;
-                }
+                Ok(encoder) => self.encoder = Some((wanted, encoder)),
+                Err(error) => tracing::error!(%error, "no video encoder"),
             }
         }
         let (current, encoder) = self.encoder.as_mut()?;
-        if (current.bitrate_kbps, current.fps) != (config.bitrate_kbps, config.fps) {
-            if let Err(error) = encoder.set_rate(config.bitrate_kbps * 1000, config.fps) {
-                tracing::warn!(%error, "the encoder kept its old rate");
-            }
-            *current = config.clone();
+        if (current.width, current.height) != (wanted.width, wanted.height)
+            && let Err(error) = encoder.set_size(wanted.width, wanted.height)
+        {
+            tracing::warn!(%error, "the encoder kept its old size");
         }
+        if (current.bitrate_bps, current.fps) != (wanted.bitrate_bps, wanted.fps)
+            && let Err(error) = encoder.set_rate(wanted.bitrate_bps, wanted.fps)
+        {
+            tracing::warn!(%error, "the encoder kept its old rate");
+        }
+        *current = wanted;
         Some(encoder)
     }
 

@@ -1,7 +1,7 @@
 //! Media transport of the client.
 //!
-//! Two halves. The sans-IO half ([`assembler`], [`nack`], [`rtt`], [`reception`]) decides about loss,
-//! order and frames; it has no clock and no socket, so time is an argument and every behaviour is a
+//! Two halves. The sans-IO half ([`assembler`], [`nack`], [`resend`], [`bandwidth`], [`pacer`], …) decides
+//! about loss, order, frames and rates; it has no clock and no socket, so time is an argument and every behaviour is a
 //! deterministic test. The shell half ([`Peer`]) drives ICE, DTLS, SRTP, SDP and SCTP through the
 //! `webrtc` crate and plugs the first half into it through the crate's interceptor trait.
 //!
@@ -11,13 +11,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod assembler;
+pub mod bandwidth;
 pub mod h264;
 pub mod nack;
+pub mod pacer;
 pub mod reception;
+pub mod resend;
 pub mod rtt;
+pub mod send_control;
 pub mod sequence;
 
 mod addresses;
+mod budget;
 mod codecs;
 mod config;
 mod data;
@@ -32,6 +37,7 @@ mod send;
 mod stack;
 mod stats;
 
+pub use budget::SendBudget;
 pub use config::{AddTrack, IceServer, PeerConfig, Role};
 pub use data::DataKind;
 pub use error::TransportError;

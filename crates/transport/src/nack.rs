@@ -1,7 +1,8 @@
 //! Which packets to ask for again, and when (RFC 4585 section 6.2.1; the policy is our own).
 //!
 //! A hole is reported after a small reorder window, once per round trip after that, and forgotten once it
-//! is too old to be of use. Sans-IO: the caller feeds arrivals and time, and sends what [`NackTracker::poll`] returns.
+//! is too old to be of use. On a long path a second request follows the first early: one more copy costs
+//! little there, and a lost answer would cost another round trip. Sans-IO: the caller feeds arrivals and time, and sends what [`NackTracker::poll`] returns.
 
 use crate::sequence::SequenceExtender;
 use std::collections::BTreeMap;
@@ -13,6 +14,13 @@ const REORDER_PACKETS: u64 = 2;
 const REORDER_WINDOW: Duration = Duration::from_millis(8);
 /// Floor of the distance between two requests for the same packet.
 const MIN_RETRY: Duration = Duration::from_millis(10);
+/// The sender paces its answers: a quarter of the round trip, up to this much, is added so that they are not
+/// asked for again just before they come.
+const MAX_MARGIN: Duration = Duration::from_millis(10);
+/// From this round trip on, the second request comes early,
+const LONG_PATH: Duration = Duration::from_millis(40);
+/// after this part of the round trip.
+const EARLY: u32 = 3;
 /// Holes beyond this number are not worth a request each: a key frame is cheaper.
 const MAX_MISSING: usize = 1000;
 
@@ -87,9 +95,10 @@ impl NackTracker {
         let mut due = Vec::new();
         for (sequence, hole) in &mut self.missing {
             if hole.due <= now {
-                hole.due = now + rtt.max(MIN_RETRY);
-                hole.sent = Some(now);
                 hole.tries += 1;
+                hole.sent = Some(now);
+                let early = hole.tries == 1 && rtt >= LONG_PATH;
+                hole.due = now + if early { rtt / EARLY } else { (rtt + MAX_MARGIN.min(rtt / 4)).max(MIN_RETRY) };
                 due.push(*sequence as u16);
             }
         }
@@ -145,16 +154,24 @@ mod tests {
         assert_eq!(tracker.next_timeout(), None);
     }
 
-    #[test]
-    fn requests_repeat_once_per_round_trip_until_the_packet_is_too_old() {
+    /// When a hole that is never filled is asked for, in ms.
+    fn requests(rtt: Duration) -> Vec<u64> {
         let now = Instant::now();
         let mut tracker = tracker(&[1, 3, 4], now);
-        assert_eq!(tracker.poll(now, RTT), vec![2]);
-        assert!(tracker.poll(now + ms(49), RTT).is_empty());
-        assert_eq!(tracker.poll(now + ms(50), RTT), vec![2]);
-        assert!(tracker.poll(now + ms(501), RTT).is_empty());
+        let times = (0..600).filter(|at| !tracker.poll(now + ms(*at), rtt).is_empty()).collect();
         assert_eq!(tracker.next_timeout(), None);
-        assert_eq!(tracker.requested(), 2);
+        times
+    }
+
+    #[test]
+    fn requests_repeat_once_per_round_trip_until_the_packet_is_too_old() {
+        assert_eq!(requests(ms(20))[..4], [0, 25, 50, 75]);
+        assert!(requests(ms(20)).iter().all(|at| *at < 500));
+    }
+
+    #[test]
+    fn on_a_long_path_the_second_request_comes_early() {
+        assert_eq!(requests(ms(150)), [0, 50, 210, 370]);
     }
 
     #[test]

@@ -240,6 +240,7 @@ impl Peer {
     pub async fn add_video(&self, track: AddTrack) -> Result<Arc<VideoSender>, TransportError> {
         let (local, ssrc, sender) = self.add(&track, RtpCodecKind::Video, codecs::sent_h264()).await?;
         let counters = self.count(&track, ssrc, true);
+        self.chain.budgets.add(ssrc);
         let (handle, control) = send::start_video(
             local,
             ssrc,
@@ -325,6 +326,7 @@ impl Peer {
             self.sent.lock().remove(track_id).ok_or_else(|| TransportError::UnknownTrack(track_id.to_owned()))?;
         track.control.close();
         self.chain.outbound.remove(track.ssrc);
+        self.chain.budgets.remove(track.ssrc);
         stack.remove_track(&track.sender).await.map_err(TransportError::during("removing a track"))
     }
 
@@ -339,8 +341,12 @@ impl Peer {
 
     /// Numbers of the whole connection.
     pub async fn stats(&self) -> PeerStats {
-        let mut stats =
-            PeerStats { rtt_ms: self.chain.rtt.get().map(|rtt| rtt.as_secs_f64() * 1000.0), ..PeerStats::default() };
+        let mut stats = PeerStats {
+            rtt_ms: self.chain.rtt.get().map(|rtt| rtt.as_secs_f64() * 1000.0),
+            send_estimate_bps: self.chain.budgets.estimate_bps(),
+            send_backlog_ms: self.chain.budgets.backlog().as_secs_f64() * 1000.0,
+            ..PeerStats::default()
+        };
         self.chain.outbound.for_each_counters(|counters| {
             let track = counters.snapshot();
             stats.bytes_sent += track.bytes;

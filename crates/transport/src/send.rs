@@ -1,8 +1,9 @@
 //! The producer's ends of sent tracks.
 //!
 //! A producer is any thread; it hands its frame to a bounded queue and goes on. A task per track
-//! packetizes and writes.
+//! packetizes and writes; the chain's sending end paces.
 
+use crate::budget::SendBudget;
 use crate::codecs::{H264_PAYLOAD_TYPE, OPUS_PAYLOAD_TYPE};
 use crate::event::PeerEvent;
 use crate::h264;
@@ -26,11 +27,9 @@ const MAX_PAYLOAD: usize = 1160;
 const VIDEO_QUEUE: usize = 8;
 /// Opus packets waiting for the network.
 const AUDIO_QUEUE: usize = 50;
-/// Packets written in one go. A key frame sent at once overruns the socket buffer of a receiver that is
-/// busy for a moment.
-const BURST: usize = 24;
-/// Pause after a burst: together 230 Mbit/s, far above any encoder.
-const BURST_PAUSE: Duration = Duration::from_millis(1);
+/// Frames are dropped while more than this waits in the pacer. An encoder that follows its
+/// [`SendBudget`] never gets here.
+const MOST_BACKLOG: Duration = Duration::from_secs(1);
 /// Least distance between two requests to the own encoder for a key frame.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 
@@ -84,6 +83,7 @@ impl SendControl {
 pub struct VideoSender {
     control: Arc<SendControl>,
     chain: Arc<ChainState>,
+    ssrc: u32,
     track_id: String,
     /// Frames until the next key frame would refer to one that was dropped.
     awaiting_keyframe: AtomicBool,
@@ -92,7 +92,7 @@ pub struct VideoSender {
 
 impl VideoSender {
     /// Sends one access unit. It is dropped while the peer is not connected, while the track is not yet
-    /// negotiated, and when the network is several frames behind; after a drop everything up to the next
+    /// negotiated, and when the network is a second behind; after a drop everything up to the next
     /// key frame goes too, and the encoder is asked for one by
     /// [`PeerEvent::KeyframeRequested`].
     pub fn send(&self, unit: AccessUnitToSend) {
@@ -107,10 +107,27 @@ impl VideoSender {
             }
             self.awaiting_keyframe.store(false, Ordering::Relaxed);
         }
-        if !self.control.offer(unit.data, unit.timestamp) {
+        self.chain.budgets.on_sent(self.ssrc, Instant::now());
+        let behind = self.chain.budgets.backlog() > MOST_BACKLOG;
+        if behind {
+            self.control.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        if behind || !self.control.offer(unit.data, unit.timestamp) {
             self.awaiting_keyframe.store(true, Ordering::Relaxed);
             self.ask_encoder();
         }
+    }
+
+    /// Tells how many bits per second of encoded pictures the track could make use of at most. The estimate
+    /// goes no further than all tracks together want.
+    pub fn set_wanted(&self, bps: u64) {
+        self.chain.budgets.want(self.ssrc, bps);
+    }
+
+    /// What may be sent at this moment; to be asked before each frame.
+    #[must_use]
+    pub fn budget(&self) -> SendBudget {
+        self.chain.budgets.share(self.ssrc, Instant::now())
     }
 
     /// Numbers of the track.
@@ -211,12 +228,8 @@ pub(crate) fn start_video(
             let Ok(payloads) = payloader.payload(MAX_PAYLOAD, &data) else { continue };
             let count = payloads.len();
             for (index, payload) in payloads.into_iter().enumerate() {
-                let last = index + 1 == count;
-                if !writer.write(payload, timestamp, last).await {
+                if !writer.write(payload, timestamp, index + 1 == count).await {
                     return;
-                }
-                if (index + 1) % BURST == 0 && !last {
-                    tokio::time::sleep(BURST_PAUSE).await;
                 }
             }
             counters.frames.fetch_add(1, Ordering::Relaxed);
@@ -225,6 +238,7 @@ pub(crate) fn start_video(
     let sender = VideoSender {
         control: Arc::clone(&control),
         chain,
+        ssrc,
         track_id,
         awaiting_keyframe: AtomicBool::new(true),
         last_request: Mutex::new(None),

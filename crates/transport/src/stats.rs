@@ -9,6 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub struct PeerStats {
     /// Smoothed round-trip time in milliseconds, where measured.
     pub rtt_ms: Option<f64>,
+    /// What the path to the other side carries by the present estimate, in bits per second of whole
+    /// datagrams; no more than is worth knowing.
+    pub send_estimate_bps: u64,
+    /// How long what waits to be sent will take to leave.
+    pub send_backlog_ms: f64,
     /// RTP payload bytes sent, retransmissions included.
     pub bytes_sent: u64,
     /// RTP payload bytes received.

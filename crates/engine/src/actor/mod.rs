@@ -130,7 +130,7 @@ impl Actor {
             Input::AudioDeviceFailed { kind, message } => self.audio_device_failed(kind, &message),
             Input::SentFirstFrame { channel, video } => self.sent_first_frame(channel, video),
             Input::Player { stream_id, generation, event } => self.player_event(&stream_id, generation, event),
-            Input::Network(network) => *self.registry.network.lock() = network,
+            Input::Network(network) => self.take_network(network),
             // Taken by the loop.
             Input::Destroy(_) => {}
         }

@@ -9,6 +9,7 @@ use protocol::limits::{self, IdError};
 use transport::{AudioSender, VideoSender};
 
 use super::Actor;
+use crate::audio_loss::ExpectedLoss;
 use crate::command::Input;
 use crate::config::PublisherConfig;
 use crate::error::code;
@@ -31,6 +32,7 @@ pub(super) struct Publisher {
     audio_muted: bool,
     pub(super) counters: Arc<PublisherCounters>,
     pub(super) reading: (Instant, PublisherReading),
+    pub(super) expected_loss: ExpectedLoss,
 }
 
 /// The code for a stream ID that cannot be.
@@ -115,6 +117,7 @@ impl Actor {
             audio_muted: false,
             counters,
             reading: (Instant::now(), PublisherReading::default()),
+            expected_loss: ExpectedLoss::default(),
         })
     }
 

@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use media::audio::EncoderSettings;
+
 use super::Actor;
 use crate::command::Input;
 use crate::event::{self, PlayerState, PublisherState};
@@ -20,6 +22,18 @@ impl Actor {
             let network = Network { publisher: publisher.stats().await, subscriber: subscriber.stats().await };
             let _ = inbox.send(Input::Network(network));
         });
+    }
+
+    /// The answer: for whoever asks, and for the audio encoders, which prepare for loss.
+    pub(super) fn take_network(&mut self, network: Network) {
+        for (channel, publisher) in &mut self.publishers {
+            if let Some(expected_loss_percent) = publisher.expected_loss.update(network.publisher.remote_loss_rate) {
+                tracing::debug!(channel, expected_loss_percent, "audio prepares for loss");
+                let settings = EncoderSettings { expected_loss_percent, ..EncoderSettings::default() };
+                self.audio.configure_encoder(u64::from(*channel), settings);
+            }
+        }
+        *self.registry.network.lock() = network;
     }
 
     pub(super) fn report_quality(&mut self) {

@@ -66,6 +66,19 @@ fn sound_arrives_and_is_counted() {
 }
 
 #[test]
+fn the_servers_feedback_tells_the_publisher_what_the_path_carries() {
+    let server = Server::start();
+    let mut anna = Client::joined(&server, "room", "anna");
+    anna.publish("anna-stream");
+    // It begins with 1 Mbit/s, and without feedback stays there.
+    wait_for("an estimate above the first guess", || {
+        let stats = anna.engine.call_experimental_api(r#"{"method":"getStats"}"#);
+        let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+        stats["network"]["publisher"]["sendEstimateBps"].as_u64() > Some(2_000_000)
+    });
+}
+
+#[test]
 fn the_same_stream_on_another_view_moves_there() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "room", "anna");

@@ -2,8 +2,9 @@
 //!
 //! An access unit ends with the marker bit, or where the timestamp changes. Packets may come reordered,
 //! twice, late or never. A hole is given time for retransmission, tied to the round-trip time; after that
-//! the assembler gives up, asks for a key frame, and delivers nothing until one is complete, because
-//! everything between refers to a picture the decoder does not have. Sans-IO: time is an argument.
+//! the assembler asks for a key frame, and takes what comes first: the missing packet, or the key frame. In
+//! the end it gives the hole up, and delivers nothing until a key frame is complete, because everything
+//! between refers to a picture the decoder does not have. Sans-IO: time is an argument.
 
 mod keyframe_requests;
 
@@ -27,11 +28,17 @@ const RESTART_AFTER_LATE: u32 = 64;
 /// How far before the first packet seen a reordered first packet may lie.
 const MAX_START_REORDER: u64 = 64;
 
-/// How long a hole may stay open: enough for several requests and their answers, but not so long that
-/// a key frame would have been there much earlier.
+/// How long a hole may stay open before a key frame is asked for: enough for several requests and their
+/// answers.
+#[must_use]
+pub fn doubt_timeout(rtt: Duration) -> Duration {
+    (rtt * 5 + Duration::from_millis(50)).clamp(Duration::from_millis(200), Duration::from_millis(800))
+}
+
+/// How long a hole may stay open at all: the key frame has had its time as well.
 #[must_use]
 pub fn gap_timeout(rtt: Duration) -> Duration {
-    (rtt * 5 + Duration::from_millis(50)).clamp(Duration::from_millis(200), Duration::from_millis(800))
+    doubt_timeout(rtt) + (rtt * 3 + Duration::from_millis(200)).min(Duration::from_millis(600))
 }
 
 /// One RTP packet, without the header fields the assembler has no use for.
@@ -102,6 +109,8 @@ pub struct Assembler {
     /// An access unit was taken out, so packets before `next` are late rather than early.
     started: bool,
     late_in_a_row: u32,
+    /// The hole that has been open for so long that a key frame was asked for.
+    doubted: Option<u64>,
     awaiting_keyframe: bool,
     lost_since_frame: bool,
     parameter_sets: BytesMut,
@@ -129,6 +138,7 @@ impl Default for Assembler {
             scanned: 0,
             started: false,
             late_in_a_row: 0,
+            doubted: None,
             awaiting_keyframe: true,
             lost_since_frame: false,
             parameter_sets: BytesMut::new(),
@@ -176,8 +186,16 @@ impl Assembler {
         self.drain(now);
     }
 
-    /// Lets time pass: gives up holes that stayed open for [`gap_timeout`].
+    /// Lets time pass: doubts holes that stayed open for [`doubt_timeout`], gives them up after
+    /// [`gap_timeout`].
     pub fn handle_timeout(&mut self, now: Instant, rtt: Duration) {
+        let doubtful =
+            self.gap_opened().is_some_and(|opened| now.saturating_duration_since(opened) >= doubt_timeout(rtt));
+        if doubtful && self.doubted != Some(self.scanned) {
+            self.doubted = Some(self.scanned);
+            self.keyframe_requests.want();
+            self.drain(now);
+        }
         while self.gap_opened().is_some_and(|opened| now.saturating_duration_since(opened) >= gap_timeout(rtt)) {
             let Some((&number, _)) = self.packets.range(self.scanned + 1..).next() else { return };
             self.stats.given_up += 1;
@@ -192,8 +210,10 @@ impl Assembler {
     /// has something to do next.
     #[must_use]
     pub fn next_timeout(&self, rtt: Duration) -> Option<Instant> {
-        let gap = self.gap_opened().map(|opened| opened + gap_timeout(rtt));
-        [gap, self.keyframe_requests.next_timeout(self.awaiting_keyframe, rtt)].into_iter().flatten().min()
+        let limit = if self.is_in_doubt() { gap_timeout(rtt) } else { doubt_timeout(rtt) };
+        let gap = self.gap_opened().map(|opened| opened + limit);
+        let needs_keyframe = self.awaiting_keyframe || self.is_in_doubt();
+        [gap, self.keyframe_requests.next_timeout(needs_keyframe, rtt)].into_iter().flatten().min()
     }
 
     /// The next complete access unit, in order.
@@ -203,7 +223,7 @@ impl Assembler {
 
     /// Whether a key frame has to be requested from the sender now. Repeats at a limited rate until one arrives.
     pub fn take_keyframe_request(&mut self, now: Instant, rtt: Duration) -> bool {
-        self.keyframe_requests.take(self.awaiting_keyframe, now, rtt)
+        self.keyframe_requests.take(self.awaiting_keyframe || self.is_in_doubt(), now, rtt)
     }
 
     /// Asks for a key frame on behalf of the consumer; delivery goes on meanwhile.
@@ -227,6 +247,10 @@ impl Assembler {
     #[must_use]
     pub fn stats(&self) -> AssemblerStats {
         self.stats
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.doubted == Some(self.scanned)
     }
 
     fn lose(&mut self) {
@@ -287,7 +311,8 @@ impl Assembler {
             match self.scan(next) {
                 Scan::Complete(end) => self.complete(next, end, now),
                 Scan::Missing(number) => {
-                    if !(self.awaiting_keyframe && self.jump_to_keyframe(number)) {
+                    let may_jump = self.awaiting_keyframe || self.is_in_doubt();
+                    if !(may_jump && self.jump_to_keyframe(number)) {
                         return;
                     }
                 }

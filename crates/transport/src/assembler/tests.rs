@@ -123,8 +123,8 @@ fn a_lost_packet_freezes_the_picture_until_the_next_key_frame() {
     bench.push_all(33, &delta(3, 3000)[1..]);
     bench.push_all(66, &delta(6, 6000));
     let deadline = bench.assembler.next_timeout(RTT).unwrap();
-    assert_eq!(deadline, bench.start + ms(33) + gap_timeout(RTT));
-    bench.timeout(33 + gap_timeout(RTT).as_millis() as u64);
+    assert_eq!(deadline, bench.start + ms(33) + doubt_timeout(RTT));
+    bench.timeout(33 + doubt_timeout(RTT).as_millis() as u64);
     assert!(bench.keyframe_wanted(340));
     assert_eq!(bench.timestamps(), [0]);
     bench.push_all(350, &delta(9, 9000));
@@ -133,6 +133,37 @@ fn a_lost_packet_freezes_the_picture_until_the_next_key_frame() {
     bench.push_all(410, &delta(15, 15_000));
     assert_eq!(bench.timestamps(), [0, 12_000, 15_000]);
     assert_eq!(bench.frames.iter().map(|frame| frame.contiguous).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(bench.assembler.stats().given_up, 1);
+}
+
+#[test]
+fn a_packet_that_comes_while_a_key_frame_is_on_its_way_still_helps() {
+    let mut bench = Bench::new();
+    bench.push_all(0, &keyframe(0, 0));
+    let late = delta(3, 3000);
+    bench.push_all(33, &late[1..]);
+    bench.push_all(66, &delta(6, 6000));
+    bench.timeout(340);
+    assert!(bench.keyframe_wanted(340));
+    bench.push(400, &late[0]);
+    assert_eq!(bench.timestamps(), [0, 3000, 6000]);
+    assert!(bench.frames.iter().all(|frame| frame.contiguous));
+}
+
+#[test]
+fn without_packet_or_key_frame_a_hole_is_given_up_in_the_end() {
+    let mut bench = Bench::new();
+    bench.push_all(0, &keyframe(0, 0));
+    bench.push_all(33, &delta(3, 3000)[1..]);
+    bench.timeout(340);
+    assert_eq!(bench.assembler.stats().given_up, 0);
+    assert_eq!(
+        bench.assembler.next_timeout(RTT).map(|at| at - bench.start),
+        Some(ms(200)),
+        "the first key frame request"
+    );
+    assert!(bench.keyframe_wanted(340));
+    bench.timeout(33 + gap_timeout(RTT).as_millis() as u64);
     assert_eq!(bench.assembler.stats().given_up, 1);
 }
 

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// offers no way to wake its driver from outside without sending something.
 const HEARTBEAT: Duration = Duration::from_millis(25);
 /// A hole older than this is of no use to any frame; the assembler gives up before.
-const MAX_NACK_AGE: Duration = Duration::from_millis(1000);
+const MAX_NACK_AGE: Duration = Duration::from_millis(1500);
 
 /// One received video track.
 #[derive(Debug)]

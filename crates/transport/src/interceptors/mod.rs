@@ -1,27 +1,29 @@
 //! Our own links in the stack's packet chain, and the chain itself.
 //!
-//! From the wire to the application: TWCC is not stamped (nothing estimates bandwidth yet), the responder
-//! answers NACKs, the sent side is observed, arrivals are reported (TWCC, RTCP), and last the received
-//! side takes the media out of the stack. Nothing behind it sees RTP.
+//! From the wire to the application: the sending end (paces, numbers, repeats, estimates), the observer of the
+//! sent side, the reporters of arrivals (TWCC, RTCP), and last the received side takes the media out of the
+//! stack. Nothing behind it sees RTP.
 
 mod inbound;
 mod outbound;
+mod resending;
+mod sending;
 
 pub(crate) use inbound::{AudioPipeline, InboundStream, InboundStreams, VideoPipeline};
 pub(crate) use outbound::{OutboundStream, OutboundStreams};
+pub(crate) use sending::START_BPS;
 
+use crate::budget::Budgets;
 use crate::error::TransportError;
 use crate::event::EventSender;
 use crate::rtt::SharedRtt;
-use rtc::interceptor::{NackResponderBuilder, ReceiverReportBuilder, Registry, SenderReportBuilder, Slot};
+use rtc::interceptor::{ReceiverReportBuilder, Registry, SenderReportBuilder, Slot};
 use rtc::peer_connection::configuration::interceptor_registry::configure_twcc_receiver_only;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Packets kept for retransmission per stream: at least a second at 20 Mbit/s. Must be a power of two.
-const RESEND_HISTORY: u16 = 2048;
-/// Between NACK responder and pacer: sees what the responder resends and what the reporters write.
+/// Behind the sending end: sees what the reporters write.
 const OUTBOUND_SLOT: usize = 3_500;
 /// Behind everything that records arrivals.
 const INBOUND_SLOT: usize = 13_500;
@@ -33,6 +35,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) struct ChainState {
     pub(crate) inbound: InboundStreams,
     pub(crate) outbound: OutboundStreams,
+    pub(crate) budgets: Budgets,
     pub(crate) rtt: SharedRtt,
     pub(crate) events: EventSender,
 }
@@ -42,6 +45,7 @@ impl ChainState {
         Self {
             inbound: InboundStreams::default(),
             outbound: OutboundStreams::default(),
+            budgets: Budgets::new(START_BPS as u64),
             rtt: SharedRtt::default(),
             events,
         }
@@ -53,7 +57,7 @@ pub(crate) fn registry(state: &Arc<ChainState>, engine: &mut MediaEngine) -> Res
     let registry = configure_twcc_receiver_only(Registry::new(), engine)
         .map_err(TransportError::during("setting up transport-wide feedback"))?;
     Ok(registry
-        .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RESEND_HISTORY).build())
+        .with(Slot::Pacer, sending::SendingEnd::new(Arc::clone(state)))
         .with(Slot::from(OUTBOUND_SLOT), outbound::OutboundObserver::new(Arc::clone(state)))
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().with_interval(REPORT_INTERVAL).build())
         .with(Slot::SenderReport, SenderReportBuilder::new().with_interval(REPORT_INTERVAL).build())

@@ -1,11 +1,11 @@
-//! Observes the sending side: counts what leaves, reads what the receivers report, measures the
-//! round-trip time, and turns key frame requests into events.
+//! Observes the sending side: reads what the receivers report, measures the round-trip time, and turns key
+//! frame requests into events. Keeps the counters of what leaves.
 
 use super::ChainState;
 use crate::event::PeerEvent;
 use crate::stats::SenderCounters;
 use parking_lot::Mutex;
-use rtc::interceptor::{Attribute, Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtcp::receiver_report::ReceiverReport;
@@ -59,6 +59,20 @@ impl OutboundStreams {
         let mut table = self.0.lock();
         table.repairs.retain(|_, repaired| *repaired != ssrc);
         table.streams.remove(&ssrc);
+    }
+
+    /// Whether packets of this SSRC are pictures.
+    pub(super) fn is_video(&self, ssrc: u32) -> bool {
+        self.0.lock().of_packet(ssrc).is_some_and(|stream| stream.is_video)
+    }
+
+    /// Counts a packet that leaves.
+    pub(super) fn on_departure(&self, ssrc: u32, payload_bytes: usize, is_copy: bool) {
+        if let Some(stream) = self.0.lock().of_packet(ssrc) {
+            stream.counters.packets.fetch_add(1, Ordering::Relaxed);
+            stream.counters.bytes.fetch_add(payload_bytes as u64, Ordering::Relaxed);
+            stream.counters.retransmitted.fetch_add(u64::from(is_copy), Ordering::Relaxed);
+        }
     }
 
     /// Visits the counters of every stream.
@@ -154,24 +168,12 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for OutboundObserver {
     }
 
     fn handle_write(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
-        match &tagged.message.packet {
-            Packet::Rtp(packet) => {
-                if let Some(stream) = self.state.outbound.0.lock().of_packet(packet.header.ssrc) {
-                    stream.counters.packets.fetch_add(1, Ordering::Relaxed);
-                    stream.counters.bytes.fetch_add(packet.payload.len() as u64, Ordering::Relaxed);
-                    if tagged.message.has(&Attribute::Retransmission) {
-                        stream.counters.retransmitted.fetch_add(1, Ordering::Relaxed);
-                    }
+        if let Packet::Rtcp(packets) = &tagged.message.packet {
+            for packet in packets {
+                if let Some(report) = packet.as_any().downcast_ref::<SenderReport>() {
+                    self.on_sender_report(report, tagged.now);
                 }
             }
-            Packet::Rtcp(packets) => {
-                for packet in packets {
-                    if let Some(report) = packet.as_any().downcast_ref::<SenderReport>() {
-                        self.on_sender_report(report, tagged.now);
-                    }
-                }
-            }
-            _ => {}
         }
         self.writes.push_back(tagged);
         Ok(())

@@ -4,7 +4,7 @@ use super::server::{Core, Seen, Server};
 use super::{Client, access_unit, bytes, is_large_rtp};
 use std::time::{Duration, Instant};
 use str0m::media::{KeyframeRequestKind, MediaKind};
-use transport::{AccessUnitToSend, AddTrack, DataKind, PeerEvent, Role};
+use transport::{AccessUnitToSend, AddTrack, DataKind, PeerEvent, Role, VideoSender};
 
 fn track(id: &str) -> AddTrack {
     AddTrack { track_id: id.to_owned(), stream_id: "stream".to_owned() }
@@ -103,7 +103,7 @@ async fn a_lost_packet_is_sent_again_on_request() {
 /// Waits until the server has got a video frame, and returns it.
 fn next_frame(server: &mut Server) -> Vec<u8> {
     server.wait("a video frame", |seen| match seen {
-        Seen::Media { kind: MediaKind::Video, data, contiguous } => {
+        Seen::Media { kind: MediaKind::Video, data, contiguous, .. } => {
             assert!(contiguous);
             Some(data.clone())
         }
@@ -184,4 +184,69 @@ async fn connection_set_up_takes_well_below_the_stacks_own_check_interval() {
     eprintln!("set-up: {times:.1?}");
     times.sort();
     assert!(times[2] < Duration::from_millis(150), "{times:?}");
+}
+
+/// Sends a frame of the budgeted size every 33 ms, each of which the server has to get, until enough is true
+/// or the most frames are sent; tells how many were.
+async fn send_by_budget(camera: &VideoSender, server: &mut Server, most: u32, enough: impl Fn() -> bool) -> u32 {
+    let mut interval = tokio::time::interval(Duration::from_millis(33));
+    for index in 1..=most {
+        interval.tick().await;
+        let size = (camera.budget().bps / 8 / 30) as usize;
+        let unit = access_unit(index, index == 1, size.max(100));
+        camera.send(AccessUnitToSend { data: bytes(unit.clone()), timestamp: index * 3000 });
+        assert_eq!(next_frame(server), unit);
+        if enough() {
+            return index;
+        }
+    }
+    most
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_servers_feedback_lets_the_budget_grow_to_what_is_wanted() {
+    let mut server = Server::start();
+    let mut client = Client::new(Role::Publisher).await;
+    let camera = client.peer.add_video(track("camera")).await.unwrap();
+    camera.set_wanted(2_000_000);
+    client.negotiate(&server, false).await;
+    client.connected().await;
+    assert!(camera.budget().bps <= 1_000_000, "it begins with care");
+    // Half a second on an idle machine; a busy one delays packets like a poor path.
+    let frames = send_by_budget(&camera, &mut server, 300, || camera.budget().bps == 2_000_000).await;
+    eprintln!("the wanted rate was reached after {frames} frames");
+    assert_eq!(camera.budget().bps, 2_000_000);
+    assert!(client.peer.stats().await.send_estimate_bps > 2_000_000);
+    client.peer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loss_of_packets_and_probes_damages_no_frame() {
+    let mut server = Server::start();
+    let mut client = Client::new(Role::Publisher).await;
+    let camera = client.peer.add_video(track("camera")).await.unwrap();
+    client.negotiate(&server, false).await;
+    client.connected().await;
+    server.call(|core| {
+        let mut count = 0;
+        core.loss = Box::new(move |to_peer, datagram| {
+            let counts = !to_peer && is_large_rtp(datagram);
+            count += usize::from(counts);
+            counts && count % 20 == 7
+        });
+    });
+    let mut sent = Vec::new();
+    let mut interval = tokio::time::interval(Duration::from_millis(33));
+    for index in 1..=46 {
+        interval.tick().await;
+        let unit = access_unit(index, index == 1, 5000);
+        camera.send(AccessUnitToSend { data: bytes(unit.clone()), timestamp: index * 3000 });
+        sent.push(unit);
+    }
+    // The loss of the very last packet would show only by one that follows.
+    for unit in &sent[..45] {
+        assert_eq!(next_frame(&mut server), *unit);
+    }
+    assert!(camera.stats().retransmitted > 0);
+    client.peer.close().await;
 }

@@ -1,5 +1,7 @@
 //! The room server's side of a connection, played by a str0m ICE-lite peer on a thread of its own.
 
+use crate::link::LinkConfig;
+use crate::relay::Relay;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -14,7 +16,7 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 /// What arrived.
 #[derive(Debug)]
 pub enum Seen {
-    Media { kind: MediaKind, data: Vec<u8>, contiguous: bool },
+    Media { kind: MediaKind, data: Vec<u8>, contiguous: bool, at: Instant },
     KeyframeRequest,
     ChannelOpen,
     Data(String, Vec<u8>),
@@ -79,7 +81,7 @@ impl Core {
             }
             Event::MediaData(media) => {
                 let kind = if media.params.spec().codec.is_video() { MediaKind::Video } else { MediaKind::Audio };
-                Seen::Media { kind, data: media.data.to_vec(), contiguous: media.contiguous }
+                Seen::Media { kind, data: media.data.to_vec(), contiguous: media.contiguous, at: Instant::now() }
             }
             Event::KeyframeRequest(_) => Seen::KeyframeRequest,
             Event::ChannelOpen(id, label) => {
@@ -107,19 +109,33 @@ pub struct Server {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    _relay: Option<Relay>,
 }
 
 impl Server {
     pub fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
+        Self::on(socket, address, None)
+    }
+
+    /// A server behind a poor network.
+    pub fn start_behind(up: LinkConfig, down: LinkConfig) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let relay = Relay::start(socket.local_addr().unwrap(), up, down);
+        Self::on(socket, relay.address, Some(relay))
+    }
+
+    /// `public` is the address that peers send to.
+    fn on(socket: UdpSocket, public: SocketAddr, relay: Option<Relay>) -> Self {
+        let address = socket.local_addr().unwrap();
         let (commands, command_queue) = mpsc::channel();
         let (seen_sender, seen) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || run(&socket, address, &command_queue, &seen_sender, &stopped));
+        let thread = std::thread::spawn(move || run(&socket, public, &command_queue, &seen_sender, &stopped));
         let wake = UdpSocket::bind("127.0.0.1:0").unwrap();
-        Self { commands, seen, earlier: Vec::new(), wake, address, stop, thread: Some(thread) }
+        Self { commands, seen, earlier: Vec::new(), wake, address, stop, thread: Some(thread), _relay: relay }
     }
 
     /// Runs a closure on the server's thread and returns its result.
@@ -132,6 +148,13 @@ impl Server {
             .unwrap();
         self.wake.send_to(&[], self.address).unwrap();
         answer.recv_timeout(Duration::from_secs(5)).unwrap()
+    }
+
+    /// Takes everything that was seen so far.
+    pub fn take_all(&mut self) -> Vec<Seen> {
+        let mut all = std::mem::take(&mut self.earlier);
+        all.extend(self.seen.try_iter());
+        all
     }
 
     /// Waits for something that matches; everything else stays for later.

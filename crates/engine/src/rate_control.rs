@@ -1,0 +1,227 @@
+//! From what may be sent to how the next picture is encoded.
+//!
+//! The configured bitrate is the most. Below it the encoder gets what the network gives; where that is too
+//! little for the size, the picture becomes smaller before it becomes ugly, and in the end slower. A frame is
+//! left out while older ones still wait to leave. Sans-IO: time is an argument.
+
+use std::time::{Duration, Instant};
+
+use transport::SendBudget;
+use transport::send_control::SKIP_BACKLOG;
+
+use crate::config::VideoConfig;
+
+/// The encoder makes no picture of use with less.
+const LEAST_BPS: u32 = 40_000;
+/// Scales of the picture's sides, in eighths.
+const SCALES: [u32; 3] = [8, 6, 4];
+/// Bits per pixel below which a smaller picture looks better, unless the application asked for as little.
+const POOR_BITS: f64 = 0.03;
+/// The same as a share of what the application asked for.
+const POOR_SHARE: f64 = 0.5;
+/// Bits per pixel that the larger picture must have, as a multiple of the poor ones, before it comes back.
+const BACK: f64 = 1.5;
+/// How long it has to be so: smaller comes soon, larger only if it lasts.
+const SMALLER_AFTER: Duration = Duration::from_millis(800);
+const LARGER_AFTER: Duration = Duration::from_secs(4);
+/// The smallest picture at this much too little comes half as often,
+const SLOWER_BELOW: f64 = 0.5;
+/// but not more rarely than this.
+const LEAST_FPS: u32 = 8;
+/// A change of the rate below this share is not worth telling the encoder.
+const NOTICEABLE: f64 = 0.05;
+/// The sides are multiples of this, at least so large.
+const SIDE_STEP: u32 = 2;
+const LEAST_SIDE: u32 = 64;
+
+/// How a picture is to be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Encoding {
+    /// Pixels.
+    pub(crate) width: u32,
+    /// Pixels.
+    pub(crate) height: u32,
+    /// Frames per second.
+    pub(crate) fps: u32,
+    /// Bits per second.
+    pub(crate) bitrate_bps: u32,
+}
+
+/// See the module. One for each publishing channel.
+#[derive(Debug, Default)]
+pub(crate) struct RateControl {
+    config: Option<VideoConfig>,
+    /// Index into [`SCALES`].
+    scale: usize,
+    poor_since: Option<Instant>,
+    rich_since: Option<Instant>,
+    told_bps: u32,
+}
+
+impl RateControl {
+    /// How to encode at this moment.
+    pub(crate) fn encoding(&mut self, now: Instant, config: &VideoConfig, budget: SendBudget) -> Encoding {
+        if self.config.as_ref() != Some(config) {
+            *self = Self { config: Some(config.clone()), ..Self::default() };
+        }
+        let most = config.bitrate_kbps.saturating_mul(1000);
+        let bps = u32::try_from(budget.bps).unwrap_or(u32::MAX).min(most).max(LEAST_BPS.min(most));
+        self.follow(bps, most);
+        self.choose_scale(now, config, f64::from(bps));
+        let side = |pixels: u32| scaled(pixels, SCALES[self.scale]);
+        let smallest = self.scale + 1 == SCALES.len();
+        let slow = smallest && self.bits(config, f64::from(bps), self.scale) < poor_bits(config) * SLOWER_BELOW;
+        let fps = if slow { (config.fps / 2).max(LEAST_FPS).min(config.fps) } else { config.fps };
+        Encoding {
+            width: side(config.encode_width),
+            height: side(config.encode_height),
+            fps,
+            bitrate_bps: self.told_bps,
+        }
+    }
+
+    /// Whether to leave a frame out, because older ones wait.
+    pub(crate) fn skips(budget: SendBudget) -> bool {
+        budget.backlog > SKIP_BACKLOG
+    }
+
+    fn follow(&mut self, bps: u32, most: u32) {
+        let change = f64::from(bps.abs_diff(self.told_bps));
+        if change > f64::from(self.told_bps) * NOTICEABLE || bps == most {
+            self.told_bps = bps;
+        }
+    }
+
+    fn bits(&self, config: &VideoConfig, bps: f64, scale: usize) -> f64 {
+        let side = |pixels: u32| f64::from(scaled(pixels, SCALES[scale]));
+        bps / (side(config.encode_width) * side(config.encode_height) * f64::from(config.fps.max(1)))
+    }
+
+    fn choose_scale(&mut self, now: Instant, config: &VideoConfig, bps: f64) {
+        let poor = poor_bits(config);
+        let is_poor = self.scale + 1 < SCALES.len() && self.bits(config, bps, self.scale) < poor;
+        let is_rich = self.scale > 0 && self.bits(config, bps, self.scale - 1) >= poor * BACK;
+        let lasts = |since: &mut Option<Instant>, is_so: bool, long: Duration| {
+            *since = if is_so { since.or(Some(now)) } else { None };
+            since.is_some_and(|since| now.saturating_duration_since(since) >= long)
+        };
+        if lasts(&mut self.poor_since, is_poor, SMALLER_AFTER) {
+            self.scale += 1;
+            self.poor_since = None;
+        } else if lasts(&mut self.rich_since, is_rich, LARGER_AFTER) {
+            self.scale -= 1;
+            self.rich_since = None;
+        }
+    }
+}
+
+/// Bits per pixel that count as poor for this application.
+fn poor_bits(config: &VideoConfig) -> f64 {
+    let pixels = f64::from(config.encode_width) * f64::from(config.encode_height) * f64::from(config.fps.max(1));
+    POOR_BITS.min(f64::from(config.bitrate_kbps) * 1000.0 / pixels * POOR_SHARE)
+}
+
+fn scaled(pixels: u32, eighths: u32) -> u32 {
+    let smaller = pixels * eighths / 8 / SIDE_STEP * SIDE_STEP;
+    smaller.max(LEAST_SIDE.min(pixels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> VideoConfig {
+        VideoConfig { fps: 30, bitrate_kbps: 2500, ..VideoConfig::preset(4) }
+    }
+
+    fn budget(kbps: u64) -> SendBudget {
+        SendBudget { bps: kbps * 1000, backlog: Duration::ZERO }
+    }
+
+    /// Runs for some seconds at a budget; gives the last encoding.
+    fn run(control: &mut RateControl, now: &mut Instant, millis: u64, kbps: u64) -> Encoding {
+        let end = *now + Duration::from_millis(millis);
+        let mut last = control.encoding(*now, &config(), budget(kbps));
+        while *now < end {
+            *now += Duration::from_millis(33);
+            last = control.encoding(*now, &config(), budget(kbps));
+        }
+        last
+    }
+
+    #[test]
+    fn the_configured_bitrate_is_the_most() {
+        let (mut control, mut now) = (RateControl::default(), Instant::now());
+        let encoding = run(&mut control, &mut now, 100, 9000);
+        assert_eq!(encoding, Encoding { width: 1280, height: 720, fps: 30, bitrate_bps: 2_500_000 });
+    }
+
+    #[test]
+    fn a_good_link_shows_the_first_picture_in_full_size() {
+        let (mut control, mut now) = (RateControl::default(), Instant::now());
+        assert_eq!(run(&mut control, &mut now, 0, 900).width, 1280);
+    }
+
+    #[test]
+    fn the_picture_gets_smaller_where_the_rate_is_poor_and_comes_back_when_it_lasts() {
+        let (mut control, mut now) = (RateControl::default(), Instant::now());
+        assert_eq!(run(&mut control, &mut now, 500, 600).width, 1280);
+        assert_eq!(run(&mut control, &mut now, 500, 600).width, 960);
+        let low = run(&mut control, &mut now, 5000, 80);
+        assert_eq!((low.width, low.height, low.fps), (640, 360, 15));
+        assert_eq!(run(&mut control, &mut now, 2000, 2500).width, 640);
+        assert_eq!(run(&mut control, &mut now, 9000, 2500).width, 1280);
+    }
+
+    #[test]
+    fn a_rate_between_two_sizes_does_not_make_it_swing() {
+        let (mut control, mut now) = (RateControl::default(), Instant::now());
+        run(&mut control, &mut now, 3000, 750);
+        let width = run(&mut control, &mut now, 3000, 850).width;
+        for kbps in [750, 900, 800, 1000, 760] {
+            assert_eq!(run(&mut control, &mut now, 3000, kbps).width, width);
+        }
+    }
+
+    #[test]
+    fn an_application_that_asked_for_few_bits_gets_its_size() {
+        let (mut control, now) = (RateControl::default(), Instant::now());
+        let config = VideoConfig { bitrate_kbps: 400, ..config() };
+        for at in 0..300 {
+            let encoding = control.encoding(now + Duration::from_millis(at * 33), &config, budget(400));
+            assert_eq!((encoding.width, encoding.fps), (1280, 30));
+        }
+    }
+
+    #[test]
+    fn small_changes_do_not_bother_the_encoder() {
+        let (mut control, mut now) = (RateControl::default(), Instant::now());
+        assert_eq!(run(&mut control, &mut now, 0, 1000).bitrate_bps, 1_000_000);
+        assert_eq!(run(&mut control, &mut now, 0, 1030).bitrate_bps, 1_000_000);
+        assert_eq!(run(&mut control, &mut now, 0, 940).bitrate_bps, 940_000);
+    }
+
+    #[test]
+    fn a_new_configuration_begins_afresh() {
+        let (mut control, mut now) = (RateControl::default(), Instant::now());
+        run(&mut control, &mut now, 5000, 300);
+        let small = VideoConfig::preset(2);
+        assert_eq!(control.encoding(now, &small, budget(600)).width, 640);
+    }
+
+    #[test]
+    fn frames_are_left_out_while_older_ones_wait() {
+        assert!(!RateControl::skips(budget(1000)));
+        assert!(RateControl::skips(SendBudget { bps: 1_000_000, backlog: SKIP_BACKLOG * 2 }));
+    }
+
+    #[test]
+    fn odd_and_tiny_sizes_stay_valid() {
+        for (width, height) in [(16, 16), (66, 34), (4096, 2160)] {
+            for eighths in SCALES {
+                let (w, h) = (scaled(width, eighths), scaled(height, eighths));
+                assert!(w % 2 == 0 && h % 2 == 0 && w >= 16 && h >= 16 && w <= width && h <= height);
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Does the sender find out what the link carries, and stay with it?
+//!
+//! Shares are of all bytes on the link, headers, audio and repairs included.
+
+use super::call::{CallConfig, CallReport, run};
+use super::link::{LinkConfig, Loss};
+use super::measure::percentile;
+use std::time::Duration;
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A call whose feedback has the delay, the loss and the outages of the way there. Runs with three seeds.
+fn calls(time: u64, most_bps: f64, start_bps: f64, up: LinkConfig) -> Vec<CallReport> {
+    (1..=3)
+        .map(|seed| {
+            let up = LinkConfig { seed, ..up.clone() };
+            let down = LinkConfig { seed: seed + 1000, capacity: Vec::new(), ..up.clone() };
+            run(&CallConfig { time: secs(time), up, down, most_bps, start_bps })
+        })
+        .collect()
+}
+
+/// 3, 1 and 4 Mbit/s in turn.
+fn steps() -> LinkConfig {
+    LinkConfig { capacity: vec![(secs(0), 3e6), (secs(20), 1e6), (secs(40), 4e6)], ..LinkConfig::default() }
+}
+
+/// Share of the capacity in the last 15 s of each phase of [`steps`].
+fn shares(report: &CallReport) -> [f64; 3] {
+    [(0.0, 3e6), (20.0, 1e6), (40.0, 4e6)].map(|(from, bps)| report.received_bps(from + 5.0, from + 20.0).0 / bps)
+}
+
+/// Least estimate after the first five seconds.
+fn least_estimate(report: &CallReport) -> f64 {
+    let settled = report.samples.iter().filter(|sample| sample.at >= secs(5));
+    settled.map(|sample| sample.estimate_bps).fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+fn the_rate_follows_the_capacity_down_and_up() {
+    for report in calls(60, 6e6, 1e6, steps()) {
+        assert!(shares(&report).iter().all(|share| *share >= 0.85), "{:?}", shares(&report));
+        assert!(report.queue_percentile(0.95, 0.0, 60.0) <= ms(100));
+        assert!(report.longest_gap(1.0, 59.0) <= secs(1), "{:?}", report.longest_gap(1.0, 59.0));
+    }
+}
+
+#[test]
+fn it_follows_on_a_long_path_too() {
+    for report in calls(60, 6e6, 1e6, LinkConfig { delay: ms(75), ..steps() }) {
+        assert!(shares(&report).iter().all(|share| *share >= 0.85), "{:?}", shares(&report));
+        assert!(report.queue_percentile(0.95, 0.0, 60.0) <= ms(100));
+    }
+}
+
+#[test]
+fn jitter_is_not_taken_for_a_queue() {
+    for report in calls(60, 6e6, 1e6, LinkConfig { jitter: ms(10), ..steps() }) {
+        assert!(shares(&report).iter().all(|share| *share >= 0.85), "{:?}", shares(&report));
+    }
+    for report in calls(60, 6e6, 1e6, LinkConfig { jitter: ms(30), ..steps() }) {
+        assert!(shares(&report).iter().all(|share| *share >= 0.55), "{:?}", shares(&report));
+    }
+}
+
+#[test]
+fn loss_on_top_of_the_steps_costs_little() {
+    for report in calls(60, 6e6, 1e6, LinkConfig { loss: Loss::Uniform(0.02), ..steps() }) {
+        assert!(shares(&report).iter().all(|share| *share >= 0.80), "{:?}", shares(&report));
+    }
+    for report in calls(60, 6e6, 1e6, LinkConfig { loss: Loss::Uniform(0.05), ..steps() }) {
+        assert!(shares(&report).iter().all(|share| *share >= 0.70), "{:?}", shares(&report));
+    }
+}
+
+#[test]
+fn an_open_link_is_found_within_four_seconds() {
+    for report in calls(10, 3e6, 0.5e6, LinkConfig::default()) {
+        let reached = report.reached(2.5e6);
+        assert!(reached.is_some_and(|at| at <= secs(4)), "{reached:?}");
+    }
+}
+
+#[test]
+fn a_constant_capacity_is_used_for_a_minute_without_a_collapse() {
+    for report in calls(60, 6e6, 1e6, LinkConfig { capacity: vec![(secs(0), 1.5e6)], ..LinkConfig::default() }) {
+        assert!(report.received_bps(5.0, 60.0).0 >= 0.85 * 1.5e6);
+        assert!(least_estimate(&report) >= 0.9e6, "{}", least_estimate(&report));
+        assert!(report.queue_percentile(0.95, 0.0, 60.0) <= ms(100));
+        assert!(report.longest_gap(1.0, 59.0) <= ms(200));
+    }
+}
+
+#[test]
+fn a_narrow_link_still_carries_a_call() {
+    for report in calls(60, 6e6, 1e6, LinkConfig { capacity: vec![(secs(0), 0.3e6)], ..LinkConfig::default() }) {
+        assert!(report.received_bps(5.0, 60.0).0 >= 0.85 * 0.3e6);
+        assert!(report.longest_gap(5.0, 59.0) <= ms(300), "{:?}", report.longest_gap(5.0, 59.0));
+    }
+}
+
+#[test]
+fn loss_that_sending_less_does_not_cure_leaves_the_rate_alone() {
+    let bursts = Loss::Bursts { rate: 0.1, mean_burst: 4.0 };
+    for (loss, arrives) in
+        [(Loss::Uniform(0.05), 0.95), (Loss::Uniform(0.10), 0.9), (Loss::Uniform(0.20), 0.8), (bursts, 0.9)]
+    {
+        for report in calls(60, 4e6, 1e6, LinkConfig { loss, ..LinkConfig::default() }) {
+            let (all, _) = report.received_bps(5.0, 60.0);
+            assert!(all >= 0.85 * 4e6 * arrives, "{loss:?}: {all}");
+        }
+    }
+}
+
+#[test]
+fn after_an_outage_the_picture_is_back_at_once() {
+    let outages = vec![secs(10)..secs(11), secs(20)..secs(21), secs(30)..secs(31)];
+    for report in calls(40, 6e6, 1e6, LinkConfig { capacity: vec![(secs(0), 3e6)], outages, ..LinkConfig::default() }) {
+        assert!(report.longest_gap(1.0, 40.0) <= ms(1300), "{:?}", report.longest_gap(1.0, 40.0));
+        assert!(report.received_bps(12.0, 20.0).0 >= 0.8 * 3e6);
+    }
+}
+
+#[test]
+fn reordered_and_doubled_packets_confuse_nothing() {
+    let up = LinkConfig { capacity: vec![(secs(0), 3e6)], reorder: 0.02, duplicate: 0.02, ..LinkConfig::default() };
+    for report in calls(60, 6e6, 1e6, up) {
+        assert!(report.received_bps(5.0, 60.0).0 >= 0.85 * 3e6);
+    }
+}
+
+#[test]
+fn most_frames_are_handed_over_soon_after_capture() {
+    for report in calls(60, 6e6, 1e6, LinkConfig { capacity: vec![(secs(0), 3e6)], ..LinkConfig::default() }) {
+        // 25 ms of the link, and as much as the link takes for a frame at this rate.
+        assert!(percentile(report.latencies(1.0, 59.0), 0.95) <= ms(110));
+    }
+}

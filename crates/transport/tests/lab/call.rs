@@ -1,0 +1,312 @@
+//! A call in one direction: an encoder, the sending half, a link there and back, the receiving half.
+
+use super::link::{Link, LinkConfig, LinkStats};
+use super::rng::Rng;
+use bytes::Bytes;
+use rtc::rtp::codec::h264::H264Payloader;
+use rtc::rtp::packetizer::Payloader;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use transport::assembler::{Assembler, Packet as VideoPacket};
+use transport::bandwidth::{Acknowledgement, Limits, SentHistory};
+use transport::nack::NackTracker;
+use transport::pacer::{Departure, Kind};
+use transport::resend::ResendBuffer;
+use transport::rtt::SharedRtt;
+use transport::send_control::{SKIP_BACKLOG, SendControl};
+
+/// RTP with the transport-wide number, SRTP tag, UDP, IPv4.
+const HEADERS: usize = 12 + 8 + 16 + 28;
+const MAX_PAYLOAD: usize = 1160;
+const FPS: u64 = 30;
+/// Size of a padding packet.
+const PADDING: usize = 1000;
+/// Opus, 48 kbit/s.
+const AUDIO_PAYLOAD: usize = 120;
+const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
+/// A key frame's size in frames of the present rate.
+const KEYFRAME_SIZE: f64 = 5.0;
+const KEYFRAME_DISTANCE: Duration = Duration::from_millis(300);
+/// Rhythm of the receiver's transport-wide feedback.
+const FEEDBACK: Duration = Duration::from_millis(50);
+
+#[derive(Clone, Debug)]
+pub struct CallConfig {
+    pub time: Duration,
+    pub up: LinkConfig,
+    pub down: LinkConfig,
+    /// The encoder follows the estimate up to this many bits per second.
+    pub most_bps: f64,
+    pub start_bps: f64,
+}
+
+/// A frame's way.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameLog {
+    pub captured: Duration,
+    /// The encoder left it out, since the pacer was behind.
+    pub skipped: bool,
+    pub delivered: Option<Duration>,
+}
+
+/// One line every 100 ms.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "the tests look at the estimate only, the example at all of it")]
+pub struct Sample {
+    pub at: Duration,
+    pub estimate_bps: f64,
+    pub target_bps: f64,
+    pub queue: Duration,
+    pub backlog: Duration,
+}
+
+#[derive(Debug, Default)]
+pub struct CallReport {
+    pub frames: Vec<FrameLog>,
+    pub samples: Vec<Sample>,
+    /// Time of arrival, bytes of the datagram, picture bytes in it (first copy only).
+    pub arrivals: Vec<(Duration, usize, usize)>,
+    /// Time and wait of each packet at the bottleneck.
+    pub queue_delays: Vec<(Duration, Duration)>,
+    pub link: LinkStats,
+    pub retransmissions: u64,
+    pub keyframe_requests: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Wire {
+    Audio { number: u16 },
+    Video { number: u16, packet: VideoPacket },
+    Padding { number: u16 },
+}
+
+#[derive(Clone, Debug)]
+enum Back {
+    Feedback(Vec<Acknowledgement>),
+    Nack(Vec<u16>),
+    KeyframeRequest,
+}
+
+struct Receiver {
+    began: Instant,
+    arrived: BTreeMap<u64, Duration>,
+    newest: u64,
+    next_reported: u64,
+    nack: NackTracker,
+    assembler: Assembler,
+    rtt: SharedRtt,
+    next_feedback: Instant,
+}
+
+impl Receiver {
+    fn on_packet(&mut self, packet: Wire, now: Instant) {
+        let (Wire::Audio { number } | Wire::Video { number, .. } | Wire::Padding { number }) = packet;
+        let behind = (self.newest as u16).wrapping_sub(number);
+        let number = if behind < 0x8000 {
+            self.newest.saturating_sub(u64::from(behind))
+        } else {
+            self.newest + u64::from(behind.wrapping_neg())
+        };
+        self.newest = self.newest.max(number);
+        if number >= self.next_reported {
+            self.arrived.entry(number).or_insert(now - self.began);
+        }
+        if let Wire::Video { packet, .. } = packet {
+            if let Some(sample) = self.nack.on_packet(packet.sequence, now) {
+                self.rtt.update(sample);
+            }
+            self.assembler.push(packet, now);
+        }
+    }
+
+    fn answer(&mut self, now: Instant) -> Vec<Back> {
+        let mut back = Vec::new();
+        let rtt = self.rtt.or_assumed();
+        self.assembler.handle_timeout(now, rtt);
+        if let Some(oldest) = self.assembler.oldest_wanted() {
+            self.nack.forget_before(oldest);
+        }
+        let missing = self.nack.poll(now, rtt);
+        if !missing.is_empty() {
+            back.push(Back::Nack(missing));
+        }
+        if self.assembler.take_keyframe_request(now, rtt) {
+            back.push(Back::KeyframeRequest);
+        }
+        if now >= self.next_feedback && self.newest >= self.next_reported && !self.arrived.is_empty() {
+            self.next_feedback = now + FEEDBACK;
+            // The receiver counts in quarters of a millisecond, from a time of its own.
+            let rounded = |at: Duration| Duration::from_micros(at.as_micros() as u64 / 250 * 250 + 5_000_000);
+            let report = (self.next_reported..=self.newest).map(|number| Acknowledgement {
+                sequence: number as u16,
+                arrival: self.arrived.get(&number).map(|at| rounded(*at)),
+            });
+            back.push(Back::Feedback(report.collect()));
+            self.next_reported = self.newest + 1;
+            self.arrived.clear();
+        }
+        back
+    }
+}
+
+struct Sender {
+    control: SendControl<Wire>,
+    history: SentHistory,
+    resend: ResendBuffer<VideoPacket>,
+    payloader: H264Payloader,
+    sequence: u16,
+    rng: Rng,
+    most_bps: f64,
+    keyframe_wanted: bool,
+    last_keyframe: Option<Instant>,
+}
+
+impl Sender {
+    /// False if the frame was skipped.
+    fn encode(&mut self, now: Instant, timestamp: u32) -> bool {
+        let bps = self.control.picture_bps(now).min(self.most_bps);
+        if self.control.backlog() > SKIP_BACKLOG {
+            return false;
+        }
+        let distant = self.last_keyframe.is_none_or(|last| now - last >= KEYFRAME_DISTANCE);
+        let is_keyframe = self.keyframe_wanted && distant;
+        let mut bytes = bps / 8.0 / FPS as f64 * (0.7 + 0.6 * self.rng.unit());
+        if is_keyframe {
+            self.keyframe_wanted = false;
+            self.last_keyframe = Some(now);
+            bytes *= KEYFRAME_SIZE;
+        }
+        let unit = access_unit(is_keyframe, (bytes as usize).max(100));
+        let Ok(payloads) = self.payloader.payload(MAX_PAYLOAD, &unit) else { return false };
+        let count = payloads.len();
+        for (index, payload) in payloads.into_iter().enumerate() {
+            let size = payload.len() + HEADERS;
+            let packet = VideoPacket { sequence: self.sequence, timestamp, marker: index + 1 == count, payload };
+            self.resend.keep(self.sequence, packet.clone());
+            self.sequence = self.sequence.wrapping_add(1);
+            self.control.enqueue(Kind::Video, size, Wire::Video { number: 0, packet });
+        }
+        true
+    }
+}
+
+/// Annex B: parameter sets before an IDR slice, or one other slice; the rest is filling.
+fn access_unit(is_keyframe: bool, bytes: usize) -> Bytes {
+    let mut unit = Vec::with_capacity(bytes + 32);
+    if is_keyframe {
+        unit.extend_from_slice(&[0, 0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0x8c, 0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80]);
+    }
+    unit.extend_from_slice(&[0, 0, 0, 1, if is_keyframe { 0x65 } else { 0x41 }]);
+    unit.resize(unit.len() + bytes, 0x55);
+    unit.into()
+}
+
+/// Runs a call.
+pub fn run(config: &CallConfig) -> CallReport {
+    let began = Instant::now();
+    let mut report = CallReport::default();
+    let mut up: Link<(Wire, usize)> = Link::new(config.up.clone(), began);
+    let mut down: Link<Back> = Link::new(config.down.clone(), began);
+    let wanted = config.most_bps / 0.94 + 80e3;
+    let limits = Limits { start: config.start_bps, least: 100e3, wanted };
+    let mut sender = Sender {
+        control: SendControl::new(limits),
+        history: SentHistory::default(),
+        resend: ResendBuffer::default(),
+        payloader: H264Payloader::default(),
+        sequence: 1000,
+        rng: Rng::new(config.up.seed ^ 0xabcd),
+        most_bps: config.most_bps,
+        keyframe_wanted: true,
+        last_keyframe: None,
+    };
+    let mut receiver = Receiver {
+        began,
+        arrived: BTreeMap::new(),
+        newest: 0,
+        next_reported: 0,
+        nack: NackTracker::new(Duration::from_millis(1500)),
+        assembler: Assembler::default(),
+        rtt: SharedRtt::default(),
+        next_feedback: began,
+    };
+    for at in 0..config.time.as_millis() as u64 {
+        let (elapsed, now) = (Duration::from_millis(at), began + Duration::from_millis(at));
+        if elapsed >= Duration::from_secs_f64(report.frames.len() as f64 / FPS as f64) {
+            let timestamp = report.frames.len() as u32 * (90_000 / FPS as u32);
+            let skipped = !sender.encode(now, timestamp);
+            report.frames.push(FrameLog { captured: elapsed, skipped, delivered: None });
+        }
+        if at % AUDIO_INTERVAL.as_millis() as u64 == 0 {
+            sender.control.enqueue(Kind::Audio, AUDIO_PAYLOAD + HEADERS, Wire::Audio { number: 0 });
+        }
+        if sender.control.next_timeout(now, true).is_some_and(|timeout| timeout <= now) {
+            sender.control.handle_timeout(now);
+        }
+        while let Some(departure) = sender.control.poll(now, Some(PADDING)) {
+            let (mut wire, bytes, picture) = match departure {
+                Departure::Packet { packet: Wire::Video { packet, number }, bytes, kind, .. } => {
+                    report.retransmissions += u64::from(kind == Kind::Retransmission);
+                    let picture = if kind == Kind::Video { packet.payload.len() } else { 0 };
+                    (Wire::Video { packet, number }, bytes, picture)
+                }
+                Departure::Packet { packet, bytes, .. } => (packet, bytes, 0),
+                Departure::Padding { bytes } => (Wire::Padding { number: 0 }, bytes, 0),
+            };
+            let (Wire::Audio { number } | Wire::Video { number, .. } | Wire::Padding { number }) = &mut wire;
+            *number = sender.history.on_sent(now, bytes);
+            up.send(now, bytes, (wire, picture));
+        }
+        while let Some((arrival, (wire, picture))) = up.receive(now) {
+            let bytes = match &wire {
+                Wire::Audio { .. } => AUDIO_PAYLOAD + HEADERS,
+                Wire::Video { packet, .. } => packet.payload.len() + HEADERS,
+                Wire::Padding { .. } => PADDING,
+            };
+            report.arrivals.push((arrival - began, bytes, picture));
+            receiver.on_packet(wire, arrival);
+        }
+        if at % 1000 == 500 {
+            // As the connection's own checks measure it.
+            receiver.rtt.update(config.up.delay + config.down.delay);
+        }
+        for back in receiver.answer(now) {
+            report.keyframe_requests += u64::from(matches!(back, Back::KeyframeRequest));
+            down.send(now, 100, back);
+        }
+        while let Some(frame) = receiver.assembler.poll_frame() {
+            let index = (frame.timestamp / (90_000 / FPS as u32)) as usize;
+            report.frames[index].delivered.get_or_insert(elapsed);
+        }
+        while let Some((_, back)) = down.receive(now) {
+            match back {
+                Back::Feedback(acknowledgements) => {
+                    let results = sender.history.on_feedback(acknowledgements);
+                    sender.control.on_results(now, &results);
+                }
+                Back::Nack(missing) => {
+                    let spacing = sender.control.resend_spacing();
+                    for sequence in missing {
+                        let Some(packet) = sender.resend.requested(sequence, now, spacing) else { continue };
+                        let bytes = packet.payload.len() + HEADERS;
+                        sender.control.enqueue(Kind::Retransmission, bytes, Wire::Video { number: 0, packet });
+                    }
+                }
+                Back::KeyframeRequest => sender.keyframe_wanted = true,
+            }
+        }
+        if at % 100 == 0 {
+            let estimator = sender.control.estimator();
+            report.samples.push(Sample {
+                at: elapsed,
+                estimate_bps: estimator.estimate_bps(),
+                target_bps: estimator.target_bps(),
+                queue: estimator.queue(),
+                backlog: sender.control.backlog(),
+            });
+        }
+    }
+    report.queue_delays = up.queue_delays;
+    report.link = up.stats;
+    report
+}

@@ -1,0 +1,79 @@
+//! Do frames arrive whole and in time although packets get lost?
+
+use super::call::{CallConfig, CallReport, run};
+use super::link::{LinkConfig, Loss};
+use super::measure::percentile;
+use std::time::Duration;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A minute at 2.5 Mbit/s with loss both ways, with three seeds.
+fn calls(round_trip: u64, loss: Loss) -> Vec<CallReport> {
+    (1..=3)
+        .map(|seed| {
+            let up = LinkConfig { seed, loss, delay: ms(round_trip / 2), ..LinkConfig::default() };
+            let down = LinkConfig { seed: seed + 1000, ..up.clone() };
+            run(&CallConfig { time: Duration::from_secs(60), up, down, most_bps: 2.5e6, start_bps: 1e6 })
+        })
+        .collect()
+}
+
+/// Shares of the frames encoded between the 5th and the 58th second: handed over, and within `limit`.
+fn shares(report: &CallReport, limit: Duration) -> (f64, f64) {
+    let measured = report.frames.iter().filter(|frame| !frame.skipped && (5..58).contains(&frame.captured.as_secs()));
+    let waits: Vec<_> = measured.map(|frame| frame.delivered.map(|at| at - frame.captured)).collect();
+    let share = |count: usize| count as f64 / waits.len() as f64;
+    let whole = waits.iter().flatten().count();
+    (share(whole), share(waits.iter().flatten().filter(|wait| **wait <= limit).count()))
+}
+
+#[test]
+fn five_percent_on_a_short_path_costs_no_frame_and_little_time() {
+    for report in calls(50, Loss::Uniform(0.05)) {
+        let (whole, in_time) = shares(&report, ms(200));
+        assert!(whole >= 1.0 && in_time >= 0.99, "{whole} {in_time}");
+        assert!(percentile(report.latencies(5.0, 58.0), 0.95) <= ms(150));
+        assert_eq!(report.keyframe_requests, 0);
+    }
+}
+
+#[test]
+fn five_percent_on_a_long_path_costs_no_frame() {
+    for report in calls(150, Loss::Uniform(0.05)) {
+        let (whole, in_time) = shares(&report, ms(500));
+        assert!(whole >= 0.999 && in_time >= 0.98, "{whole} {in_time}");
+        assert!(percentile(report.latencies(5.0, 58.0), 0.95) <= ms(330));
+    }
+}
+
+#[test]
+fn bursts_cost_next_to_no_frame() {
+    for round_trip in [80, 150] {
+        for report in calls(round_trip, Loss::Bursts { rate: 0.1, mean_burst: 4.0 }) {
+            let (whole, in_time) = shares(&report, ms(600));
+            assert!(whole >= 0.99 && in_time >= 0.97, "{whole} {in_time}");
+        }
+    }
+}
+
+#[test]
+fn ten_percent_is_still_a_call() {
+    for round_trip in [50, 150] {
+        for report in calls(round_trip, Loss::Uniform(0.10)) {
+            let (whole, in_time) = shares(&report, ms(600));
+            assert!(whole >= 0.999 && in_time >= 0.97, "{whole} {in_time}");
+        }
+    }
+}
+
+#[test]
+fn repairs_do_not_cost_much_more_than_what_was_lost() {
+    for (round_trip, loss) in [(50, 0.05), (150, 0.05), (50, 0.10)] {
+        for report in calls(round_trip, Loss::Uniform(loss)) {
+            let copies = report.retransmissions as f64 / report.link.lost as f64;
+            assert!(copies <= 1.8, "{copies}");
+        }
+    }
+}
