@@ -24,8 +24,10 @@ async function draw(page) {
 const status = (pid, field) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 const lost = (app) => app.evaluate(() => global.gone);
 
-test('a page reloads fifty times while it draws', async () => {
+test('a page reloads fifty times while it draws', async (t) => {
   const app = await launch({ args: ['--js-flags=--expose-gc'] });
+  // However it ends: a window that stays keeps the whole run from ending.
+  t.after(() => app.close());
   const page = await app.firstWindow();
   const pid = await page.evaluate(() => process.pid);
   const figures = [];
@@ -42,11 +44,12 @@ test('a page reloads fifty times while it draws', async () => {
   const [middle, last] = [figures[RELOADS / 2], figures[RELOADS - 1]];
   assert.ok(last.kB < middle.kB * 1.15, `memory grew from ${middle.kB} to ${last.kB} kB in the second half`);
   assert.ok(last.threads <= middle.threads + 2, `threads grew from ${middle.threads} to ${last.threads}`);
-  await app.close();
 });
 
-test('windows are closed and destroyed while they draw', async () => {
+test('windows are closed and destroyed while they draw', async (t) => {
   const app = await launch();
+  // However it ends: a window that stays keeps the whole run from ending.
+  t.after(() => app.close());
   let page = await app.firstWindow();
   for (let round = 0; round < WINDOW_CLOSES; round++) {
     await draw(page);
@@ -60,11 +63,12 @@ test('windows are closed and destroyed while they draw', async () => {
     await page.waitForFunction(() => typeof window.show === 'function');
   }
   assert.deepEqual(await lost(app), []);
-  await app.close();
 });
 
-test('workers are terminated while they draw', async () => {
+test('workers are terminated while they draw', async (t) => {
   const app = await launch({ page: 'worker.html' });
+  // However it ends: a window that stays keeps the whole run from ending.
+  t.after(() => app.close());
   const page = await app.firstWindow();
   for (let round = 0; round < WORKER_ENDS; round++) {
     await eventually(() => page.evaluate(() => window.frames_drawn), (frames) => frames > 10);
@@ -76,5 +80,4 @@ test('workers are terminated while they draw', async () => {
     });
   }
   assert.deepEqual(await lost(app), []);
-  await app.close();
 });
