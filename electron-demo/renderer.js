@@ -279,7 +279,6 @@ setInterval(numbers, 1000);
 
 async function automatic() {
   const started = Date.now();
-  engine.once('onPlayerRenderVideoFirstFrame', () => (window.firstRemoteFrameMs = Date.now() - started));
   await create();
   engine.once('onPlayerRenderVideoFirstFrame', () => (window.firstRemoteFrameMs = Date.now() - started));
   engine.once('onRoomStateUpdate', () => startPreview());

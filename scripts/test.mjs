@@ -55,7 +55,7 @@ await step('typescript lint', npm, 'run', '--silent', 'lint');
 await step('rust lint', 'cargo', 'clippy', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings');
 await step('rust tests', 'cargo', 'test', '--release', '--workspace', '--no-fail-fast');
 build();
-must(process.execPath, 'scripts/electron.mjs');
+// Brought now, so that no test has to wait for it.
 electronPath();
 // Real LiveKit clients and their server SDK against the room server.
 must(npm, 'ci', '--no-audit', '--no-fund', '--prefix', 'tests/interop');

@@ -1,11 +1,10 @@
 // A call between two windows on loopback through the room server: how late the picture is, how long a join takes, and
 // what it costs. Beside ours the same call by livekit-client, Chromium's own WebRTC, drawn on a canvas too.
-import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { _electron } from 'playwright-core';
 import { electronPath } from '../../scripts/electron.mjs';
+import { endAll, startServer } from '../../tests/node/harness.mjs';
 import { median, round } from '../numbers.mjs';
 
 export const needsScreen = true;
@@ -26,19 +25,6 @@ function size(width, height, fps, bitrate) {
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** The room server on a free port of its own, so that both ways use the same and no window carries it. */
-async function startServer() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  const script = join(app, '../../../bin/zego-room-server.js');
-  const key = `1234567890:${'0123456789abcdef'.repeat(4)}`;
-  const child = spawn(process.execPath, [script, '--port', String(port), '--key', key], { stdio: 'ignore' });
-  await sleep(1000);
-  return { url: `ws://127.0.0.1:${port}`, stop: () => child.kill() };
-}
 
 async function open(electron, file, name) {
   const opened = electron.waitForEvent('window');
@@ -86,6 +72,7 @@ async function measure(electron, server, way, { name, config }, pass) {
 
 export async function run() {
   const samples = [];
+  // Of its own, so that both ways use the same and no window carries it.
   const server = await startServer();
   const electron = await _electron.launch({ executablePath: electronPath(), args: ['--no-sandbox', app] });
   try {
@@ -100,7 +87,7 @@ export async function run() {
     }
   } finally {
     await electron.close();
-    server.stop();
+    endAll();
   }
   const groups = CASES.flatMap(({ name }) => Object.keys(WAYS).map((way) => ({ name, way })));
   const rows = groups.map(({ name, way }) => {

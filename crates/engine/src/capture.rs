@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 use media::FakeDevices;
@@ -61,8 +61,8 @@ pub(crate) struct ChannelFeed {
     preview: RwLock<Option<Arc<dyn FrameSink>>>,
     encoder: RwLock<Option<Arc<dyn FrameSink>>>,
     mirror: AtomicU32,
-    started: AtomicBool,
-    size: Mutex<(u32, u32)>,
+    /// Of the last picture; `None` until the camera gives one.
+    size: Mutex<Option<(u32, u32)>>,
     /// Pictures captured since the engine began.
     pub(crate) captured: AtomicU64,
 }
@@ -75,8 +75,7 @@ impl ChannelFeed {
             preview: RwLock::new(None),
             encoder: RwLock::new(None),
             mirror: AtomicU32::new(MirrorMode::OnlyPreview as u32),
-            started: AtomicBool::new(false),
-            size: Mutex::new((0, 0)),
+            size: Mutex::new(None),
             captured: AtomicU64::new(0),
         })
     }
@@ -99,16 +98,16 @@ impl ChannelFeed {
 
     /// The camera was closed: its next picture is a first one again.
     fn restart(&self) {
-        self.started.store(false, Relaxed);
-        *self.size.lock() = (0, 0);
+        *self.size.lock() = None;
     }
 
     fn announce(&self, frame: &VideoFrame) {
-        if !self.started.swap(true, Relaxed) {
+        let size = (frame.width(), frame.height());
+        let before = self.size.lock().replace(size);
+        if before.is_none() {
             (self.events)(CaptureEvent::FirstFrame { channel: self.channel });
         }
-        let size = (frame.width(), frame.height());
-        if std::mem::replace(&mut *self.size.lock(), size) != size {
+        if before != Some(size) {
             (self.events)(CaptureEvent::Size { channel: self.channel, width: size.0, height: size.1 });
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use media::DeviceInfo;
 use media::audio::DeviceKind;
 use media::video::sink::FrameSink;
-use tokio::sync::oneshot;
 
 use crate::capture::CaptureEvent;
 use crate::config::{PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig};
@@ -71,5 +70,6 @@ pub(crate) enum Input {
     },
     /// Answer of [`crate::stats::Network`] readings asked for earlier.
     Network(crate::stats::Network),
-    Destroy(oneshot::Sender<()>),
+    /// Leave everything, then answer.
+    Destroy(crossbeam_channel::Sender<()>),
 }

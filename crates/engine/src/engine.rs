@@ -12,7 +12,6 @@ use media::{DeviceInfo, FakeDevices};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedSender};
-use tokio::sync::oneshot;
 
 use crate::actor::{Actor, Parts};
 use crate::address::ServerAddress;
@@ -127,16 +126,10 @@ impl Engine {
         if self.destroyed.swap(true, SeqCst) {
             return;
         }
-        let (done, waiting) = oneshot::channel();
+        let (done, waiting) = crossbeam_channel::bounded(1);
         if self.inbox.send(Input::Destroy(done)).is_ok() {
-            let (finished, wait) = crossbeam_channel::bounded(1);
-            if let Ok(runtime) = runtime::runtime() {
-                runtime.spawn(async move {
-                    let _ = waiting.await;
-                    let _ = finished.send(());
-                });
-                let _ = wait.recv_timeout(DESTROY_LIMIT);
-            }
+            // An actor that does not answer in time is cut off by the gate.
+            let _ = waiting.recv_timeout(DESTROY_LIMIT);
         }
         self.gate.close();
     }

@@ -28,6 +28,7 @@ mod runtime;
 mod session;
 mod signalling;
 mod stats;
+mod wall_clock;
 
 pub use config::{
     EngineConfig, EngineProfile, LogConfig, PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig,

@@ -1,7 +1,7 @@
 //! Where the log goes. One subscriber for the process; `setLogConfig` decides about its files.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use file_rotate::compression::Compression;
 use file_rotate::suffix::AppendCount;
@@ -20,6 +20,7 @@ const DEFAULT_FILTER: &str = "warn,engine=info,room_server=info,media=info,trans
 type Files = FileRotate<AppendCount>;
 
 static FILES: Mutex<Option<Files>> = Mutex::new(None);
+static TO_STDERR: LazyLock<bool> = LazyLock::new(|| std::env::var_os("ZEGO_LOG").is_some());
 
 /// Turns logging on, once for the process. Without files, `ZEGO_LOG` alone brings it to the standard error output.
 pub(crate) fn init() {
@@ -70,7 +71,7 @@ impl std::io::Write for LineWriter {
         if let Some(files) = FILES.lock().as_mut() {
             files.write_all(line)?;
         }
-        if std::env::var_os("ZEGO_LOG").is_some() {
+        if *TO_STDERR {
             std::io::stderr().write_all(line)?;
         }
         Ok(line.len())

@@ -3,7 +3,7 @@
 //! The tracks come and go with sessions; the view, the volume and the counters stay for as long as the stream is played.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TrySendError, bounded};
@@ -52,7 +52,6 @@ pub(crate) struct PlayerCounters {
 struct Output {
     view: RwLock<Option<Arc<dyn FrameSink>>>,
     events: PlayerEvents,
-    rendered: AtomicBool,
     size: Mutex<(u32, u32)>,
     last_picture: Mutex<Option<Instant>>,
     counters: Arc<PlayerCounters>,
@@ -64,8 +63,6 @@ pub(crate) struct PlayerMedia {
     audio: Arc<AudioPlayer>,
     video_handle: Mutex<Option<VideoReceiverHandle>>,
     audio_handle: Mutex<Option<AudioReceiverHandle>>,
-    received_audio: Arc<AtomicBool>,
-    received_video: Arc<AtomicBool>,
 }
 
 impl PlayerMedia {
@@ -73,7 +70,6 @@ impl PlayerMedia {
         let output = Output {
             view: RwLock::new(view),
             events,
-            rendered: AtomicBool::new(false),
             size: Mutex::new((0, 0)),
             last_picture: Mutex::new(None),
             counters: Arc::default(),
@@ -83,8 +79,6 @@ impl PlayerMedia {
             audio: Arc::new(pipeline.add_player()),
             video_handle: Mutex::new(None),
             audio_handle: Mutex::new(None),
-            received_audio: Arc::default(),
-            received_video: Arc::default(),
         }
     }
 
@@ -126,15 +120,14 @@ impl PlayerMedia {
             tracing::error!(%error, "no decoder thread");
             return;
         }
-        let (output, received) = (self.output.clone(), self.received_video.clone());
+        let output = self.output.clone();
         tokio::spawn(async move {
             // After an overflow everything up to the next key frame is useless to the decoder.
             let mut wait_for_keyframe = false;
             while let Some(unit) = receiver.recv().await {
-                if !received.swap(true, Relaxed) {
+                if output.counters.received_frames.fetch_add(1, Relaxed) == 0 {
                     (output.events)(PlayerEvent::VideoFirstFrame);
                 }
-                output.counters.received_frames.fetch_add(1, Relaxed);
                 output.counters.video_bytes.fetch_add(unit.data.len() as u64, Relaxed);
                 if wait_for_keyframe && !unit.is_keyframe {
                     continue;
@@ -154,13 +147,12 @@ impl PlayerMedia {
     /// Mixes this track in from now on. Must be called on the runtime.
     pub(crate) fn attach_audio(&self, mut receiver: AudioReceiver) {
         *self.audio_handle.lock() = Some(receiver.handle());
-        let (audio, output, received) = (self.audio.clone(), self.output.clone(), self.received_audio.clone());
+        let (audio, output) = (self.audio.clone(), self.output.clone());
         tokio::spawn(async move {
             while let Some(packet) = receiver.recv().await {
-                if !received.swap(true, Relaxed) {
+                if output.counters.audio_packets.fetch_add(1, Relaxed) == 0 {
                     (output.events)(PlayerEvent::AudioFirstFrame);
                 }
-                output.counters.audio_packets.fetch_add(1, Relaxed);
                 output.counters.audio_bytes.fetch_add(packet.payload.len() as u64, Relaxed);
                 audio.push(AudioPacket {
                     sequence: packet.sequence,
@@ -226,8 +218,7 @@ impl Output {
         self.count_breaks(Instant::now());
         let Some(view) = self.view.read().clone() else { return };
         view.on_frame(frame);
-        self.counters.rendered_frames.fetch_add(1, Relaxed);
-        if !self.rendered.swap(true, Relaxed) {
+        if self.counters.rendered_frames.fetch_add(1, Relaxed) == 0 {
             (self.events)(PlayerEvent::RenderedFirstFrame);
         }
     }

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -50,17 +49,15 @@ struct Control {
 
 /// The video half of a publisher. Dropping it stops the encoder thread.
 pub(crate) struct VideoPublisher {
-    frames: Option<Sender<VideoFrame>>,
+    frames: Sender<VideoFrame>,
     /// The waiting picture, for taking it back when a newer one comes.
     stale: Receiver<VideoFrame>,
     control: Arc<Control>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl VideoPublisher {
     pub(crate) fn start(
         config: VideoConfig,
-        muted: bool,
         slot: SenderSlot<VideoSender>,
         counters: Arc<PublisherCounters>,
         first_sent: FirstSent,
@@ -70,7 +67,7 @@ impl VideoPublisher {
         let control = Arc::new(Control {
             config: Mutex::new(config),
             force_keyframe: AtomicBool::new(true),
-            muted: AtomicBool::new(muted),
+            muted: AtomicBool::new(false),
         });
         let stale = receiver.clone();
         let worker = EncoderThread {
@@ -87,14 +84,13 @@ impl VideoPublisher {
             epoch: Instant::now(),
             timestamp_offset: rand::random(),
         };
-        let thread = std::thread::Builder::new().name("zego-encoder".into()).spawn(move || worker.run())?;
-        Ok(Self { frames: Some(sender), stale, control, thread: Some(thread) })
+        std::thread::Builder::new().name("zego-encoder".into()).spawn(move || worker.run())?;
+        Ok(Self { frames: sender, stale, control })
     }
 
     /// Where captured pictures go in.
-    pub(crate) fn input(&self) -> Option<Arc<dyn FrameSink>> {
-        let frames = self.frames.clone()?;
-        Some(Arc::new(EncoderInput { frames, stale: self.stale.clone() }))
+    pub(crate) fn input(&self) -> Arc<dyn FrameSink> {
+        Arc::new(EncoderInput { frames: self.frames.clone(), stale: self.stale.clone() })
     }
 
     pub(crate) fn force_keyframe(&self) {
@@ -115,10 +111,8 @@ impl VideoPublisher {
 
 impl Drop for VideoPublisher {
     fn drop(&mut self) {
-        self.frames = None;
-        // The input that the capture side still holds keeps the channel open: the thread looks at this too.
+        // The thread ends with its last sender; until the capture side lets go of its own, nothing is sent.
         self.control.muted.store(true, Relaxed);
-        drop(self.thread.take());
     }
 }
 
@@ -277,12 +271,11 @@ pub(crate) struct AudioPublisher {
 
 impl AudioPublisher {
     pub(crate) fn new(
-        muted: bool,
         slot: SenderSlot<AudioSender>,
         counters: Arc<PublisherCounters>,
         first_sent: FirstSent,
     ) -> Arc<Self> {
-        Arc::new(Self { slot, muted: AtomicBool::new(muted), counters, first_sent })
+        Arc::new(Self { slot, muted: AtomicBool::new(false), counters, first_sent })
     }
 
     pub(crate) fn set_muted(&self, muted: bool) {

@@ -1,6 +1,6 @@
 //! Broadcast messages and custom commands.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use protocol::messages::DataPacket;
 use serde_json::json;
@@ -13,6 +13,7 @@ use crate::error::code;
 use crate::event;
 use crate::messaging::{self, RoomMessage};
 use crate::session::SessionCommand;
+use crate::wall_clock::unix_ms;
 
 impl Actor {
     pub(super) fn send_broadcast(&mut self, room_id: &str, message: &str, reply: Reply) {
@@ -34,7 +35,7 @@ impl Actor {
         if !room.broadcasts.take(Instant::now()) {
             return Err(code::IM_BROADCAST_OVERLOAD);
         }
-        let now = now_ms();
+        let now = unix_ms();
         // Unique enough among a room's users, and within the integers that JS can hold.
         let id = now * 256 + u64::from(rand::random::<u8>());
         let packet = messaging::broadcast_packet(message, id, now);
@@ -62,7 +63,7 @@ impl Actor {
 
     pub(super) fn data(&self, packet: DataPacket) {
         let Some(room) = &self.room else { return };
-        let Some(message) = messaging::read_packet(packet, now_ms()) else { return };
+        let Some(message) = messaging::read_packet(packet, unix_ms()) else { return };
         self.emit(match message {
             RoomMessage::Broadcast { from, text, id, sent_at_ms } => {
                 event::broadcast_message(&room.id, &text, id, sent_at_ms, &room.roster.user(&from))
@@ -70,9 +71,4 @@ impl Actor {
             RoomMessage::Command { from, text } => event::custom_command(&room.id, &room.roster.user(&from), &text),
         });
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use transport::{AudioSender, VideoSender};
 use super::Actor;
 use crate::audio_loss::ExpectedLoss;
 use crate::command::Input;
-use crate::config::PublisherConfig;
+use crate::config::{PublisherConfig, VideoConfig};
 use crate::error::code;
 use crate::event::{self, PublisherState};
 use crate::publisher::{AudioPublisher, FirstSent, PublisherCounters, VideoPublisher};
@@ -46,13 +46,12 @@ pub(super) fn check_stream_id(stream_id: &str) -> Result<(), i32> {
 
 impl Actor {
     pub(super) fn start_publishing(&mut self, stream_id: String, config: &PublisherConfig, channel: u32) {
-        if self.channel(channel, "startPublishingStream").is_none() {
-            return;
-        }
+        let Some(state) = self.channel(channel, "startPublishingStream") else { return };
+        let video_config = state.config.clone();
         if let Err(code) = self.check_publish(&stream_id, config, channel) {
             return self.emit(event::publisher_state(&stream_id, PublisherState::NoPublish, code));
         }
-        let publisher = match self.new_publisher(stream_id.clone(), channel) {
+        let publisher = match self.new_publisher(stream_id.clone(), video_config, channel) {
             Ok(publisher) => publisher,
             Err(error) => {
                 tracing::error!(%error, "no encoder thread");
@@ -63,7 +62,7 @@ impl Actor {
         let entry = PublisherEntry { stream_id: stream_id.clone(), counters: publisher.counters.clone() };
         self.registry.publishers.lock().insert(channel, entry);
         if let Some(state) = self.channels.get(channel as usize) {
-            state.feed.set_encoder(publisher.video.input());
+            state.feed.set_encoder(Some(publisher.video.input()));
         }
         self.audio.add_encoder(u64::from(channel), publisher.audio.clone());
         self.audio.start_capture();
@@ -90,12 +89,7 @@ impl Actor {
         Ok(())
     }
 
-    fn new_publisher(&self, stream_id: String, channel: u32) -> std::io::Result<Publisher> {
-        let config = self
-            .channels
-            .get(channel as usize)
-            .map(|state| state.config.clone())
-            .unwrap_or_else(|| crate::config::VideoConfig::preset(2));
+    fn new_publisher(&self, stream_id: String, config: VideoConfig, channel: u32) -> std::io::Result<Publisher> {
         let counters = Arc::new(PublisherCounters::default());
         let (video_slot, audio_slot) = (SenderSlot::default(), SenderSlot::default());
         let first_sent = |video: bool| -> FirstSent {
@@ -104,8 +98,8 @@ impl Actor {
                 let _ = inbox.send(Input::SentFirstFrame { channel, video });
             })
         };
-        let video = VideoPublisher::start(config, false, video_slot.clone(), counters.clone(), first_sent(true))?;
-        let audio = AudioPublisher::new(false, audio_slot.clone(), counters.clone(), first_sent(false));
+        let video = VideoPublisher::start(config, video_slot.clone(), counters.clone(), first_sent(true))?;
+        let audio = AudioPublisher::new(audio_slot.clone(), counters.clone(), first_sent(false));
         Ok(Publisher {
             stream_id,
             state: PublisherState::PublishRequesting,

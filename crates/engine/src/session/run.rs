@@ -1,7 +1,7 @@
 //! The loop of one session.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::embedded_server;
 use crate::signalling::{Connection, connect};
+use crate::wall_clock::unix_ms;
 
 /// Used when the server names no interval.
 const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -359,8 +360,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
         if self.heard.elapsed() >= self.ping_timeout {
             return Err(EndReason::Lost(LostReason("the room server fell silent")));
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let timestamp = i64::try_from(now.as_millis()).unwrap_or_default();
+        let timestamp = i64::try_from(unix_ms()).unwrap_or_default();
         self.connection.send(signal_request::Message::Ping(timestamp)).await;
         self.connection.send(signal_request::Message::PingReq(Ping { timestamp, rtt: 0 })).await;
         Ok(())

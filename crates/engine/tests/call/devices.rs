@@ -24,10 +24,7 @@ fn an_unknown_device_is_reported_and_changes_nothing() {
 #[test]
 fn a_closed_camera_is_disable_and_a_muted_one_mute_to_the_other_side() {
     let server = Server::start();
-    let mut anna = Client::joined(&server, "room", "anna");
-    let mut ben = Client::joined(&server, "room", "ben");
-    anna.publish("anna-stream");
-    ben.expect("onRoomStreamUpdate", |_| true);
+    let (anna, mut ben) = Client::pair(&server);
     let screen = ben.play("anna-stream");
     screen.frames(3);
     anna.engine.enable_camera(false, 0).unwrap();

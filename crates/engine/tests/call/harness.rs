@@ -95,6 +95,15 @@ impl Client {
         client
     }
 
+    /// Anna publishes `anna-stream` and ben, in the same room, knows it.
+    pub fn pair(server: &Server) -> (Self, Self) {
+        let mut anna = Self::joined(server, "room", "anna");
+        let mut ben = Self::joined(server, "room", "ben");
+        anna.publish("anna-stream");
+        ben.expect("onRoomStreamUpdate", |event| event["updateType"] == 0);
+        (anna, ben)
+    }
+
     pub fn login(&self, room: &str, user: &str) {
         let config = RoomConfig { is_user_status_notify: true, ..RoomConfig::default() };
         let user = User { id: user.into(), name: format!("{user}-name") };

@@ -8,10 +8,7 @@ use crate::harness::{Client, Screen, Server, wait_for};
 #[test]
 fn the_pattern_of_one_is_seen_by_the_other_and_every_first_is_told_in_order() {
     let server = Server::start();
-    let mut anna = Client::joined(&server, "room", "anna");
-    let mut ben = Client::joined(&server, "room", "ben");
-    anna.publish("anna-stream");
-    ben.expect("onRoomStreamUpdate", |event| event["updateType"] == 0);
+    let (_anna, mut ben) = Client::pair(&server);
     let screen = ben.play("anna-stream");
     ben.expect("onPlayerRenderVideoFirstFrame", |_| true);
     let frames = screen.frames(10);
@@ -52,10 +49,7 @@ fn a_play_that_comes_before_the_stream_starts_by_itself() {
 #[test]
 fn sound_arrives_and_is_counted() {
     let server = Server::start();
-    let mut anna = Client::joined(&server, "room", "anna");
-    let mut ben = Client::joined(&server, "room", "ben");
-    anna.publish("anna-stream");
-    ben.expect("onRoomStreamUpdate", |_| true);
+    let (_anna, mut ben) = Client::pair(&server);
     ben.play("anna-stream");
     ben.expect("onPlayerRecvAudioFirstFrame", |_| true);
     wait_for("half a second of sound", || {
@@ -81,10 +75,7 @@ fn the_servers_feedback_tells_the_publisher_what_the_path_carries() {
 #[test]
 fn the_same_stream_on_another_view_moves_there() {
     let server = Server::start();
-    let mut anna = Client::joined(&server, "room", "anna");
-    let mut ben = Client::joined(&server, "room", "ben");
-    anna.publish("anna-stream");
-    ben.expect("onRoomStreamUpdate", |_| true);
+    let (_anna, mut ben) = Client::pair(&server);
     let first = ben.play("anna-stream");
     first.frames(3);
     let second = ben.play("anna-stream");
@@ -98,10 +89,7 @@ fn the_same_stream_on_another_view_moves_there() {
 #[test]
 fn a_new_encode_size_shows_at_the_player_and_the_capture_size_stays() {
     let server = Server::start();
-    let mut anna = Client::joined(&server, "room", "anna");
-    let mut ben = Client::joined(&server, "room", "ben");
-    anna.publish("anna-stream");
-    ben.expect("onRoomStreamUpdate", |_| true);
+    let (mut anna, mut ben) = Client::pair(&server);
     ben.play("anna-stream");
     ben.expect("onPlayerVideoSizeChanged", |event| event["width"] == 640);
     let mut config = VideoConfig::preset(2);
@@ -132,10 +120,7 @@ fn the_preview_is_mirrored_and_what_is_sent_is_not() {
 #[test]
 fn quality_is_told_for_publisher_and_player() {
     let server = Server::start();
-    let mut anna = Client::joined(&server, "room", "anna");
-    let mut ben = Client::joined(&server, "room", "ben");
-    anna.publish("anna-stream");
-    ben.expect("onRoomStreamUpdate", |_| true);
+    let (mut anna, mut ben) = Client::pair(&server);
     ben.play("anna-stream").frames(3);
     let sent = anna.expect("onPublisherQualityUpdate", |event| event["quality"]["videoSendFPS"].as_f64() > Some(5.0));
     assert!(sent["quality"]["videoKBPS"].as_f64() > Some(20.0));

@@ -17,10 +17,7 @@ fn a_stream_that_is_there_already_is_told_right_after_the_login() {
 #[test]
 fn a_stopped_stream_is_deleted_with_the_reason() {
     let server = Server::start();
-    let mut anna = Client::joined(&server, "room", "anna");
-    let mut ben = Client::joined(&server, "room", "ben");
-    anna.publish("anna-stream");
-    ben.expect("onRoomStreamUpdate", |event| event["updateType"] == 0);
+    let (mut anna, mut ben) = Client::pair(&server);
     anna.engine.stop_publishing_stream(0).unwrap();
     anna.expect("onPublisherStateUpdate", |event| event["state"] == 0 && event["errorCode"] == 0);
     let deleted = ben.expect("onRoomStreamUpdate", |event| event["updateType"] == 1);

@@ -11,10 +11,7 @@ fn free_port() -> u16 {
 fn after_the_server_died_and_came_back_both_see_each_other_again_without_help() {
     let port = free_port();
     let mut server = Server::start_at(port);
-    let mut anna = Client::joined(&server, "room", "anna");
-    let mut ben = Client::joined(&server, "room", "ben");
-    anna.publish("anna-stream");
-    ben.expect("onRoomStreamUpdate", |_| true);
+    let (mut anna, mut ben) = Client::pair(&server);
     let screen = ben.play("anna-stream");
     screen.frames(3);
     anna.forget();

@@ -2,6 +2,7 @@
 //! and sends the NACKs and key frame requests that come of it.
 
 use super::ChainState;
+use super::ssrc_table::SsrcTable;
 use crate::assembler::{Assembler, Packet as VideoPacket};
 use crate::media_queue::{MediaQueue, Push};
 use crate::nack::NackTracker;
@@ -17,7 +18,7 @@ use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, n
 use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
 use rtc::shared::error::Error;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -193,30 +194,17 @@ impl InboundStream {
 
 /// The received streams by SSRC.
 #[derive(Debug, Default)]
-pub(crate) struct InboundStreams(Mutex<Table>);
-
-#[derive(Debug, Default)]
-struct Table {
-    streams: HashMap<u32, InboundStream>,
-    /// SSRC of retransmissions to the SSRC they repair.
-    repairs: HashMap<u32, u32>,
-}
+pub(crate) struct InboundStreams(Mutex<SsrcTable<InboundStream>>);
 
 impl InboundStreams {
     pub(crate) fn insert(&self, ssrc: u32, rtx_ssrc: Option<u32>, stream: InboundStream) {
-        let mut table = self.0.lock();
-        if let Some(rtx_ssrc) = rtx_ssrc {
-            table.repairs.insert(rtx_ssrc, ssrc);
-        }
-        if let Some(old) = table.streams.insert(ssrc, stream) {
+        if let Some(old) = self.0.lock().insert(ssrc, rtx_ssrc, stream) {
             old.close();
         }
     }
 
     pub(crate) fn remove(&self, ssrc: u32) {
-        let mut table = self.0.lock();
-        table.repairs.retain(|_, repaired| *repaired != ssrc);
-        if let Some(old) = table.streams.remove(&ssrc) {
+        if let Some(old) = self.0.lock().remove(ssrc) {
             old.close();
         }
     }
@@ -270,7 +258,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
                 let mut feedback = Vec::new();
                 {
                     let mut table = self.state.inbound.0.lock();
-                    let repaired = table.repairs.get(&packet.header.ssrc).copied();
+                    let repaired = table.repaired_by(packet.header.ssrc);
                     let ssrc = repaired.unwrap_or(packet.header.ssrc);
                     if let Some(stream) = table.streams.get_mut(&ssrc) {
                         match repaired {

@@ -8,6 +8,7 @@ mod inbound;
 mod outbound;
 mod resending;
 mod sending;
+mod ssrc_table;
 
 pub(crate) use inbound::{AudioPipeline, InboundStream, InboundStreams, VideoPipeline};
 pub(crate) use outbound::{OutboundStream, OutboundStreams};

@@ -2,6 +2,7 @@
 //! frame requests into events. Keeps the counters of what leaves.
 
 use super::ChainState;
+use super::ssrc_table::SsrcTable;
 use crate::event::PeerEvent;
 use crate::stats::SenderCounters;
 use parking_lot::Mutex;
@@ -14,7 +15,7 @@ use rtc::rtcp::sender_report::SenderReport;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -32,33 +33,15 @@ pub(crate) struct OutboundStream {
 
 /// The sent streams by SSRC.
 #[derive(Debug, Default)]
-pub(crate) struct OutboundStreams(Mutex<Table>);
-
-#[derive(Debug, Default)]
-struct Table {
-    streams: HashMap<u32, OutboundStream>,
-    /// SSRC of retransmissions to the SSRC they repair.
-    repairs: HashMap<u32, u32>,
-}
-
-impl Table {
-    /// The stream that a packet with this SSRC belongs to.
-    fn of_packet(&self, ssrc: u32) -> Option<&OutboundStream> {
-        self.streams.get(self.repairs.get(&ssrc).unwrap_or(&ssrc))
-    }
-}
+pub(crate) struct OutboundStreams(Mutex<SsrcTable<OutboundStream>>);
 
 impl OutboundStreams {
     pub(crate) fn insert(&self, ssrc: u32, rtx_ssrc: u32, stream: OutboundStream) {
-        let mut table = self.0.lock();
-        table.repairs.insert(rtx_ssrc, ssrc);
-        table.streams.insert(ssrc, stream);
+        self.0.lock().insert(ssrc, Some(rtx_ssrc), stream);
     }
 
     pub(crate) fn remove(&self, ssrc: u32) {
-        let mut table = self.0.lock();
-        table.repairs.retain(|_, repaired| *repaired != ssrc);
-        table.streams.remove(&ssrc);
+        self.0.lock().remove(ssrc);
     }
 
     /// Whether packets of this SSRC are pictures.
