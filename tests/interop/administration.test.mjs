@@ -36,7 +36,10 @@ test('participants are listed, changed, muted, written to and removed', async (t
   t.after(() => Promise.all([anna.leave(), hans.leave()]));
   const publication = await publishAudio(anna);
   assert.deepEqual((await service.listParticipants('r')).map((p) => p.identity).sort(), ['anna', 'hans']);
-  assert.equal((await service.getParticipant('r', 'anna')).tracks[0].sid, publication.sid);
+  // The client's promise ends with the server's consent; on the list is what has been negotiated as well.
+  const tracks = async () => (await service.getParticipant('r', 'anna')).tracks;
+  await until('her track on the list', async () => (await tracks()).length > 0);
+  assert.equal((await tracks())[0].sid, publication.sid);
 
   const track = await service.mutePublishedTrack('r', 'anna', publication.sid, true);
   assert.equal(track.muted, true);
