@@ -95,55 +95,37 @@ declare namespace engine {
     getVersion(): string;
     isFeatureSupported(featureType: ZegoFeatureType): boolean;
     setRoomScenario(scenario: ZegoScenario): void;
-    /** Not built yet: fails with a ZegoError. */
     uploadLog(): void;
     enableDebugAssistant(enable: boolean): void;
     callExperimentalAPI(params: string): string;
     loginRoom(roomID: string, user: ZegoUser, config?: ZegoRoomConfig): void;
     logoutRoom(roomID?: string): void;
-    /** Not built yet: fails with a ZegoError. */
     switchRoom(fromRoomID: string, toRoomID: string, config?: ZegoRoomConfig): void;
-    /** Not built yet: fails with a ZegoError. */
     renewToken(roomID: string, token: string): void;
-    /** Not built yet: fails with a ZegoError. */
     setRoomExtraInfo(roomID: string, key: string, value: string): Promise<Record<string, any>>;
     startPublishingStream(streamID: string, config?: ZegoPublisherConfig | null, channel?: ZegoPublishChannel): void;
     stopPublishingStream(channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     setStreamExtraInfo(extraInfo: string, channel?: ZegoPublishChannel): Promise<Record<string, any>>;
     startPreview(view?: ZegoView | null, channel?: ZegoPublishChannel): void;
     stopPreview(channel?: ZegoPublishChannel): void;
     setVideoConfig(config: ZegoVideoConfigPreset | ZegoVideoConfig, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     getVideoConfig(channel?: ZegoPublishChannel): ZegoVideoConfig;
     setVideoMirrorMode(mirrorMode: ZegoVideoMirrorMode, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     setAudioConfig(config: ZegoAudioConfigPreset | ZegoAudioConfig): void;
-    /** Not built yet: fails with a ZegoError. */
     setAudioConfigWithChannel(config: ZegoAudioConfigPreset | ZegoAudioConfig, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     getAudioConfig(): ZegoAudioConfig;
     /** Not built yet: fails with a ZegoError. */
     setPublishStreamEncryptionKey(key: string, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     takePublishStreamSnapshot(channel?: ZegoPublishChannel): Promise<Record<string, any>>;
     mutePublishStreamAudio(mute: boolean, channel?: ZegoPublishChannel): void;
     mutePublishStreamVideo(mute: boolean, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     setStreamAlignmentProperty(alignment: number, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     enableTrafficControl(enable: boolean, property: number, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     setMinVideoBitrateForTrafficControl(bitrate: number, mode: ZegoTrafficControlMinVideoBitrateMode): void;
-    /** Not built yet: fails with a ZegoError. */
     setMinVideoFpsForTrafficControl(fps: number, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     setMinVideoResolutionForTrafficControl(width: number, height: number, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     setTrafficControlFocusOn(mode: ZegoTrafficControlFocusOnMode, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     setCaptureVolume(volume: number): void;
-    /** Not built yet: fails with a ZegoError. */
     setAudioCaptureStereoMode(mode: ZegoAudioCaptureStereoMode): void;
     /** Not built yet: fails with a ZegoError. */
     addPublishCdnUrl(streamID: string, targetURL: string): Promise<Record<string, any>>;
@@ -153,23 +135,15 @@ declare namespace engine {
     enablePublishDirectToCDN(enable: boolean, config?: ZegoCDNConfig | null, channel?: ZegoPublishChannel): void;
     /** Not built yet: fails with a ZegoError. */
     setPublishWatermark(watermark: ZegoWatermark | null, isPreviewVisible: boolean, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     setSEIConfig(config: ZegoSEIConfig): void;
-    /** Not built yet: fails with a ZegoError. */
     sendSEI(data: ArrayBuffer, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     enableHardwareEncoder(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     setCapturePipelineScaleMode(mode: ZegoCapturePipelineScaleMode): void;
     /** Not built yet: fails with a ZegoError. */
     setDummyCaptureImagePath(filePath: string, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     enableH265EncodeFallback(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     isVideoEncoderSupported(codecID: ZegoVideoCodecID, codecBackend: ZegoVideoCodecBackend): number;
-    /** Not built yet: fails with a ZegoError. */
     setLowlightEnhancement(mode: ZegoLowlightEnhancementMode, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     setVideoSource(source: ZegoVideoSourceType, instanceID: number, channel: ZegoPublishChannel): number;
     /** Not built yet: fails with a ZegoError. */
     setAudioSource(source: ZegoAudioSourceType, channel: ZegoPublishChannel): number;
@@ -183,32 +157,19 @@ declare namespace engine {
     stopPlayingStream(streamID: string): void;
     /** Not built yet: fails with a ZegoError. */
     setPlayStreamDecryptionKey(streamID: string, key: string): void;
-    /** Not built yet: fails with a ZegoError. */
     takePlayStreamSnapshot(streamID: string): Promise<Record<string, any>>;
     setPlayVolume(streamID: string, volume: number): void;
-    /** Not built yet: fails with a ZegoError. */
     setAllPlayStreamVolume(volume: number): void;
-    /** Not built yet: fails with a ZegoError. */
     setPlayStreamVideoType(streamID: string, streamType: ZegoVideoStreamType): void;
-    /** Not built yet: fails with a ZegoError. */
     setPlayStreamBufferIntervalRange(streamID: string, minBufferInterval: number, maxBufferInterval: number): void;
-    /** Not built yet: fails with a ZegoError. */
     setPlayStreamFocusOn(streamID: string): void;
-    /** Not built yet: fails with a ZegoError. */
     mutePlayStreamAudio(streamID: string, mute: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     mutePlayStreamVideo(streamID: string, mute: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     muteAllPlayStreamAudio(mute: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     muteAllPlayStreamVideo(mute: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     enableHardwareDecoder(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     enableCheckPoc(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     isVideoDecoderSupported(codecID: ZegoVideoCodecID, codecBackend: ZegoVideoCodecBackend): number;
-    /** Not built yet: fails with a ZegoError. */
     setPlayStreamsAlignmentProperty(mode: ZegoStreamAlignmentMode): void;
     /** Not built yet: fails with a ZegoError. */
     startMixerTask(task: ZegoMixerTask): Promise<Record<string, any>>;
@@ -223,43 +184,26 @@ declare namespace engine {
     muteSpeaker(mute: boolean): void;
     isSpeakerMuted(): boolean;
     getAudioDeviceList(deviceType: ZegoAudioDeviceType): ZegoDeviceInfo[];
-    /** Not built yet: fails with a ZegoError. */
     getDefaultAudioDeviceID(deviceType: ZegoAudioDeviceType): string;
     useAudioDevice(deviceID: string, deviceType: ZegoAudioDeviceType): void;
-    /** Not built yet: fails with a ZegoError. */
     getAudioDeviceVolume(deviceType: ZegoAudioDeviceType, deviceID: string): number;
-    /** Not built yet: fails with a ZegoError. */
     setAudioDeviceVolume(deviceType: ZegoAudioDeviceType, deviceID: string, volume: number): void;
-    /** Not built yet: fails with a ZegoError. */
     setSpeakerVolumeInAPP(deviceID: string, volume: number): void;
-    /** Not built yet: fails with a ZegoError. */
     getSpeakerVolumeInAPP(deviceID: string): number;
-    /** Not built yet: fails with a ZegoError. */
     startAudioDeviceVolumeMonitor(deviceType: ZegoAudioDeviceType, deviceID: string): void;
-    /** Not built yet: fails with a ZegoError. */
     stopAudioDeviceVolumeMonitor(deviceType: ZegoAudioDeviceType, deviceID: string): void;
-    /** Not built yet: fails with a ZegoError. */
     muteAudioDevice(deviceType: ZegoAudioDeviceType, deviceID: string, mute: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     enableAudioCaptureDevice(enable: boolean): void;
     enableCamera(enable: boolean, channel?: ZegoPublishChannel): void;
     useVideoDevice(deviceID: string, channel?: ZegoPublishChannel): void;
     getVideoDeviceList(): ZegoDeviceInfo[];
-    /** Not built yet: fails with a ZegoError. */
     getDefaultVideoDeviceID(): string;
-    /** Not built yet: fails with a ZegoError. */
     startSoundLevelMonitor(millisecond?: number): void;
-    /** Not built yet: fails with a ZegoError. */
     startSoundLevelMonitorWithConfig(config: ZegoSoundLevelConfig): void;
-    /** Not built yet: fails with a ZegoError. */
     stopSoundLevelMonitor(): void;
-    /** Not built yet: fails with a ZegoError. */
     startAudioSpectrumMonitor(millisecond?: number): void;
-    /** Not built yet: fails with a ZegoError. */
     stopAudioSpectrumMonitor(): void;
-    /** Not built yet: fails with a ZegoError. */
     enableHeadphoneMonitor(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     setHeadphoneMonitorVolume(volume: number): void;
     /** Not built yet: fails with a ZegoError. */
     enableMixSystemPlayout(enable: boolean): void;
@@ -267,23 +211,15 @@ declare namespace engine {
     setMixSystemPlayoutVolume(volume: number): void;
     /** Not built yet: fails with a ZegoError. */
     enableMixEnginePlayout(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     startAudioVADStableStateMonitor(type: ZegoAudioVADStableStateMonitorType, millisecond: number): void;
-    /** Not built yet: fails with a ZegoError. */
     stopAudioVADStableStateMonitor(type: ZegoAudioVADStableStateMonitorType): void;
-    /** Not built yet: fails with a ZegoError. */
     getCurrentAudioDevice(deviceType: ZegoAudioDeviceType): ZegoDeviceInfo;
-    /** Not built yet: fails with a ZegoError. */
     enableAEC(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     setAECMode(mode: ZegoAECMode): void;
-    /** Not built yet: fails with a ZegoError. */
     enableAGC(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     enableANS(enable: boolean): void;
     /** Not built yet: fails with a ZegoError. */
     enableTransientANS(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
     setANSMode(mode: ZegoANSMode): void;
     /** Not built yet: fails with a ZegoError. */
     enableSpeechEnhance(enable: boolean, level: number): void;
@@ -302,7 +238,6 @@ declare namespace engine {
     /** Not built yet: fails with a ZegoError. */
     enableVirtualStereo(enable: boolean, angle: number): void;
     sendBroadcastMessage(roomID: string, message: string): Promise<Record<string, any>>;
-    /** Not built yet: fails with a ZegoError. */
     sendBarrageMessage(roomID: string, message: string): Promise<Record<string, any>>;
     sendCustomCommand(roomID: string, command: string, toUserList?: ZegoUser[] | null): Promise<Record<string, any>>;
     /** Not built yet: fails with a ZegoError. */
@@ -317,11 +252,8 @@ declare namespace engine {
     startRecordingCapturedData(config: ZegoDataRecordConfig, channel?: ZegoPublishChannel): void;
     /** Not built yet: fails with a ZegoError. */
     stopRecordingCapturedData(channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
     startNetworkSpeedTest(config: ZegoNetworkSpeedTestConfig, interval?: number): void;
-    /** Not built yet: fails with a ZegoError. */
     stopNetworkSpeedTest(): void;
-    /** Not built yet: fails with a ZegoError. */
     getNetworkTimeInfo(): ZegoNetworkTimeInfo;
     /** Not built yet: fails with a ZegoError. */
     startDumpData(config: ZegoDumpDataConfig): void;

@@ -1,5 +1,5 @@
-// Runs the transport lab (crates/transport/examples/network_lab.rs): the client's sending and receiving halves over an
-// emulated link, seeded, faster than real time. No Electron, no network.
+// Runs the labs: crates/transport/examples/network_lab.rs, the client's sending and receiving halves over an emulated link,
+// and crates/media/examples/audio_lab.rs, its sound. Seeded, faster than real time. No Electron, no network.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,8 +7,11 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 // One object a case; a value is [median, least, greatest] over the seeds, or a list of such.
-export function lab(...what) {
-  const cargo = ['run', '--release', '--quiet', '-p', 'transport', '--example', 'network_lab', '--', ...what];
+export const lab = (...what) => example('transport', 'network_lab', what);
+export const audioLab = (...what) => example('media', 'audio_lab', what);
+
+function example(crate, name, what) {
+  const cargo = ['run', '--release', '--quiet', '-p', crate, '--example', name, '--', ...what];
   const { status, stdout, error } = spawnSync('cargo', cargo, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 });
   if (status !== 0) throw error ?? new Error(`the lab ended with ${status}`);
   return stdout.trim().split('\n').map((line) => JSON.parse(line));

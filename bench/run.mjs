@@ -25,9 +25,19 @@ function folded(row) {
   );
 }
 
+/** Rows with the same columns belong in one table. */
+function tables(rows) {
+  const groups = new Map();
+  for (const row of rows) {
+    const columns = Object.keys(row).join();
+    groups.set(columns, [...(groups.get(columns) ?? []), row]);
+  }
+  return groups.values();
+}
+
 function print({ bench, machine, rows, targets }) {
   console.log(`${bench} on ${machine}\n`);
-  console.table(rows.map(folded));
+  for (const alike of tables(rows.map(folded))) console.table(alike);
   for (const { name, goal, value, ok } of targets) console.log(`${ok ? 'met   ' : 'MISSED'}  ${name}: ${value} (${goal})`);
 }
 

@@ -1,11 +1,13 @@
-import { EventEmitter } from 'events';
 import { findMistake, type Argument } from './arguments';
+import { EngineAccepted } from './engine_accepted';
+import { toUser, type User } from './engine_messages';
 import { EngineSettings, type EngineConfig, type LogConfig } from './engine_settings';
 import { ZegoError } from './errors';
 import Defines = require('./generated/defines');
 import ErrorCode = require('./generated/error_codes');
 import { METHODS_TO_COME } from './generated/methods';
-import type { DeviceInfo, NativeEngine, NativeModule, NativeVideoConfig } from './native';
+import type { DeviceInfo, NativeEngine, NativeModule } from './native';
+import { readBytes } from './event_bytes';
 import { Requests, type Answer } from './requests';
 import { Views, type ZegoView } from './view';
 
@@ -14,11 +16,6 @@ export interface EngineProfile {
   appSign?: string | null;
   scenario?: number | null;
   server?: string | null;
-}
-
-export interface User {
-  userID: string | null;
-  userName?: string | null;
 }
 
 export interface RoomConfig {
@@ -31,8 +28,6 @@ interface RoomStateChanged {
   roomID: string;
   reason: number;
 }
-
-type VideoConfig = { [K in keyof NativeVideoConfig]?: number | null };
 
 /** Events so frequent that the debug assistant leaves them out. */
 const FREQUENT = /Quality|SoundLevel|Spectrum|VideoData|AudioData|RecvSEI|Progress|VADState|OnlineUserCount/;
@@ -47,13 +42,20 @@ const MAIN = Defines.ZegoPublishChannel.Main;
 
 const previewOf = (channel: number) => `preview:${channel}`;
 const playerOf = (streamID: string) => `play:${streamID}`;
-const toUser = (user: User) => ({ userID: user.userID ?? '', userName: user.userName ?? '' });
+/** Without a config there is no room; a config that names none is told apart in multi-room mode. */
+const toRoomID = (config?: { roomID?: string | null } | null) => (config ? (config.roomID ?? '') : undefined);
+const toRoomConfig = (config?: RoomConfig | null) => ({
+  maxMemberCount: config?.maxMemberCount ?? 0,
+  isUserStatusNotify: config?.isUserStatusNotify ?? false,
+  token: config?.token ?? '',
+});
+const isPlayed = (view: string) => view.startsWith(playerOf(''));
 
 /**
  * The engine as applications know it. Calls return at once and their results come as events; see `index.d.ts` for the
  * methods. Without an engine all but nine methods throw a {@link ZegoError} with code 1000001.
  */
-export class ZegoExpressEngine extends EventEmitter {
+export class ZegoExpressEngine extends EngineAccepted {
   private readonly settings = new EngineSettings();
   private readonly requests = new Requests();
   /** The way to the native part, made once for the whole life of the page. */
@@ -68,6 +70,10 @@ export class ZegoExpressEngine extends EventEmitter {
   /** Logouts under way, and the views that end with them. */
   private logouts: { roomID: string | undefined; views: ReadonlySet<number> }[] = [];
   private readonly warned = new Set<string>();
+  /** Rooms that we are in, by the events so far. */
+  private readonly rooms = new Set<string>();
+  /** The room that was named when a stream was played, by view. */
+  private readonly playedFrom = new Map<string, string>();
 
   constructor(private readonly load: () => NativeModule) {
     super();
@@ -119,6 +125,8 @@ export class ZegoExpressEngine extends EventEmitter {
     this.alive = false;
     this.views?.closeAll();
     this.logouts = [];
+    this.rooms.clear();
+    this.playedFrom.clear();
     this.native.destroy();
     this.fetchEvents();
     this.requests.abandon({ errorCode: ErrorCode.CommonEngineNotCreate });
@@ -157,9 +165,9 @@ export class ZegoExpressEngine extends EventEmitter {
 
   setRoomMode(mode: number): void {
     if (!this.accepts('setRoomMode', [['mode', mode, 'count']])) return;
-    if (mode === Defines.ZegoRoomMode.MultiRoom) throw ZegoError.notBuilt('setRoomMode(MultiRoom)');
     const late = 'the room mode belongs before createEngine';
     if (this.alive) this.reportMisuse(ErrorCode.EngineSetRoomModeErrorTime, 'setRoomMode', late);
+    else this.settings.multiRoom = mode === Defines.ZegoRoomMode.MultiRoom;
   }
 
   /** A hint to the vendor's cloud; a server of one's own stands where one has put it. */
@@ -204,24 +212,51 @@ export class ZegoExpressEngine extends EventEmitter {
       ['user', user, 'object?'],
       ['user.userID', user?.userID, 'text?'],
       ['user.userName', user?.userName, 'text?'],
-      ['config', config, 'object?'],
-      ['config.maxMemberCount', config?.maxMemberCount, 'count?'],
-      ['config.isUserStatusNotify', config?.isUserStatusNotify, 'flag?'],
-      ['config.token', config?.token, 'text?'],
+      ...roomConfigArguments(config),
     ];
     this.call('loginRoom', args, (native) =>
-      native.loginRoom(roomID ?? '', toUser(user ?? { userID: '' }), {
-        maxMemberCount: config?.maxMemberCount ?? 0,
-        isUserStatusNotify: config?.isUserStatusNotify ?? false,
-        token: config?.token ?? '',
-      }),
+      native.loginRoom(roomID ?? '', toUser(user ?? { userID: '' }), toRoomConfig(config)),
+    );
+  }
+
+  switchRoom(fromRoomID: string | null, toRoomID: string | null, config?: RoomConfig | null): void {
+    const args: Argument[] = [
+      ['fromRoomID', fromRoomID, 'text?'],
+      ['toRoomID', toRoomID, 'text?'],
+      ...roomConfigArguments(config),
+    ];
+    this.call('switchRoom', args, (native) => {
+      native.switchRoom(fromRoomID ?? '', toRoomID ?? '', toRoomConfig(config));
+      if (this.views) this.logouts.push({ roomID: fromRoomID ?? '', views: this.views.started(isPlayed) });
+    });
+  }
+
+  renewToken(roomID: string | null, token: string | null): void {
+    const args: Argument[] = [
+      ['roomID', roomID, 'text?'],
+      ['token', token, 'text?'],
+    ];
+    this.call('renewToken', args, (native) => native.renewToken(roomID ?? '', token ?? ''));
+  }
+
+  setRoomExtraInfo(roomID: string | null, key: string | null, value: string | null): Promise<Answer> {
+    const args: Argument[] = [
+      ['roomID', roomID, 'text?'],
+      ['key', key, 'text?'],
+      ['value', value, 'text?'],
+    ];
+    return this.ask('setRoomExtraInfo', args, (native, request) =>
+      native.setRoomExtraInfo(roomID ?? '', key ?? '', value ?? '', request),
     );
   }
 
   logoutRoom(roomID?: string | null): void {
     this.call('logoutRoom', [['roomID', roomID, 'text?']], (native) => {
       native.logoutRoom(roomID ?? undefined);
-      if (this.views) this.logouts.push({ roomID: roomID ?? undefined, views: this.views.started() });
+      if (!this.views) return;
+      const others = roomID ? [...this.rooms].filter((room) => room !== roomID) : [];
+      const ends = (view: string) => others.length === 0 || this.playedFrom.get(view) === roomID;
+      this.logouts.push({ roomID: roomID ?? undefined, views: this.views.started(ends) });
     });
   }
 
@@ -235,7 +270,21 @@ export class ZegoExpressEngine extends EventEmitter {
       ['channel', channel, 'count'],
     ];
     this.call('startPublishingStream', args, (native) =>
-      native.startPublishingStream(streamID ?? '', config?.roomID || undefined, channel),
+      native.startPublishingStream(streamID ?? '', toRoomID(config), channel),
+    );
+  }
+
+  setStreamExtraInfo(extraInfo: string | null, channel = MAIN): Promise<Answer> {
+    const args: Argument[] = [
+      ['extraInfo', extraInfo, 'text?'],
+      ['channel', channel, 'count'],
+    ];
+    if (extraInfo === null) {
+      this.demandEngine('setStreamExtraInfo');
+      return Promise.resolve({ errorCode: ErrorCode.PublisherExtraInfoNull });
+    }
+    return this.ask('setStreamExtraInfo', args, (native, request) =>
+      native.setStreamExtraInfo(extraInfo ?? '', channel, request),
     );
   }
 
@@ -267,35 +316,6 @@ export class ZegoExpressEngine extends EventEmitter {
     this.call('mutePublishStreamAudio', args, (native) => native.mutePublishStreamAudio(mute, channel));
   }
 
-  mutePublishStreamVideo(mute: boolean, channel = MAIN): void {
-    const args: Argument[] = [
-      ['mute', mute, 'flag'],
-      ['channel', channel, 'count'],
-    ];
-    this.call('mutePublishStreamVideo', args, (native) => native.mutePublishStreamVideo(mute, channel));
-  }
-
-  setVideoConfig(config: number | VideoConfig, channel = MAIN): void {
-    const video: VideoConfig = typeof config === 'number' ? { preset: config } : config;
-    const args: Argument[] = [
-      ['config', video, 'object'],
-      ...VIDEO_FIELDS.map((name): Argument => [`config.${name}`, video?.[name], 'count?']),
-      ['channel', channel, 'count'],
-    ];
-    this.call('setVideoConfig', args, (native) => {
-      const given = VIDEO_FIELDS.filter((name) => typeof video[name] === 'number');
-      native.setVideoConfig(Object.fromEntries(given.map((name) => [name, video[name]])), channel);
-    });
-  }
-
-  setVideoMirrorMode(mirrorMode: number, channel = MAIN): void {
-    const args: Argument[] = [
-      ['mirrorMode', mirrorMode, 'count'],
-      ['channel', channel, 'count'],
-    ];
-    this.call('setVideoMirrorMode', args, (native) => native.setVideoMirrorMode(mirrorMode, channel));
-  }
-
   // ---- playing
 
   startPlayingStream(
@@ -311,13 +331,15 @@ export class ZegoExpressEngine extends EventEmitter {
     ];
     this.call('startPlayingStream', args, (native) => {
       const id = this.openView('startPlayingStream', playerOf(streamID ?? ''), view);
-      native.startPlayingStream(streamID ?? '', id, config?.roomID || undefined);
+      this.playedFrom.set(playerOf(streamID ?? ''), config?.roomID ?? '');
+      native.startPlayingStream(streamID ?? '', id, toRoomID(config));
     });
   }
 
   stopPlayingStream(streamID: string | null): void {
     this.call('stopPlayingStream', [['streamID', streamID, 'text?']], (native) => {
       native.stopPlayingStream(streamID ?? '');
+      this.playedFrom.delete(playerOf(streamID ?? ''));
       this.views?.close(playerOf(streamID ?? ''));
     });
   }
@@ -354,29 +376,9 @@ export class ZegoExpressEngine extends EventEmitter {
     return this.call('isSpeakerMuted', [], () => this.speakerMuted) ?? false;
   }
 
-  enableCamera(enable: boolean, channel = MAIN): void {
-    const args: Argument[] = [
-      ['enable', enable, 'flag'],
-      ['channel', channel, 'count'],
-    ];
-    this.call('enableCamera', args, (native) => native.enableCamera(enable, channel));
-  }
-
-  getVideoDeviceList(): DeviceInfo[] {
-    return this.call('getVideoDeviceList', [], (native) => native.getVideoDeviceList()) ?? [];
-  }
-
   getAudioDeviceList(deviceType: number): DeviceInfo[] {
     const args: Argument[] = [['deviceType', deviceType, 'count']];
     return this.call('getAudioDeviceList', args, (native) => native.getAudioDeviceList(deviceType)) ?? [];
-  }
-
-  useVideoDevice(deviceID: string, channel = MAIN): void {
-    const args: Argument[] = [
-      ['deviceID', deviceID, 'text'],
-      ['channel', channel, 'count'],
-    ];
-    this.call('useVideoDevice', args, (native) => native.useVideoDevice(deviceID, channel));
   }
 
   useAudioDevice(deviceID: string, deviceType: number): void {
@@ -385,35 +387,6 @@ export class ZegoExpressEngine extends EventEmitter {
       ['deviceType', deviceType, 'count'],
     ];
     this.call('useAudioDevice', args, (native) => native.useAudioDevice(deviceID, deviceType));
-  }
-
-  // ---- messages
-
-  sendBroadcastMessage(roomID: string, message: string): Promise<Answer> {
-    const args: Argument[] = [
-      ['roomID', roomID, 'text'],
-      ['message', message, 'text'],
-    ];
-    return this.ask('sendBroadcastMessage', args, (native, request) =>
-      native.sendBroadcastMessage(roomID, message, request),
-    );
-  }
-
-  sendCustomCommand(roomID: string, command: string, toUserList?: User[] | null): Promise<Answer> {
-    const users = Array.isArray(toUserList) ? toUserList : [];
-    const args: Argument[] = [
-      ['roomID', roomID, 'text'],
-      ['command', command, 'text'],
-      ['toUserList', toUserList, 'list?'],
-      ...users.flatMap((user, index): Argument[] => [
-        [`toUserList[${index}]`, user, 'object'],
-        [`toUserList[${index}].userID`, user?.userID, 'text'],
-        [`toUserList[${index}].userName`, user?.userName, 'text?'],
-      ]),
-    ];
-    return this.ask('sendCustomCommand', args, (native, request) =>
-      native.sendCustomCommand(roomID, command, users.map(toUser), request),
-    );
   }
 
   // ---- inside
@@ -425,13 +398,13 @@ export class ZegoExpressEngine extends EventEmitter {
   }
 
   /** Runs a method of the engine: wrong arguments and refusals are told by `onDebugError`. */
-  private call<T>(method: string, args: readonly Argument[], run: (native: NativeEngine) => T): T | undefined {
+  protected override call<T>(method: string, args: readonly Argument[], run: (native: NativeEngine) => T): T | undefined {
     const native = this.demandEngine(method);
     return this.accepts(method, args) ? this.attempt(method, () => run(native)) : undefined;
   }
 
   /** Runs a method that answers by a promise. */
-  private ask(
+  protected override ask(
     method: string,
     args: readonly Argument[],
     run: (native: NativeEngine, request: number) => void,
@@ -511,6 +484,7 @@ export class ZegoExpressEngine extends EventEmitter {
     for (let next = this.waiting.shift(); next; next = this.waiting.shift()) {
       const [name, payload] = next;
       if (this.requests.answers(name, payload)) continue;
+      readBytes(name, payload);
       if (name === 'onRoomStateChanged') this.endLogout(payload as RoomStateChanged);
       if (this.debugAssistant && !FREQUENT.test(name)) console.log(name, payload);
       this.emit(name, payload);
@@ -522,8 +496,14 @@ export class ZegoExpressEngine extends EventEmitter {
    * given back when it has happened.
    */
   private endLogout({ roomID, reason }: RoomStateChanged): void {
-    const { KickOut, Logout, LogoutFailed, ReconnectFailed } = Defines.ZegoRoomStateChangedReason;
-    if (reason === KickOut || reason === ReconnectFailed) this.views?.closeNamed(playerOf(''));
+    const { Logined, LoginFailed, KickOut, Logout, LogoutFailed, ReconnectFailed } = Defines.ZegoRoomStateChangedReason;
+    if (reason === Logined) this.rooms.add(roomID);
+    const isOver = reason === KickOut || reason === ReconnectFailed || reason === Logout || reason === LoginFailed;
+    if (isOver) this.rooms.delete(roomID);
+    if (reason === KickOut || reason === ReconnectFailed) {
+      const ends = (view: string) => isPlayed(view) && (this.rooms.size === 0 || this.playedFrom.get(view) === roomID);
+      if (this.views) this.views.closeStarted(this.views.started(ends));
+    }
     if (reason !== Logout && reason !== LogoutFailed) return;
     const ended = this.logouts.filter((logout) => logout.roomID === undefined || logout.roomID === roomID);
     this.logouts = this.logouts.filter((logout) => !ended.includes(logout));
@@ -555,15 +535,14 @@ export class ZegoExpressEngine extends EventEmitter {
   }
 }
 
-const VIDEO_FIELDS = [
-  'preset',
-  'captureWidth',
-  'captureHeight',
-  'encodeWidth',
-  'encodeHeight',
-  'fps',
-  'bitrate',
-] as const;
+function roomConfigArguments(config: RoomConfig | null | undefined): Argument[] {
+  return [
+    ['config', config, 'object?'],
+    ['config.maxMemberCount', config?.maxMemberCount, 'count?'],
+    ['config.isUserStatusNotify', config?.isUserStatusNotify, 'flag?'],
+    ['config.token', config?.token, 'text?'],
+  ];
+}
 
 function viewArguments(view: ZegoView | null | undefined): Argument[] {
   return [

@@ -17,6 +17,7 @@ const DESYNCHRONIZED = 'canvas_desynchronized';
 /** What is set before `createEngine` and kept for it. */
 export class EngineSettings {
   log: NativeLogConfig = {};
+  multiRoom = false;
   private advanced: Record<string, string> = {};
 
   /** Names are lower case on the native side; values may be numbers and booleans. */
@@ -38,6 +39,7 @@ export class EngineSettings {
 
   forNative(): NativeConfig {
     const hasLog = Object.keys(this.log).length > 0;
-    return { advancedConfig: { ...this.advanced }, ...(hasLog ? { logConfig: this.log } : {}) };
+    const { multiRoom } = this;
+    return { advancedConfig: { ...this.advanced }, multiRoom, ...(hasLog ? { logConfig: this.log } : {}) };
   }
 }

@@ -19,6 +19,7 @@ export interface NativeLogConfig {
 export interface NativeConfig {
   advancedConfig: Record<string, string>;
   logConfig?: NativeLogConfig;
+  multiRoom: boolean;
 }
 
 export interface NativeUser {
@@ -40,6 +41,7 @@ export interface NativeVideoConfig {
   encodeHeight?: number;
   fps?: number;
   bitrate?: number;
+  codecID?: number;
 }
 
 export interface DeviceInfo {
@@ -62,6 +64,10 @@ export interface NativeEngine {
   setRoomScenario(scenario: number): void;
   loginRoom(roomID: string, user: NativeUser, config: NativeRoomConfig): void;
   logoutRoom(roomID?: string): void;
+  switchRoom(from: string, to: string, config: NativeRoomConfig): void;
+  renewToken(roomID: string, token: string): void;
+  setRoomExtraInfo(roomID: string, key: string, value: string, request: number): void;
+  setStreamExtraInfo(info: string, channel: number, request: number): void;
   startPublishingStream(streamID: string, roomID: string | undefined, channel: number): void;
   stopPublishingStream(channel: number): void;
   startPreview(channel: number, view?: number): void;
@@ -76,6 +82,54 @@ export interface NativeEngine {
   setVideoConfig(config: NativeVideoConfig, channel: number): void;
   setVideoMirrorMode(mode: number, channel: number): void;
   setPlayVolume(streamID: string, volume: number): void;
+  setPlayStreamVideoType(streamID: string, streamType: number): void;
+  enableTrafficControl(enable: boolean, properties: number, channel: number): void;
+  setMinVideoBitrateForTrafficControl(kbps: number, mode: number): void;
+  setMinVideoFpsForTrafficControl(fps: number, channel: number): void;
+  setMinVideoResolutionForTrafficControl(width: number, height: number, channel: number): void;
+  setTrafficControlFocusOn(mode: number, channel: number): void;
+  getVideoConfig(channel: number): NativeVideoConfig;
+  enableVideoSource(enable: boolean, channel: number): void;
+  setSEIConfig(kind: number): void;
+  sendSEI(data: Uint8Array, channel: number): void;
+  takePublishStreamSnapshot(channel: number, request: number): void;
+  takePlayStreamSnapshot(streamID: string, request: number): void;
+  sendBarrageMessage(roomID: string, message: string, request: number): void;
+  startNetworkSpeedTest(interval: number, uplink?: number, downlink?: number): void;
+  stopNetworkSpeedTest(): void;
+  getNetworkTimeInfo(): { timestamp: number; maxDeviation: number };
+  setPlayStreamBufferIntervalRange(streamID: string, least: number, most: number): void;
+  enableAEC(enable: boolean): void;
+  setAECMode(mode: number): void;
+  enableANS(enable: boolean): void;
+  setANSMode(mode: number): void;
+  enableAGC(enable: boolean): void;
+  setCaptureVolume(volume: number): void;
+  enableAudioCaptureDevice(enable: boolean): void;
+  setAudioConfig(bitrate: number, stereo: boolean, channel: number): void;
+  setAudioCaptureStereoMode(mode: number): void;
+  enableHeadphoneMonitor(enable: boolean): void;
+  setHeadphoneMonitorVolume(volume: number): void;
+  startSoundLevelMonitor(millisecond: number, withVoice: boolean): void;
+  startAudioSpectrumMonitor(millisecond: number): void;
+  stopSoundLevelMonitor(): void;
+  stopAudioSpectrumMonitor(): void;
+  startAudioVADStableStateMonitor(source: number, millisecond: number): void;
+  stopAudioVADStableStateMonitor(source: number): void;
+  getDefaultAudioDeviceID(deviceType: number): string;
+  getCurrentAudioDevice(deviceType: number): DeviceInfo;
+  getAudioDeviceVolume(deviceType: number, deviceID: string): number;
+  setAudioDeviceVolume(deviceType: number, deviceID: string, volume: number): void;
+  getSpeakerVolumeInAPP(deviceID: string): number;
+  setSpeakerVolumeInAPP(deviceID: string, volume: number): void;
+  muteAudioDevice(deviceType: number, deviceID: string, mute: boolean): void;
+  startAudioDeviceVolumeMonitor(deviceType: number, deviceID: string): void;
+  stopAudioDeviceVolumeMonitor(deviceType: number, deviceID: string): void;
+  mutePlayStreamAudio(streamID: string, mute: boolean): void;
+  mutePlayStreamVideo(streamID: string, mute: boolean): void;
+  muteAllPlayStreamAudio(mute: boolean): void;
+  muteAllPlayStreamVideo(mute: boolean): void;
+  setAllPlayStreamVolume(volume: number): void;
   getVideoDeviceList(): DeviceInfo[];
   getAudioDeviceList(deviceType: number): DeviceInfo[];
   useVideoDevice(deviceID: string, channel: number): void;

@@ -56,9 +56,9 @@ export class Views {
     for (const stream of [...this.byStream.keys()]) this.close(stream);
   }
 
-  /** The starts that are in effect, for {@link closeStarted}. */
-  started(): ReadonlySet<number> {
-    return new Set([...this.byStream.values()].map((view) => view.start));
+  /** The starts that are in effect, of those streams, for {@link closeStarted}. */
+  started(isMeant: (stream: string) => boolean = () => true): ReadonlySet<number> {
+    return new Set([...this.byStream].filter(([stream]) => isMeant(stream)).map(([, view]) => view.start));
   }
 
   /** Closes what was started then and not again since. */
@@ -66,11 +66,6 @@ export class Views {
     for (const [stream, view] of [...this.byStream]) {
       if (starts.has(view.start)) this.close(stream);
     }
-  }
-
-  /** Closes the streams whose name begins so. */
-  closeNamed(prefix: string): void {
-    for (const stream of [...this.byStream.keys()]) if (stream.startsWith(prefix)) this.close(stream);
   }
 
   /** Draws one slot; the native side takes it back when this returns. */

@@ -24,9 +24,9 @@ export function must(command, ...args) {
   process.exit(status || 1);
 }
 
-/** System packages and npm packages. */
-export function prepareTools() {
-  must(process.execPath, 'scripts/system-packages.mjs');
+/** System packages and npm packages; `--tests` for those that only tests need. */
+export function prepareTools(...options) {
+  must(process.execPath, 'scripts/system-packages.mjs', ...options);
   if (!existsSync(join(root, 'node_modules', '.package-lock.json'))) must(npm, 'ci', '--no-audit', '--no-fund');
 }
 

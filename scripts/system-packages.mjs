@@ -1,5 +1,5 @@
-// Makes sure that the system packages for building, tests and demo are there: installs them with apt as root, else
-// prints the line to run.
+// Makes sure that the system packages for building and demo, with --tests also those for the tests, are there: installs
+// them with apt as root, else prints the line to run.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
@@ -17,23 +17,32 @@ const ELECTRON = [
 
 /** For the test that plays and records through a real sound server. */
 const SOUND = ['libasound2-plugins', 'pulseaudio'];
+/** For the tests against a cluster of LiveKit servers. */
+const CLUSTER = ['redis-server'];
+/** For the tests of the join page. Only Debian has a browser under this name. */
+const BROWSER = ['chromium'];
 /** Libraries that were renamed with the change to 64-bit time, in Debian 13 and Ubuntu 24.04. */
 const RENAMED = new Set(['libasound2', 'libatk-bridge2.0-0', 'libgtk-3-0']);
 
-/** Whether this system has the names with `t64`. */
-function hasTime64Names() {
-  const release = Object.fromEntries(
+const release = () =>
+  Object.fromEntries(
     readFileSync('/etc/os-release', 'utf8')
       .split('\n')
       .map((line) => line.split('=').map((part) => part.replace(/"/g, ''))),
   );
-  const since = { debian: 13, ubuntu: 24.04 }[release.ID];
-  return since !== undefined && Number(release.VERSION_ID) >= since;
+
+/** Whether this system has the names with `t64`. */
+function hasTime64Names({ ID, VERSION_ID }) {
+  const since = { debian: 13, ubuntu: 24.04 }[ID];
+  return since !== undefined && Number(VERSION_ID) >= since;
 }
 
 function packages() {
-  const suffix = hasTime64Names() ? 't64' : '';
-  const names = [...BUILD, ...ELECTRON, ...SOUND].map((name) => (RENAMED.has(name) ? `${name}${suffix}` : name));
+  const system = release();
+  const suffix = hasTime64Names(system) ? 't64' : '';
+  const browser = system.ID === 'debian' ? BROWSER : [];
+  const forTests = process.argv.includes('--tests') ? [...SOUND, ...CLUSTER, ...browser] : [];
+  const names = [...BUILD, ...ELECTRON, ...forTests].map((name) => (RENAMED.has(name) ? `${name}${suffix}` : name));
   // The fallback for Electron's binary comes by pip.
   if (spawnSync('python3', ['-m', 'pip', '--version']).status !== 0) names.push('python3-pip');
   return names;

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { electronPath } from './electron.mjs';
+import { OLDER_VERSION, livekitServer } from './livekit-server.mjs';
 import { build, must, prepareTools, root, targetDirectory } from './prepare.mjs';
 
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
@@ -49,7 +50,7 @@ const testFiles = (folder) =>
     .filter((name) => name.endsWith('.test.mjs'))
     .map((name) => join(folder, name));
 
-prepareTools();
+prepareTools('--tests');
 await step('rust format', 'cargo', 'fmt', '--all', '--check');
 await step('typescript lint', npm, 'run', '--silent', 'lint');
 await step('rust lint', 'cargo', 'clippy', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings');
@@ -57,15 +58,24 @@ await step('rust tests', 'cargo', 'test', '--release', '--workspace', '--no-fail
 build();
 // Brought now, so that no test has to wait for it.
 electronPath();
+for (const version of [undefined, OLDER_VERSION]) {
+  const { path, reason } = livekitServer(version);
+  console.log(`LiveKit server: ${path ?? `none, its tests are skipped: ${reason}`}`);
+}
 // Real LiveKit clients and their server SDK against the room server.
 must(npm, 'ci', '--no-audit', '--no-fund', '--prefix', 'tests/interop');
 process.env.ROOM_SERVER_BIN = join(targetDirectory(), 'release', 'room-server');
 const one = ['--test', '--test-concurrency=1'];
-await step('interop tests', process.execPath, ...one, ...testFiles('tests/interop'));
+// Electron is one of the clients, and wants a screen.
+const display = ['scripts/with-display.mjs', process.execPath, ...one];
+await step('interop tests', process.execPath, ...display, ...testFiles('tests/interop'));
+const older = ['livekit_server', 'livekit_rooms', 'two_nodes'].map((name) => join('tests/interop', `${name}.test.mjs`));
+process.env.LIVEKIT_SERVER_VERSION = OLDER_VERSION;
+await step(`interop tests, LiveKit server ${OLDER_VERSION}`, process.execPath, ...display, ...older);
+delete process.env.LIVEKIT_SERVER_VERSION;
 await step('js tests', process.execPath, '--test', ...testFiles('tests/js'));
 await step('node tests', process.execPath, ...one, ...testFiles('tests/node'));
 // One file after the other: each starts Electrons that share two cores, and a room server's port.
-const display = ['scripts/with-display.mjs', process.execPath, ...one];
 await step('electron tests', process.execPath, ...display, ...testFiles('tests/electron'));
 await step('package test', process.execPath, ...display, ...testFiles('tests/package'));
 

@@ -28,7 +28,7 @@ const ILLEGAL_PARAM: i32 = 1_000_017;
 /// One per JS environment: the way in to the engine, and the views that draw what it delivers.
 #[napi]
 pub struct NativeEngine {
-    hub: Arc<Hub>,
+    pub(crate) hub: Arc<Hub>,
     next_view: AtomicU32,
     /// What keeps the memory of each view's ring.
     memory: Mutex<BTreeMap<ViewId, BufferReferences>>,
@@ -110,7 +110,33 @@ impl NativeEngine {
         self.run(|engine| engine.logout_room(room_id.as_deref()))
     }
 
-    /// `startPublishingStream`.
+    /// `switchRoom`.
+    #[napi]
+    pub fn switch_room(&self, from: String, to: String, config: JsRoomConfig) -> Result<()> {
+        self.run(|engine| engine.switch_room(&from, &to, config.into()))
+    }
+
+    /// `renewToken`.
+    #[napi]
+    pub fn renew_token(&self, room_id: String, token: String) -> Result<()> {
+        self.run(|engine| engine.renew_token(&room_id, &token))
+    }
+
+    /// `setRoomExtraInfo`; the answer comes through the events under `request`.
+    #[napi]
+    pub fn set_room_extra_info(&self, room_id: String, key: String, value: String, request: u32) -> Result<()> {
+        let reply = reply(Arc::downgrade(&self.hub), request);
+        self.run(|engine| engine.set_room_extra_info(&room_id, &key, &value, reply))
+    }
+
+    /// `setStreamExtraInfo`; the answer comes through the events under `request`.
+    #[napi]
+    pub fn set_stream_extra_info(&self, info: String, channel: u32, request: u32) -> Result<()> {
+        let reply = reply(Arc::downgrade(&self.hub), request);
+        self.run(|engine| engine.set_stream_extra_info(&info, channel, reply))
+    }
+
+    /// `startPublishingStream`; without a config there is no room, with one that names none it is empty.
     #[napi]
     pub fn start_publishing_stream(&self, stream_id: String, room_id: Option<String>, channel: u32) -> Result<()> {
         self.run(|engine| engine.start_publishing_stream(&stream_id, PublisherConfig { room_id }, channel))
@@ -194,6 +220,18 @@ impl NativeEngine {
     #[napi]
     pub fn set_play_volume(&self, stream_id: String, volume: u32) -> Result<()> {
         self.run(|engine| engine.set_play_volume(&stream_id, volume))
+    }
+
+    /// `setPlayStreamVideoType`.
+    #[napi]
+    pub fn set_play_stream_video_type(&self, stream_id: String, stream_type: u32) -> Result<()> {
+        self.run(|engine| engine.set_play_stream_video_type(&stream_id, stream_type))
+    }
+
+    /// `setPlayStreamBufferIntervalRange`.
+    #[napi]
+    pub fn set_play_stream_buffer_interval_range(&self, stream_id: String, least_ms: u32, most_ms: u32) -> Result<()> {
+        self.run(|engine| engine.set_play_stream_buffer_interval_range(&stream_id, least_ms, most_ms))
     }
 
     /// `getVideoDeviceList`.
@@ -312,12 +350,12 @@ impl NativeEngine {
         Some(view)
     }
 
-    fn engine(&self) -> Result<Arc<Engine>> {
+    pub(crate) fn engine(&self) -> Result<Arc<Engine>> {
         let engine = self.hub.engine.lock().clone();
         engine.ok_or_else(|| Error::new(Status::GenericFailure, format!("{ENGINE_NOT_CREATED}: there is no engine")))
     }
 
-    fn run(&self, call: impl FnOnce(&Engine) -> std::result::Result<(), EngineError>) -> Result<()> {
+    pub(crate) fn run(&self, call: impl FnOnce(&Engine) -> std::result::Result<(), EngineError>) -> Result<()> {
         call(&*self.engine()?).map_err(engine_error)
     }
 }
@@ -326,6 +364,6 @@ fn tile(width: u32, height: u32, mode: u32) -> Tile {
     Tile { width, height, mode: ViewMode::from_number(mode) }
 }
 
-fn device_kind(device_type: u32) -> DeviceKind {
+pub(crate) fn device_kind(device_type: u32) -> DeviceKind {
     if device_type == 0 { DeviceKind::Microphone } else { DeviceKind::Speaker }
 }

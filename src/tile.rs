@@ -44,16 +44,30 @@ impl Tile {
     /// high. Above that the compositor scales for less than a scaler here would cost. Never larger than the frame, always
     /// of its shape (the compositor stretches); sides are even, as 4:2:0 needs them.
     pub fn frame_size(&self, width: u32, height: u32) -> (u32, u32) {
-        let (horizontal, vertical) =
-            (f64::from(self.width) / f64::from(width.max(1)), f64::from(self.height) / f64::from(height.max(1)));
-        let factor = match self.mode {
-            ViewMode::AspectFit => horizontal.min(vertical),
-            ViewMode::AspectFill | ViewMode::ScaleToFill => horizontal.max(vertical),
-        };
+        let factor = self.factor(width, height);
         if factor > 0.5 {
             return (width, height);
         }
         (even(f64::from(width) * factor), even(f64::from(height) * factor))
+    }
+
+    /// How many pixels of the screen a picture of this shape covers here, cut off parts included; (0, 0) when hidden.
+    pub fn picture_size(&self, (width, height): (u32, u32)) -> (u32, u32) {
+        if self.is_hidden() {
+            return (0, 0);
+        }
+        let factor = self.factor(width, height);
+        ((f64::from(width) * factor).round() as u32, (f64::from(height) * factor).round() as u32)
+    }
+
+    /// By how much a picture is magnified to meet the box.
+    fn factor(&self, width: u32, height: u32) -> f64 {
+        let (horizontal, vertical) =
+            (f64::from(self.width) / f64::from(width.max(1)), f64::from(self.height) / f64::from(height.max(1)));
+        match self.mode {
+            ViewMode::AspectFit => horizontal.min(vertical),
+            ViewMode::AspectFill | ViewMode::ScaleToFill => horizontal.max(vertical),
+        }
     }
 }
 
@@ -86,6 +100,13 @@ mod tests {
         assert_eq!(tile(320, 320, ViewMode::AspectFit).frame_size(1280, 720), (320, 180));
         assert_eq!(tile(100, 180, ViewMode::AspectFill).frame_size(1280, 720), (320, 180));
         assert_eq!(tile(100, 180, ViewMode::ScaleToFill).frame_size(1280, 720), (320, 180));
+    }
+
+    #[test]
+    fn a_picture_covers_what_its_shape_leaves_of_the_tile() {
+        assert_eq!(tile(320, 320, ViewMode::AspectFit).picture_size((16, 9)), (320, 180));
+        assert_eq!(tile(100, 180, ViewMode::AspectFill).picture_size((640, 360)), (320, 180));
+        assert_eq!(tile(0, 180, ViewMode::AspectFit).picture_size((16, 9)), (0, 0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ptr;
 
-use engine::{EngineConfig, EngineError, EngineProfile, LogConfig, RoomConfig, User, VideoConfig};
+use engine::{EngineConfig, EngineError, EngineProfile, Layering, LogConfig, RoomConfig, User, VideoConfig};
 use napi::bindgen_prelude::Unknown;
 use napi::{Env, Error, JsValue, Result, Status, sys};
 use napi_derive::napi;
@@ -59,12 +59,19 @@ pub struct Config {
     pub advanced_config: HashMap<String, String>,
     /// `logConfig`.
     pub log_config: Option<Log>,
+    /// `setRoomMode(MultiRoom)`.
+    pub multi_room: bool,
 }
 
 impl From<Config> for EngineConfig {
     fn from(config: Config) -> Self {
         let advanced = config.advanced_config.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
-        Self { advanced: advanced.collect(), log: config.log_config.map(Into::into).unwrap_or_default() }
+        Self {
+            advanced: advanced.collect(),
+            log: config.log_config.map(Into::into).unwrap_or_default(),
+            multi_room: config.multi_room,
+            ..Self::default()
+        }
     }
 }
 
@@ -122,6 +129,9 @@ pub struct JsVideoConfig {
     pub fps: Option<u32>,
     /// kbit/s.
     pub bitrate: Option<u32>,
+    /// `ZegoVideoCodecID`.
+    #[napi(js_name = "codecID")]
+    pub codec_id: Option<u32>,
 }
 
 impl From<JsVideoConfig> for VideoConfig {
@@ -140,7 +150,27 @@ impl From<JsVideoConfig> for VideoConfig {
         for (field, value) in fields {
             *field = value.unwrap_or(*field);
         }
+        video.layering = Layering::from_codec(config.codec_id.unwrap_or_default());
         video
+    }
+}
+
+impl From<VideoConfig> for JsVideoConfig {
+    fn from(video: VideoConfig) -> Self {
+        Self {
+            preset: None,
+            capture_width: Some(video.capture_width),
+            capture_height: Some(video.capture_height),
+            encode_width: Some(video.encode_width),
+            encode_height: Some(video.encode_height),
+            fps: Some(video.fps),
+            bitrate: Some(video.bitrate_kbps),
+            codec_id: Some(match video.layering {
+                Layering::Single => 0,
+                Layering::Full => 1,
+                Layering::Dual => 4,
+            }),
+        }
     }
 }
 

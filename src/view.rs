@@ -14,6 +14,9 @@ use crate::frame_ring::{FrameRing, Written};
 use crate::tile::Tile;
 use crate::view_stats::Counters;
 
+/// Shape of a picture that has not been seen yet.
+const USUAL_SHAPE: (u32, u32) = (16, 9);
+
 /// See the module's text.
 pub struct View {
     hub: Weak<Hub>,
@@ -25,6 +28,8 @@ pub struct View {
 struct State {
     closed: bool,
     tile: Tile,
+    /// Sides of the latest frame.
+    shape: Option<(u32, u32)>,
     ring: Option<Arc<FrameRing>>,
     /// Size of the ring that JS is to make, until it has been asked for.
     wanted: Option<(u32, u32)>,
@@ -152,6 +157,7 @@ impl View {
         if state.closed {
             return None;
         }
+        state.shape = Some((frame.width(), frame.height()));
         if state.tile.is_hidden() {
             state.held = Some(frame.clone());
             return None;
@@ -184,6 +190,11 @@ impl FrameSink for View {
             self.counters.lock().delivered();
         }
         self.bring(frame);
+    }
+
+    fn shown_size(&self) -> Option<(u32, u32)> {
+        let state = self.state.lock();
+        Some(state.tile.picture_size(state.shape.unwrap_or(USUAL_SHAPE)))
     }
 
     fn stats(&self) -> Option<ViewStats> {

@@ -73,10 +73,15 @@ export class Member {
 
   /** Logs in and publishes a stream that is called like the user. Without a `server` the engine finds or starts one. */
   async enter(server) {
-    await this.call('createEngine', { ...APP, ...(server ? { server } : {}) });
-    await this.call('loginRoom', ROOM, { userID: this.userID, userName: this.userID }, { isUserStatusNotify: true });
+    await this.login(server);
     await this.call('startPublishingStream', this.userID);
     await eventually(() => this.states('onPublisherStateUpdate').at(-1), (state) => state === '2:0', 10000);
+  }
+
+  /** Logs in and publishes nothing. */
+  async login(server) {
+    await this.call('createEngine', { ...APP, ...(server ? { server } : {}) });
+    await this.call('loginRoom', ROOM, { userID: this.userID, userName: this.userID }, { isUserStatusNotify: true });
   }
 
   /** `state:errorCode` of all events of that name, in order. */

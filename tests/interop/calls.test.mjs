@@ -55,6 +55,26 @@ for (const [way, args, connections] of [['one peer connection', [], 1], ['two pe
     await until('pictures again', () => hans.videoFrames > before + 60);
   });
 
+  test(`a user who leaves and returns is seen and heard each time over ${way}`, async (t) => {
+    const server = await startServer(...args);
+    const hans = await join(server, 'hans');
+    t.after(async () => {
+      await hans.leave();
+      await server.stop();
+    });
+    for (let n = 0; n < 6; n += 1) {
+      const anna = await join(server, 'anna');
+      hans.videoFrames = 0;
+      hans.audioFrames = 0;
+      await publishAudio(anna);
+      await publishVideo(anna);
+      await until('picture', () => hans.videoFrames > 5);
+      await until('sound', () => hans.audioFrames > 10);
+      await anna.leave();
+      await until('anna gone', () => hans.room.remoteParticipants.size === 0);
+    }
+  });
+
   test(`a track that follows another, and one that is subscribed again, are seen over ${way}`, async (t) => {
     const server = await startServer(...args);
     const anna = await join(server, 'anna');

@@ -10,12 +10,12 @@ import {
   AudioFrame, AudioSource, AudioStream, LocalAudioTrack, LocalVideoTrack, Room, TrackKind, TrackPublishOptions, TrackSource,
   VideoBufferType, VideoFrame, VideoSource, VideoStream,
 } from '@livekit/rtc-node';
-import { SetRemoteTrackPublicationQualityRequest, VideoQuality } from '@livekit/rtc-ffi-bindings';
+import { LocalTrackMuteRequest, SetRemoteTrackPublicationQualityRequest, VideoQuality } from '@livekit/rtc-ffi-bindings';
 import { AccessToken } from 'livekit-server-sdk';
 
-export { VideoQuality };
-export const KEY = '1234567';
-export const SECRET = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef';
+import { KEY, SECRET } from './keys.mjs';
+
+export { KEY, SECRET, VideoQuality };
 const PATIENCE_MS = 20_000;
 
 /** Starts a server on a free port. */
@@ -25,7 +25,9 @@ export async function startServer(...args) {
   const child = spawn(command, [...first, '--port', '0', '--key', `${KEY}:${SECRET}`, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const server = { log: '', url: '', http: '', stop };
   child.stderr.on('data', (text) => { server.log += text; });
-  const [line] = await once(child.stdout, 'data');
+  const ended = once(child, 'exit').then(() => { throw new Error(`the server did not start: ${server.log}`); });
+  const [line] = await Promise.race([once(child.stdout, 'data'), ended]);
+  ended.catch(() => {});
   server.url = /ws:\/\/\S+/.exec(String(line))[0];
   server.http = server.url.replace('ws:', 'http:');
   async function stop() {
@@ -36,8 +38,8 @@ export async function startServer(...args) {
   return server;
 }
 
-export async function token(identity, grant = {}, options = {}) {
-  const access = new AccessToken(KEY, SECRET, { identity, ttl: '10m', ...options });
+export async function token(identity, grant = {}, { key = KEY, secret = SECRET, ...options } = {}) {
+  const access = new AccessToken(key, secret, { identity, ttl: '10m', ...options });
   access.addGrant({ roomJoin: true, room: 'r', canUpdateOwnMetadata: true, ...grant });
   return access.toJwt();
 }
@@ -62,7 +64,7 @@ export async function join(server, identity, options = {}) {
   room.on('activeSpeakersChanged', (speakers) => client.speakers.push(speakers.map((speaker) => speaker.identity)));
   room.on('connectionQualityChanged', (quality, participant) => client.qualities.push({ quality, identity: participant.identity }));
   room.on('disconnected', (reason) => { client.disconnected = reason ?? 0; });
-  await room.connect(server.url, await token(identity, options.grant), { autoSubscribe: true, dynacast: true });
+  await room.connect(server.url, await token(identity, options.grant, options.keys), { autoSubscribe: true, dynacast: true });
   client.leave = async () => {
     client.timers.forEach(clearInterval);
     client.timers = [];
@@ -84,9 +86,9 @@ async function count(client, track) {
 }
 
 /** Publishes a moving picture. */
-export async function publishVideo(client, { width = 320, height = 240, simulcast = false, name = 'camera' } = {}) {
+export async function publishVideo(client, { width = 320, height = 240, simulcast = false, name = 'camera', ...rest } = {}) {
   const source = new VideoSource(width, height);
-  const options = new TrackPublishOptions({ source: TrackSource.SOURCE_CAMERA, simulcast });
+  const options = new TrackPublishOptions({ source: TrackSource.SOURCE_CAMERA, simulcast, ...rest });
   const publication = await client.room.localParticipant.publishTrack(LocalVideoTrack.createVideoTrack(name, source), options);
   let shade = 0;
   const pixels = new Uint8Array(width * height * 4);
@@ -115,4 +117,10 @@ export async function publishAudio(client, name = 'microphone') {
 export function setQuality(publication, quality) {
   const value = new SetRemoteTrackPublicationQualityRequest({ trackPublicationHandle: publication.ffiHandle.handle, quality });
   globalThis._ffiClientInstance.request({ message: { case: 'setRemoteTrackPublicationQuality', value } });
+}
+
+/** Mutes an own track, which the client's JavaScript face has no method for either. */
+export function setMuted(publication, mute) {
+  const value = new LocalTrackMuteRequest({ trackHandle: publication.track.ffi_handle.handle, mute });
+  globalThis._ffiClientInstance.request({ message: { case: 'localTrackMute', value } });
 }

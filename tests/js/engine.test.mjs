@@ -160,7 +160,8 @@ test('optional fields may be null or left out', async () => {
   zego.setVideoConfig(4);
   assert.equal(native.named('loginRoom')[0][3].isUserStatusNotify, true);
   assert.deepEqual(native.named('startPublishingStream')[0].slice(1), ['s', undefined, 0]);
-  assert.deepEqual(native.named('startPlayingStream')[0].slice(1), ['t', undefined, undefined]);
+  // A config without a room is told apart from no config at all: in multi-room mode each has its code.
+  assert.deepEqual(native.named('startPlayingStream')[0].slice(1), ['t', undefined, '']);
   assert.deepEqual(native.named('setVideoConfig').map((it) => it[1]), [{ captureWidth: 1280 }, { preset: 4 }]);
 });
 
@@ -206,9 +207,109 @@ test('setRoomMode after createEngine is refused', async () => {
   assert.equal(errors[0].errorCode, 1001020);
 });
 
+test('the room mode goes along with createEngine', async () => {
+  const { native, zego } = engine();
+  zego.setRoomMode(1);
+  await zego.createEngine(PROFILE);
+  assert.equal(native.named('create')[0][2].multiRoom, true);
+});
+
 test('advancedConfig values may be text, numbers and booleans, and the log is set at once', async () => {
   const { native, zego } = engine();
   zego.setEngineConfig({ advancedConfig: { Room_Retry_Time: 5, flag: true }, logConfig: { logPath: '/logs' } });
   await zego.createEngine(PROFILE);
   assert.deepEqual(native.named('setLogConfig')[0][1], { logPath: '/logs' });
+});
+
+test('a preset of the audio configuration is a bitrate, and what was set can be asked for', async () => {
+  const { native, zego } = await created();
+  const errors = debugErrors(zego);
+  assert.deepEqual(zego.getAudioConfig(), { bitrate: 48, channel: 1, codecID: 0 });
+  zego.setAudioConfig(3);
+  assert.deepEqual(zego.getAudioConfig(), { bitrate: 128, channel: 1, codecID: 0 });
+  zego.setAudioConfigWithChannel({ bitrate: 64, channel: null }, 1);
+  zego.setAudioConfig(4);
+  zego.setAudioCaptureStereoMode(1);
+  assert.deepEqual(native.named('setAudioConfig'), [
+    ['setAudioConfig', 128, false, 0], ['setAudioConfig', 64, false, 1], ['setAudioConfig', 192, true, 0],
+  ]);
+  assert.equal(zego.getAudioConfig().bitrate, 128, 'another channel is another matter');
+  zego.setAudioConfig(9);
+  zego.setAudioConfig({ bitrate: '64' });
+  assert.deepEqual(errors.map((error) => error.funcName), ['setAudioConfig', 'setAudioConfig']);
+});
+
+test('monitors have the documented interval unless told otherwise', async () => {
+  const { native, zego } = await created();
+  zego.startSoundLevelMonitor();
+  zego.startSoundLevelMonitorWithConfig({ millisecond: 500, enableVAD: true });
+  zego.startSoundLevelMonitorWithConfig({});
+  zego.startAudioSpectrumMonitor();
+  assert.deepEqual(native.named('startSoundLevelMonitor').map((call) => call.slice(1)), [
+    [100, false],
+    [500, true],
+    [100, false],
+  ]);
+  assert.deepEqual(native.named('startAudioSpectrumMonitor'), [['startAudioSpectrumMonitor', 100]]);
+  zego.startAudioVADStableStateMonitor(0);
+  zego.startAudioVADStableStateMonitor(1, 500);
+  assert.deepEqual(native.named('startAudioVADStableStateMonitor').map((call) => call.slice(1)), [[0, 3000], [1, 500]]);
+});
+
+test('bytes inside pictures reach the listener as bytes', async () => {
+  const { native, zego } = await created();
+  const heard = [];
+  zego.on('onPlayerRecvSEI', ({ streamID, data }) => heard.push([streamID, data]));
+  native.emit(['onPlayerRecvSEI', { streamID: 's', data: 'QUJD' }]);
+  assert.deepEqual(heard, [['s', new Uint8Array([65, 66, 67])]]);
+});
+
+test('bytes go out as they are, whatever kind of view they come in', async () => {
+  const { native, zego } = await created();
+  const bytes = new Uint8Array([1, 2, 3, 4]);
+  zego.sendSEI(bytes.buffer);
+  zego.sendSEI(bytes.subarray(1, 3), 1);
+  const sent = native.named('sendSEI').map(([, data, channel]) => [[...data], channel]);
+  assert.deepEqual(sent, [[[1, 2, 3, 4], 0], [[2, 3], 1]]);
+});
+
+test('a way that the speed test is not asked for is not tested', async () => {
+  const { native, zego } = await created();
+  zego.startNetworkSpeedTest({ testUplink: true, expectedUplinkBitrate: 900, testDownlink: false, expectedDownlinkBitrate: 5 });
+  zego.startNetworkSpeedTest({ testDownlink: true }, 500);
+  assert.deepEqual(native.named('startNetworkSpeedTest'), [
+    ['startNetworkSpeedTest', 3000, 900, undefined],
+    ['startNetworkSpeedTest', 500, undefined, 0],
+  ]);
+});
+
+test('a call without an effect is checked and else changes nothing', async () => {
+  const { native, zego } = await created();
+  const errors = debugErrors(zego);
+  const before = native.calls.length;
+  zego.enableHardwareEncoder(true);
+  zego.setStreamAlignmentProperty(1);
+  zego.setPlayStreamFocusOn('s');
+  zego.uploadLog();
+  assert.deepEqual(errors, []);
+  zego.enableHardwareDecoder('yes');
+  assert.deepEqual(errors.map(({ funcName, errorCode }) => [funcName, errorCode]), [['enableHardwareDecoder', 1000017]]);
+  assert.equal(native.calls.length, before);
+});
+
+test('a video source that is not built is refused with a code, cameras and none are not', async () => {
+  const { native, zego } = await created();
+  const { ZegoVideoSourceType: Source } = require('../../dist/generated/defines.js');
+  assert.equal(zego.setVideoSource(Source.Camera, 0, 1), 0);
+  assert.equal(zego.setVideoSource(Source.None, 0, 0), 0);
+  assert.ok(zego.setVideoSource(Source.ScreenCapture, 1, 0) > 1000000);
+  assert.deepEqual(native.named('enableVideoSource'), [['enableVideoSource', true, 1], ['enableVideoSource', false, 0]]);
+});
+
+test('H.264 in software is what there is', async () => {
+  const { zego } = await created();
+  const { ZegoVideoCodecID: Codec, ZegoVideoCodecBackend: Backend } = require('../../dist/generated/defines.js');
+  assert.equal(zego.isVideoEncoderSupported(Codec.Default, Backend.Any), 1);
+  assert.equal(zego.isVideoEncoderSupported(Codec.H265, Backend.Any), 0);
+  assert.equal(zego.isVideoDecoderSupported(Codec.SVC, Backend.Hardware), 0);
 });

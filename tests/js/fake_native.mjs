@@ -14,8 +14,8 @@ export function fakeNative() {
     drainEvents() {
       return JSON.stringify(events.splice(0));
     }
-    create(profile) {
-      calls.push(['create', profile]);
+    create(profile, config) {
+      calls.push(['create', profile, config]);
       if (profile.appID === 0) throw new Error('1001000: appID must be 1 to 4294967295');
     }
     destroy() {

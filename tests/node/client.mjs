@@ -4,11 +4,20 @@ import { createRequire } from 'node:module';
 const engine = createRequire(import.meta.url)('../../ZegoExpressEngine.js');
 const EVENTS = [
   'onDebugError',
+  'onIMRecvBarrageMessage',
+  'onIMRecvBroadcastMessage',
+  'onNetworkSpeedTestError',
+  'onNetworkSpeedTestQualityUpdate',
+  'onNetworkTimeSynchronized',
   'onPlayerStateUpdate',
   'onPublisherStateUpdate',
+  'onRoomExtraInfoUpdate',
+  'onRoomOnlineUserCountUpdate',
   'onRoomStateChanged',
   'onRoomStateUpdate',
+  'onRoomStreamExtraInfoUpdate',
   'onRoomStreamUpdate',
+  'onRoomTokenWillExpire',
 ];
 let watched;
 
@@ -34,13 +43,19 @@ function watchFrames() {
 }
 
 const own = {
-  async create(profile) {
+  async create({ roomMode, ...profile }) {
+    if (roomMode !== undefined) engine.setRoomMode(roomMode);
     engine.setEngineConfig({
       advancedConfig: { zego_fake_camera: 'pattern', zego_fake_microphone: 'tone', zego_fake_speaker: 'null' },
     });
     await engine.createEngine(profile);
     for (const name of EVENTS) engine.on(name, (param) => process.send({ event: name, param }));
+    engine.on('onPlayerRecvSEI', ({ streamID, data }) => {
+      const param = { streamID, isBytes: data instanceof Uint8Array, text: new TextDecoder().decode(data) };
+      process.send({ event: 'onPlayerRecvSEI', param });
+    });
   },
+  sendSEIText: (text) => engine.sendSEI(new TextEncoder().encode(text).buffer),
   watchFrames,
   watchedFrames: () => ({ frames: watched.frames, longestStallMs: watched.longestStallMs }),
   /** After this only a handle left behind could keep the process alive. */

@@ -45,14 +45,14 @@ export function runServer(...args) {
 }
 
 /** A server on a free port that knows the app of the tests. */
-export async function startServer() {
-  const child = runServer('--port', '0', '--key', `${APP_ID}:${APP_SIGN}`);
-  const line = await eventually(() => /ws:\/\/127\.0\.0\.1:(\d+) \(media: udp \S+:(\d+)\)/.exec(child.out));
+export async function startServer(...args) {
+  const child = runServer('--port', '0', '--key', `${APP_ID}:${APP_SIGN}`, ...args);
+  const line = await eventually(() => /ws:\/\/127\.0\.0\.1:(\d+) \(media: udp [^\s,)]+:(\d+)/.exec(child.out));
   return Object.assign(child, { port: Number(line[1]), mediaPort: Number(line[2]), url: `ws://127.0.0.1:${line[1]}` });
 }
 
 /** A process with an engine. `call` runs a method there and gives its result; `events` is what the engine told. */
-export async function startClient(server) {
+export async function startClient(server, settings = {}) {
   const child = keep(fork(path('client.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
   const answers = new Map();
   const events = [];
@@ -68,7 +68,7 @@ export async function startClient(server) {
       answers.set(next, { resolve, reject });
       child.send({ id: next++, method, args });
     });
-  await call('create', { appID: APP_ID, appSign: APP_SIGN, scenario: 0, server: server.url });
+  await call('create', { appID: APP_ID, appSign: APP_SIGN, scenario: 0, server: server.url, ...settings });
   return {
     call,
     events,

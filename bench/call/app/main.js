@@ -17,6 +17,7 @@ global.cpu = (window) => ({
   own: cpuMs(window.webContents.getOSProcessId()),
 });
 
+/** A window with a page of the app that was started. */
 global.openWindow = async (page, name) => {
   const window = new BrowserWindow({
     width: 760,
@@ -24,7 +25,7 @@ global.openWindow = async (page, name) => {
     useContentSize: true,
     webPreferences: { nodeIntegration: true, contextIsolation: false, backgroundThrottling: false },
   });
-  await window.loadFile(join(__dirname, page), { query: { name } });
+  await window.loadFile(join(app.getAppPath(), page), { query: { name } });
   return window;
 };
 

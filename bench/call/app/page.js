@@ -26,11 +26,11 @@ window.publish = async (server, room, config) => {
 };
 
 /** Resolves with the milliseconds from createEngine to the first picture on the canvas. */
-window.play = async (server, room) => {
+window.play = async (server, room, _config, stream = 'stream') => {
   const started = performance.now();
   const first = watch.first();
   await enter(server, room);
-  engine.startPlayingStream('stream', { canvas });
+  engine.startPlayingStream(stream, { canvas });
   await first;
   return performance.now() - started;
 };

@@ -1,4 +1,7 @@
-//! How much loss the audio encoder should reckon with: the more, the more redundancy it sends.
+//! How much loss the audio encoder should reckon with, and how many earlier packets each carries: the more is lost, the more
+//! redundancy is sent.
+
+use media::audio::red::MOST_COPIES;
 
 /// Opus carries a little redundancy in any case: the first loss is reported only after it happened.
 const LEAST_PERCENT: f64 = 5.0;
@@ -7,6 +10,11 @@ const MOST_PERCENT: f64 = 30.0;
 /// Weight of a report that is worse than what is expected, and of one that is better.
 const RISE: f64 = 0.5;
 const FALL: f64 = 0.1;
+/// Added to what is lost. Near the least, libopus takes voices for music at times and then sends no redundancy at all; and
+/// from 9 % on it always does.
+const SAFETY_PERCENT: f64 = 5.0;
+/// Less loss than this is not worth more.
+const SAFE_BELOW_PERCENT: f64 = 1.0;
 /// Smaller changes are not worth telling.
 const NOTICEABLE: f64 = 2.0;
 
@@ -24,13 +32,21 @@ impl Default for ExpectedLoss {
 }
 
 impl ExpectedLoss {
+    /// The percentage that the encoder was told last.
+    pub(crate) fn percent(&self) -> u8 {
+        // At most 30.
+        self.told.round() as u8
+    }
+
     /// Takes the share of packets lost by the receiver's last report, 0 to 1, about once a second. Gives the
     /// percentage to tell the encoder, if it changed.
     pub(crate) fn update(&mut self, lost_share: f64) -> Option<u8> {
         if !lost_share.is_finite() {
             return None;
         }
-        let percent = (lost_share * 100.0).clamp(LEAST_PERCENT, MOST_PERCENT);
+        let lost_percent = lost_share * 100.0;
+        let wanted = if lost_percent < SAFE_BELOW_PERCENT { LEAST_PERCENT } else { lost_percent + SAFETY_PERCENT };
+        let percent = wanted.clamp(LEAST_PERCENT, MOST_PERCENT);
         let weight = if percent > self.percent { RISE } else { FALL };
         self.percent += weight * (percent - self.percent);
         let settled = self.percent - LEAST_PERCENT < NOTICEABLE / 2.0 && self.told > LEAST_PERCENT;
@@ -38,8 +54,31 @@ impl ExpectedLoss {
             return None;
         }
         self.told = if settled { LEAST_PERCENT } else { self.percent };
-        // At most 30.
-        Some(self.told.round() as u8)
+        Some(self.percent())
+    }
+}
+
+/// Expected loss from which each packet carries one earlier packet, and two; in-band redundancy alone helps little against
+/// bursts.
+const COPIES_FROM_PERCENT: [u8; MOST_COPIES] = [8, 13];
+/// It has to fall by so much more until there are fewer again.
+const HYSTERESIS_PERCENT: u8 = 2;
+/// The path has to carry this many times what copies add: else it may be they that get lost.
+const ROOM: u64 = 8;
+
+/// How many earlier packets each packet of a publisher carries.
+#[derive(Debug, Default)]
+pub(crate) struct Copies(usize);
+
+impl Copies {
+    /// Takes what the encoder was told to expect, its bit rate, and what the path carries. Gives the number of copies.
+    pub(crate) fn update(&mut self, expected_percent: u8, audio_bps: u32, path_bps: u64) -> usize {
+        let wanted = COPIES_FROM_PERCENT.iter().zip(1..).filter(|(from, copies)| {
+            let from = if *copies <= self.0 { **from - HYSTERESIS_PERCENT } else { **from };
+            expected_percent >= from && path_bps >= ROOM * u64::from(audio_bps) * *copies as u64
+        });
+        self.0 = wanted.map(|(_, copies)| copies).max().unwrap_or(0);
+        self.0
     }
 }
 
@@ -48,9 +87,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_more_is_lost_the_more_copies_are_sent() {
+        let mut copies = Copies::default();
+        let told = [5, 8, 13, 12, 10, 7, 5].map(|percent| copies.update(percent, 48_000, 2_000_000));
+        assert_eq!(told, [0, 1, 2, 2, 1, 1, 0]);
+    }
+
+    #[test]
+    fn a_narrow_path_is_not_filled_with_copies() {
+        let mut copies = Copies::default();
+        assert_eq!(copies.update(20, 48_000, 2_000_000), 2);
+        assert_eq!(copies.update(20, 48_000, 500_000), 1);
+        assert_eq!(copies.update(20, 48_000, 200_000), 0);
+        assert_eq!(copies.update(20, 510_000, 2_000_000), 0);
+    }
+
+    #[test]
     fn a_good_path_changes_nothing() {
         let mut expected = ExpectedLoss::default();
         assert!((0..20).all(|_| expected.update(0.0).is_none()));
+    }
+
+    #[test]
+    fn a_little_loss_is_enough_for_redundancy_in_every_packet() {
+        let mut expected = ExpectedLoss::default();
+        let told = (0..4).filter_map(|_| expected.update(0.05)).last();
+        assert!(told.is_some_and(|percent| percent >= 9), "{told:?}");
+        assert!((0..60).filter_map(|_| expected.update(0.05)).all(|percent| percent <= 10));
     }
 
     #[test]

@@ -13,6 +13,9 @@ use media::video::frame::VideoFrame;
 use media::video::scale;
 use media::video::sink::FrameSink;
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::oneshot;
+
+use crate::snapshot::PictureWishes;
 
 /// What happens on the capture side, told from its threads.
 #[derive(Debug)]
@@ -63,6 +66,7 @@ pub(crate) struct ChannelFeed {
     mirror: AtomicU32,
     /// Of the last picture; `None` until the camera gives one.
     size: Mutex<Option<(u32, u32)>>,
+    wishes: PictureWishes,
     /// Pictures captured since the engine began.
     pub(crate) captured: AtomicU64,
 }
@@ -76,6 +80,7 @@ impl ChannelFeed {
             encoder: RwLock::new(None),
             mirror: AtomicU32::new(MirrorMode::OnlyPreview as u32),
             size: Mutex::new(None),
+            wishes: PictureWishes::default(),
             captured: AtomicU64::new(0),
         })
     }
@@ -90,6 +95,11 @@ impl ChannelFeed {
 
     pub(crate) fn set_encoder(&self, sink: Option<Arc<dyn FrameSink>>) {
         *self.encoder.write() = sink;
+    }
+
+    /// The next picture, as it is sent.
+    pub(crate) fn next_picture(&self) -> oneshot::Receiver<VideoFrame> {
+        self.wishes.next()
     }
 
     pub(crate) fn set_mirror(&self, mode: MirrorMode) {
@@ -120,10 +130,10 @@ impl FrameSink for ChannelFeed {
         let mirror = self.mirror.load(Relaxed);
         let preview = self.preview();
         let encoder = self.encoder.read().clone();
-        let mirrors =
-            (preview.is_some() && MirrorMode::preview(mirror)) || (encoder.is_some() && MirrorMode::publish(mirror));
+        let mirrors = (preview.is_some() && MirrorMode::preview(mirror)) || MirrorMode::publish(mirror);
         let mirrored = mirrors.then(|| scale::mirror(frame));
         let pick = |wanted: bool| if wanted { mirrored.as_ref().unwrap_or(frame) } else { frame };
+        self.wishes.fulfil(pick(MirrorMode::publish(mirror)));
         // The encoder first: it only takes a reference, while the preview is converted on this thread.
         if let Some(encoder) = encoder {
             encoder.on_frame(pick(MirrorMode::publish(mirror)));

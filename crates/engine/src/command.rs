@@ -6,11 +6,15 @@ use media::DeviceInfo;
 use media::audio::DeviceKind;
 use media::video::sink::FrameSink;
 
+use crate::actor::Monitor;
+use crate::audio_command::AudioCommand;
 use crate::capture::CaptureEvent;
 use crate::config::{PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig};
 use crate::engine::Reply;
 use crate::player::PlayerEvent;
+use crate::room::RoomKey;
 use crate::session::SessionEvent;
+use crate::speed_test::SpeedTestConfig;
 
 pub(crate) type View = Option<Arc<dyn FrameSink>>;
 
@@ -19,6 +23,10 @@ pub(crate) enum Command {
     SetRoomScenario(u32),
     LoginRoom { room_id: String, user: User, config: RoomConfig },
     LogoutRoom { room_id: Option<String> },
+    SwitchRoom { from: String, to: String, config: RoomConfig },
+    RenewToken { room_id: String, token: String },
+    SetRoomExtraInfo { room_id: String, key: String, value: String, reply: Reply },
+    SetStreamExtraInfo { info: String, channel: u32, reply: Reply },
     StartPublishing { stream_id: String, config: PublisherConfig, channel: u32 },
     StopPublishing { channel: u32 },
     StartPreview { channel: u32, view: View },
@@ -33,6 +41,14 @@ pub(crate) enum Command {
     SetVideoConfig { config: VideoConfig, channel: u32 },
     SetMirrorMode { mode: u32, channel: u32 },
     SetPlayVolume { stream_id: String, volume: u32 },
+    SetPlayVideoType { stream_id: String, kind: u32 },
+    SetPlayBufferRange { stream_id: String, least_ms: u32, most_ms: u32 },
+    Audio(AudioCommand),
+    Traffic { command: TrafficCommand, channel: u32 },
+    Picture(PictureCommand),
+    SendBarrage { room_id: String, message: String, reply: Reply },
+    StartSpeedTest(SpeedTestConfig),
+    StopSpeedTest,
     UseVideoDevice { device: DeviceInfo, channel: u32 },
     UseAudioDevice { device: DeviceInfo, kind: DeviceKind },
     SendBroadcast { room_id: String, message: String, reply: Reply },
@@ -40,17 +56,50 @@ pub(crate) enum Command {
     DebugError { code: i32, function: &'static str, info: String },
 }
 
+/// Something about what is in pictures.
+pub(crate) enum PictureCommand {
+    SetSeiKind(u32),
+    SendSei { data: Vec<u8>, channel: u32 },
+    PublishSnapshot { channel: u32, reply: Reply },
+    PlaySnapshot { stream_id: String, reply: Reply },
+    GetConfig { channel: u32, answer: crossbeam_channel::Sender<VideoConfig> },
+    EnableSource { enable: bool, channel: u32 },
+}
+
+/// What the network may change of what a channel publishes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TrafficCommand {
+    Enable { enable: bool, properties: u32 },
+    LeastBitrate { kbps: u32, mode: u32 },
+    LeastFps(u32),
+    LeastSize { width: u32, height: u32 },
+    FocusOn(u32),
+}
+
+impl TrafficCommand {
+    /// The call that it comes from.
+    pub(crate) fn function(&self) -> &'static str {
+        match self {
+            Self::Enable { .. } => "enableTrafficControl",
+            Self::LeastBitrate { .. } => "setMinVideoBitrateForTrafficControl",
+            Self::LeastFps(_) => "setMinVideoFpsForTrafficControl",
+            Self::LeastSize { .. } => "setMinVideoResolutionForTrafficControl",
+            Self::FocusOn(_) => "setTrafficControlFocusOn",
+        }
+    }
+}
+
 /// Everything that the actor reacts to, in the order of arrival.
 pub(crate) enum Input {
     Command(Command),
     Session {
-        room_id: String,
+        room: RoomKey,
         generation: u64,
         event: SessionEvent,
     },
     /// The wait before the next login attempt is over.
     Retry {
-        room_id: String,
+        room: RoomKey,
         generation: u64,
     },
     Capture(CaptureEvent),
@@ -69,7 +118,16 @@ pub(crate) enum Input {
         event: PlayerEvent,
     },
     /// Answer of [`crate::stats::Network`] readings asked for earlier.
-    Network(crate::stats::Network),
+    Network {
+        room: RoomKey,
+        network: crate::stats::Network,
+    },
+    /// The rhythm of a monitor; wants to hear whether it goes on.
+    Monitor {
+        monitor: Monitor,
+        generation: u64,
+        goes_on: tokio::sync::oneshot::Sender<bool>,
+    },
     /// Leave everything, then answer.
     Destroy(crossbeam_channel::Sender<()>),
 }

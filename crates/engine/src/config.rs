@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::reconnect_policy::ReconnectPolicy;
 
 /// `ZegoEngineProfile`, plus our `server`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -29,6 +32,11 @@ pub struct EngineConfig {
     pub advanced: BTreeMap<String, String>,
     /// `logConfig`.
     pub log: LogConfig,
+    /// `setRoomMode(MultiRoom)`: several rooms at once.
+    pub multi_room: bool,
+    /// When to try to get back into a room; `None` is [`DefaultReconnectPolicy`](crate::DefaultReconnectPolicy) with
+    /// `advancedConfig.room_retry_time`.
+    pub reconnect_policy: Option<Arc<dyn ReconnectPolicy>>,
 }
 
 /// `ZegoLogConfig`.
@@ -73,15 +81,38 @@ pub struct RoomConfig {
 /// `ZegoPublisherConfig`, as far as it has an effect here.
 #[derive(Clone, Debug, Default)]
 pub struct PublisherConfig {
-    /// The room to publish in; empty = the only room.
+    /// The room to publish in; empty or absent = the only room. `None` also stands for a config that was not given.
     pub room_id: Option<String>,
 }
 
 /// `ZegoPlayerConfig`, as far as it has an effect here.
 #[derive(Clone, Debug, Default)]
 pub struct PlayerConfig {
-    /// The room that the stream is in; empty = the only room.
+    /// The room that the stream is in; empty or absent = the only room. `None` also stands for a config that was not
+    /// given. A room that the application is not in is entered unseen, which needs the AppSign.
     pub room_id: Option<String>,
+}
+
+/// `ZegoAudioConfig`, as far as it has an effect here: sound is coded as Opus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioConfig {
+    /// kbit/s, 6 to 510.
+    pub bitrate_kbps: u32,
+    /// Two channels, if `setAudioCaptureStereoMode` lets the microphone have two.
+    pub is_stereo: bool,
+}
+
+impl Default for AudioConfig {
+    fn default() -> Self {
+        Self { bitrate_kbps: 48, is_stereo: false }
+    }
+}
+
+impl AudioConfig {
+    /// Whether every field is within its range.
+    pub(crate) fn is_valid(&self) -> bool {
+        (6..=510).contains(&self.bitrate_kbps)
+    }
 }
 
 /// `ZegoVideoConfig`.
@@ -97,8 +128,33 @@ pub struct VideoConfig {
     pub encode_height: u32,
     /// Frames per second, 1 to 60.
     pub fps: u32,
-    /// kbit/s, 1 to 50 000.
+    /// kbit/s, 1 to 50 000; with layers it is the rate of the largest.
     pub bitrate_kbps: u32,
+    /// Whether the picture is sent in several sizes. Counts for publishing that starts after it was set.
+    pub layering: Layering,
+}
+
+/// Whether a picture is sent in several sizes at once, each at half of the sides of the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layering {
+    /// Once.
+    #[default]
+    Single,
+    /// Twice, if it is large enough.
+    Dual,
+    /// Up to three times, as far as it is large enough.
+    Full,
+}
+
+impl Layering {
+    /// What a `ZegoVideoCodecID` asks for. All of them are coded as H.264.
+    pub fn from_codec(codec_id: u32) -> Self {
+        match codec_id {
+            1 => Self::Full,
+            4 => Self::Dual,
+            _ => Self::Single,
+        }
+    }
 }
 
 impl VideoConfig {
@@ -110,6 +166,7 @@ impl VideoConfig {
             encode_height: height,
             fps,
             bitrate_kbps,
+            layering: Layering::Single,
         }
     }
 

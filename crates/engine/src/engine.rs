@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use media::audio::{AudioDeviceError, AudioEvents, AudioPipeline, DeviceKind};
+use media::audio::{AudioDeviceError, AudioEvents, AudioPipeline, DeviceKind, DeviceVolumes};
 use media::video::camera;
 use media::video::sink::FrameSink;
 use media::{DeviceInfo, FakeDevices};
@@ -22,7 +22,7 @@ use crate::config::{
 };
 use crate::error::{EngineError, code};
 use crate::event::{Event, EventSink};
-use crate::reconnect_policy::ReconnectPolicy;
+use crate::reconnect_policy::DefaultReconnectPolicy;
 use crate::stats::Registry;
 use crate::{logging, runtime};
 
@@ -59,8 +59,9 @@ impl EventGate {
 pub struct Engine {
     inbox: UnboundedSender<Input>,
     gate: Arc<EventGate>,
-    registry: Arc<Registry>,
-    fakes: FakeDevices,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) fakes: FakeDevices,
+    pub(crate) devices: Arc<DeviceVolumes>,
     destroyed: AtomicBool,
 }
 
@@ -107,8 +108,11 @@ impl Engine {
             ServerAddress::resolve(profile.server.as_deref(), &config.advanced, |name| std::env::var(name).ok());
         let retry_time = config.advanced.get("room_retry_time").map(String::as_str);
         let parts = Parts {
-            policy: ReconnectPolicy::from_seconds(retry_time),
+            policy: config
+                .reconnect_policy
+                .unwrap_or_else(|| Arc::new(DefaultReconnectPolicy::from_seconds(retry_time))),
             audio: AudioPipeline::new(fakes.clone(), Arc::new(AudioInbox { inbox: inbox.clone() })),
+            multi_room: config.multi_room,
             profile,
             server,
             inbox: inbox.clone(),
@@ -116,9 +120,10 @@ impl Engine {
             registry: registry.clone(),
             cameras,
         };
+        let devices = parts.audio.devices().clone();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), server = parts.server.url, "engine created");
         runtime.spawn(Actor::new(parts).run(inputs));
-        Ok(Self { inbox, gate, registry, fakes, destroyed: AtomicBool::new(false) })
+        Ok(Self { inbox, gate, registry, fakes, devices, destroyed: AtomicBool::new(false) })
     }
 
     /// Leaves the room, closes the devices and stops. Waits a moment for the last events; none comes after. Idempotent.
@@ -147,7 +152,7 @@ impl Engine {
         logging::configure(config)
     }
 
-    fn send(&self, command: Command) -> Result<(), EngineError> {
+    pub(crate) fn send(&self, command: Command) -> Result<(), EngineError> {
         if self.destroyed.load(SeqCst) {
             return Err(EngineError::destroyed());
         }
@@ -167,6 +172,27 @@ impl Engine {
     /// `logoutRoom`; `None` leaves every room.
     pub fn logout_room(&self, room_id: Option<&str>) -> Result<(), EngineError> {
         self.send(Command::LogoutRoom { room_id: room_id.map(str::to_owned) })
+    }
+
+    /// `switchRoom`: leaves one room for another; previews go on.
+    pub fn switch_room(&self, from: &str, to: &str, config: RoomConfig) -> Result<(), EngineError> {
+        self.send(Command::SwitchRoom { from: from.to_owned(), to: to.to_owned(), config })
+    }
+
+    /// `renewToken`: from now on the room is kept with this token.
+    pub fn renew_token(&self, room_id: &str, token: &str) -> Result<(), EngineError> {
+        self.send(Command::RenewToken { room_id: room_id.to_owned(), token: token.to_owned() })
+    }
+
+    /// `setRoomExtraInfo`: replies `{errorCode}`.
+    pub fn set_room_extra_info(&self, room_id: &str, key: &str, value: &str, reply: Reply) -> Result<(), EngineError> {
+        let (room_id, key, value) = (room_id.to_owned(), key.to_owned(), value.to_owned());
+        self.send(Command::SetRoomExtraInfo { room_id, key, value, reply })
+    }
+
+    /// `setStreamExtraInfo`: replies `{errorCode}`.
+    pub fn set_stream_extra_info(&self, info: &str, channel: u32, reply: Reply) -> Result<(), EngineError> {
+        self.send(Command::SetStreamExtraInfo { info: info.to_owned(), channel, reply })
     }
 
     /// `startPublishingStream`.
@@ -244,6 +270,22 @@ impl Engine {
         self.send(Command::SetPlayVolume { stream_id: stream_id.to_owned(), volume })
     }
 
+    /// `setPlayStreamVideoType`: which layer of a stream with several to play. 0 = as the view needs it, 1 = the
+    /// smallest, 2 = the largest.
+    pub fn set_play_stream_video_type(&self, stream_id: &str, kind: u32) -> Result<(), EngineError> {
+        self.send(Command::SetPlayVideoType { stream_id: stream_id.to_owned(), kind })
+    }
+
+    /// `setPlayStreamBufferIntervalRange`: how long media of a stream may wait to be played, in milliseconds, 0 to 4000.
+    pub fn set_play_stream_buffer_interval_range(
+        &self,
+        stream_id: &str,
+        least_ms: u32,
+        most_ms: u32,
+    ) -> Result<(), EngineError> {
+        self.send(Command::SetPlayBufferRange { stream_id: stream_id.to_owned(), least_ms, most_ms })
+    }
+
     /// `getVideoDeviceList`.
     pub fn get_video_device_list(&self) -> Vec<DeviceInfo> {
         camera::list(&self.fakes)
@@ -265,12 +307,15 @@ impl Engine {
     /// `useAudioDevice`; an unknown ID gives `onDebugError` and changes nothing.
     pub fn use_audio_device(&self, device_id: &str, kind: DeviceKind) -> Result<(), EngineError> {
         match self.get_audio_device_list(kind).into_iter().find(|device| device.id == device_id) {
-            Some(device) => self.send(Command::UseAudioDevice { device, kind }),
+            Some(device) => {
+                self.devices.select(kind, &device.id);
+                self.send(Command::UseAudioDevice { device, kind })
+            }
             None => self.unknown_device("useAudioDevice", device_id),
         }
     }
 
-    fn unknown_device(&self, function: &'static str, device_id: &str) -> Result<(), EngineError> {
+    pub(crate) fn unknown_device(&self, function: &'static str, device_id: &str) -> Result<(), EngineError> {
         let info = format!("no device has the ID {device_id:?}");
         self.send(Command::DebugError { code: code::DEVICE_INVALID_ID, function, info })
     }

@@ -1,5 +1,7 @@
 //! What the engine tells the application: the vendor's events by name, with their documented fields.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::config::User;
@@ -109,6 +111,22 @@ pub(crate) fn room_stream_update(room_id: &str, update: UpdateType, streams: Vec
     event("onRoomStreamUpdate", payload)
 }
 
+pub(crate) fn stream_extra_info(room_id: &str, streams: Vec<Value>) -> Event {
+    event("onRoomStreamExtraInfoUpdate", json!({"roomID": room_id, "streamList": streams}))
+}
+
+pub(crate) fn room_extra_info(room_id: &str, entries: Vec<Value>) -> Event {
+    event("onRoomExtraInfoUpdate", json!({"roomID": room_id, "roomExtraInfoList": entries}))
+}
+
+pub(crate) fn online_user_count(room_id: &str, count: usize) -> Event {
+    event("onRoomOnlineUserCountUpdate", json!({"roomID": room_id, "count": count}))
+}
+
+pub(crate) fn token_will_expire(room_id: &str, remaining_s: u64) -> Event {
+    event("onRoomTokenWillExpire", json!({"roomID": room_id, "remainTimeInSecond": remaining_s}))
+}
+
 pub(crate) fn publisher_state(stream_id: &str, state: PublisherState, code: i32) -> Event {
     let payload =
         json!({"streamID": stream_id, "state": state as i32, "errorCode": code, "extendedData": NO_EXTENDED_DATA});
@@ -131,6 +149,56 @@ pub(crate) fn of_stream(name: &'static str, stream_id: &str) -> Event {
     event(name, json!({"streamID": stream_id}))
 }
 
+/// Events whose only field is this one.
+pub(crate) fn with_field(name: &'static str, field: &str, value: Value) -> Event {
+    event(name, json!({ field: value }))
+}
+
+/// The bytes as text in base64: events cross to JS as JSON, and there the bytes are made of it again.
+pub(crate) fn player_sei(name: &'static str, stream_id: &str, data: &[u8]) -> Event {
+    event(name, json!({"streamID": stream_id, "data": STANDARD.encode(data)}))
+}
+
+pub(crate) fn barrage_message(room_id: &str, message: &str, id: &str, send_time_ms: u64, from: &User) -> Event {
+    let item = json!({"message": message, "messageID": id, "sendTime": send_time_ms, "fromUser": from});
+    event("onIMRecvBarrageMessage", json!({"roomID": room_id, "messageList": [item]}))
+}
+
+/// `ZegoDeviceExceptionType` and `ZegoDeviceType`.
+pub(crate) fn device_exception(exception: i32, device: i32, device_id: &str) -> Event {
+    let payload = json!({"exceptionType": exception, "deviceType": device, "deviceID": device_id});
+    event("onLocalDeviceExceptionOccurred", payload)
+}
+
+/// `ZegoEngineState`.
+pub(crate) fn engine_state(runs: bool) -> Event {
+    event("onEngineStateUpdate", json!({"state": i32::from(!runs)}))
+}
+
+/// `way`: 0 = up, 1 = down.
+pub(crate) fn speed_test_quality(quality: &impl serde::Serialize, way: u32) -> Event {
+    event("onNetworkSpeedTestQualityUpdate", json!({"quality": quality, "type": way}))
+}
+
+pub(crate) fn speed_test_error(code: i32, way: u32) -> Event {
+    event("onNetworkSpeedTestError", json!({"errorCode": code, "type": way}))
+}
+
+pub(crate) fn network_time_synchronized() -> Event {
+    event("onNetworkTimeSynchronized", json!({}))
+}
+
+/// `device_type` is a `ZegoAudioDeviceType`, `volume` in percent.
+pub(crate) fn audio_device_volume(device_type: u32, device_id: &str, volume: u32) -> Event {
+    let payload = json!({"deviceType": device_type, "deviceID": device_id, "volume": volume});
+    event("onAudioDeviceVolumeChanged", payload)
+}
+
+/// `source` is a `ZegoAudioVADStableStateMonitorType`, `state` a `ZegoAudioVADType`.
+pub(crate) fn audio_vad_state(source: u32, state: i32) -> Event {
+    event("onAudioVADStateUpdate", json!({"type": source, "state": state}))
+}
+
 pub(crate) fn captured_audio_first_frame() -> Event {
     event("onPublisherCapturedAudioFirstFrame", json!({}))
 }
@@ -149,6 +217,11 @@ pub(crate) fn remote_device_state(name: &'static str, stream_id: &str, state: i3
 
 pub(crate) fn quality(name: &'static str, stream_id: &str, quality: &impl serde::Serialize) -> Event {
     event(name, json!({"streamID": stream_id, "quality": quality}))
+}
+
+pub(crate) fn network_quality(user_id: &str, upstream: i32, downstream: i32) -> Event {
+    let payload = json!({"userID": user_id, "upstreamQuality": upstream, "downstreamQuality": downstream});
+    event("onNetworkQuality", payload)
 }
 
 pub(crate) fn broadcast_message(room_id: &str, message: &str, id: u64, send_time_ms: u64, from: &User) -> Event {

@@ -7,31 +7,51 @@
 
 mod actor;
 mod address;
+mod audio_command;
 mod audio_loss;
 mod capture;
 mod command;
 mod config;
 mod embedded_server;
 mod engine;
+mod engine_audio;
+mod engine_devices;
+mod engine_network;
+mod engine_video;
 mod error;
 mod event;
+mod layer_encoder;
+mod layer_wish;
 mod logging;
 mod messaging;
+mod network_quality;
+mod network_time;
 mod player;
 mod publisher;
 mod quality;
 mod rate_control;
 mod reconnect_policy;
 mod room;
+mod room_info;
+mod room_service;
 mod roster;
 mod runtime;
+mod sei;
+mod server_profile;
 mod session;
 mod signalling;
+mod simulcast;
+mod snapshot;
+mod speed_test;
 mod stats;
+mod token_life;
+mod traffic_control;
+mod video_playback;
 mod wall_clock;
 
 pub use config::{
-    EngineConfig, EngineProfile, LogConfig, PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig,
+    AudioConfig, EngineConfig, EngineProfile, Layering, LogConfig, PlayerConfig, PublisherConfig, RoomConfig, User,
+    VideoConfig,
 };
 pub use engine::{Engine, Reply};
 pub use error::{EngineError, code};
@@ -39,3 +59,6 @@ pub use event::{Event, EventSink};
 pub use media::audio::DeviceKind;
 pub use media::video::sink::FrameSink;
 pub use media::{DeviceInfo, FakeDevices};
+pub use network_time::NetworkTime;
+pub use reconnect_policy::{DefaultReconnectPolicy, ReconnectPolicy};
+pub use speed_test::SpeedTestConfig;

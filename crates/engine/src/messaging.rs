@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use protocol::conventions::{TOPIC_BROADCAST, TOPIC_COMMAND};
+use protocol::conventions::{TOPIC_BARRAGE, TOPIC_BROADCAST, TOPIC_COMMAND};
 use protocol::limits::MESSAGE_TEXT_MAX;
 use protocol::messages::{DataPacket, UserPacket, data_packet};
 
@@ -16,6 +16,7 @@ const BROADCASTS_PER_SECOND: usize = 2;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum RoomMessage {
     Broadcast { from: String, text: String, id: u64, sent_at_ms: u64 },
+    Barrage { from: String, text: String, id: String, sent_at_ms: u64 },
     Command { from: String, text: String },
 }
 
@@ -31,6 +32,11 @@ pub(crate) fn check_text(text: &str) -> Result<(), i32> {
 /// A broadcast message for everyone in the room. The text is the payload as it is, so that stock clients can read it.
 pub(crate) fn broadcast_packet(text: &str, id: u64, now_ms: u64) -> DataPacket {
     packet(TOPIC_BROADCAST, text, Some(id.to_string()), Some(now_ms), Vec::new())
+}
+
+/// A barrage message for everyone in the room.
+pub(crate) fn barrage_packet(text: &str, id: &str, now_ms: u64) -> DataPacket {
+    packet(TOPIC_BARRAGE, text, Some(id.to_owned()), Some(now_ms), Vec::new())
 }
 
 /// A command for the users named; for everyone if none is.
@@ -59,6 +65,11 @@ pub(crate) fn read_packet(packet: DataPacket, now_ms: u64) -> Option<RoomMessage
             let sent_at_ms = user.start_time.unwrap_or(now_ms);
             let id = user.id.and_then(|id| id.parse().ok()).unwrap_or(sent_at_ms);
             Some(RoomMessage::Broadcast { from, text, id, sent_at_ms })
+        }
+        Some(TOPIC_BARRAGE) => {
+            let sent_at_ms = user.start_time.unwrap_or(now_ms);
+            let id = user.id.unwrap_or_else(|| sent_at_ms.to_string());
+            Some(RoomMessage::Barrage { from, text, id, sent_at_ms })
         }
         Some(TOPIC_COMMAND) => Some(RoomMessage::Command { from, text }),
         _ => None,
@@ -111,6 +122,15 @@ mod tests {
         let mut packet = broadcast_packet("你好", 77, 1000);
         packet.participant_identity = "bob".into();
         let expected = RoomMessage::Broadcast { from: "bob".into(), text: "你好".into(), id: 77, sent_at_ms: 1000 };
+        assert_eq!(read_packet(packet, 5), Some(expected));
+    }
+
+    #[test]
+    fn a_barrage_message_arrives_as_it_was_sent() {
+        let mut packet = barrage_packet("♥", "1-a", 1000);
+        packet.participant_identity = "bob".into();
+        let expected =
+            RoomMessage::Barrage { from: "bob".into(), text: "♥".into(), id: "1-a".into(), sent_at_ms: 1000 };
         assert_eq!(read_packet(packet, 5), Some(expected));
     }
 

@@ -6,30 +6,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, TrySendError, bounded};
+use crossbeam_channel::{TrySendError, bounded};
+use media::audio::spectrum::SpectrumTap;
 use media::audio::{AudioPacket, AudioPipeline, AudioPlayer, AudioPlayerStats};
-use media::video::decoder::{DecodeError, VideoDecoder};
 use media::video::frame::VideoFrame;
 use media::video::sink::FrameSink;
 use parking_lot::{Mutex, RwLock};
-use transport::{
-    AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceiverStats, VideoReceiver, VideoReceiverHandle,
-};
+use tokio::sync::oneshot;
+use transport::{AudioReceiver, AudioReceiverHandle, ReceiverStats, VideoReceiver, VideoReceiverHandle};
+
+use crate::sei;
+use crate::snapshot::PictureWishes;
+use crate::video_playback::{BufferRange, Timing, TimingStats, VideoPlayback};
 
 /// Coded pictures that may wait for the decoder; more than a second of them means that it cannot keep up.
 const DECODER_QUEUE: usize = 64;
 /// No picture for so long counts as a break.
 const BREAK: Duration = Duration::from_millis(500);
-/// The decoder's own key frame requests are at least this far apart.
-const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
 
 /// What happens on the playing side, told from its threads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PlayerEvent {
     AudioFirstFrame,
     VideoFirstFrame,
-    Size { width: u32, height: u32 },
+    Size {
+        width: u32,
+        height: u32,
+    },
     RenderedFirstFrame,
+    /// Bytes that came with a picture.
+    Sei(Vec<u8>),
 }
 
 /// Takes player events; must not block.
@@ -49,18 +55,20 @@ pub(crate) struct PlayerCounters {
 }
 
 /// Shared by the decoder threads of one stream.
-struct Output {
+pub(crate) struct Output {
     view: RwLock<Option<Arc<dyn FrameSink>>>,
     events: PlayerEvents,
     size: Mutex<(u32, u32)>,
     last_picture: Mutex<Option<Instant>>,
     counters: Arc<PlayerCounters>,
+    wishes: PictureWishes,
 }
 
 /// The media of one played stream.
 pub(crate) struct PlayerMedia {
     output: Arc<Output>,
     audio: Arc<AudioPlayer>,
+    timing: Arc<Timing>,
     video_handle: Mutex<Option<VideoReceiverHandle>>,
     audio_handle: Mutex<Option<AudioReceiverHandle>>,
 }
@@ -73,10 +81,13 @@ impl PlayerMedia {
             size: Mutex::new((0, 0)),
             last_picture: Mutex::new(None),
             counters: Arc::default(),
+            wishes: PictureWishes::default(),
         };
+        let audio = Arc::new(pipeline.add_player());
         Self {
             output: Arc::new(output),
-            audio: Arc::new(pipeline.add_player()),
+            timing: Timing::new(audio.clone()),
+            audio,
             video_handle: Mutex::new(None),
             audio_handle: Mutex::new(None),
         }
@@ -90,8 +101,40 @@ impl PlayerMedia {
         self.output.view.read().clone()
     }
 
+    /// The next picture.
+    pub(crate) fn next_picture(&self) -> oneshot::Receiver<VideoFrame> {
+        self.output.wishes.next()
+    }
+
     pub(crate) fn set_volume(&self, volume: u32) {
         self.audio.set_volume(volume);
+    }
+
+    /// Keeps what waits to be played within this range.
+    pub(crate) fn set_buffer_range(&self, range: BufferRange) {
+        self.timing.set_range(range);
+    }
+
+    pub(crate) fn timing_stats(&self) -> TimingStats {
+        self.timing.stats()
+    }
+
+    pub(crate) fn set_audio_muted(&self, muted: bool) {
+        self.audio.set_muted(muted);
+    }
+
+    /// Loudness of the stream, 0 to 100.
+    pub(crate) fn sound_level(&self) -> f32 {
+        self.audio.sound_level()
+    }
+
+    /// Whether somebody speaks in the stream.
+    pub(crate) fn hears_voice(&self) -> bool {
+        self.audio.is_voice()
+    }
+
+    pub(crate) fn spectrum(&self) -> &SpectrumTap {
+        self.audio.spectrum()
     }
 
     pub(crate) fn counters(&self) -> &Arc<PlayerCounters> {
@@ -115,8 +158,8 @@ impl PlayerMedia {
         let handle = receiver.handle();
         *self.video_handle.lock() = Some(handle.clone());
         let (units, queue) = bounded(DECODER_QUEUE);
-        let decoder = DecoderThread { queue, output: self.output.clone(), handle: handle.clone(), requested: None };
-        if let Err(error) = std::thread::Builder::new().name("zego-decoder".into()).spawn(move || decoder.run()) {
+        let playback = VideoPlayback::new(queue, self.output.clone(), handle.clone(), self.timing.clone());
+        if let Err(error) = std::thread::Builder::new().name("zego-decoder".into()).spawn(move || playback.run()) {
             tracing::error!(%error, "no decoder thread");
             return;
         }
@@ -147,6 +190,7 @@ impl PlayerMedia {
     /// Mixes this track in from now on. Must be called on the runtime.
     pub(crate) fn attach_audio(&self, mut receiver: AudioReceiver) {
         *self.audio_handle.lock() = Some(receiver.handle());
+        self.timing.set_audio_clock(receiver.handle());
         let (audio, output) = (self.audio.clone(), self.output.clone());
         tokio::spawn(async move {
             while let Some(packet) = receiver.recv().await {
@@ -158,6 +202,7 @@ impl PlayerMedia {
                     sequence: packet.sequence,
                     timestamp: packet.timestamp,
                     payload: packet.payload,
+                    is_redundant: packet.is_redundant,
                     arrival: packet.arrival,
                 });
             }
@@ -173,53 +218,26 @@ impl Drop for PlayerMedia {
     }
 }
 
-struct DecoderThread {
-    queue: Receiver<ReceivedAccessUnit>,
-    output: Arc<Output>,
-    handle: VideoReceiverHandle,
-    requested: Option<Instant>,
-}
-
-impl DecoderThread {
-    fn run(mut self) {
-        let mut decoder = match VideoDecoder::new() {
-            Ok(decoder) => decoder,
-            Err(error) => {
-                tracing::error!(%error, "no video decoder");
-                return;
-            }
-        };
-        while let Ok(unit) = self.queue.recv() {
-            match decoder.decode(&unit.data, unit.arrival) {
-                Ok(Some(frame)) => self.output.show(&frame),
-                Ok(None) => {}
-                Err(error) => self.failed(&error),
-            }
-        }
-    }
-
-    fn failed(&mut self, error: &DecodeError) {
-        let now = Instant::now();
-        if self.requested.is_none_or(|at| now.duration_since(at) >= MIN_REQUEST_INTERVAL) {
-            tracing::debug!(%error, "a picture was not decoded, asking for a key frame");
-            self.requested = Some(now);
-            self.handle.request_keyframe();
-        }
-    }
-}
-
 impl Output {
-    fn show(&self, frame: &VideoFrame) {
+    pub(crate) fn show(&self, frame: &VideoFrame) {
         self.counters.decoded_frames.fetch_add(1, Relaxed);
         let size = (frame.width(), frame.height());
         if std::mem::replace(&mut *self.size.lock(), size) != size {
             (self.events)(PlayerEvent::Size { width: size.0, height: size.1 });
         }
         self.count_breaks(Instant::now());
+        self.wishes.fulfil(frame);
         let Some(view) = self.view.read().clone() else { return };
         view.on_frame(frame);
         if self.counters.rendered_frames.fetch_add(1, Relaxed) == 0 {
             (self.events)(PlayerEvent::RenderedFirstFrame);
+        }
+    }
+
+    /// Tells what came with a picture, in its time.
+    pub(crate) fn tell_sei(&self, access_unit: &[u8]) {
+        for message in sei::read(access_unit) {
+            (self.events)(PlayerEvent::Sei(message));
         }
     }
 

@@ -1,26 +1,31 @@
 //! One publish channel at work: an encoder thread for the pictures, a tap on the microphone's Opus packets.
 //!
 //! Both feed the sender of the present session through a slot. While there is no session nothing is encoded.
-//! How a picture is encoded follows what the sender's budget allows.
+//! How a picture is encoded, and in how many sizes, follows what the sender's budget allows and what is watched.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use media::audio::red::RedWriter;
 use media::audio::{OpusPacket, OpusSink};
-use media::video::encoder::{Content, EncoderConfig, VideoEncoder};
 use media::video::frame::VideoFrame;
+use media::video::scale;
 use media::video::sink::FrameSink;
 use parking_lot::Mutex;
-use transport::{AccessUnitToSend, AudioSender, VideoSender};
+use transport::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, SendBudget, VideoSender};
 
 use crate::config::VideoConfig;
+use crate::layer_encoder::LayerEncoder;
 use crate::rate_control::{Encoding, RateControl};
-use crate::session::SenderSlot;
+use crate::sei;
+use crate::session::{SenderSlot, VideoSenders};
+use crate::simulcast::{self, Allocator, MOST_LAYERS, WantedLayers};
+use crate::traffic_control::{BelowFloor, Focus, TrafficControl, VideoFloor};
 
-/// Forced key frames are at least this far apart, whoever asks.
-const MIN_KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
+/// Messages that wait for a picture: as many as may be sent in a second.
+const MOST_SEI: usize = 30;
 /// The RTP clock of video.
 const VIDEO_CLOCK_HZ: f64 = 90_000.0;
 
@@ -32,7 +37,13 @@ pub(crate) struct PublisherCounters {
     pub(crate) skipped_frames: AtomicU64,
     pub(crate) video_bytes: AtomicU64,
     pub(crate) keyframes: AtomicU64,
+    /// The network gives less than the application's floor: there is no video, or hardly any.
+    pub(crate) below_floor: AtomicBool,
     pub(crate) audio_packets: AtomicU64,
+    /// What the encoder of the sound reckons with.
+    pub(crate) audio_expected_loss_percent: AtomicU8,
+    /// How many earlier packets each carries.
+    pub(crate) audio_copies: AtomicU8,
     pub(crate) audio_bytes: AtomicU64,
 }
 
@@ -43,8 +54,15 @@ pub(crate) type FirstSent = Box<dyn Fn() + Send + Sync>;
 #[derive(Debug)]
 struct Control {
     config: Mutex<VideoConfig>,
-    force_keyframe: AtomicBool,
+    traffic: Mutex<TrafficControl>,
+    /// One bit for each layer that needs a key frame, the lowest layer's first.
+    keyframes: AtomicU8,
+    wanted: Arc<WantedLayers>,
     muted: AtomicBool,
+    /// What the ways to those who play this carry, bits per second.
+    listener_bps: AtomicU64,
+    /// Messages that wait for a picture.
+    sei: Mutex<Vec<Vec<u8>>>,
 }
 
 /// The video half of a publisher. Dropping it stops the encoder thread.
@@ -53,21 +71,29 @@ pub(crate) struct VideoPublisher {
     /// The waiting picture, for taking it back when a newer one comes.
     stale: Receiver<VideoFrame>,
     control: Arc<Control>,
+    layers: usize,
 }
 
 impl VideoPublisher {
     pub(crate) fn start(
         config: VideoConfig,
-        slot: SenderSlot<VideoSender>,
+        traffic: TrafficControl,
+        slot: SenderSlot<VideoSenders>,
+        wanted: Arc<WantedLayers>,
         counters: Arc<PublisherCounters>,
         first_sent: FirstSent,
     ) -> std::io::Result<Self> {
+        let layers = simulcast::layer_count(&config);
         // One picture waits while another is encoded; a third replaces the one that waits.
         let (sender, receiver) = bounded(1);
         let control = Arc::new(Control {
             config: Mutex::new(config),
-            force_keyframe: AtomicBool::new(true),
+            traffic: Mutex::new(traffic),
+            keyframes: AtomicU8::new(0),
+            wanted,
             muted: AtomicBool::new(false),
+            listener_bps: AtomicU64::new(u64::MAX),
+            sei: Mutex::default(),
         });
         let stale = receiver.clone();
         let worker = EncoderThread {
@@ -76,16 +102,14 @@ impl VideoPublisher {
             slot,
             counters,
             first_sent,
-            encoder: None,
-            rate: RateControl::default(),
-            last_keyframe: None,
-            next_due: None,
-            sending: false,
+            layers: std::iter::repeat_with(LayerEncoder::default).take(layers).collect(),
+            allocator: Allocator::default(),
+            floor: VideoFloor::default(),
             epoch: Instant::now(),
             timestamp_offset: rand::random(),
         };
         std::thread::Builder::new().name("zego-encoder".into()).spawn(move || worker.run())?;
-        Ok(Self { frames: sender, stale, control })
+        Ok(Self { frames: sender, stale, control, layers })
     }
 
     /// Where captured pictures go in.
@@ -93,18 +117,51 @@ impl VideoPublisher {
         Arc::new(EncoderInput { frames: self.frames.clone(), stale: self.stale.clone() })
     }
 
-    pub(crate) fn force_keyframe(&self) {
-        self.control.force_keyframe.store(true, Relaxed);
+    /// How many sizes each picture is sent in.
+    pub(crate) fn layers(&self) -> usize {
+        self.layers
+    }
+
+    /// The next picture of this layer, counted from the lowest, is a key frame.
+    pub(crate) fn force_keyframe(&self, layer: usize) {
+        if layer < MOST_LAYERS {
+            self.control.keyframes.fetch_or(1 << layer, Relaxed);
+        }
+    }
+
+    /// The next picture is a key frame in every layer.
+    pub(crate) fn force_all_keyframes(&self) {
+        self.control.keyframes.store(u8::MAX, Relaxed);
     }
 
     pub(crate) fn set_config(&self, config: VideoConfig) {
         *self.control.config.lock() = config;
     }
 
+    /// What the ways to those who play this carry, in kbit/s, as far as known. Counts where the application focuses on them.
+    pub(crate) fn set_listener_limit(&self, kbps: Option<u32>) {
+        let bps = kbps.map_or(u64::MAX, |kbps| u64::from(kbps) * 1000);
+        self.control.listener_bps.store(bps, Relaxed);
+    }
+
+    /// Sends a message with the next picture. False if too many wait already.
+    pub(crate) fn send_sei(&self, message: Vec<u8>) -> bool {
+        let mut waiting = self.control.sei.lock();
+        let fits = waiting.len() < MOST_SEI;
+        if fits {
+            waiting.push(message);
+        }
+        fits
+    }
+
+    pub(crate) fn set_traffic_control(&self, traffic: TrafficControl) {
+        *self.control.traffic.lock() = traffic;
+    }
+
     pub(crate) fn set_muted(&self, muted: bool) {
         self.control.muted.store(muted, Relaxed);
         if !muted {
-            self.force_keyframe();
+            self.force_all_keyframes();
         }
     }
 }
@@ -134,15 +191,13 @@ impl FrameSink for EncoderInput {
 struct EncoderThread {
     frames: Receiver<VideoFrame>,
     control: Arc<Control>,
-    slot: SenderSlot<VideoSender>,
+    slot: SenderSlot<VideoSenders>,
     counters: Arc<PublisherCounters>,
     first_sent: FirstSent,
-    encoder: Option<(Encoding, VideoEncoder)>,
-    rate: RateControl,
-    last_keyframe: Option<Instant>,
-    /// When the next picture is due, to keep to the configured frame rate.
-    next_due: Option<Instant>,
-    sending: bool,
+    /// From low to high.
+    layers: Vec<LayerEncoder>,
+    allocator: Allocator,
+    floor: VideoFloor,
     epoch: Instant,
     timestamp_offset: u32,
 }
@@ -151,107 +206,101 @@ impl EncoderThread {
     fn run(mut self) {
         // Ends when the publisher and the capture side have both dropped their senders.
         while let Ok(frame) = self.frames.recv() {
-            let sender = self.slot.read().clone();
-            match sender {
-                Some(sender) if !self.control.muted.load(Relaxed) => self.frame(&frame, &sender),
-                _ => self.sending = false,
+            let senders = self.slot.read().clone();
+            match senders {
+                Some(senders) if !self.control.muted.load(Relaxed) => self.frame(&frame, &senders),
+                _ => self.layers.iter_mut().for_each(LayerEncoder::rest),
             }
         }
     }
 
-    fn frame(&mut self, frame: &VideoFrame, sender: &VideoSender) {
-        if !std::mem::replace(&mut self.sending, true) {
-            // A new session or an end of mute: whoever watches begins with this picture.
-            self.control.force_keyframe.store(true, Relaxed);
-            self.last_keyframe = None;
+    fn frame(&mut self, frame: &VideoFrame, senders: &[Arc<VideoSender>]) {
+        let Some(first) = senders.first() else { return };
+        let now = frame.capture_time();
+        let count = self.layers.len();
+        let configs = simulcast::layers(&self.control.config.lock(), count);
+        let wanted = self.control.wanted.get(count);
+        let wanted_kbps =
+            configs.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(config, _)| config.bitrate_kbps);
+        let wanted_bps = wanted_kbps.map(u64::from).sum::<u64>() * 1000;
+        first.set_wanted(wanted_bps);
+        let traffic = *self.control.traffic.lock();
+        let mut budget = first.budget();
+        if !traffic.is_enabled() {
+            budget.bps = wanted_bps;
+        } else if traffic.focus == Focus::Remote {
+            budget.bps = budget.bps.min(self.control.listener_bps.load(Relaxed));
         }
-        let config = self.control.config.lock().clone();
-        sender.set_wanted(u64::from(config.bitrate_kbps) * 1000);
-        let budget = sender.budget();
-        let encoding = self.rate.encoding(frame.capture_time(), &config, budget);
-        if !self.is_due(frame.capture_time(), encoding.fps) {
+        let below = self.floor.update(now, &traffic, wanted_bps, budget.bps);
+        self.counters.below_floor.store(below.is_some(), Relaxed);
+        if below == Some(BelowFloor::NoVideo) {
+            return self.layers.iter_mut().for_each(LayerEncoder::rest);
+        }
+        let shares = self.allocator.allocate(now, &configs, wanted, budget.bps);
+        let due = self.due_layers(now, &configs, &traffic, below, shares, budget);
+        if due.iter().all(Option::is_none) {
             return;
         }
         if RateControl::skips(budget) {
             self.counters.skipped_frames.fetch_add(1, Relaxed);
             return;
         }
-        let force = self.keyframe_due(frame.capture_time());
-        let Some(encoder) = self.encoder(encoding) else { return };
-        match encoder.encode(frame, force) {
-            Ok(Some(unit)) => {
-                if unit.is_keyframe {
-                    tracing::debug!(bytes = unit.data.len(), "a key frame is sent");
-                    self.last_keyframe = Some(frame.capture_time());
-                    self.counters.keyframes.fetch_add(1, Relaxed);
-                }
-                self.counters.encoded_frames.fetch_add(1, Relaxed);
-                self.counters.video_bytes.fetch_add(unit.data.len() as u64, Relaxed);
-                let timestamp = self.timestamp(frame.capture_time());
-                sender.send(AccessUnitToSend { data: unit.data, timestamp });
-                if self.counters.sent_frames.fetch_add(1, Relaxed) == 0 {
-                    (self.first_sent)();
-                }
-            }
-            Ok(None) => {
-                self.counters.skipped_frames.fetch_add(1, Relaxed);
-            }
-            Err(error) => {
-                tracing::error!(%error, "a picture was not encoded; the encoder starts afresh");
-                self.encoder = None;
-            }
-        }
-        if force && self.last_keyframe != Some(frame.capture_time()) {
-            // Skipped or failed: the key frame is still owed.
-            self.control.force_keyframe.store(true, Relaxed);
-        }
+        self.encode(frame, &due, senders);
     }
 
-    /// Drops pictures of a source that is faster than the configured frame rate.
-    fn is_due(&mut self, now: Instant, fps: u32) -> bool {
-        let interval = Duration::from_secs_f64(1.0 / f64::from(fps.max(1)));
-        let due = self.next_due.unwrap_or(now);
-        // A fifth of a frame early is on time: cameras jitter.
-        if now + interval / 5 < due {
-            return false;
-        }
-        let next = due + interval;
-        self.next_due = Some(if next + interval < now { now + interval } else { next });
-        true
-    }
-
-    fn keyframe_due(&mut self, now: Instant) -> bool {
-        let allowed = self.last_keyframe.is_none_or(|last| now.duration_since(last) >= MIN_KEYFRAME_INTERVAL);
-        allowed && self.control.force_keyframe.swap(false, Relaxed)
-    }
-
-    fn encoder(&mut self, wanted: Encoding) -> Option<&mut VideoEncoder> {
-        if self.encoder.is_none() {
-            let settings = EncoderConfig {
-                width: wanted.width,
-                height: wanted.height,
-                fps: wanted.fps,
-                bitrate_bps: wanted.bitrate_bps,
-                content: Content::Camera,
-            };
-            match VideoEncoder::new(settings) {
-                Ok(encoder) => self.encoder = Some((wanted, encoder)),
-                Err(error) => tracing::error!(%error, "no video encoder"),
+    /// How each layer encodes the picture of this moment.
+    fn due_layers(
+        &mut self,
+        now: Instant,
+        configs: &[VideoConfig],
+        traffic: &TrafficControl,
+        below: Option<BelowFloor>,
+        shares: [u64; MOST_LAYERS],
+        budget: SendBudget,
+    ) -> [Option<Encoding>; MOST_LAYERS] {
+        let asked = self.control.keyframes.swap(0, Relaxed);
+        let mut due = [None; MOST_LAYERS];
+        for (number, (layer, config)) in self.layers.iter_mut().zip(configs).enumerate() {
+            if asked >> number & 1 == 1 {
+                layer.force_keyframe();
+            }
+            match shares[number] {
+                0 => layer.rest(),
+                bps => due[number] = layer.next(now, config, traffic, below, SendBudget { bps, ..budget }),
             }
         }
-        let (current, encoder) = self.encoder.as_mut()?;
-        if (current.width, current.height) != (wanted.width, wanted.height)
-            && let Err(error) = encoder.set_size(wanted.width, wanted.height)
-        {
-            tracing::warn!(%error, "the encoder kept its old size");
+        due
+    }
+
+    /// Encodes and sends, the largest first: it takes longest. Each size is made of the next larger one.
+    fn encode(&mut self, frame: &VideoFrame, due: &[Option<Encoding>], senders: &[Arc<VideoSender>]) {
+        let timestamp = self.timestamp(frame.capture_time());
+        let (mut picture, mut any_sent) = (frame.clone(), false);
+        let messages = std::mem::take(&mut *self.control.sei.lock());
+        for ((layer, encoding), sender) in self.layers.iter_mut().zip(due).zip(senders).rev() {
+            let Some(encoding) = encoding else { continue };
+            picture = scale::fill(&picture, encoding.width, encoding.height);
+            let Some(unit) = layer.encode(&picture, *encoding) else { continue };
+            if unit.is_keyframe {
+                tracing::debug!(bytes = unit.data.len(), width = encoding.width, "a key frame is sent");
+                self.counters.keyframes.fetch_add(1, Relaxed);
+            }
+            self.counters.video_bytes.fetch_add(unit.data.len() as u64, Relaxed);
+            sender.captured(timestamp, frame.capture_time());
+            let data = if messages.is_empty() { unit.data } else { sei::insert(&unit.data, &messages).into() };
+            sender.send(AccessUnitToSend { data, timestamp });
+            any_sent = true;
         }
-        if (current.bitrate_bps, current.fps) != (wanted.bitrate_bps, wanted.fps)
-            && let Err(error) = encoder.set_rate(wanted.bitrate_bps, wanted.fps)
-        {
-            tracing::warn!(%error, "the encoder kept its old rate");
+        if !any_sent {
+            // They wait for the next picture, before those that came meanwhile.
+            self.control.sei.lock().splice(0..0, messages);
+            self.counters.skipped_frames.fetch_add(1, Relaxed);
+            return;
         }
-        *current = wanted;
-        Some(encoder)
+        self.counters.encoded_frames.fetch_add(1, Relaxed);
+        if self.counters.sent_frames.fetch_add(1, Relaxed) == 0 {
+            (self.first_sent)();
+        }
     }
 
     fn timestamp(&self, at: Instant) -> u32 {
@@ -265,6 +314,8 @@ impl EncoderThread {
 pub(crate) struct AudioPublisher {
     slot: SenderSlot<AudioSender>,
     muted: AtomicBool,
+    /// Puts earlier packets into later ones.
+    red: Mutex<RedWriter>,
     counters: Arc<PublisherCounters>,
     first_sent: FirstSent,
 }
@@ -275,7 +326,13 @@ impl AudioPublisher {
         counters: Arc<PublisherCounters>,
         first_sent: FirstSent,
     ) -> Arc<Self> {
-        Arc::new(Self { slot, muted: AtomicBool::new(false), counters, first_sent })
+        let red = Mutex::new(RedWriter::new(AUDIO_BLOCK_TYPE));
+        Arc::new(Self { slot, muted: AtomicBool::new(false), red, counters, first_sent })
+    }
+
+    /// From now on each packet carries so many earlier ones, if the other side takes that.
+    pub(crate) fn set_copies(&self, copies: usize) {
+        self.red.lock().set_copies(copies);
     }
 
     pub(crate) fn set_muted(&self, muted: bool) {
@@ -289,8 +346,17 @@ impl OpusSink for AudioPublisher {
             return;
         }
         let Some(sender) = self.slot.read().clone() else { return };
-        sender.send(packet.data.clone(), packet.timestamp);
-        self.counters.audio_bytes.fetch_add(packet.data.len() as u64, Relaxed);
+        sender.captured(packet.timestamp, packet.capture_time);
+        let sent_bytes = if sender.takes_redundant() {
+            let packed = self.red.lock().pack(packet.timestamp, &packet.data);
+            let length = packed.len();
+            sender.send_redundant(packed, packet.timestamp);
+            length
+        } else {
+            sender.send(packet.data.clone(), packet.timestamp);
+            packet.data.len()
+        };
+        self.counters.audio_bytes.fetch_add(sent_bytes as u64, Relaxed);
         if self.counters.audio_packets.fetch_add(1, Relaxed) == 0 {
             (self.first_sent)();
         }

@@ -33,6 +33,21 @@ pub(crate) struct PublisherReading {
     pub(crate) video_bytes: u64,
     pub(crate) audio_packets: u64,
     pub(crate) audio_bytes: u64,
+    /// Packets of the whole connection whose fate was told, and those of them that were lost.
+    pub(crate) path_packets: u64,
+    pub(crate) path_lost: u64,
+}
+
+impl PublisherReading {
+    /// Share of the packets lost on the way since another reading; `None` if nothing was told.
+    fn loss_since(&self, before: &Self) -> Option<f64> {
+        share(self.path_lost.saturating_sub(before.path_lost), self.path_packets.saturating_sub(before.path_packets))
+    }
+}
+
+/// A part of a whole, 0 to 1; `None` where there is no whole.
+pub(crate) fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 / whole as f64).min(1.0))
 }
 
 /// `ZegoPublishStreamQuality`. Rates per second, kbit/s, milliseconds, shares 0 to 1.
@@ -68,14 +83,15 @@ pub(crate) struct PublishStreamQuality {
     video_send_bytes: u64,
 }
 
-/// Quality over the `seconds` between two readings.
+/// Quality over the `seconds` between two readings. `reported_loss` counts where nothing is known of single packets.
 pub(crate) fn publish_quality(
     before: &PublisherReading,
     now: &PublisherReading,
     seconds: f64,
     rtt_ms: f64,
-    loss: f64,
+    reported_loss: f64,
 ) -> PublishStreamQuality {
+    let loss = now.loss_since(before).unwrap_or(reported_loss);
     let rate = Rate { seconds };
     let audio_fps = rate.of(before.audio_packets, now.audio_packets);
     PublishStreamQuality {
@@ -107,12 +123,18 @@ pub(crate) struct PlayerReading {
     pub(crate) audio_packets: u64,
     pub(crate) audio_bytes: u64,
     pub(crate) packets: u64,
+    /// Packets that never came, and those that came late because they were asked for again.
     pub(crate) lost: u64,
+    pub(crate) recovered: u64,
     pub(crate) breaks: u64,
     pub(crate) break_ms: u64,
+    /// How long pictures have been shown, breaks included.
+    pub(crate) video_ms: u64,
     pub(crate) concealed_ms: f64,
     pub(crate) decoded_audio_ms: f64,
     pub(crate) buffer_ms: f64,
+    /// By how much the picture comes later than its sound; 0 while unknown.
+    pub(crate) av_offset_ms: f64,
     pub(crate) muted_video: bool,
     pub(crate) muted_audio: bool,
 }
@@ -170,6 +192,13 @@ pub(crate) struct PlayStreamQuality {
     video_cumulative_break_count: u64,
     #[serde(rename = "videoCumulativeBreakTime")]
     video_cumulative_break_time: u64,
+    #[serde(rename = "videoCumulativeBreakRate")]
+    video_cumulative_break_rate: f64,
+    #[serde(rename = "videoCumulativeDecodeTime")]
+    video_cumulative_decode_time: u64,
+    /// Percent.
+    #[serde(rename = "audioCumulativeBreakRate")]
+    audio_cumulative_break_rate: f64,
     #[serde(rename = "audioCumulativeBreakTime")]
     audio_cumulative_break_time: i64,
     #[serde(rename = "audioCumulativeDecodeTime")]
@@ -188,9 +217,14 @@ pub(crate) fn play_quality(
     rtt_ms: f64,
 ) -> PlayStreamQuality {
     let rate = Rate { seconds };
-    let lost = now.lost.saturating_sub(before.lost);
-    let expected = lost + now.packets.saturating_sub(before.packets);
-    let loss = if expected == 0 { 0.0 } else { lost as f64 / expected as f64 };
+    let since = |of: fn(&PlayerReading) -> u64| of(now).saturating_sub(of(before));
+    // What came in the end was lost on its way all the same.
+    let lost = since(|reading| reading.lost + reading.recovered);
+    let missing = since(|reading| reading.lost);
+    let packets = since(|reading| reading.packets);
+    let loss = share(lost, packets + missing).unwrap_or(0.0);
+    // To the end, repairs included.
+    let end_to_end_loss = share(missing, packets + missing).unwrap_or(0.0);
     let concealed = (now.concealed_ms - before.concealed_ms).max(0.0) / (seconds * 1000.0);
     let delay = rtt_ms / 2.0 + now.buffer_ms;
     let audio_fps = rate.of(before.audio_packets, now.audio_packets);
@@ -211,10 +245,10 @@ pub(crate) fn play_quality(
         rtt: rtt_ms.round() as i64,
         packet_lost_rate: loss,
         peer_to_peer_delay: delay.round() as i64,
-        peer_to_peer_packet_lost_rate: loss,
+        peer_to_peer_packet_lost_rate: end_to_end_loss,
         level: level(rtt_ms, loss),
         delay: now.buffer_ms.round() as i64,
-        av_timestamp_diff: 0,
+        av_timestamp_diff: now.av_offset_ms.round() as i64,
         is_hardware_decode: false,
         video_codec_id: CODEC_H264,
         total_recv_bytes: now.video_bytes + now.audio_bytes,
@@ -222,6 +256,13 @@ pub(crate) fn play_quality(
         video_recv_bytes: now.video_bytes,
         video_cumulative_break_count: now.breaks,
         video_cumulative_break_time: now.break_ms,
+        video_cumulative_break_rate: share(now.break_ms, now.video_ms).unwrap_or(0.0),
+        video_cumulative_decode_time: now.video_ms,
+        audio_cumulative_break_rate: if now.decoded_audio_ms > 0.0 {
+            100.0 * now.concealed_ms / (now.concealed_ms + now.decoded_audio_ms)
+        } else {
+            0.0
+        },
         audio_cumulative_break_time: now.concealed_ms.round() as i64,
         audio_cumulative_decode_time: now.decoded_audio_ms.round() as i64,
         mute_video: i32::from(now.muted_video),
@@ -263,6 +304,22 @@ mod tests {
         let quality = play_quality(&PlayerReading::default(), &now, 3.0, 400.0);
         assert_eq!(quality.packet_lost_rate, 0.1);
         assert_eq!(quality.level, 2);
+    }
+
+    #[test]
+    fn a_packet_that_was_repaired_was_lost_on_the_way_but_not_in_the_end() {
+        let before = PlayerReading { packets: 90, lost: 10, ..Default::default() };
+        let now = PlayerReading { packets: 200, lost: 0, recovered: 20, ..Default::default() };
+        let quality = play_quality(&before, &now, 3.0, 40.0);
+        assert!((quality.packet_lost_rate - 10.0 / 110.0).abs() < 1e-9);
+        assert_eq!(quality.peer_to_peer_packet_lost_rate, 0.0);
+    }
+
+    #[test]
+    fn what_is_told_of_single_packets_counts_before_reports() {
+        let now = PublisherReading { path_packets: 200, path_lost: 10, ..Default::default() };
+        assert_eq!(publish_quality(&PublisherReading::default(), &now, 3.0, 40.0, 0.5).packet_lost_rate, 0.05);
+        assert_eq!(publish_quality(&now, &now, 3.0, 40.0, 0.5).packet_lost_rate, 0.5);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! From what may be sent to how the next picture is encoded.
 //!
 //! The configured bitrate is the most. Below it the encoder gets what the network gives; where that is too
-//! little for the size, the picture becomes smaller before it becomes ugly, and in the end slower. A frame is
-//! left out while older ones still wait to leave. Sans-IO: time is an argument.
+//! little for the size, the picture becomes smaller before it becomes ugly, and in the end slower, as far as the
+//! application lets it. A frame is left out while older ones still wait to leave. Sans-IO: time is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use transport::SendBudget;
 use transport::send_control::SKIP_BACKLOG;
 
 use crate::config::VideoConfig;
+use crate::traffic_control::TrafficControl;
 
 /// The encoder makes no picture of use with less.
 const LEAST_BPS: u32 = 40_000;
@@ -26,7 +27,9 @@ const SMALLER_AFTER: Duration = Duration::from_millis(800);
 const LARGER_AFTER: Duration = Duration::from_secs(4);
 /// The smallest picture at this much too little comes half as often,
 const SLOWER_BELOW: f64 = 0.5;
-/// but not more rarely than this.
+/// at this much a quarter as often,
+const MUCH_SLOWER_BELOW: f64 = 0.2;
+/// but not more rarely than this, unless the application says so.
 const LEAST_FPS: u32 = 8;
 /// A change of the rate below this share is not worth telling the encoder.
 const NOTICEABLE: f64 = 0.05;
@@ -60,18 +63,26 @@ pub(crate) struct RateControl {
 
 impl RateControl {
     /// How to encode at this moment.
-    pub(crate) fn encoding(&mut self, now: Instant, config: &VideoConfig, budget: SendBudget) -> Encoding {
+    pub(crate) fn encoding(
+        &mut self,
+        now: Instant,
+        config: &VideoConfig,
+        control: &TrafficControl,
+        budget: SendBudget,
+    ) -> Encoding {
         if self.config.as_ref() != Some(config) {
             *self = Self { config: Some(config.clone()), ..Self::default() };
         }
         let most = config.bitrate_kbps.saturating_mul(1000);
-        let bps = u32::try_from(budget.bps).unwrap_or(u32::MAX).min(most).max(LEAST_BPS.min(most));
+        let given = if control.is_enabled() { u32::try_from(budget.bps).unwrap_or(u32::MAX) } else { most };
+        let bps = given.min(most).max(LEAST_BPS.min(most));
         self.follow(bps, most);
-        self.choose_scale(now, config, f64::from(bps));
+        let smallest = smallest_scale(config, control);
+        self.choose_scale(now, config, smallest, f64::from(bps));
         let side = |pixels: u32| scaled(pixels, SCALES[self.scale]);
-        let smallest = self.scale + 1 == SCALES.len();
-        let slow = smallest && self.bits(config, f64::from(bps), self.scale) < poor_bits(config) * SLOWER_BELOW;
-        let fps = if slow { (config.fps / 2).max(LEAST_FPS).min(config.fps) } else { config.fps };
+        let is_smallest = self.scale == smallest;
+        let fps =
+            if is_smallest && control.adapts_fps() { self.fps(config, control, f64::from(bps)) } else { config.fps };
         Encoding {
             width: side(config.encode_width),
             height: side(config.encode_height),
@@ -97,9 +108,24 @@ impl RateControl {
         bps / (side(config.encode_width) * side(config.encode_height) * f64::from(config.fps.max(1)))
     }
 
-    fn choose_scale(&mut self, now: Instant, config: &VideoConfig, bps: f64) {
+    /// Of a picture that cannot get smaller.
+    fn fps(&self, config: &VideoConfig, control: &TrafficControl, bps: f64) -> u32 {
+        let share = self.bits(config, bps, self.scale) / poor_bits(config);
+        let fps = match share {
+            share if share < MUCH_SLOWER_BELOW => config.fps / 4,
+            share if share < SLOWER_BELOW => config.fps / 2,
+            _ => config.fps,
+        };
+        let least = if control.least_fps == 0 { LEAST_FPS } else { control.least_fps };
+        fps.max(least).min(config.fps)
+    }
+
+    fn choose_scale(&mut self, now: Instant, config: &VideoConfig, smallest: usize, bps: f64) {
+        if self.scale > smallest {
+            self.scale = smallest;
+        }
         let poor = poor_bits(config);
-        let is_poor = self.scale + 1 < SCALES.len() && self.bits(config, bps, self.scale) < poor;
+        let is_poor = self.scale < smallest && self.bits(config, bps, self.scale) < poor;
         let is_rich = self.scale > 0 && self.bits(config, bps, self.scale - 1) >= poor * BACK;
         let lasts = |since: &mut Option<Instant>, is_so: bool, long: Duration| {
             *since = if is_so { since.or(Some(now)) } else { None };
@@ -113,6 +139,15 @@ impl RateControl {
             self.rich_since = None;
         }
     }
+}
+
+/// Index of the smallest scale that the application lets us use.
+fn smallest_scale(config: &VideoConfig, control: &TrafficControl) -> usize {
+    let (least_width, least_height) = control.least_size;
+    let fits = |eighths: &u32| {
+        scaled(config.encode_width, *eighths) >= least_width && scaled(config.encode_height, *eighths) >= least_height
+    };
+    if control.adapts_size() { SCALES.iter().rposition(fits).unwrap_or(0) } else { 0 }
 }
 
 /// Bits per pixel that count as poor for this application.
@@ -141,12 +176,63 @@ mod tests {
     /// Runs for some seconds at a budget; gives the last encoding.
     fn run(control: &mut RateControl, now: &mut Instant, millis: u64, kbps: u64) -> Encoding {
         let end = *now + Duration::from_millis(millis);
-        let mut last = control.encoding(*now, &config(), budget(kbps));
+        let traffic = TrafficControl::default();
+        let mut last = control.encoding(*now, &config(), &traffic, budget(kbps));
         while *now < end {
             *now += Duration::from_millis(33);
-            last = control.encoding(*now, &config(), budget(kbps));
+            last = control.encoding(*now, &config(), &traffic, budget(kbps));
         }
         last
+    }
+
+    /// What comes of a poor rate in the end under these settings.
+    fn settled(traffic: TrafficControl, kbps: u64) -> (u32, u32, u32) {
+        let (mut control, now) = (RateControl::default(), Instant::now());
+        let encodings = (0..300)
+            .map(|at| control.encoding(now + Duration::from_millis(at * 33), &config(), &traffic, budget(kbps)));
+        encodings.last().map(|last| (last.width, last.fps, last.bitrate_bps)).unwrap()
+    }
+
+    fn traffic(properties: u32) -> TrafficControl {
+        let mut traffic = TrafficControl::default();
+        assert!(traffic.enable(true, properties));
+        traffic
+    }
+
+    #[test]
+    fn only_what_the_application_allows_is_changed() {
+        assert_eq!(settled(traffic(0), 100), (1280, 30, 100_000), "the bitrate alone");
+        assert_eq!(settled(traffic(1), 300), (1280, 15, 300_000), "the frame rate");
+        assert_eq!(settled(traffic(1), 100), (1280, 8, 100_000));
+        assert_eq!(settled(traffic(2), 100), (640, 30, 100_000), "the size");
+        assert_eq!(settled(traffic(3), 100), (640, 15, 100_000), "both");
+    }
+
+    #[test]
+    fn an_application_that_forbids_it_gets_what_it_configured() {
+        let mut off = TrafficControl::default();
+        off.enable(false, 0);
+        assert_eq!(settled(off, 100), (1280, 30, 2_500_000));
+    }
+
+    #[test]
+    fn the_applications_least_size_and_frame_rate_are_kept() {
+        let least = |width, height, fps| {
+            let mut traffic = TrafficControl::default();
+            (traffic.least_size, traffic.least_fps) = ((width, height), fps);
+            traffic
+        };
+        assert_eq!(settled(least(900, 500, 0), 100).0, 960);
+        assert_eq!(settled(least(1280, 720, 20), 100), (1280, 20, 100_000));
+        assert_eq!(settled(least(4000, 4000, 60), 100), (1280, 30, 100_000), "more than there is");
+        assert_eq!(settled(least(0, 0, 3), 40), (640, 7, 40_000), "and lower ones than ours count too");
+    }
+
+    #[test]
+    fn a_size_that_is_forbidden_while_it_is_used_is_left_at_once() {
+        let (mut control, mut now) = (RateControl::default(), Instant::now());
+        assert_eq!(run(&mut control, &mut now, 5000, 100).width, 640);
+        assert_eq!(control.encoding(now, &config(), &traffic(1), budget(100)).width, 1280);
     }
 
     #[test]
@@ -186,9 +272,9 @@ mod tests {
     #[test]
     fn an_application_that_asked_for_few_bits_gets_its_size() {
         let (mut control, now) = (RateControl::default(), Instant::now());
-        let config = VideoConfig { bitrate_kbps: 400, ..config() };
+        let (config, traffic) = (VideoConfig { bitrate_kbps: 400, ..config() }, TrafficControl::default());
         for at in 0..300 {
-            let encoding = control.encoding(now + Duration::from_millis(at * 33), &config, budget(400));
+            let encoding = control.encoding(now + Duration::from_millis(at * 33), &config, &traffic, budget(400));
             assert_eq!((encoding.width, encoding.fps), (1280, 30));
         }
     }
@@ -206,7 +292,7 @@ mod tests {
         let (mut control, mut now) = (RateControl::default(), Instant::now());
         run(&mut control, &mut now, 5000, 300);
         let small = VideoConfig::preset(2);
-        assert_eq!(control.encoding(now, &small, budget(600)).width, 640);
+        assert_eq!(control.encoding(now, &small, &TrafficControl::default(), budget(600)).width, 640);
     }
 
     #[test]

@@ -1,14 +1,20 @@
 //! Who is in a room and which streams they publish: turns the server's participant lists into what changed.
 //!
-//! No I/O and no clock. The same diff serves a fresh update and the full list after a reconnect, so nothing is lost or
-//! reported twice.
+//! No I/O and no clock: time is an argument. The same diff serves a fresh update and the full list after a reconnect,
+//! so nothing is lost or reported twice. After a server loss everybody comes back in their own time, users before their
+//! streams; whoever is missing then is given a while before the application hears of it.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use protocol::conventions;
-use protocol::messages::{ParticipantInfo, TrackType, participant_info::State};
+use protocol::messages::{DisconnectReason, ParticipantInfo, TrackType, participant_info::State};
 
 use crate::config::User;
+
+/// How long somebody who was there before a reconnect may be missing: longer than the longest wait between two attempts
+/// of the others.
+const GRACE: Duration = Duration::from_secs(8);
 
 /// Why a stream went, as `stream_delete_reason` tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +32,15 @@ pub(crate) struct Track {
     pub(crate) muted: bool,
 }
 
+/// When a session began, by the server's clock in milliseconds, and its sid: of two sessions the smaller is the older.
+pub(crate) type SessionAge = (i64, String);
+
+/// The age of a participant's session. Older servers tell seconds only.
+pub(crate) fn session_age(info: &ParticipantInfo) -> SessionAge {
+    let ms = if info.joined_at_ms != 0 { info.joined_at_ms } else { info.joined_at.saturating_mul(1000) };
+    (ms, info.sid.clone())
+}
+
 /// One stream of somebody else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stream {
@@ -34,6 +49,8 @@ pub(crate) struct Stream {
     pub(crate) video: Option<Track>,
     /// Stream extra info, an attribute of the publisher.
     pub(crate) extra_info: String,
+    /// Of the session that publishes it.
+    pub(crate) session_age: SessionAge,
     /// Finer device states that the publisher told, `ZegoRemoteDeviceState` of camera and microphone.
     pub(crate) device_states: Option<(i32, i32)>,
 }
@@ -78,7 +95,11 @@ pub(crate) struct Changes {
     pub(crate) streams_added: Vec<(String, Stream)>,
     /// Streams whose tracks, mute state or device states are not what they were.
     pub(crate) streams_changed: Vec<(String, Stream)>,
+    /// Those of them with another extra info.
+    pub(crate) extra_info_changed: Vec<(String, Stream)>,
     pub(crate) streams_removed: Vec<(String, Stream, RemovalReason)>,
+    /// Streams that are away for now. The application is told only if they stay away.
+    pub(crate) streams_away: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -86,12 +107,26 @@ struct Participant {
     sid: String,
     user: User,
     streams: BTreeMap<String, Stream>,
+    /// Streams of an earlier session of this user that the present one has not published, and since when.
+    awaited: BTreeMap<String, (Stream, Instant)>,
+}
+
+impl Participant {
+    /// The session that published the streams is over, and the user is expected back.
+    fn await_streams(&mut self, now: Instant, changes: &mut Changes) {
+        for (stream_id, stream) in std::mem::take(&mut self.streams) {
+            changes.streams_away.push(stream_id.clone());
+            self.awaited.insert(stream_id, (stream, now));
+        }
+    }
 }
 
 /// Everyone else in one room.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     participants: BTreeMap<String, Participant>,
+    /// Those of them who are missing, and since when.
+    missing: BTreeMap<String, Instant>,
 }
 
 impl Roster {
@@ -108,18 +143,32 @@ impl Roster {
         }
     }
 
+    /// Number of the others.
+    pub(crate) fn len(&self) -> usize {
+        self.participants.len()
+    }
+
+    /// The user whose session in the room has this sid.
+    pub(crate) fn user_id_of(&self, participant_sid: &str) -> Option<&str> {
+        let found = self.participants.values().find(|participant| participant.sid == participant_sid);
+        found.map(|participant| participant.user.id.as_str())
+    }
+
     /// Takes an update that names some participants.
-    pub(crate) fn update(&mut self, participants: &[ParticipantInfo]) -> Changes {
+    pub(crate) fn update(&mut self, participants: &[ParticipantInfo], now: Instant) -> Changes {
         let mut changes = Changes::default();
         for info in participants {
-            self.apply(info, &mut changes);
+            self.apply(info, now, &mut changes);
         }
         changes
     }
 
-    /// Takes the complete list after a new login: whoever is not in it is gone.
-    pub(crate) fn replace(&mut self, participants: &[ParticipantInfo]) -> Changes {
+    /// Takes the complete list after a new login: whoever is not in it may still come.
+    pub(crate) fn replace(&mut self, participants: &[ParticipantInfo], now: Instant) -> Changes {
         let mut changes = Changes::default();
+        // Who was waited for already had no chance to come while we were away ourselves.
+        let awaited = self.participants.values_mut().flat_map(|participant| participant.awaited.values_mut());
+        self.missing.values_mut().chain(awaited.map(|(_, since)| since)).for_each(|since| *since = now);
         let gone: Vec<String> = self
             .participants
             .keys()
@@ -127,22 +176,54 @@ impl Roster {
             .cloned()
             .collect();
         for identity in gone {
-            self.remove(&identity, &mut changes);
+            self.miss(&identity, now, &mut changes);
         }
         for info in participants {
-            self.apply(info, &mut changes);
+            self.apply(info, now, &mut changes);
         }
         changes
     }
 
-    fn apply(&mut self, info: &ParticipantInfo, changes: &mut Changes) {
+    /// Gives up those who have been away for too long. To be called every second or so.
+    pub(crate) fn expire(&mut self, now: Instant) -> Changes {
+        let mut changes = Changes::default();
+        let is_over = |since: &Instant| now.duration_since(*since) >= GRACE;
+        let gone = self.missing.iter().filter(|(_, since)| is_over(since));
+        let gone: Vec<String> = gone.map(|(identity, _)| identity.clone()).collect();
+        for identity in gone {
+            self.remove(&identity, &mut changes);
+        }
+        for participant in self.participants.values_mut() {
+            participant.awaited.retain(|stream_id, (stream, since)| {
+                let over = is_over(since);
+                if over {
+                    changes.streams_removed.push((stream_id.clone(), stream.clone(), RemovalReason::Stopped));
+                }
+                !over
+            });
+        }
+        changes
+    }
+
+    fn miss(&mut self, identity: &str, now: Instant, changes: &mut Changes) {
+        if let Some(participant) = self.participants.get_mut(identity) {
+            participant.await_streams(now, changes);
+            self.missing.entry(identity.to_owned()).or_insert(now);
+        }
+    }
+
+    fn apply(&mut self, info: &ParticipantInfo, now: Instant, changes: &mut Changes) {
         if info.permission.as_ref().is_some_and(|permission| permission.hidden) {
             return;
         }
         if info.state == State::Disconnected as i32 {
             // The end of a session that the same user has already replaced says nothing about the new one.
             if self.participants.get(&info.identity).is_some_and(|known| known.sid == info.sid) {
-                self.remove(&info.identity, changes);
+                if comes_back(info.disconnect_reason) {
+                    self.miss(&info.identity, now, changes);
+                } else {
+                    self.remove(&info.identity, changes);
+                }
             }
             return;
         }
@@ -151,11 +232,15 @@ impl Roster {
             name: if info.name.is_empty() { info.identity.clone() } else { info.name.clone() },
         };
         let streams = streams_of(info, &user);
+        self.missing.remove(&info.identity);
         let known = self.participants.entry(info.identity.clone()).or_insert_with(|| {
             changes.users_added.push(user.clone());
-            Participant::default()
+            Participant { sid: info.sid.clone(), ..Participant::default() }
         });
-        known.sid.clone_from(&info.sid);
+        if known.sid != info.sid {
+            known.await_streams(now, changes);
+            known.sid.clone_from(&info.sid);
+        }
         known.user = user;
         for (stream_id, old) in &known.streams {
             if !streams.contains_key(stream_id) {
@@ -163,22 +248,45 @@ impl Roster {
             }
         }
         for (stream_id, new) in &streams {
-            match known.streams.get(stream_id) {
+            let before = known.streams.get(stream_id).cloned();
+            let awaited = known.awaited.remove(stream_id).map(|(stream, _)| stream);
+            match before.or(awaited) {
                 None => changes.streams_added.push((stream_id.clone(), new.clone())),
-                Some(old) if old != new => changes.streams_changed.push((stream_id.clone(), new.clone())),
-                Some(_) => {}
+                Some(old) => {
+                    if old.extra_info != new.extra_info {
+                        changes.extra_info_changed.push((stream_id.clone(), new.clone()));
+                    }
+                    if old != *new {
+                        changes.streams_changed.push((stream_id.clone(), new.clone()));
+                    }
+                }
             }
         }
         known.streams = streams;
+        changes.streams_away.retain(|stream_id| !known.streams.contains_key(stream_id));
     }
 
     fn remove(&mut self, identity: &str, changes: &mut Changes) {
+        self.missing.remove(identity);
         let Some(participant) = self.participants.remove(identity) else { return };
-        for (stream_id, stream) in participant.streams {
+        let awaited = participant.awaited.into_iter().map(|(stream_id, (stream, _))| (stream_id, stream));
+        for (stream_id, stream) in participant.streams.into_iter().chain(awaited) {
             changes.streams_removed.push((stream_id, stream, RemovalReason::Disconnected));
         }
         changes.users_removed.push(participant.user);
     }
+}
+
+/// Whether somebody who is gone for that reason is expected again at once: replaced by a new session of the same user,
+/// or sent to log in anew.
+fn comes_back(reason: i32) -> bool {
+    matches!(
+        DisconnectReason::try_from(reason),
+        Ok(DisconnectReason::DuplicateIdentity
+            | DisconnectReason::ServerShutdown
+            | DisconnectReason::StateMismatch
+            | DisconnectReason::Migration)
+    )
 }
 
 fn streams_of(info: &ParticipantInfo, user: &User) -> BTreeMap<String, Stream> {
@@ -196,6 +304,7 @@ fn streams_of(info: &ParticipantInfo, user: &User) -> BTreeMap<String, Stream> {
     streams.retain(|_, stream| stream.audio.is_some() || stream.video.is_some());
     for (stream_id, stream) in &mut streams {
         stream.user = user.clone();
+        stream.session_age = session_age(info);
         if let Some(extra) = info.attributes.get(&conventions::extra_info_attribute(stream_id)) {
             stream.extra_info.clone_from(extra);
         }
@@ -238,20 +347,25 @@ mod tests {
         }
     }
 
+    /// The tests that use it are about no time at all.
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     const AUDIO: TrackType = TrackType::Audio;
     const VIDEO: TrackType = TrackType::Video;
 
     #[test]
     fn a_stream_appears_with_its_first_track_and_goes_with_its_last() {
         let mut roster = Roster::default();
-        let changes = roster.update(&[participant("PA_1", "bob", &[("TR_a", AUDIO, "s")])]);
+        let changes = roster.update(&[participant("PA_1", "bob", &[("TR_a", AUDIO, "s")])], now());
         assert_eq!(changes.users_added.len(), 1);
         assert_eq!(changes.streams_added[0].0, "s");
         let both = [("TR_a", AUDIO, "s"), ("TR_v", VIDEO, "s")];
-        let changes = roster.update(&[participant("PA_1", "bob", &both)]);
+        let changes = roster.update(&[participant("PA_1", "bob", &both)], now());
         assert!(changes.streams_added.is_empty());
         assert_eq!(changes.streams_changed[0].1.track_sids().count(), 2);
-        let changes = roster.update(&[participant("PA_1", "bob", &[])]);
+        let changes = roster.update(&[participant("PA_1", "bob", &[])], now());
         assert_eq!(changes.streams_removed[0].2, RemovalReason::Stopped);
         assert!(roster.stream("s").is_none());
     }
@@ -259,25 +373,93 @@ mod tests {
     #[test]
     fn a_late_goodbye_of_a_replaced_session_does_not_remove_the_new_one() {
         let mut roster = Roster::default();
-        roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])]);
-        roster.update(&[participant("PA_2", "bob", &[("TR_2", VIDEO, "s")])]);
+        roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], now());
+        roster.update(&[participant("PA_2", "bob", &[("TR_2", VIDEO, "s")])], now());
         let mut goodbye = participant("PA_1", "bob", &[]);
         goodbye.state = State::Disconnected as i32;
-        assert_eq!(roster.update(&[goodbye]), Changes::default());
+        assert_eq!(roster.update(&[goodbye], now()), Changes::default());
         assert!(roster.stream("s").is_some());
     }
 
     #[test]
-    fn after_a_reconnect_only_the_difference_is_told() {
+    fn after_a_reconnect_only_the_difference_is_told_and_the_missing_get_a_while() {
+        let start = now();
         let mut roster = Roster::default();
         let bob = participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]);
         let eve = participant("PA_2", "eve", &[("TR_2", VIDEO, "t")]);
-        roster.update(&[bob.clone(), eve]);
-        let changes = roster.replace(&[bob, participant("PA_3", "joe", &[])]);
+        roster.update(&[bob.clone(), eve], start);
+        let changes = roster.replace(&[bob, participant("PA_3", "joe", &[])], start);
+        let joe = User { id: "joe".into(), name: "joe".into() };
+        let expected = Changes { users_added: vec![joe], streams_away: vec!["t".into()], ..Changes::default() };
+        assert_eq!(changes, expected);
+        assert!(roster.stream("t").is_none());
+        assert_eq!(roster.expire(start + GRACE - Duration::from_millis(1)), Changes::default());
+        let changes = roster.expire(start + GRACE);
         assert_eq!(changes.users_removed[0].id, "eve");
-        assert_eq!(changes.streams_removed[0].0, "t");
-        assert_eq!(changes.users_added[0].id, "joe");
-        assert!(changes.streams_added.is_empty());
+        assert_eq!(
+            (changes.streams_removed[0].0.as_str(), changes.streams_removed[0].2),
+            ("t", RemovalReason::Disconnected)
+        );
+        assert_eq!(roster.expire(start + GRACE * 2), Changes::default());
+    }
+
+    #[test]
+    fn survivors_of_a_lost_server_who_come_back_one_by_one_are_told_of_as_changed_streams_only() {
+        let start = now();
+        let mut roster = Roster::default();
+        roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], start);
+        assert_eq!(roster.replace(&[], start).streams_away, ["s"]);
+        let joined = roster.update(&[participant("PA_9", "bob", &[])], start + Duration::from_secs(2));
+        assert_eq!(joined, Changes::default());
+        let published =
+            roster.update(&[participant("PA_9", "bob", &[("TR_9", VIDEO, "s")])], start + Duration::from_secs(3));
+        assert_eq!(published.streams_changed.len(), 1);
+        let only_changed = Changes { streams_changed: published.streams_changed.clone(), ..Changes::default() };
+        assert_eq!(published, only_changed);
+        assert_eq!(roster.expire(start + GRACE * 3), Changes::default());
+        assert_eq!(roster.stream("s").unwrap().video.as_ref().unwrap().sid, "TR_9");
+    }
+
+    #[test]
+    fn a_user_who_comes_back_without_its_stream_loses_only_the_stream() {
+        let start = now();
+        let mut roster = Roster::default();
+        roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], start);
+        roster.replace(&[participant("PA_9", "bob", &[])], start);
+        let changes = roster.expire(start + GRACE);
+        assert_eq!(
+            (changes.streams_removed[0].0.as_str(), changes.streams_removed[0].2),
+            ("s", RemovalReason::Stopped)
+        );
+        assert!(changes.users_removed.is_empty());
+    }
+
+    #[test]
+    fn a_user_who_logs_in_anew_while_the_old_session_is_still_there_is_not_doubled() {
+        let start = now();
+        let mut roster = Roster::default();
+        roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], start);
+        let mut replaced = participant("PA_1", "bob", &[]);
+        replaced.state = State::Disconnected as i32;
+        replaced.disconnect_reason = DisconnectReason::DuplicateIdentity as i32;
+        let changes = roster.update(&[replaced, participant("PA_2", "bob", &[("TR_2", VIDEO, "s")])], start);
+        assert_eq!(changes.streams_changed.len(), 1);
+        assert!(
+            changes.users_added.is_empty() && changes.users_removed.is_empty() && changes.streams_removed.is_empty()
+        );
+        assert_eq!(roster.expire(start + GRACE), Changes::default());
+    }
+
+    #[test]
+    fn a_goodbye_of_a_user_who_was_missing_counts_at_once() {
+        let mut roster = Roster::default();
+        roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], now());
+        roster.replace(&[], now());
+        roster.update(&[participant("PA_2", "bob", &[])], now());
+        let mut goodbye = participant("PA_2", "bob", &[]);
+        goodbye.state = State::Disconnected as i32;
+        let changes = roster.update(&[goodbye], now());
+        assert_eq!((changes.users_removed.len(), changes.streams_removed.len()), (1, 1));
     }
 
     #[test]
@@ -285,18 +467,29 @@ mod tests {
         let mut info = participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]);
         info.tracks[0].muted = true;
         let mut roster = Roster::default();
-        roster.update(&[info.clone()]);
+        roster.update(&[info.clone()], now());
         assert_eq!(roster.stream("s").unwrap().camera_state(), DEVICE_MUTED);
         info.attributes
             .insert(conventions::device_state_attribute("s"), format_device_states(DEVICE_DISABLED, DEVICE_OPEN));
-        roster.update(&[info]);
+        roster.update(&[info], now());
         assert_eq!(roster.stream("s").unwrap().camera_state(), DEVICE_DISABLED);
+    }
+
+    #[test]
+    fn another_extra_info_is_told_apart_from_other_changes() {
+        let mut roster = Roster::default();
+        let mut info = participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]);
+        roster.update(&[info.clone()], now());
+        info.attributes.insert(conventions::extra_info_attribute("s"), "x".into());
+        assert_eq!(roster.update(&[info.clone()], now()).extra_info_changed[0].1.extra_info, "x");
+        info.tracks[0].muted = true;
+        assert!(roster.update(&[info], now()).extra_info_changed.is_empty());
     }
 
     #[test]
     fn hidden_participants_are_nobody() {
         let mut info = participant("PA_1", "ghost", &[]);
         info.permission = Some(protocol::messages::ParticipantPermission { hidden: true, ..Default::default() });
-        assert_eq!(Roster::default().update(&[info]), Changes::default());
+        assert_eq!(Roster::default().update(&[info], now()), Changes::default());
     }
 }

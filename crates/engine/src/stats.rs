@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use transport::PeerStats;
 
 use crate::capture::ChannelFeed;
+use crate::network_time::NetworkClock;
 use crate::player::PlayerMedia;
 use crate::publisher::PublisherCounters;
+use crate::quality;
+use crate::room::RoomKey;
 
 /// Readings of the two peer connections.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +26,25 @@ impl Network {
     /// Round trip to the room server in milliseconds; 0 while unknown.
     pub(crate) fn rtt_ms(&self) -> f64 {
         self.publisher.rtt_ms.or(self.subscriber.rtt_ms).unwrap_or(0.0)
+    }
+
+    /// Share of what we sent that was lost on the way since an earlier reading, 0 to 1, before any repair. Where the
+    /// server tells nothing of single packets it is the share of its last reports.
+    pub(crate) fn upstream_loss_since(&self, before: &Self) -> f64 {
+        let (now, before) = (&self.publisher, &before.publisher);
+        let lost = now.path_packets_lost.saturating_sub(before.path_packets_lost);
+        let told = now.path_packets.saturating_sub(before.path_packets);
+        quality::share(lost, told).unwrap_or(now.remote_loss_rate)
+    }
+
+    /// The same for what comes to us; `None` below so many packets.
+    pub(crate) fn downstream_loss_since(&self, before: &Self, least_packets: u64) -> Option<f64> {
+        let (now, before) = (&self.subscriber, &before.subscriber);
+        let missing = now.packets_lost.saturating_sub(before.packets_lost);
+        let lost =
+            (now.packets_lost + now.packets_recovered).saturating_sub(before.packets_lost + before.packets_recovered);
+        let expected = now.packets_received.saturating_sub(before.packets_received) + missing;
+        quality::share(lost, expected).filter(|_| expected >= least_packets)
     }
 }
 
@@ -37,13 +59,18 @@ pub(crate) struct Registry {
     pub(crate) feeds: Mutex<Vec<Arc<ChannelFeed>>>,
     pub(crate) publishers: Mutex<BTreeMap<u32, PublisherEntry>>,
     pub(crate) players: Mutex<BTreeMap<String, Arc<PlayerMedia>>>,
-    pub(crate) network: Mutex<Network>,
+    pub(crate) networks: Mutex<BTreeMap<RoomKey, Network>>,
+    pub(crate) clock: Mutex<NetworkClock>,
 }
 
 impl Registry {
     /// The JSON object that `getStats` gives as text.
     pub(crate) fn report(&self) -> Value {
-        let network = self.network.lock().clone();
+        let networks = self.networks.lock().clone();
+        // Single-room applications need not know the room; the others find all below.
+        let first = networks.values().next().cloned().unwrap_or_default();
+        let rooms: BTreeMap<&str, Value> =
+            networks.iter().map(|(key, network)| (key.id.as_str(), report(network))).collect();
         let previews: Vec<Value> = self
             .feeds
             .lock()
@@ -67,25 +94,29 @@ impl Registry {
                     "framesSent": counters.sent_frames.load(Relaxed),
                     "framesSkipped": counters.skipped_frames.load(Relaxed),
                     "keyFramesEncoded": counters.keyframes.load(Relaxed),
+                    "belowVideoFloor": counters.below_floor.load(Relaxed),
                     "videoBytesSent": counters.video_bytes.load(Relaxed),
                     "audioPacketsSent": counters.audio_packets.load(Relaxed),
                     "audioBytesSent": counters.audio_bytes.load(Relaxed),
+                    "audioExpectedLossPercent": counters.audio_expected_loss_percent.load(Relaxed),
+                    "audioCopies": counters.audio_copies.load(Relaxed),
                 })
             })
             .collect();
         let players: Vec<Value> =
             self.players.lock().iter().map(|(stream_id, media)| player(stream_id, media)).collect();
         json!({
-            "network": {
-                "rttMs": network.rtt_ms(),
-                "publisher": network.publisher,
-                "subscriber": network.subscriber,
-            },
+            "network": report(&first),
+            "rooms": rooms,
             "previews": previews,
             "publishers": publishers,
             "players": players,
         })
     }
+}
+
+fn report(network: &Network) -> Value {
+    json!({"rttMs": network.rtt_ms(), "publisher": network.publisher, "subscriber": network.subscriber})
 }
 
 fn player(stream_id: &str, media: &PlayerMedia) -> Value {
@@ -103,6 +134,7 @@ fn player(stream_id: &str, media: &PlayerMedia) -> Value {
         "video": media.video_receiver_stats(),
         "audio": media.audio_receiver_stats(),
         "jitterBuffer": media.audio_stats(),
+        "timing": media.timing_stats(),
         "view": media.view().and_then(|view| view.stats()),
     })
 }

@@ -9,6 +9,7 @@ use media::audio::jitter_buffer::JitterBuffer;
 use media::audio::mixer::Mixer;
 use media::audio::processing::{ProcessingConfig, Processor};
 use media::audio::resample::Resampler;
+use media::audio::stereo::StereoFrame;
 use media::audio::time_stretch::{Stretch, stretch};
 use media::audio::{AudioPacket, FRAME_SAMPLES, Frame};
 
@@ -47,7 +48,7 @@ fn main() {
     let frames: Vec<Frame> = (0..ROUNDS).map(voice).collect();
     for (name, config) in [
         ("processing: AEC + NS + AGC", ProcessingConfig::default()),
-        ("processing: NS + AGC", ProcessingConfig { aec: false, ns: true, agc: true }),
+        ("processing: NS + AGC", ProcessingConfig { aec: false, ..ProcessingConfig::default() }),
     ] {
         let mut processor = Processor::new(config);
         measure(name, 1.0, |round| {
@@ -75,7 +76,13 @@ fn main() {
     measure("jitter buffer with decoding", 2.0, |round| {
         let at = epoch + Duration::from_millis(20 * round as u64);
         let (sequence, timestamp) = (round as u16, (round * PACKET_SAMPLES) as u32);
-        buffer.insert(AudioPacket { sequence, timestamp, payload: encoded[round].clone(), arrival: at });
+        buffer.insert(AudioPacket {
+            sequence,
+            timestamp,
+            payload: encoded[round].clone(),
+            is_redundant: false,
+            arrival: at,
+        });
         buffer.pull(at, &mut frame);
         buffer.pull(at + Duration::from_millis(10), &mut frame);
     });
@@ -88,7 +95,7 @@ fn main() {
     measure("mix 10 streams", 1.0, |round| {
         mixer.begin();
         for stream in 0..10 {
-            mixer.add(&frames[(round + stream) % ROUNDS], 1.0, 1.0);
+            mixer.add(&StereoFrame::both(&frames[(round + stream) % ROUNDS]), 1.0, 1.0);
         }
         black_box(mixer.finish());
     });

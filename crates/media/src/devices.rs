@@ -18,7 +18,7 @@ pub struct DeviceInfo {
 /// Each value is what the variable held: a keyword (`pattern`, `tone`, `null`) or a file's path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FakeDevices {
-    /// `ZEGO_FAKE_CAMERA`: `pattern`, FILE.y4m or FILE.mjpeg.
+    /// `ZEGO_FAKE_CAMERA`: `pattern`, FILE.y4m or FILE.mjpeg; `strip:FILE` draws the strip of the pattern over a file.
     pub camera: Option<String>,
     /// `ZEGO_FAKE_MICROPHONE`: `tone` or FILE.wav.
     pub microphone: Option<String>,

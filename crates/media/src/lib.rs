@@ -7,3 +7,8 @@ pub mod video;
 
 mod devices;
 pub use devices::{DeviceInfo, FakeDevices};
+
+/// Lets a test forbid its thread to allocate.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;

@@ -13,6 +13,8 @@ pub const TOPIC_COMMAND: &str = "zg.cmd";
 const DEVICE_STATE_PREFIX: &str = "zg.d.";
 /// Prefix of the attribute that holds a stream's extra info.
 const EXTRA_INFO_PREFIX: &str = "zg.x.";
+/// Prefix of the attribute, and of the entry in a room's metadata, that holds a room's extra info.
+const ROOM_INFO_PREFIX: &str = "zg.r.";
 
 /// Label of the ordered, reliable data channel.
 pub const RELIABLE_CHANNEL: &str = "_reliable";
@@ -37,6 +39,17 @@ pub fn extra_info_attribute(stream_id: &str) -> String {
 /// The stream whose extra info this attribute holds, if it is such an attribute.
 pub fn stream_of_extra_info(attribute: &str) -> Option<&str> {
     attribute.strip_prefix(EXTRA_INFO_PREFIX)
+}
+
+/// Name of the attribute with the value of a key of the room's extra info. Our own server moves it to the entry of the
+/// same name in the room's metadata, which is then a JSON object.
+pub fn room_info_attribute(key: &str) -> String {
+    format!("{ROOM_INFO_PREFIX}{key}")
+}
+
+/// The key of a room's extra info that this attribute or entry holds, if it is such a one.
+pub fn key_of_room_info(name: &str) -> Option<&str> {
+    name.strip_prefix(ROOM_INFO_PREFIX)
 }
 
 /// The stream ID that a track belongs to.
@@ -88,5 +101,6 @@ mod tests {
         assert_eq!(stream_of_device_state(&device_state_attribute("s-1")), Some("s-1"));
         assert_eq!(stream_of_extra_info(&extra_info_attribute("s-1")), Some("s-1"));
         assert_eq!(stream_of_extra_info("zg.d.s-1"), None);
+        assert_eq!(key_of_room_info(&room_info_attribute("topic")), Some("topic"));
     }
 }

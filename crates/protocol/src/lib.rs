@@ -5,6 +5,7 @@
 
 pub mod conventions;
 pub mod limits;
+pub mod listeners;
 pub mod messages;
 pub mod token;
 pub mod token04;

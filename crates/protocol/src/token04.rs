@@ -124,6 +124,19 @@ pub fn is_token04(token: &str) -> bool {
     token.starts_with("04") && !token.contains('.')
 }
 
+/// End of a token's life in Unix seconds, as its layout states it in the clear: for a client that wants to warn its user.
+///
+/// # Errors
+/// [`Token04Error::Version`], [`Token04Error::Malformed`].
+pub fn peek_expiry(token: &str) -> Result<u64, Token04Error> {
+    let encoded = token.strip_prefix("04").ok_or(Token04Error::Version)?;
+    if token.len() > TOKEN_MAX {
+        return Err(Token04Error::Malformed);
+    }
+    let bytes = STANDARD.decode(encoded).map_err(|_| Token04Error::Malformed)?;
+    bytes.first_chunk::<8>().map(|expiry| u64::from_be_bytes(*expiry)).ok_or(Token04Error::Malformed)
+}
+
 /// Decrypts a token. Its rights still have to be checked with [`Token04::check`].
 ///
 /// # Errors
@@ -222,6 +235,8 @@ mod tests {
     fn the_inner_expiry_is_the_one_that_the_layout_states() {
         let outer = STANDARD.decode(&BASIC[2..]).unwrap();
         assert_eq!(decode(BASIC, SECRET).unwrap().expire, u64::from_be_bytes(outer[..8].try_into().unwrap()));
+        assert_eq!(peek_expiry(BASIC), Ok(decode(BASIC, SECRET).unwrap().expire));
+        assert_eq!(peek_expiry("04AAAA"), Err(Token04Error::Malformed));
     }
 
     #[test]

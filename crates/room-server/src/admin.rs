@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::http::HttpState;
 use crate::hub::command::{AdminCall, Command};
+use crate::limits::TooLong;
 
 const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/protobuf";
@@ -89,6 +90,9 @@ pub enum AdminError {
     /// A field has a value that is not allowed.
     #[error("{0}")]
     InvalidArgument(&'static str),
+    /// A text is too long.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// There is no valid token.
     #[error("{0}")]
     Unauthenticated(String),
@@ -112,7 +116,7 @@ impl AdminError {
         match self {
             Self::BadRoute => ("bad_route", StatusCode::NOT_FOUND),
             Self::Malformed(_) => ("malformed", StatusCode::BAD_REQUEST),
-            Self::InvalidArgument(_) => ("invalid_argument", StatusCode::BAD_REQUEST),
+            Self::InvalidArgument(_) | Self::TooLong(_) => ("invalid_argument", StatusCode::BAD_REQUEST),
             Self::Unauthenticated(_) => ("unauthenticated", StatusCode::UNAUTHORIZED),
             Self::PermissionDenied => ("permission_denied", StatusCode::FORBIDDEN),
             Self::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),
@@ -245,6 +249,7 @@ mod tests {
     use protocol::token::Grants;
 
     use super::*;
+    use crate::mutation::Random;
 
     fn claims(grants: Grants) -> Claims {
         Claims { room: "r".into(), grants, ..Claims::default() }
@@ -264,6 +269,39 @@ mod tests {
         assert!(matches!(AdminRequest::decode("DeleteRoom", b"{", true), Err(AdminError::Malformed(_))));
         assert!(matches!(AdminRequest::decode("DeleteRoom", &[0xff], false), Err(AdminError::Malformed(_))));
         assert_eq!(AdminRequest::decode("Explode", b"{}", true).unwrap_err(), AdminError::BadRoute);
+    }
+
+    #[test]
+    fn thousands_of_broken_bodies_are_answered() {
+        let seeds = [
+            ("CreateRoom", r#"{"name":"r","emptyTimeout":60,"maxParticipants":5,"metadata":"m"}"#),
+            ("ListRooms", r#"{"names":["r","s"]}"#),
+            ("MutePublishedTrack", r#"{"room":"r","identity":"i","trackSid":"TR_1","muted":true}"#),
+            (
+                "UpdateParticipant",
+                r#"{"room":"r","identity":"i","permission":{"canPublish":true},"attributes":{"a":"b"}}"#,
+            ),
+            (
+                "UpdateSubscriptions",
+                r#"{"room":"r","trackSids":["TR_1"],"participantTracks":[{"participantSid":"PA_1"}]}"#,
+            ),
+            ("SendData", r#"{"room":"r","data":"aGVsbG8=","kind":"LOSSY","destinationIdentities":["i"],"topic":"t"}"#),
+        ];
+        let mut random = Random::new(3);
+        for (method, json) in seeds {
+            assert!(AdminRequest::decode(method, json.as_bytes(), true).is_ok(), "{method}");
+            for _ in 0..3000 {
+                let body = random.mutate(json.as_bytes());
+                for is_json in [true, false] {
+                    match AdminRequest::decode(method, &body, is_json) {
+                        Ok(_) | Err(AdminError::Malformed(_)) => {}
+                        Err(error) => panic!("{method}: {error}"),
+                    }
+                }
+            }
+        }
+        let deep = "[".repeat(100_000);
+        assert!(matches!(AdminRequest::decode("ListRooms", deep.as_bytes(), true), Err(AdminError::Malformed(_))));
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::limits::{METADATA_MAX, WIRE_NAME_MAX};
 use protocol::messages::TrackSource;
 use protocol::token::{self, Claims, Grants, TokenError};
 use protocol::token04::{self, Token04, Token04Error};
 use thiserror::Error;
 
 use crate::keys::KeyStore;
+use crate::limits::{Limits, TooLong};
 
 /// Someone who may enter a room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,9 +77,12 @@ pub enum AuthError {
     /// The token does not allow to join a room (status 403).
     #[error("the token does not allow to join")]
     NotAllowed,
-    /// Room name or identity is missing or too long (status 400).
-    #[error("room or identity is missing or too long")]
-    BadName,
+    /// Room name or identity is missing (status 400).
+    #[error("the token names no room or no identity")]
+    NoName,
+    /// A text is too long (status 400).
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
 }
 
 /// Checks a request by its `Authorization` header, if any, and its query.
@@ -88,6 +91,7 @@ pub enum AuthError {
 /// See [`AuthError`].
 pub fn admit(
     keys: &KeyStore,
+    limits: &Limits,
     authorization: Option<&str>,
     query: &HashMap<String, String>,
 ) -> Result<Admission, AuthError> {
@@ -98,10 +102,14 @@ pub fn admit(
     } else {
         of_claims(token::verify(token, |key| keys.secret(key))?)?
     };
-    let is_name = |name: &str| !name.is_empty() && name.len() <= WIRE_NAME_MAX;
-    if !is_name(&admission.room) || !is_name(&admission.identity) || admission.metadata.len() > METADATA_MAX {
-        return Err(AuthError::BadName);
+    if admission.room.is_empty() || admission.identity.is_empty() {
+        return Err(AuthError::NoName);
     }
+    limits.check_room_name(&admission.room)?;
+    limits.check_identity(&admission.identity)?;
+    limits.check_participant_name(&admission.name)?;
+    limits.check_metadata(&admission.metadata)?;
+    limits.check_attributes(&admission.attributes)?;
     Ok(admission)
 }
 
@@ -225,8 +233,8 @@ mod tests {
     #[test]
     fn a_token_is_taken_from_the_header_or_from_the_query() {
         let token = token(claims());
-        let by_header = admit(&store(), Some(&format!("Bearer {token}")), &query(&[])).unwrap();
-        let by_query = admit(&store(), None, &query(&[("access_token", &token)])).unwrap();
+        let by_header = admit(&store(), &Limits::default(), Some(&format!("Bearer {token}")), &query(&[])).unwrap();
+        let by_query = admit(&store(), &Limits::default(), None, &query(&[("access_token", &token)])).unwrap();
         assert_eq!(by_header, by_query);
         assert_eq!(
             (by_header.app.as_str(), by_header.room.as_str(), by_header.identity.as_str()),
@@ -236,28 +244,36 @@ mod tests {
 
     #[test]
     fn without_a_token_nobody_enters() {
-        assert_eq!(admit(&store(), None, &query(&[])), Err(AuthError::NoToken));
-        assert_eq!(admit(&store(), Some("Basic x"), &query(&[])), Err(AuthError::NoToken));
+        assert_eq!(admit(&store(), &Limits::default(), None, &query(&[])), Err(AuthError::NoToken));
+        assert_eq!(admit(&store(), &Limits::default(), Some("Basic x"), &query(&[])), Err(AuthError::NoToken));
     }
 
     #[test]
     fn a_token_without_the_right_to_join_is_not_enough() {
         let grants = Grants { room_join: false, ..Grants::participant() };
         let token = token(Claims { grants, ..claims() });
-        assert_eq!(admit(&store(), None, &query(&[("access_token", &token)])), Err(AuthError::NotAllowed));
+        assert_eq!(
+            admit(&store(), &Limits::default(), None, &query(&[("access_token", &token)])),
+            Err(AuthError::NotAllowed)
+        );
     }
 
     #[test]
     fn a_room_without_a_name_and_a_user_without_identity_are_refused() {
         for claims in [Claims { room: String::new(), ..claims() }, Claims { identity: String::new(), ..claims() }] {
             let token = token(claims);
-            assert_eq!(admit(&store(), None, &query(&[("access_token", &token)])), Err(AuthError::BadName));
+            assert_eq!(
+                admit(&store(), &Limits::default(), None, &query(&[("access_token", &token)])),
+                Err(AuthError::NoName)
+            );
         }
     }
 
     #[test]
     fn a_vendor_token_brings_its_room_and_rights() {
-        let admission = admit(&store(), None, &query(&[("access_token", VENDOR_TOKEN), ("name", "A")])).unwrap();
+        let admission =
+            admit(&store(), &Limits::default(), None, &query(&[("access_token", VENDOR_TOKEN), ("name", "A")]))
+                .unwrap();
         assert_eq!(
             (admission.room.as_str(), admission.identity.as_str(), admission.name.as_str()),
             ("TheRoomID", "userA", "A")
@@ -267,13 +283,14 @@ mod tests {
 
     #[test]
     fn a_vendor_token_does_not_open_another_room() {
-        let result = admit(&store(), None, &query(&[("access_token", VENDOR_TOKEN), ("room", "other")]));
+        let result =
+            admit(&store(), &Limits::default(), None, &query(&[("access_token", VENDOR_TOKEN), ("room", "other")]));
         assert_eq!(result, Err(AuthError::Token04(Token04Error::LoginForbidden)));
     }
 
     #[test]
     fn a_vendor_token_is_refused_where_no_server_secret_is_known() {
-        let result = admit(&KeyStore::default(), None, &query(&[("access_token", VENDOR_TOKEN)]));
+        let result = admit(&KeyStore::default(), &Limits::default(), None, &query(&[("access_token", VENDOR_TOKEN)]));
         assert_eq!(result, Err(AuthError::Token04(Token04Error::Malformed)));
     }
 
@@ -281,8 +298,26 @@ mod tests {
     fn only_listed_sources_may_be_published() {
         let grants = Grants { can_publish_sources: vec!["microphone".into()], ..Grants::participant() };
         let token = token(Claims { grants, ..claims() });
-        let permission = admit(&store(), None, &query(&[("access_token", &token)])).unwrap().permission;
+        let permission =
+            admit(&store(), &Limits::default(), None, &query(&[("access_token", &token)])).unwrap().permission;
         assert!(permission.may_publish(TrackSource::Microphone as i32, "s"));
         assert!(!permission.may_publish(TrackSource::Camera as i32, "s"));
+    }
+
+    #[test]
+    fn what_is_too_long_in_a_token_is_named() {
+        let long = "x".repeat(257);
+        let limits = Limits { metadata: 100, attributes: 100, ..Limits::default() };
+        for (claims, what) in [
+            (Claims { room: long.clone(), ..claims() }, "room"),
+            (Claims { identity: long.clone(), ..claims() }, "identity"),
+            (Claims { name: long.clone(), ..claims() }, "name"),
+            (Claims { metadata: long.clone(), ..claims() }, "metadata"),
+            (Claims { attributes: BTreeMap::from([("a".into(), "b".repeat(100))]), ..claims() }, "attributes"),
+        ] {
+            let token = token(claims);
+            let error = admit(&store(), &limits, None, &query(&[("access_token", &token)])).unwrap_err();
+            assert!(matches!(error, AuthError::TooLong(_)) && error.to_string().contains(what), "{error}");
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{KeyPolicy, ServerConfig};
+use crate::config::{KeyPolicy, LogConfig, ServerConfig, TcpPort};
+use crate::config_file::{parse_keys, read_key_file};
 use crate::server::{RoomServer, StartError};
 
 /// Exit codes: it ran; it could not start; it was called wrongly.
@@ -30,25 +31,44 @@ struct Args {
     /// TCP port for signalling; media use the UDP port two above or any free one (default 7880)
     #[arg(long)]
     port: Option<u16>,
+    /// UDP port for media
+    #[arg(long, env = "UDP_PORT")]
+    udp_port: Option<u16>,
+    /// TCP port for media, for clients whose network lets no UDP through; 0 is none (default one above --port, if free)
+    #[arg(long, env = "TCP_PORT")]
+    tcp_port: Option<u16>,
     /// App that may use the server, as APPID:APPSIGN; can be given several times
     #[arg(long = "key", value_name = "APPID:APPSIGN", value_parser = parse_key)]
     keys: Vec<(String, String)>,
+    /// The same as YAML, one "APPID: APPSIGN" a line: for the environment, which other users of the machine cannot read
+    #[arg(long = "keys", value_name = "YAML", env = "LIVEKIT_KEYS", hide_env_values = true)]
+    keys_yaml: Option<String>,
+    /// File with that, which may not be readable by everybody
+    #[arg(long, value_name = "FILE", env = "LIVEKIT_KEY_FILE")]
+    key_file: Option<PathBuf>,
     /// Server secret of an app for the vendor's 04 tokens, as APPID:SECRET; can be given several times
     #[arg(long = "server-secret", value_name = "APPID:SECRET", value_parser = parse_key)]
     server_secrets: Vec<(String, String)>,
     /// Address that clients are told for media, if they cannot reach --bind itself
-    #[arg(long)]
+    #[arg(long, env = "NODE_IP")]
     node_ip: Option<IpAddr>,
-    /// YAML file with keys as in livekit.yaml: port, bind_addresses, keys, rtc.udp_port, rtc.node_ip
-    #[arg(long, value_name = "FILE")]
+    /// UDP port that clients are told for media, if a router hands another port on to ours
+    #[arg(long, env = "ADVERTISED_UDP_PORT")]
+    advertised_udp_port: Option<u16>,
+    /// YAML file with keys as in livekit.yaml, see docs/room-server.md
+    #[arg(long, value_name = "FILE", env = "LIVEKIT_CONFIG_FILE")]
     config: Option<PathBuf>,
+    /// What would stand in that file
+    #[arg(long, value_name = "YAML", env = "LIVEKIT_CONFIG", hide_env_values = true)]
+    config_body: Option<String>,
     /// Answer 404 on /rtc/v1, so that clients use two peer connections
     #[arg(long, env = "ROOM_SERVER_TWO_CONNECTIONS")]
     two_connections: bool,
     /// Serve numbers for Prometheus at /metrics, to everybody who can reach the port
     #[arg(long)]
     metrics: bool,
-    /// For trying things out: accept the key "devkey" with the secret "secret"
+    /// For trying things out, on loopback only: the join page gets an access token from the server, and without any
+    /// key "devkey" with the secret "secret" is accepted
     #[arg(long)]
     dev: bool,
 }
@@ -64,20 +84,17 @@ pub fn run_cli(args: impl IntoIterator<Item = OsString>) -> i32 {
             return error.exit_code();
         }
     };
-    let config = match config_of(args) {
-        Ok(config) => config,
+    let (config, unused) = match config_of(args) {
+        Ok(result) => result,
         Err(message) => {
             eprintln!("zego-room-server: {message}");
             return EXIT_USAGE;
         }
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,str0m=error,is=error"));
-    // Someone else's subscriber is fine, too.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .try_init();
+    start_log(&config.log);
+    for key in unused {
+        tracing::warn!(key, "this key of the configuration has no effect here");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -94,9 +111,30 @@ pub fn run_cli(args: impl IntoIterator<Item = OsString>) -> i32 {
     }
 }
 
+fn start_log(config: &LogConfig) {
+    let level = config.level.as_deref().unwrap_or("info");
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{level},str0m=error,is=error,hyper_util=info,rustls=info")));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && !config.json);
+    // Someone else's subscriber is fine, too.
+    let _ = if config.json { log.json().try_init() } else { log.try_init() };
+}
+
 async fn run(config: ServerConfig) -> Result<(), StartError> {
+    let keys = config.keys.clone();
+    let dev = config.dev;
     let server = RoomServer::start(config).await?;
-    println!("listening on ws://{} (media: udp {})", server.local_addr(), server.media_addr());
+    if dev {
+        tracing::warn!(join_page = %format_args!("http://{}/", server.local_addr()), "development server: everybody gets a token");
+        if keys == KeyPolicy::Fixed(dev_keys()) {
+            tracing::warn!(key = DEV_KEY.0, secret = DEV_KEY.1, "no key is configured, the well-known one is used");
+        }
+    }
+    let tcp = server.tcp_media_addr().map_or(String::new(), |address| format!(", tcp {address}"));
+    println!("listening on ws://{} (media: udp {}{tcp})", server.local_addr(), server.media_addr());
     wait_for_signal().await?;
     server.shutdown().await;
     Ok(())
@@ -117,33 +155,52 @@ async fn wait_for_signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-/// File first, then arguments on top of it.
-fn config_of(args: Args) -> Result<ServerConfig, String> {
-    let mut config = ServerConfig { keys: KeyPolicy::Fixed(BTreeMap::new()), ..ServerConfig::default() };
+/// File first, then arguments on top of it. Gives the keys of the file that have no effect as well.
+fn config_of(args: Args) -> Result<(ServerConfig, Vec<&'static str>), String> {
+    let keys = KeyPolicy::Fixed(BTreeMap::new());
+    let mut config = ServerConfig { keys, tcp_port: TcpPort::Usual, ..ServerConfig::default() };
+    let mut unused = Vec::new();
     if let Some(path) = args.config {
         let yaml = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        config.apply_yaml(&yaml).map_err(|error| format!("{}: {error}", path.display()))?;
+        unused.extend(config.apply_yaml(&yaml).map_err(|error| format!("{}: {error}", path.display()))?);
     }
+    if let Some(yaml) = args.config_body {
+        unused.extend(config.apply_yaml(&yaml).map_err(|error| error.to_string())?);
+    }
+    if let Some(path) = args.key_file {
+        config.add_keys(read_key_file(&path).map_err(|error| error.to_string())?);
+    }
+    if let Some(yaml) = args.keys_yaml {
+        config.add_keys(parse_keys(&yaml).map_err(|error| format!("--keys: {error}"))?);
+    }
+    config.add_keys(args.keys.into_iter().collect());
     config.bind = args.bind.unwrap_or(config.bind);
     config.port = args.port.unwrap_or(config.port);
+    config.udp_port = args.udp_port.or(config.udp_port);
+    config.tcp_port = args.tcp_port.map_or(config.tcp_port, TcpPort::from_setting);
     config.node_ip = args.node_ip.or(config.node_ip);
+    config.advertised_udp_port = args.advertised_udp_port.or(config.advertised_udp_port);
     config.metrics |= args.metrics;
+    config.dev |= args.dev;
     config.single_peer_connection &= !args.two_connections;
     config.server_secrets.extend(args.server_secrets);
-    let KeyPolicy::Fixed(keys) = &mut config.keys else { return Ok(config) };
-    keys.extend(args.keys);
-    if keys.is_empty() && config.server_secrets.is_empty() {
-        if !args.dev {
-            return Err("no key is configured, so nobody could enter: give --key APPID:APPSIGN, or --dev to try \
-                        things out on this machine"
-                .to_owned());
-        }
-        if !config.bind.is_loopback() {
-            return Err("--dev has a well-known key, so it may only listen on loopback; give --key".to_owned());
-        }
-        keys.insert(DEV_KEY.0.to_owned(), DEV_KEY.1.to_owned());
+    if config.dev && !config.bind.is_loopback() {
+        return Err("--dev gives everybody a token, so it may only listen on loopback".to_owned());
     }
-    Ok(config)
+    let KeyPolicy::Fixed(keys) = &mut config.keys else { return Ok((config, unused)) };
+    if keys.is_empty() && config.dev {
+        *keys = dev_keys();
+    }
+    if keys.is_empty() && config.server_secrets.is_empty() {
+        return Err("no key is configured, so nobody could enter: give --key APPID:APPSIGN, or --dev to try \
+                    things out on this machine"
+            .to_owned());
+    }
+    Ok((config, unused))
+}
+
+fn dev_keys() -> BTreeMap<String, String> {
+    BTreeMap::from([(DEV_KEY.0.to_owned(), DEV_KEY.1.to_owned())])
 }
 
 fn parse_key(text: &str) -> Result<(String, String), String> {
@@ -159,7 +216,7 @@ mod tests {
 
     fn config(arguments: &[&str]) -> Result<ServerConfig, String> {
         let arguments = std::iter::once("zego-room-server").chain(arguments.iter().copied());
-        config_of(Args::try_parse_from(arguments).map_err(|error| error.to_string())?)
+        config_of(Args::try_parse_from(arguments).map_err(|error| error.to_string())?).map(|(config, _)| config)
     }
 
     #[test]
@@ -170,15 +227,45 @@ mod tests {
     }
 
     #[test]
+    fn keys_come_as_yaml_as_well_and_the_arguments_go_before_the_file() {
+        let body = "port: 7000\nkeys:\n  1: a\n  2: b\n";
+        let config =
+            config(&["--config-body", body, "--keys", "2: c\n3: d", "--key", "3:e", "--port", "7001"]).unwrap();
+        let expected = BTreeMap::from([("1".into(), "a".into()), ("2".into(), "c".into()), ("3".into(), "e".into())]);
+        assert_eq!((config.keys, config.port), (KeyPolicy::Fixed(expected), 7001));
+    }
+
+    #[test]
+    fn media_over_tcp_is_served_unless_it_is_switched_off() {
+        let port = |arguments: &[&str]| config(&[&["--key", "1:a"], arguments].concat()).unwrap().tcp_port;
+        assert_eq!(port(&[]), TcpPort::Usual);
+        assert_eq!(port(&["--tcp-port", "7000", "--config-body", "rtc: {tcp_port: 7001}"]), TcpPort::Fixed(7000));
+        assert_eq!(port(&["--tcp-port", "0"]), TcpPort::None);
+    }
+
+    #[test]
+    fn a_mistake_in_the_configuration_is_told() {
+        assert!(config(&["--key", "1:a", "--config-body", "prot: 7000"]).unwrap_err().contains("prot"));
+        assert!(config(&["--key", "1:a", "--config", "/nowhere/at/all.yaml"]).unwrap_err().contains("/nowhere"));
+    }
+
+    #[test]
     fn without_a_key_it_does_not_start() {
         assert!(config(&[]).unwrap_err().contains("--key"));
         assert!(config(&["--bind", "0.0.0.0"]).is_err());
     }
 
     #[test]
-    fn the_well_known_key_stays_on_loopback() {
-        assert!(config(&["--dev"]).is_ok());
+    fn a_development_server_stays_on_loopback() {
+        assert_eq!(config(&["--dev"]).unwrap().keys, KeyPolicy::Fixed(dev_keys()));
         assert!(config(&["--dev", "--bind", "0.0.0.0"]).is_err());
+        assert!(config(&["--dev", "--bind", "0.0.0.0", "--key", "1:a"]).is_err());
+    }
+
+    #[test]
+    fn the_well_known_key_is_not_accepted_beside_another() {
+        let own = BTreeMap::from([("1".into(), "a".into())]);
+        assert_eq!(config(&["--dev", "--key", "1:a"]).unwrap().keys, KeyPolicy::Fixed(own));
     }
 
     #[test]

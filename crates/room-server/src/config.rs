@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use serde::Deserialize;
-use thiserror::Error;
+use crate::join_rate::JoinRate;
+use crate::limits::Limits;
+use crate::webhooks::WebhookConfig;
 
 /// Which apps may use the server.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPolicy {
     /// These, by API key with secret. More can be added with [`crate::RoomServer::add_key`].
     Fixed(BTreeMap<String, String>),
@@ -17,9 +18,46 @@ pub enum KeyPolicy {
     Embedded,
 }
 
+/// Which TCP port serves media to clients whose network lets no UDP through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpPort {
+    /// None.
+    None,
+    /// The one above that of signalling, as with LiveKit; none if that is taken.
+    Usual,
+    /// This one; 0 is any free one.
+    Fixed(u16),
+}
+
+impl TcpPort {
+    /// As the command and the file have it: 0 is none.
+    pub(crate) fn from_setting(port: u16) -> Self {
+        if port == 0 { Self::None } else { Self::Fixed(port) }
+    }
+}
+
+/// A STUN or TURN server that clients are told to use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IceServerConfig {
+    /// Addresses as in RFC 7064 and RFC 7065: `stun:host:port`, `turn:host:port?transport=udp`.
+    pub urls: Vec<String>,
+    /// User name, empty for STUN.
+    pub username: String,
+    /// Password, empty for STUN.
+    pub credential: String,
+}
+
+/// How the program writes its log. The library writes none by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `trace`, `debug`, `info`, `warn` or `error`; `None` is `info`. `RUST_LOG` goes before it.
+    pub level: Option<String>,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
+
 /// Settings of a server.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     /// Address to listen on, for signalling and media.
     pub bind: IpAddr,
@@ -27,18 +65,44 @@ pub struct ServerConfig {
     pub port: u16,
     /// UDP port for media; `None` is `port + 2` or, if that is taken, any free one.
     pub udp_port: Option<u16>,
+    /// TCP port for media.
+    pub tcp_port: TcpPort,
+    /// Whether clients are told of the TCP port only, to find out whether that way works.
+    pub force_tcp: bool,
     /// Address that clients are told for media, when they cannot reach `bind` itself.
     pub node_ip: Option<IpAddr>,
+    /// UDP port that clients are told for media, when a router hands another port on to ours.
+    pub advertised_udp_port: Option<u16>,
+    /// Servers that help clients find a way to us.
+    pub ice_servers: Vec<IceServerConfig>,
     /// Who may use the server.
     pub keys: KeyPolicy,
     /// Server secrets for the vendor's `04` tokens, by app ID.
     pub server_secrets: BTreeMap<String, String>,
     /// How long a participant is kept whose signalling connection is lost while its media still flow.
+    pub reconnect_timeout: Duration,
+    /// How long a room that a call created waits for somebody, unless the call says otherwise.
+    pub empty_timeout: Duration,
+    /// How long a room stays when the last participant has left.
     pub departure_timeout: Duration,
+    /// Most participants of a room, unless its creation says otherwise; 0 is no limit.
+    pub max_participants: u32,
+    /// How long texts may be.
+    pub limits: Limits,
+    /// How often one address may ask to join; `None` is [`JoinRate::USUAL`] for all but loopback.
+    pub join_rate: Option<JoinRate>,
+    /// Where it is told what happens in the rooms.
+    pub webhooks: Option<WebhookConfig>,
     /// Whether clients may use one peer connection for both ways (`/rtc/v1`). If not, they fall back to two.
     pub single_peer_connection: bool,
     /// Whether `/metrics` tells numbers about the server to everybody who asks.
     pub metrics: bool,
+    /// TCP port with nothing but `/metrics`; 0 is any free one.
+    pub metrics_port: Option<u16>,
+    /// Whether `POST /dev/token` gives everybody an access token. Only for a server that is bound to loopback.
+    pub dev: bool,
+    /// How the program writes its log.
+    pub log: LogConfig,
 }
 
 impl Default for ServerConfig {
@@ -48,107 +112,25 @@ impl Default for ServerConfig {
             bind: Ipv4Addr::LOCALHOST.into(),
             port: 7880,
             udp_port: None,
+            tcp_port: TcpPort::None,
+            force_tcp: false,
             node_ip: None,
+            advertised_udp_port: None,
+            ice_servers: Vec::new(),
             keys: KeyPolicy::Embedded,
             server_secrets: BTreeMap::new(),
-            departure_timeout: Duration::from_secs(15),
+            reconnect_timeout: Duration::from_secs(15),
+            empty_timeout: Duration::from_secs(300),
+            departure_timeout: Duration::ZERO,
+            max_participants: 0,
+            limits: Limits::default(),
+            join_rate: None,
+            webhooks: None,
             single_peer_connection: true,
             metrics: false,
+            metrics_port: None,
+            dev: false,
+            log: LogConfig::default(),
         }
-    }
-}
-
-/// What is wrong with a configuration file.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// It cannot be read.
-    #[error("cannot read the configuration: {0}")]
-    Read(#[from] std::io::Error),
-    /// It is not YAML, or a known key has a value of the wrong kind.
-    #[error("cannot understand the configuration: {0}")]
-    Parse(String),
-    /// `bind_addresses` has more than one address.
-    #[error("only one address to bind is supported")]
-    ManyAddresses,
-}
-
-/// The keys that are read of a configuration file. They are called as in LiveKit's, so that one file serves both.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ConfigFile {
-    port: Option<u16>,
-    bind_addresses: Vec<IpAddr>,
-    keys: BTreeMap<String, String>,
-    rtc: RtcSection,
-    room: RoomSection,
-    server_secrets: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RtcSection {
-    udp_port: Option<u16>,
-    node_ip: Option<IpAddr>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RoomSection {
-    departure_timeout: Option<u64>,
-}
-
-impl ServerConfig {
-    /// Takes over what a YAML file says: `port`, `bind_addresses`, `keys`, `rtc.udp_port`, `rtc.node_ip`,
-    /// `room.departure_timeout` (seconds), `server_secrets` (by app ID). Other keys are ignored.
-    ///
-    /// # Errors
-    /// [`ConfigError::Parse`], [`ConfigError::ManyAddresses`].
-    pub fn apply_yaml(&mut self, yaml: &str) -> Result<(), ConfigError> {
-        let file: ConfigFile = serde_saphyr::from_str(yaml).map_err(|error| ConfigError::Parse(error.to_string()))?;
-        match file.bind_addresses.as_slice() {
-            [] => {}
-            [address] => self.bind = *address,
-            _ => return Err(ConfigError::ManyAddresses),
-        }
-        self.port = file.port.unwrap_or(self.port);
-        self.udp_port = file.rtc.udp_port.or(self.udp_port);
-        self.node_ip = file.rtc.node_ip.or(self.node_ip);
-        self.server_secrets.extend(file.server_secrets);
-        if let Some(seconds) = file.room.departure_timeout {
-            self.departure_timeout = Duration::from_secs(seconds);
-        }
-        if !file.keys.is_empty() {
-            self.keys = KeyPolicy::Fixed(file.keys);
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_livekit_file_is_understood() {
-        let mut config = ServerConfig::default();
-        let yaml = "port: 7000\nbind_addresses:\n  - 0.0.0.0\nkeys:\n  \"123\": abc\nrtc:\n  udp_port: 7002\n  tcp_port: 7001\nlogging:\n  level: info\n";
-        config.apply_yaml(yaml).unwrap();
-        assert_eq!((config.port, config.udp_port, config.bind), (7000, Some(7002), Ipv4Addr::UNSPECIFIED.into()));
-        assert_eq!(config.keys, KeyPolicy::Fixed(BTreeMap::from([("123".into(), "abc".into())])));
-    }
-
-    #[test]
-    fn keys_that_look_like_numbers_need_no_quotes() {
-        let mut config = ServerConfig::default();
-        config.apply_yaml("keys:\n  1234567: 0123456789abcdef\n").unwrap();
-        assert_eq!(config.keys, KeyPolicy::Fixed(BTreeMap::from([("1234567".into(), "0123456789abcdef".into())])));
-    }
-
-    #[test]
-    fn nonsense_is_refused() {
-        assert!(ServerConfig::default().apply_yaml("port: many").is_err());
-        assert!(ServerConfig::default().apply_yaml("bind_addresses: [127.0.0.1, 127.0.0.2]").is_err());
-        assert!(ServerConfig::default().apply_yaml("{").is_err());
     }
 }

@@ -1,5 +1,4 @@
-//! The HTTP face: `/rtc` and `/rtc/v1` (WebSocket), `validate` below each, and a page for people and load balancers at
-//! `/`.
+//! The HTTP face: `/rtc` and `/rtc/v1` (WebSocket), `validate` below each, the join page at `/` (module `join_page`).
 //!
 //! `/twirp/livekit.RoomService/` is for the servers of applications (module `admin`).
 //!
@@ -7,14 +6,16 @@
 //! fall back to `/rtc` by themselves.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Query, State};
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_TYPE};
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -24,10 +25,14 @@ use tokio::sync::mpsc;
 
 use crate::admin::administer;
 use crate::auth::{Admission, AuthError, admit};
+use crate::config::ServerConfig;
 use crate::hub::command::{Command, Connect};
 use crate::hub::ids::ConnectionId;
+use crate::join_page;
+use crate::join_rate::JoinLimiter;
 use crate::join_request::{JoinRequestError, decode};
 use crate::keys::KeyStore;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::signalling::{SignalSender, serve};
 
@@ -42,28 +47,42 @@ pub struct HttpState {
     pub hub: mpsc::Sender<Command>,
     /// Counts signalling connections.
     pub connections: AtomicU64,
+    /// How often each address asked to join.
+    pub joins: Mutex<JoinLimiter>,
+    /// How long texts may be.
+    pub limits: Limits,
 }
 
-/// The routes.
-pub fn router(state: Arc<HttpState>, single_peer_connection: bool, metrics: Option<Metrics>) -> Router {
-    let mut router =
-        Router::new().route("/", get(|| async { "OK" })).route("/rtc", get(rtc)).route("/rtc/validate", get(validate));
-    if single_peer_connection {
+/// The routes. `metrics` are served only if they are given.
+pub fn router(state: Arc<HttpState>, config: &ServerConfig, metrics: Option<Metrics>) -> Router {
+    let mut router = join_page::routes(config.dev).route("/rtc", get(rtc)).route("/rtc/validate", get(validate));
+    if config.single_peer_connection {
         router = router.route("/rtc/v1", get(rtc_v1)).route("/rtc/v1/validate", get(validate));
     }
-    if let Some(metrics) = metrics {
-        router =
-            router.route("/metrics", get(move || async move { ([(CONTENT_TYPE, METRICS_TYPE)], metrics.encode()) }));
+    router = router.route("/twirp/livekit.RoomService/{method}", post(administer));
+    let router = router.with_state(state);
+    match metrics {
+        Some(metrics) => router.merge(metrics_router(metrics)),
+        None => router,
     }
-    router.route("/twirp/livekit.RoomService/{method}", post(administer)).with_state(state)
+}
+
+/// The route to the numbers for monitoring.
+pub fn metrics_router(metrics: Metrics) -> Router {
+    let answer = move || async move { ([(CONTENT_TYPE, METRICS_TYPE)], metrics.encode()) };
+    Router::new().route("/metrics", get(answer))
 }
 
 async fn rtc(
     State(state): State<Arc<HttpState>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Query(query): Query<HashMap<String, String>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    if !state.joins().take(Instant::now(), from.ip()) {
+        return too_many(from.ip());
+    }
     let admission = match check(&state, &headers, &query) {
         Ok(admission) => admission,
         Err(error) => return refusal(&error),
@@ -79,10 +98,14 @@ async fn rtc(
 
 async fn rtc_v1(
     State(state): State<Arc<HttpState>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Query(query): Query<HashMap<String, String>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    if !state.joins().take(Instant::now(), from.ip()) {
+        return too_many(from.ip());
+    }
     let admission = match check(&state, &headers, &query) {
         Ok(admission) => admission,
         Err(error) => return refusal(&error),
@@ -136,10 +159,14 @@ fn accept(
 /// Browsers do not tell a page why an upgrade failed, so clients ask here without the upgrade.
 async fn validate(
     State(state): State<Arc<HttpState>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
+    // It asks about the request before, so it does not count.
+    let may_join = state.joins().may(Instant::now(), from.ip());
     let mut response = match check(&state, &headers, &query) {
+        _ if !may_join => too_many(from.ip()),
         Ok(_) => "success".into_response(),
         Err(error) => refusal(&error),
     };
@@ -149,13 +176,24 @@ async fn validate(
 
 fn check(state: &HttpState, headers: &HeaderMap, query: &HashMap<String, String>) -> Result<Admission, AuthError> {
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    admit(&state.keys, authorization, query).inspect_err(|error| tracing::info!(%error, "not admitted"))
+    admit(&state.keys, &state.limits, authorization, query).inspect_err(|error| tracing::info!(%error, "not admitted"))
+}
+
+impl HttpState {
+    fn joins(&self) -> std::sync::MutexGuard<'_, JoinLimiter> {
+        self.joins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn too_many(address: IpAddr) -> Response {
+    tracing::info!(%address, "asks to join too often");
+    (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "1")], "too many joins from this address").into_response()
 }
 
 fn refusal(error: &AuthError) -> Response {
     let status = match error {
         AuthError::NotAllowed => StatusCode::FORBIDDEN,
-        AuthError::BadName => StatusCode::BAD_REQUEST,
+        AuthError::NoName | AuthError::TooLong(_) => StatusCode::BAD_REQUEST,
         AuthError::NoToken | AuthError::Token(_) | AuthError::Token04(_) => StatusCode::UNAUTHORIZED,
     };
     (status, error.to_string()).into_response()

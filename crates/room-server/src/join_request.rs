@@ -63,13 +63,17 @@ fn inflate(bytes: &[u8]) -> Result<Vec<u8>, JoinRequestError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::io::Write;
 
     use base64::engine::general_purpose::{URL_SAFE as PADDED, URL_SAFE_NO_PAD};
     use flate2::Compression as Level;
     use flate2::write::GzEncoder;
 
+    use protocol::messages::{AddTrackRequest, SessionDescription};
+
     use super::*;
+    use crate::mutation::Random;
 
     fn request() -> JoinRequest {
         JoinRequest { metadata: "m".into(), participant_sid: "PA_1".into(), ..JoinRequest::default() }
@@ -100,6 +104,32 @@ mod tests {
         let bomb = wrapped(Compression::Gzip, gzip(&vec![0; 100_000_000]));
         assert!(bomb.len() < 200_000);
         assert_eq!(decode(&PADDED.encode(bomb)), Err(JoinRequestError::TooLarge));
+    }
+
+    #[test]
+    fn thousands_of_broken_requests_are_answered() {
+        let request = JoinRequest {
+            participant_attributes: HashMap::from([("a".to_owned(), "b".to_owned())]),
+            add_track_requests: vec![AddTrackRequest { cid: "c".into(), ..AddTrackRequest::default() }],
+            publisher_offer: Some(SessionDescription { sdp: "v=0\r\nm=audio 9 x 0\r\n".into(), ..Default::default() }),
+            ..request()
+        };
+        let seeds = [
+            wrapped(Compression::None, request.encode_to_vec()),
+            wrapped(Compression::Gzip, gzip(&request.encode_to_vec())),
+        ];
+        let mut random = Random::new(7);
+        let mut refused = 0;
+        for round in 0..20_000 {
+            // Damage below the compression and below the encoding, each in its turn.
+            let text = match round % 3 {
+                0 => PADDED.encode(random.mutate(&seeds[round % 2])),
+                1 => PADDED.encode(wrapped(Compression::Gzip, gzip(&random.mutate(&request.encode_to_vec())))),
+                _ => String::from_utf8_lossy(&random.mutate(PADDED.encode(&seeds[round % 2]).as_bytes())).into_owned(),
+            };
+            refused += usize::from(decode(&text).is_err());
+        }
+        assert!((5000..20_000).contains(&refused), "{refused}");
     }
 
     #[test]

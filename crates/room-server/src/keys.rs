@@ -27,6 +27,12 @@ impl KeyStore {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).get(api_key).cloned()
     }
 
+    /// An API key with its secret, the same one as long as none is added.
+    pub fn first(&self) -> Option<(String, String)> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.first_key_value().map(|(key, secret)| (key.clone(), secret.clone()))
+    }
+
     /// Apps with a server secret for `04` tokens, with that secret.
     pub fn server_secrets(&self) -> impl Iterator<Item = (&str, &str)> {
         self.server_secrets.iter().map(|(app, secret)| (app.as_str(), secret.as_str()))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::Bytes;
 use protocol::messages::{ProtoMessage, Response, SignalRequest, SignalResponse};
 use tokio::sync::mpsc;
@@ -19,6 +19,9 @@ pub const PING_TIMEOUT: i32 = 15;
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// A client that does not take a message for this long is as good as gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an ended connection is kept for the client's answer. Closing a socket while something unread lies in it
+/// resets the connection, and then clients take an orderly end for a broken one.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Messages that wait for a client before it counts as not reading.
 pub const QUEUE_LENGTH: usize = 512;
 
@@ -58,7 +61,16 @@ pub async fn serve(
     exchange(&mut socket, &hub, id, &mut outgoing).await;
     // The hub may be gone, then nobody needs to know.
     let _ = hub.send(Command::Disconnected(id)).await;
-    let _ = timeout(WRITE_TIMEOUT, socket.send(Message::Close(None))).await;
+    close(&mut socket).await;
+}
+
+/// Ends a connection as RFC 6455, section 7, has it: our close frame, then everything that the client still says up to its own.
+async fn close(socket: &mut WebSocket) {
+    let frame = CloseFrame { code: close_code::NORMAL, reason: "".into() };
+    // The client may have closed already.
+    if timeout(WRITE_TIMEOUT, socket.send(Message::Close(Some(frame)))).await.is_ok_and(|sent| sent.is_ok()) {
+        let _ = timeout(FAREWELL, async { while matches!(socket.recv().await, Some(Ok(_))) {} }).await;
+    }
 }
 
 async fn exchange(

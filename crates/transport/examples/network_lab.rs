@@ -75,6 +75,22 @@ fn bandwidth_cases() -> Vec<Case> {
         Case { most_bps: 4e6, ..case("open, loss 20 %", lossy(Loss::Uniform(0.20))) },
         Case { most_bps: 4e6, ..case("open, bursts 10 %", lossy(Loss::Bursts { rate: 0.1, mean_burst: 4.0 })) },
         case("3 Mbit/s, outages of 1 s", LinkConfig { outages, ..constant(3e6) }),
+        Case {
+            most_bps: 2.5e6,
+            ..case("open, stalls 120 ms", LinkConfig { stalls: Some((ms(400), ms(120))), ..open.clone() })
+        },
+        Case {
+            most_bps: 2.5e6,
+            ..case(
+                "open, stalls 120 ms, bursts 10 %",
+                LinkConfig {
+                    loss: Loss::Bursts { rate: 0.1, mean_burst: 4.0 },
+                    delay: ms(40),
+                    stalls: Some((ms(400), ms(120))),
+                    ..open.clone()
+                },
+            )
+        },
         case("3 Mbit/s, reordered", LinkConfig { reorder: 0.02, duplicate: 0.02, ..constant(3e6) }),
     ]
 }
@@ -82,7 +98,15 @@ fn bandwidth_cases() -> Vec<Case> {
 fn play(case: &Case, seed: u64) -> CallReport {
     let up = LinkConfig { seed, ..case.up.clone() };
     let down = LinkConfig { seed: seed + 1000, capacity: Vec::new(), ..up.clone() };
-    run(&CallConfig { time: secs(60), up, down, most_bps: case.most_bps, start_bps: case.start_bps })
+    run(&CallConfig {
+        time: secs(60),
+        up,
+        down,
+        most_bps: case.most_bps,
+        start_bps: case.start_bps,
+        server_asks: false,
+        starved: None,
+    })
 }
 
 /// Median, least and greatest.

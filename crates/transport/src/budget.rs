@@ -2,6 +2,7 @@
 //!
 //! The chain, which runs on the stack's driver, writes the whole; each encoder reads its share.
 
+use congestion::PacketResult;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +46,9 @@ pub(crate) struct Budgets {
     picture_bps: AtomicU64,
     estimate_bps: AtomicU64,
     backlog_micros: AtomicU64,
+    /// Packets whose fate the other side told, and those of them that were lost.
+    told: AtomicU64,
+    told_lost: AtomicU64,
 }
 
 impl Budgets {
@@ -55,6 +59,8 @@ impl Budgets {
             picture_bps: AtomicU64::new(start_bps),
             estimate_bps: AtomicU64::new(start_bps),
             backlog_micros: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            told_lost: AtomicU64::new(0),
         }
     }
 
@@ -89,6 +95,19 @@ impl Budgets {
         self.picture_bps.store(picture_bps as u64, Ordering::Relaxed);
         self.estimate_bps.store(estimate_bps as u64, Ordering::Relaxed);
         self.backlog_micros.store(backlog.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// Counts what the other side told of packets, and those that it passed over because they were lost.
+    pub(crate) fn on_results(&self, results: &[PacketResult], unmentioned: u16) {
+        let lost = results.iter().filter(|result| result.arrival.is_none()).count() as u64;
+        let unmentioned = u64::from(unmentioned);
+        self.told.fetch_add(results.len() as u64 + unmentioned, Ordering::Relaxed);
+        self.told_lost.fetch_add(lost + unmentioned, Ordering::Relaxed);
+    }
+
+    /// Packets whose fate was told so far, and how many of them were lost.
+    pub(crate) fn path_losses(&self) -> (u64, u64) {
+        (self.told.load(Ordering::Relaxed), self.told_lost.load(Ordering::Relaxed))
     }
 
     pub(crate) fn backlog(&self) -> Duration {

@@ -1,4 +1,4 @@
-//! The two codecs, as the stack wants to hear of them.
+//! The codecs, as the stack wants to hear of them.
 
 use crate::error::TransportError;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine};
@@ -8,6 +8,10 @@ use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecPar
 pub(crate) const H264_PAYLOAD_TYPE: u8 = 102;
 /// Payload type of sent Opus.
 pub(crate) const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// Payload type of Opus packets with copies of earlier ones in front (RFC 2198).
+pub(crate) const RED_PAYLOAD_TYPE: u8 = 63;
+/// How the stack calls them.
+const MIME_TYPE_RED: &str = "audio/red";
 /// Payload types of retransmissions (RFC 4588) are these many above what they repair.
 const RTX_OFFSET: u8 = 18;
 /// What is sent: Constrained Baseline, level 3.1 as a floor that every receiver may exceed.
@@ -59,12 +63,22 @@ pub(crate) fn opus() -> RTCRtpCodec {
     }
 }
 
+/// Opus packets with copies of earlier ones in front.
+fn red() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_RED.to_owned(),
+        sdp_fmtp_line: format!("{OPUS_PAYLOAD_TYPE}/{OPUS_PAYLOAD_TYPE}"),
+        ..opus()
+    }
+}
+
 /// The engine for a publisher (`receiving` false: only what is sent is offered) or a subscriber.
 pub(crate) fn media_engine(receiving: bool) -> Result<MediaEngine, TransportError> {
     let mut engine = MediaEngine::default();
     let mut register =
         |codec, kind| engine.register_codec(codec, kind).map_err(TransportError::during("registering a codec"));
     register(RTCRtpCodecParameters { rtp_codec: opus(), payload_type: OPUS_PAYLOAD_TYPE }, RtpCodecKind::Audio)?;
+    register(RTCRtpCodecParameters { rtp_codec: red(), payload_type: RED_PAYLOAD_TYPE }, RtpCodecKind::Audio)?;
     let also = ALSO_RECEIVED.into_iter().filter(|_| receiving);
     for (payload_type, profile) in std::iter::once((H264_PAYLOAD_TYPE, SENT_PROFILE)).chain(also) {
         register(RTCRtpCodecParameters { rtp_codec: h264(profile), payload_type }, RtpCodecKind::Video)?;

@@ -83,6 +83,8 @@ pub enum PeerEvent {
     KeyframeRequested {
         /// The sent track.
         track_id: String,
+        /// Which of its layers, from the lowest; 0 for a track without layers.
+        layer: usize,
     },
 }
 

@@ -1,6 +1,6 @@
 //! Media transport of the client.
 //!
-//! Two halves. The sans-IO half ([`assembler`], [`nack`], [`resend`], [`bandwidth`], [`pacer`], …) decides
+//! Two halves. The sans-IO half ([`assembler`], [`nack`], [`resend`], `congestion`, [`pacer`], [`playout`], …) decides
 //! about loss, order, frames and rates; it has no clock and no socket, so time is an argument and every behaviour is a
 //! deterministic test. The shell half ([`Peer`]) drives ICE, DTLS, SRTP, SDP and SCTP through the
 //! `webrtc` crate and plugs the first half into it through the crate's interceptor trait.
@@ -11,14 +11,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod assembler;
-pub mod bandwidth;
+pub mod doubling;
 pub mod h264;
+pub mod lip_sync;
+pub mod loss_log;
 pub mod nack;
 pub mod pacer;
+pub mod playout;
 pub mod reception;
 pub mod resend;
 pub mod rtt;
 pub mod send_control;
+pub mod sender_clock;
 pub mod sequence;
 
 mod addresses;
@@ -28,6 +32,7 @@ mod config;
 mod data;
 mod error;
 mod event;
+mod feedback_gaps;
 mod interceptors;
 mod media_queue;
 mod peer;
@@ -46,5 +51,5 @@ pub use peer::Peer;
 pub use receive::{
     AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceivedAudio, VideoReceiver, VideoReceiverHandle,
 };
-pub use send::{AccessUnitToSend, AudioSender, VideoSender};
+pub use send::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, VideoSender};
 pub use stats::{PeerStats, ReceiverStats, SenderStats};

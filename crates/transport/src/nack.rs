@@ -39,13 +39,14 @@ pub struct NackTracker {
     missing: BTreeMap<u64, Missing>,
     max_age: Duration,
     requested: u64,
+    recovered: u64,
 }
 
 impl NackTracker {
     /// A tracker that forgets holes older than `max_age`.
     #[must_use]
     pub fn new(max_age: Duration) -> Self {
-        Self { extender: SequenceExtender::default(), missing: BTreeMap::new(), max_age, requested: 0 }
+        Self { extender: SequenceExtender::default(), missing: BTreeMap::new(), max_age, requested: 0, recovered: 0 }
     }
 
     /// Takes one arrival. Returns the time from the one and only request for this packet to its arrival,
@@ -56,6 +57,7 @@ impl NackTracker {
         let previous = previous?;
         if extended <= previous {
             let hole = self.missing.remove(&extended)?;
+            self.recovered += u64::from(hole.tries > 0);
             return (hole.tries == 1).then(|| hole.sent.map(|sent| now.saturating_duration_since(sent))).flatten();
         }
         if extended - previous - 1 > MAX_MISSING as u64 {
@@ -77,6 +79,24 @@ impl NackTracker {
             self.missing.pop_first();
         }
         None
+    }
+
+    /// Takes the arrival of a repetition, otherwise like [`Self::on_packet`]. What it brings first was lost on its way,
+    /// whether it was asked for or not.
+    pub fn on_repair(&mut self, sequence: u16, now: Instant) -> Option<Duration> {
+        let extended = self.extender.clone().extend(sequence);
+        let is_unasked = match self.missing.get(&extended) {
+            Some(hole) => hole.tries == 0,
+            None => self.extender.highest().is_some_and(|highest| extended > highest),
+        };
+        let sample = self.on_packet(sequence, now);
+        self.recovered += u64::from(is_unasked);
+        sample
+    }
+
+    /// Packets that came only as repetitions, since the last call.
+    pub fn take_recovered(&mut self) -> u64 {
+        std::mem::take(&mut self.recovered)
     }
 
     /// Forgets the holes before `sequence`, because the frames they belong to were given up.
@@ -161,6 +181,21 @@ mod tests {
         let times = (0..600).filter(|at| !tracker.poll(now + ms(*at), rtt).is_empty()).collect();
         assert_eq!(tracker.next_timeout(), None);
         times
+    }
+
+    #[test]
+    fn a_lost_packet_counts_once_however_soon_its_copy_comes() {
+        let now = Instant::now();
+        let mut tracker = tracker(&[1, 3, 4], now);
+        // Before anybody knew, before anybody asked, after somebody asked, and for nothing.
+        tracker.on_repair(5, now);
+        tracker.on_repair(2, now);
+        tracker.on_packet(7, now);
+        tracker.poll(now + ms(20), RTT);
+        tracker.on_repair(6, now + ms(30));
+        tracker.on_repair(4, now + ms(30));
+        tracker.on_repair(5, now + ms(30));
+        assert_eq!(tracker.take_recovered(), 3);
     }
 
     #[test]

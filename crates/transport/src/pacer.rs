@@ -4,12 +4,15 @@
 //! queue of the bottleneck; padding only to complete a probe. The queue is measured in time, and the encoder
 //! is told to skip frames before it grows long. Sans-IO: time is an argument, packets are of any type.
 
-use crate::bandwidth::ProbeCluster;
+use congestion::ProbeCluster;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// A late wake-up is caught up with, up to this much: timers have a grain of a millisecond or two.
 const CATCH_UP: Duration = Duration::from_millis(5);
+/// And up to this much if packets waited all the time: a busy machine wakes a thread tens of milliseconds late, again
+/// and again, and what was due meanwhile would never be made up for.
+const CATCH_UP_WAITING: Duration = Duration::from_millis(80);
 /// While the path is silent one packet now and then finds out whether it still is.
 const TRICKLE: Duration = Duration::from_millis(200);
 /// A probe that finds nothing to send is given up after this.
@@ -24,6 +27,8 @@ pub enum Kind {
     Retransmission,
     /// Waits its turn.
     Video,
+    /// Leaves when nothing else waits, and is no reason to leave a frame out.
+    Spare,
 }
 
 /// What has to leave now.
@@ -61,12 +66,15 @@ pub struct Pacer<T> {
     audio: VecDeque<(usize, T)>,
     retransmissions: VecDeque<(usize, T)>,
     video: VecDeque<(usize, T)>,
+    spare: VecDeque<(usize, T)>,
     queued_bytes: usize,
     bps: f64,
     probe: Option<Probe>,
     /// Before this nothing but audio leaves.
     next_release: Option<Instant>,
     last_departure: Option<Instant>,
+    /// Since when something waits for its turn.
+    waits_since: Option<Instant>,
 }
 
 impl<T> Pacer<T> {
@@ -77,11 +85,13 @@ impl<T> Pacer<T> {
             audio: VecDeque::new(),
             retransmissions: VecDeque::new(),
             video: VecDeque::new(),
+            spare: VecDeque::new(),
             queued_bytes: 0,
             bps: bps.max(1.0),
             probe: None,
             next_release: None,
             last_departure: None,
+            waits_since: None,
         }
     }
 
@@ -96,8 +106,9 @@ impl<T> Pacer<T> {
             Kind::Audio => self.audio.push_back((bytes, packet)),
             Kind::Retransmission => self.retransmissions.push_back((bytes, packet)),
             Kind::Video => self.video.push_back((bytes, packet)),
+            Kind::Spare => self.spare.push_back((bytes, packet)),
         }
-        if kind != Kind::Audio {
+        if matches!(kind, Kind::Retransmission | Kind::Video) {
             self.queued_bytes += bytes;
         }
     }
@@ -126,6 +137,7 @@ impl<T> Pacer<T> {
             self.probe = None;
         }
         if self.release_time(open).is_some_and(|release| release > now) {
+            self.waits_since = self.is_waiting().then(|| self.waits_since.unwrap_or(now));
             return None;
         }
         let (kind, (bytes, packet)) = match self.retransmissions.pop_front() {
@@ -133,6 +145,10 @@ impl<T> Pacer<T> {
             None => match self.video.pop_front() {
                 Some(next) => (Kind::Video, next),
                 None => {
+                    if let Some((bytes, packet)) = self.spare.pop_front() {
+                        let in_probe = self.depart(now, bytes);
+                        return Some(Departure::Packet { packet, kind: Kind::Spare, bytes, in_probe });
+                    }
                     let bytes = padding.filter(|_| open && self.probe.is_some())?;
                     self.depart(now, bytes);
                     return Some(Departure::Padding { bytes });
@@ -148,6 +164,9 @@ impl<T> Pacer<T> {
     fn depart(&mut self, now: Instant, bytes: usize) -> bool {
         self.account(now, bytes);
         self.last_departure = Some(now);
+        if !self.is_waiting() {
+            self.waits_since = None;
+        }
         let Some(probe) = &mut self.probe else { return false };
         probe.bytes_left = probe.bytes_left.saturating_sub(bytes);
         probe.packets_left = probe.packets_left.saturating_sub(1);
@@ -157,8 +176,14 @@ impl<T> Pacer<T> {
         true
     }
 
+    fn is_waiting(&self) -> bool {
+        self.queued_bytes > 0 || !self.spare.is_empty()
+    }
+
     fn account(&mut self, now: Instant, bytes: usize) {
-        let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
+        let back = |by| now.checked_sub(by).unwrap_or(now);
+        let waited = self.waits_since.map_or(now, |since| since.max(back(CATCH_UP_WAITING)));
+        let earliest = waited.min(back(CATCH_UP));
         let from = self.next_release.map_or(now, |release| release.max(earliest));
         let bps = self.probe.map_or(self.bps, |probe| probe.bps);
         self.next_release = Some(from + Duration::from_secs_f64(bytes as f64 * 8.0 / bps));
@@ -174,7 +199,7 @@ impl<T> Pacer<T> {
         if !self.audio.is_empty() {
             return Some(now);
         }
-        let waits = self.queued_bytes > 0 || (can_pad && open && self.probe.is_some());
+        let waits = self.is_waiting() || (can_pad && open && self.probe.is_some());
         waits.then(|| self.release_time(open).unwrap_or(now))
     }
 
@@ -245,6 +270,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_spare_leaves_last_and_is_no_backlog() {
+        let (mut pacer, now) = (megabit(), Instant::now());
+        pacer.enqueue(Kind::Spare, 1250, 1);
+        pacer.enqueue(Kind::Video, 1250, 2);
+        pacer.enqueue(Kind::Video, 1250, 3);
+        assert_eq!(pacer.backlog(), ms(20));
+        assert_eq!(run(&mut pacer, now, 60), [(0, 2), (10, 3), (20, 1)]);
+        pacer.enqueue(Kind::Spare, 1250, 4);
+        assert_eq!(pacer.next_timeout(now + ms(60), true, false), Some(now + ms(30)));
+    }
+
+    #[test]
     fn a_late_wake_up_is_caught_up_with_but_an_idle_time_is_not() {
         let (mut pacer, now) = (megabit(), Instant::now());
         (0..4).for_each(|index| pacer.enqueue(Kind::Video, 1250, index));
@@ -254,6 +291,23 @@ mod tests {
         assert!(pacer.poll(now + ms(500), true, None).is_some());
         pacer.enqueue(Kind::Video, 1250, 9);
         assert!(pacer.poll(now + ms(500), true, None).is_none());
+    }
+
+    #[test]
+    fn a_thread_that_wakes_late_again_and_again_still_sends_at_the_rate() {
+        let (mut pacer, now) = (megabit(), Instant::now());
+        let mut left = 0;
+        for at in (0..1000).step_by(50) {
+            (0..4).for_each(|index| pacer.enqueue(Kind::Video, 1250, index));
+            while pacer.poll(now + ms(at), true, None).is_some() {
+                left += 1;
+            }
+        }
+        // 4 packets in 50 ms are 0.8 Mbit/s.
+        assert!((76..=80).contains(&left), "{left}");
+        assert_eq!(run(&mut pacer, now + ms(2000), 100).len(), 80 - left);
+        (0..40).for_each(|index| pacer.enqueue(Kind::Video, 1250, index));
+        assert_eq!(run(&mut pacer, now + ms(3000), 1).len(), 1, "an idle time is not caught up with");
     }
 
     #[test]

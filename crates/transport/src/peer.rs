@@ -1,6 +1,6 @@
 //! The peer connection: a thin shell over the `webrtc` crate.
 
-use crate::codecs;
+use crate::codecs::{self, RED_PAYLOAD_TYPE};
 use crate::config::{AddTrack, PeerConfig, Role};
 use crate::data::{DataChannels, DataKind};
 use crate::error::TransportError;
@@ -9,7 +9,8 @@ use crate::interceptors::{AudioPipeline, ChainState, InboundStream, OutboundStre
 use crate::media_queue::MediaQueue;
 use crate::receive::{AUDIO_QUEUE, AudioReceiver, VIDEO_QUEUE, VideoReceiver};
 use crate::remote_media::{self, RemoteSection};
-use crate::send::{self, AudioSender, SendControl, VideoSender};
+use crate::send::{self, AudioSender, SendControl, VideoSender, VideoStream};
+use crate::sender_clock::CaptureClock;
 use crate::stack::{self, Handler};
 use crate::stats::{PeerStats, ReceiverCounters, SenderCounters};
 use bytes::Bytes;
@@ -29,19 +30,29 @@ use tokio::task::JoinHandle;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
-use webrtc::rtp_transceiver::RtpSender;
+use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
 struct SentTrack {
     sender: Arc<dyn RtpSender>,
-    ssrc: u32,
-    control: Arc<SendControl>,
+    transceiver: Arc<dyn RtpTransceiver>,
+    /// One, or one for each layer, from low to high.
+    streams: Vec<(u32, Arc<SendControl>)>,
+}
+
+/// What the stack knows of a track to send.
+struct Added {
+    local: Arc<TrackLocalStaticRTP>,
+    sender: Arc<dyn RtpSender>,
+    transceiver: Arc<dyn RtpTransceiver>,
+    /// One, or one for each layer, from low to high.
+    ssrcs: Vec<u32>,
 }
 
 /// What one negotiation leaves for the next. Its lock also keeps negotiations apart.
 #[derive(Default)]
 struct Negotiation {
-    /// Tracks in the offer that is not answered yet.
-    offered: Vec<Arc<SendControl>>,
+    /// Tracks in the offer that is not answered yet, with their media sections.
+    offered: Vec<(Arc<SendControl>, String)>,
     has_remote: bool,
     /// Candidates that came before the first remote description.
     early_candidates: Vec<RTCIceCandidateInit>,
@@ -125,11 +136,38 @@ impl Peer {
         let stack = self.stack()?;
         let mut negotiation = self.negotiation.lock().await;
         let options = ice_restart.then_some(RTCOfferOptions { ice_restart });
-        negotiation.offered = self.sent.lock().values().map(|track| Arc::clone(&track.control)).collect();
+        let controls = |track: &SentTrack| {
+            let controls: Vec<_> = track.streams.iter().map(|(_, control)| Arc::clone(control)).collect();
+            (controls, Arc::clone(&track.transceiver))
+        };
+        let offered: Vec<_> = self.sent.lock().values().map(controls).collect();
+        negotiation.offered.clear();
         let offer = stack.create_offer(options).await.map_err(TransportError::during("creating an offer"))?;
         let sdp = offer.sdp.clone();
         stack.set_local_description(offer).await.map_err(TransportError::during("applying the own offer"))?;
+        for (controls, transceiver) in offered {
+            // From now on each has a section.
+            let mid = transceiver.mid().await.ok().flatten().unwrap_or_default();
+            negotiation.offered.extend(controls.into_iter().map(|control| (control, mid.clone())));
+        }
+        self.label_layers().await;
         Ok(sdp)
+    }
+
+    /// Lets the packets of layers tell their media section, which is known from the first offer on.
+    async fn label_layers(&self) {
+        let layered = |track: &SentTrack| {
+            let ssrcs: Vec<u32> = track.streams.iter().map(|(ssrc, _)| *ssrc).collect();
+            (ssrcs.len() > 1).then(|| (Arc::clone(&track.transceiver), ssrcs))
+        };
+        let layered: Vec<_> = self.sent.lock().values().filter_map(layered).collect();
+        for (transceiver, ssrcs) in layered {
+            match transceiver.mid().await {
+                Ok(Some(mid)) => ssrcs.iter().for_each(|ssrc| self.chain.outbound.set_section(*ssrc, &mid)),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "layers without a media section"),
+            }
+        }
     }
 
     /// Applies the answer to the last offer; the tracks it held may send from now on.
@@ -139,10 +177,11 @@ impl Peer {
     pub async fn accept_answer(&self, sdp: &str) -> Result<(), TransportError> {
         let stack = self.stack()?;
         let mut negotiation = self.negotiation.lock().await;
+        let takes_red = |mid: &str| remote_media::takes_red(sdp, mid, RED_PAYLOAD_TYPE);
         let answer = RTCSessionDescription::answer(sdp.to_owned())
             .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
         stack.set_remote_description(answer).await.map_err(TransportError::during("applying the answer"))?;
-        negotiation.offered.drain(..).for_each(|control| control.set_negotiated());
+        negotiation.offered.drain(..).for_each(|(control, mid)| control.set_negotiated(takes_red(&mid)));
         add_early_candidates(&*stack, &mut negotiation).await;
         Ok(())
     }
@@ -197,7 +236,7 @@ impl Peer {
             }
             MediaKind::Audio => {
                 let queue = Arc::new(MediaQueue::new(AUDIO_QUEUE));
-                let pipeline = AudioPipeline::new(Arc::clone(&queue));
+                let pipeline = AudioPipeline::new(Arc::clone(&queue), section.red_types.clone());
                 let receiver = AudioReceiver::new(queue, Arc::clone(&counters));
                 (InboundStream::audio(payload_types, pipeline, counters), RemoteMedia::Audio(receiver))
             }
@@ -238,19 +277,33 @@ impl Peer {
     /// # Errors
     /// Closed, or the id is taken.
     pub async fn add_video(&self, track: AddTrack) -> Result<Arc<VideoSender>, TransportError> {
-        let (local, ssrc, sender) = self.add(&track, RtpCodecKind::Video, codecs::sent_h264()).await?;
-        let counters = self.count(&track, ssrc, true);
-        self.chain.budgets.add(ssrc);
-        let (handle, control) = send::start_video(
-            local,
-            ssrc,
-            track.track_id.clone(),
-            Arc::clone(&self.connected),
-            counters,
-            Arc::clone(&self.chain),
-        );
-        self.sent.lock().insert(track.track_id, SentTrack { sender, ssrc, control });
-        Ok(handle)
+        let mut senders = self.add_layers(track, &[""]).await?;
+        senders.pop().ok_or(TransportError::Closed)
+    }
+
+    /// Adds an H.264 track that is sent in several sizes at once (simulcast, RFC 8853), one for each name in
+    /// `rids`, from low to high; gives their senders in the same order. With one name it is a plain track.
+    /// All share one budget.
+    ///
+    /// # Errors
+    /// Closed, or the id is taken.
+    pub async fn add_layers(&self, track: AddTrack, rids: &[&str]) -> Result<Vec<Arc<VideoSender>>, TransportError> {
+        let Added { local, sender, transceiver, ssrcs } =
+            self.add(&track, RtpCodecKind::Video, codecs::sent_h264(), rids).await?;
+        let budget = ssrcs.first().copied().unwrap_or_default();
+        self.chain.budgets.add(budget);
+        let (mut handles, mut streams) = (Vec::new(), Vec::new());
+        for (layer, ssrc) in ssrcs.into_iter().enumerate() {
+            let rid = rids.get(layer).filter(|_| rids.len() > 1).map(|rid| (*rid).to_owned());
+            let counters = self.count(&track, ssrc, MediaKind::Video, layer, rid);
+            let stream = VideoStream { ssrc, budget, track_id: track.track_id.clone(), layer };
+            let (connected, chain) = (Arc::clone(&self.connected), Arc::clone(&self.chain));
+            let (handle, control) = send::start_video(Arc::clone(&local), stream, connected, counters, chain);
+            handles.push(handle);
+            streams.push((ssrc, control));
+        }
+        self.sent.lock().insert(track.track_id, SentTrack { sender, transceiver, streams });
+        Ok(handles)
     }
 
     /// Adds an Opus track (48 kHz, in-band FEC). It sends once the next offer is answered.
@@ -258,10 +311,13 @@ impl Peer {
     /// # Errors
     /// Closed, or the id is taken.
     pub async fn add_audio(&self, track: AddTrack) -> Result<Arc<AudioSender>, TransportError> {
-        let (local, ssrc, sender) = self.add(&track, RtpCodecKind::Audio, codecs::opus()).await?;
-        let counters = self.count(&track, ssrc, false);
-        let (handle, control) = send::start_audio(local, ssrc, Arc::clone(&self.connected), counters);
-        self.sent.lock().insert(track.track_id, SentTrack { sender, ssrc, control });
+        let Added { local, sender, transceiver, ssrcs } =
+            self.add(&track, RtpCodecKind::Audio, codecs::opus(), &[""]).await?;
+        let ssrc = ssrcs.first().copied().unwrap_or_default();
+        let counters = self.count(&track, ssrc, MediaKind::Audio, 0, None);
+        let (handle, control) =
+            send::start_audio(local, ssrc, Arc::clone(&self.connected), counters, Arc::clone(&self.chain));
+        self.sent.lock().insert(track.track_id, SentTrack { sender, transceiver, streams: vec![(ssrc, control)] });
         Ok(handle)
     }
 
@@ -270,25 +326,30 @@ impl Peer {
         track: &AddTrack,
         kind: RtpCodecKind,
         codec: RTCRtpCodec,
-    ) -> Result<(Arc<TrackLocalStaticRTP>, u32, Arc<dyn RtpSender>), TransportError> {
+        rids: &[&str],
+    ) -> Result<Added, TransportError> {
         let stack = self.stack()?;
         if self.sent.lock().contains_key(&track.track_id) {
             return Err(TransportError::DuplicateTrack(track.track_id.clone()));
         }
-        let ssrc = rand::random::<u32>().max(1);
-        let rtx = (kind == RtpCodecKind::Video).then(|| RTCRtpRtxParameters { ssrc: rtx_of(ssrc) });
-        let encoding = RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), rtx, ..Default::default() },
-            active: true,
-            codec,
-            ..Default::default()
+        let ssrcs: Vec<u32> = rids.iter().map(|_| rand::random::<u32>().max(1)).collect();
+        let encoding = |(ssrc, rid): (&u32, &&str)| {
+            let rtx = (kind == RtpCodecKind::Video).then(|| RTCRtpRtxParameters { ssrc: rtx_of(*ssrc) });
+            // A track that is sent once needs no name for it.
+            let rid = if rids.len() > 1 { (*rid).to_owned() } else { String::new() };
+            RTCRtpEncodingParameters {
+                rtp_coding_parameters: RTCRtpCodingParameters { rid, ssrc: Some(*ssrc), rtx, ..Default::default() },
+                active: true,
+                codec: codec.clone(),
+                ..Default::default()
+            }
         };
         let local = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
             track.stream_id.clone(),
             track.track_id.clone(),
             track.track_id.clone(),
             kind,
-            vec![encoding],
+            ssrcs.iter().zip(rids).map(encoding).collect(),
         )));
         let init = RTCRtpTransceiverInit {
             direction: RTCRtpTransceiverDirection::Sendonly,
@@ -305,13 +366,27 @@ impl Peer {
             .await
             .map_err(TransportError::during("adding a track"))?
             .ok_or_else(|| TransportError::UnknownTrack(track.track_id.clone()))?;
-        Ok((local, ssrc, sender))
+        Ok(Added { local, sender, transceiver, ssrcs })
     }
 
-    fn count(&self, track: &AddTrack, ssrc: u32, is_video: bool) -> Arc<SenderCounters> {
+    fn count(
+        &self,
+        track: &AddTrack,
+        ssrc: u32,
+        kind: MediaKind,
+        layer: usize,
+        rid: Option<String>,
+    ) -> Arc<SenderCounters> {
         let counters = Arc::new(SenderCounters::default());
-        let track_id = track.track_id.clone();
-        let stream = OutboundStream { track_id, is_video, counters: Arc::clone(&counters) };
+        let stream = OutboundStream {
+            track_id: track.track_id.clone(),
+            is_video: kind == MediaKind::Video,
+            layer,
+            rid,
+            section: None,
+            counters: Arc::clone(&counters),
+            clock: CaptureClock::new(if kind == MediaKind::Video { 90_000 } else { 48_000 }),
+        };
         self.chain.outbound.insert(ssrc, rtx_of(ssrc), stream);
         counters
     }
@@ -324,9 +399,11 @@ impl Peer {
         let stack = self.stack()?;
         let track =
             self.sent.lock().remove(track_id).ok_or_else(|| TransportError::UnknownTrack(track_id.to_owned()))?;
-        track.control.close();
-        self.chain.outbound.remove(track.ssrc);
-        self.chain.budgets.remove(track.ssrc);
+        for (ssrc, control) in &track.streams {
+            control.close();
+            self.chain.outbound.remove(*ssrc);
+            self.chain.budgets.remove(*ssrc);
+        }
         stack.remove_track(&track.sender).await.map_err(TransportError::during("removing a track"))
     }
 
@@ -339,6 +416,16 @@ impl Peer {
         self.data.send(kind, payload)
     }
 
+    /// RTP and RTCP packets that came in so far, whatever they were: whether anything comes at all.
+    pub fn arrivals(&self) -> u64 {
+        self.chain.arrivals.load(Ordering::Relaxed)
+    }
+
+    /// A number that goes up whenever ICE's own checks, two a second, turn out to have been answered.
+    pub fn checks_answered(&self) -> u64 {
+        self.chain.checks_answered.load(Ordering::Relaxed)
+    }
+
     /// Numbers of the whole connection.
     pub async fn stats(&self) -> PeerStats {
         let mut stats = PeerStats {
@@ -347,6 +434,7 @@ impl Peer {
             send_backlog_ms: self.chain.budgets.backlog().as_secs_f64() * 1000.0,
             ..PeerStats::default()
         };
+        (stats.path_packets, stats.path_packets_lost) = self.chain.budgets.path_losses();
         self.chain.outbound.for_each_counters(|counters| {
             let track = counters.snapshot();
             stats.bytes_sent += track.bytes;
@@ -360,6 +448,7 @@ impl Peer {
             stats.bytes_received += track.bytes;
             stats.packets_received += track.packets;
             stats.packets_lost += track.lost;
+            stats.packets_recovered += track.recovered;
         });
         stats
     }
@@ -376,7 +465,7 @@ impl Peer {
         let stack = self.stack.lock().take()?;
         self.connected.store(false, Ordering::Relaxed);
         self.rtt_task.abort();
-        self.sent.lock().drain().for_each(|(_, track)| track.control.close());
+        self.sent.lock().drain().flat_map(|(_, track)| track.streams).for_each(|(_, control)| control.close());
         Some(stack)
     }
 }

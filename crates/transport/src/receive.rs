@@ -5,7 +5,7 @@ use crate::stats::{ReceiverCounters, ReceiverStats};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Access units held for a consumer that stalls: a second at 60 frames per second.
 pub(crate) const VIDEO_QUEUE: usize = 60;
@@ -27,15 +27,17 @@ pub struct ReceivedAccessUnit {
     pub contiguous: bool,
 }
 
-/// An Opus packet.
+/// An Opus packet, or one with copies of earlier ones in front.
 #[derive(Clone, Debug)]
 pub struct ReceivedAudio {
     /// RTP sequence number.
     pub sequence: u16,
     /// RTP timestamp, 48 kHz.
     pub timestamp: u32,
-    /// One Opus packet.
+    /// One Opus packet, or a payload of RFC 2198.
     pub payload: Bytes,
+    /// Whether it is the latter.
+    pub is_redundant: bool,
     /// When it arrived.
     pub arrival: Instant,
 }
@@ -91,6 +93,13 @@ impl VideoReceiverHandle {
     pub fn stats(&self) -> ReceiverStats {
         self.counters.snapshot()
     }
+
+    /// When the sender captured what carries this RTP time, by the sender's clock, which is the same for all of its
+    /// tracks. `None` until the sender has reported.
+    #[must_use]
+    pub fn captured(&self, rtp_time: u32) -> Option<Duration> {
+        self.counters.sender_clock.lock().as_ref()?.captured(rtp_time)
+    }
 }
 
 /// Received audio. Dropping it discards what arrives from then on.
@@ -135,5 +144,12 @@ impl AudioReceiverHandle {
     #[must_use]
     pub fn stats(&self) -> ReceiverStats {
         self.counters.snapshot()
+    }
+
+    /// When the sender captured what carries this RTP time, by the sender's clock, which is the same for all of its
+    /// tracks. `None` until the sender has reported.
+    #[must_use]
+    pub fn captured(&self, rtp_time: u32) -> Option<Duration> {
+        self.counters.sender_clock.lock().as_ref()?.captured(rtp_time)
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct RemoteSection {
     /// SSRC of retransmissions (RFC 4588), if the other side names one.
     pub(crate) rtx_ssrc: Option<u32>,
     pub(crate) payload_types: Vec<u8>,
+    /// Those of Opus packets with copies of earlier ones in front (RFC 2198).
+    pub(crate) red_types: Vec<u8>,
 }
 
 /// Profiles we decode: Baseline and both spellings of Constrained Baseline.
@@ -58,6 +60,16 @@ pub(crate) fn sending_sections(sdp: &str) -> Vec<RemoteSection> {
         }
     }
     drafts.iter().filter_map(|draft| finish(draft, session_direction)).collect()
+}
+
+/// Whether the section `mid` of an answer agrees to Opus packets with copies of earlier ones in front, under this type.
+pub(crate) fn takes_red(answer: &str, mid: &str, payload_type: u8) -> bool {
+    let sections = answer.split("\nm=").skip(1);
+    let attributes = |section: &'_ str, wanted: &str| section.lines().any(|line| line.trim_end() == wanted);
+    let mid = format!("a=mid:{mid}");
+    let mut of_mid = sections.filter(|section| attributes(section, &mid));
+    let mapping = format!("a=rtpmap:{payload_type} red/48000");
+    of_mid.any(|section| section.lines().any(|line| line.to_ascii_lowercase().starts_with(&mapping)))
 }
 
 fn is_direction(attribute: &str) -> bool {
@@ -119,6 +131,14 @@ fn finish(draft: &Draft<'_>, session_direction: Option<&str>) -> Option<RemoteSe
         })
         .map(|(number, _)| *number)
         .collect();
+    let is_red = |codec: &str| kind == MediaKind::Audio && codec.to_ascii_lowercase().starts_with("red/48000");
+    let red_types = draft.codecs.iter().filter(|(number, codec)| {
+        // Only Opus with copies of Opus.
+        let blocks = draft.formats.iter().find(|(of, _)| of == number).map_or("", |(_, format)| format);
+        let mut blocks = blocks.split('/').map(|block| block.trim().parse::<u8>());
+        is_red(codec) && blocks.all(|block| block.is_ok_and(|block| payload_types.contains(&block)))
+    });
+    let red_types: Vec<u8> = red_types.map(|(number, _)| *number).collect();
     let (stream_id, track_id) = draft.msid?;
     if payload_types.is_empty() {
         tracing::warn!(mid = draft.mid, track_id, "remote track has no codec in common with us");
@@ -132,6 +152,7 @@ fn finish(draft: &Draft<'_>, session_direction: Option<&str>) -> Option<RemoteSe
         ssrc: draft.ssrc?,
         rtx_ssrc: draft.rtx_ssrc,
         payload_types,
+        red_types,
     })
 }
 
@@ -171,6 +192,7 @@ mod tests {
             ssrc: 8,
             rtx_ssrc: Some(9),
             payload_types: vec![97],
+            red_types: vec![],
         };
         assert_eq!(sections[1], video);
         assert_eq!((sections[0].ssrc, sections[0].payload_types.as_slice()), (7, [111].as_slice()));
@@ -182,10 +204,34 @@ mod tests {
     }
 
     #[test]
+    fn redundant_audio_is_known_by_what_is_in_it() {
+        let with = |format: &str| {
+            let red = format!("a=rtpmap:63 red/48000/2\r\na=fmtp:63 {format}\r\na=rtpmap:111 opus");
+            let offer = OFFER.replace("a=rtpmap:111 opus", &red);
+            let section = sending_sections(&offer).remove(0);
+            assert_eq!(section.payload_types, [111]);
+            section.red_types
+        };
+        assert_eq!(with("111/111"), [63]);
+        assert_eq!(with("111/111/111"), [63]);
+        assert!(with("0/111").is_empty() && with("").is_empty());
+    }
+
+    #[test]
+    fn an_answer_agrees_to_redundant_audio_line_by_line() {
+        let line = |mid: &str, red: &str| format!("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:{mid}\r\n{red}");
+        let answer = format!("v=0\r\n{}{}", line("0", ""), line("1", "a=rtpmap:63 red/48000/2\r\n"));
+        let taken = ["0", "1", "2"].map(|mid| takes_red(&answer, mid, 63));
+        assert_eq!(taken, [false, true, false]);
+        assert!(!takes_red(&answer, "1", 64));
+    }
+
+    #[test]
     fn garbage_is_not_a_panic() {
         for cut in 0..OFFER.len() {
             let _ = sending_sections(&OFFER[cut..]);
             let _ = sending_sections(&OFFER[..cut]);
+            let _ = takes_red(&OFFER[cut..], "0", 63);
         }
         assert!(sending_sections("a=ssrc:\nm=video\na=fmtp:\na=ssrc-group:FID\na=msid:").is_empty());
     }

@@ -4,7 +4,7 @@
 //! packetizes and writes; the chain's sending end paces.
 
 use crate::budget::SendBudget;
-use crate::codecs::{H264_PAYLOAD_TYPE, OPUS_PAYLOAD_TYPE};
+use crate::codecs::{H264_PAYLOAD_TYPE, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE};
 use crate::event::PeerEvent;
 use crate::h264;
 use crate::interceptors::ChainState;
@@ -42,6 +42,14 @@ pub struct AccessUnitToSend {
     pub timestamp: u32,
 }
 
+/// A frame on its way to the network.
+#[derive(Debug)]
+struct Outgoing {
+    data: Bytes,
+    timestamp: u32,
+    payload_type: u8,
+}
+
 /// What sending depends on beside the queue.
 #[derive(Debug)]
 pub(crate) struct SendControl {
@@ -49,7 +57,9 @@ pub(crate) struct SendControl {
     connected: Arc<AtomicBool>,
     /// The other side agreed to this track.
     negotiated: AtomicBool,
-    queue: Mutex<Option<mpsc::Sender<(Bytes, u32)>>>,
+    /// The other side takes packets with copies of earlier ones in them.
+    takes_red: AtomicBool,
+    queue: Mutex<Option<mpsc::Sender<Outgoing>>>,
     counters: Arc<SenderCounters>,
 }
 
@@ -58,7 +68,8 @@ impl SendControl {
         self.connected.load(Ordering::Relaxed) && self.negotiated.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_negotiated(&self) {
+    pub(crate) fn set_negotiated(&self, takes_red: bool) {
+        self.takes_red.store(takes_red, Ordering::Relaxed);
         self.negotiated.store(true, Ordering::Relaxed);
     }
 
@@ -68,9 +79,8 @@ impl SendControl {
     }
 
     /// Whether the frame was queued.
-    fn offer(&self, data: Bytes, timestamp: u32) -> bool {
-        let queued =
-            self.is_open() && self.queue.lock().as_ref().is_some_and(|queue| queue.try_send((data, timestamp)).is_ok());
+    fn offer(&self, frame: Outgoing) -> bool {
+        let queued = self.is_open() && self.queue.lock().as_ref().is_some_and(|queue| queue.try_send(frame).is_ok());
         if !queued {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -78,13 +88,23 @@ impl SendControl {
     }
 }
 
+/// What a video sender is one of.
+#[derive(Clone, Debug)]
+pub(crate) struct VideoStream {
+    pub(crate) ssrc: u32,
+    /// Names the budget, which the layers of a track share.
+    pub(crate) budget: u32,
+    pub(crate) track_id: String,
+    /// Number of the layer, from the lowest.
+    pub(crate) layer: usize,
+}
+
 /// Sends H.264. All methods may be called from any thread and never block.
 #[derive(Debug)]
 pub struct VideoSender {
     control: Arc<SendControl>,
     chain: Arc<ChainState>,
-    ssrc: u32,
-    track_id: String,
+    stream: VideoStream,
     /// Frames until the next key frame would refer to one that was dropped.
     awaiting_keyframe: AtomicBool,
     last_request: Mutex<Option<Instant>>,
@@ -107,27 +127,33 @@ impl VideoSender {
             }
             self.awaiting_keyframe.store(false, Ordering::Relaxed);
         }
-        self.chain.budgets.on_sent(self.ssrc, Instant::now());
+        self.chain.budgets.on_sent(self.stream.budget, Instant::now());
         let behind = self.chain.budgets.backlog() > MOST_BACKLOG;
         if behind {
             self.control.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        if behind || !self.control.offer(unit.data, unit.timestamp) {
+        let AccessUnitToSend { data, timestamp } = unit;
+        if behind || !self.control.offer(Outgoing { data, timestamp, payload_type: H264_PAYLOAD_TYPE }) {
             self.awaiting_keyframe.store(true, Ordering::Relaxed);
             self.ask_encoder();
         }
     }
 
-    /// Tells how many bits per second of encoded pictures the track could make use of at most. The estimate
-    /// goes no further than all tracks together want.
-    pub fn set_wanted(&self, bps: u64) {
-        self.chain.budgets.want(self.ssrc, bps);
+    /// Tells that the picture with this RTP timestamp was captured `at`: the receivers then know which sound it belongs to.
+    pub fn captured(&self, timestamp: u32, at: Instant) {
+        self.chain.outbound.on_captured(self.stream.ssrc, timestamp, at);
     }
 
-    /// What may be sent at this moment; to be asked before each frame.
+    /// Tells how many bits per second of encoded pictures the track, with all its layers, could make use of at
+    /// most. The estimate goes no further than all tracks together want.
+    pub fn set_wanted(&self, bps: u64) {
+        self.chain.budgets.want(self.stream.budget, bps);
+    }
+
+    /// What may be sent at this moment, by all layers of the track together; to be asked before each frame.
     #[must_use]
     pub fn budget(&self) -> SendBudget {
-        self.chain.budgets.share(self.ssrc, Instant::now())
+        self.chain.budgets.share(self.stream.budget, Instant::now())
     }
 
     /// Numbers of the track.
@@ -144,23 +170,54 @@ impl VideoSender {
         let mut last = self.last_request.lock();
         if last.is_none_or(|last| now.saturating_duration_since(last) >= KEYFRAME_INTERVAL) {
             *last = Some(now);
-            self.chain.events.emit(PeerEvent::KeyframeRequested { track_id: self.track_id.clone() });
+            let VideoStream { track_id, layer, .. } = self.stream.clone();
+            self.chain.events.emit(PeerEvent::KeyframeRequested { track_id, layer });
         }
     }
 }
+
+/// Payload type of the blocks in a redundant payload.
+pub const AUDIO_BLOCK_TYPE: u8 = OPUS_PAYLOAD_TYPE;
 
 /// Sends Opus. All methods may be called from any thread and never block.
 #[derive(Debug)]
 pub struct AudioSender {
     control: Arc<SendControl>,
+    chain: Arc<ChainState>,
+    ssrc: u32,
 }
 
 impl AudioSender {
+    /// Tells that the first sample of the packet with this RTP timestamp was captured `at`: the receivers then know which
+    /// picture it belongs to.
+    pub fn captured(&self, timestamp: u32, at: Instant) {
+        self.chain.outbound.on_captured(self.ssrc, timestamp, at);
+    }
+
     /// Sends one Opus packet with its RTP timestamp (48 kHz). It is dropped while the peer is not
     /// connected or the track is not yet negotiated.
     pub fn send(&self, payload: Bytes, timestamp: u32) {
-        if !payload.is_empty() {
-            self.control.offer(payload, timestamp);
+        self.offer(payload, timestamp, OPUS_PAYLOAD_TYPE);
+    }
+
+    /// Whether the other side takes what [`send_redundant`](Self::send_redundant) sends. Where it does, everything should go
+    /// that way: some servers take the form of the first packet for that of all.
+    #[must_use]
+    pub fn takes_redundant(&self) -> bool {
+        self.control.takes_red.load(Ordering::Relaxed)
+    }
+
+    /// Sends a payload of RFC 2198 whose blocks have the type [`AUDIO_BLOCK_TYPE`], like [`send`](Self::send). It is dropped
+    /// where the other side does not take it.
+    pub fn send_redundant(&self, payload: Bytes, timestamp: u32) {
+        if self.takes_redundant() {
+            self.offer(payload, timestamp, RED_PAYLOAD_TYPE);
+        }
+    }
+
+    fn offer(&self, data: Bytes, timestamp: u32, payload_type: u8) {
+        if !data.is_empty() {
+            self.control.offer(Outgoing { data, timestamp, payload_type });
         }
     }
 
@@ -175,60 +232,65 @@ impl AudioSender {
 struct RtpWriter {
     track: Arc<TrackLocalStaticRTP>,
     ssrc: u32,
-    payload_type: u8,
     sequence: u16,
 }
 
 impl RtpWriter {
-    fn new(track: Arc<TrackLocalStaticRTP>, ssrc: u32, payload_type: u8) -> Self {
+    fn new(track: Arc<TrackLocalStaticRTP>, ssrc: u32) -> Self {
         // The upper half is avoided so that a loss of the very first packets cannot be taken for a wrap.
-        Self { track, ssrc, payload_type, sequence: rand::random::<u16>() >> 1 }
+        Self { track, ssrc, sequence: rand::random::<u16>() >> 1 }
     }
 
     /// False when the connection is gone.
-    async fn write(&mut self, payload: Bytes, timestamp: u32, marker: bool) -> bool {
+    async fn write(&mut self, frame: Outgoing, marker: bool) -> bool {
+        let Outgoing { data, timestamp, payload_type } = frame;
         let header = rtc::rtp::Header {
             version: 2,
             marker,
-            payload_type: self.payload_type,
+            payload_type,
             sequence_number: self.sequence,
             timestamp,
             ssrc: self.ssrc,
             ..Default::default()
         };
         self.sequence = self.sequence.wrapping_add(1);
-        self.track.write_rtp(rtc::rtp::Packet { header, payload }).await.is_ok()
+        self.track.write_rtp(rtc::rtp::Packet { header, payload: data }).await.is_ok()
     }
 }
 
 fn control(
     connected: Arc<AtomicBool>,
     counters: Arc<SenderCounters>,
-    queue: mpsc::Sender<(Bytes, u32)>,
+    queue: mpsc::Sender<Outgoing>,
 ) -> Arc<SendControl> {
     let queue = Mutex::new(Some(queue));
-    Arc::new(SendControl { connected, negotiated: AtomicBool::new(false), queue, counters })
+    Arc::new(SendControl {
+        connected,
+        negotiated: AtomicBool::new(false),
+        takes_red: AtomicBool::new(false),
+        queue,
+        counters,
+    })
 }
 
-/// Starts the task of a video track.
+/// Starts the task of a video track, or of one of its layers.
 pub(crate) fn start_video(
     track: Arc<TrackLocalStaticRTP>,
-    ssrc: u32,
-    track_id: String,
+    stream: VideoStream,
     connected: Arc<AtomicBool>,
     counters: Arc<SenderCounters>,
     chain: Arc<ChainState>,
 ) -> (Arc<VideoSender>, Arc<SendControl>) {
-    let (queue, mut units) = mpsc::channel::<(Bytes, u32)>(VIDEO_QUEUE);
+    let (queue, mut units) = mpsc::channel::<Outgoing>(VIDEO_QUEUE);
     let control = control(connected, Arc::clone(&counters), queue);
-    let mut writer = RtpWriter::new(track, ssrc, H264_PAYLOAD_TYPE);
+    let mut writer = RtpWriter::new(track, stream.ssrc);
     tokio::spawn(async move {
         let mut payloader = H264Payloader::default();
-        while let Some((data, timestamp)) = units.recv().await {
+        while let Some(Outgoing { data, timestamp, payload_type }) = units.recv().await {
             let Ok(payloads) = payloader.payload(MAX_PAYLOAD, &data) else { continue };
             let count = payloads.len();
-            for (index, payload) in payloads.into_iter().enumerate() {
-                if !writer.write(payload, timestamp, index + 1 == count).await {
+            for (index, data) in payloads.into_iter().enumerate() {
+                if !writer.write(Outgoing { data, timestamp, payload_type }, index + 1 == count).await {
                     return;
                 }
             }
@@ -238,8 +300,7 @@ pub(crate) fn start_video(
     let sender = VideoSender {
         control: Arc::clone(&control),
         chain,
-        ssrc,
-        track_id,
+        stream,
         awaiting_keyframe: AtomicBool::new(true),
         last_request: Mutex::new(None),
     };
@@ -252,17 +313,18 @@ pub(crate) fn start_audio(
     ssrc: u32,
     connected: Arc<AtomicBool>,
     counters: Arc<SenderCounters>,
+    chain: Arc<ChainState>,
 ) -> (Arc<AudioSender>, Arc<SendControl>) {
-    let (queue, mut packets) = mpsc::channel::<(Bytes, u32)>(AUDIO_QUEUE);
+    let (queue, mut packets) = mpsc::channel::<Outgoing>(AUDIO_QUEUE);
     let control = control(connected, Arc::clone(&counters), queue);
-    let mut writer = RtpWriter::new(track, ssrc, OPUS_PAYLOAD_TYPE);
+    let mut writer = RtpWriter::new(track, ssrc);
     tokio::spawn(async move {
-        while let Some((payload, timestamp)) = packets.recv().await {
-            if !writer.write(payload, timestamp, false).await {
+        while let Some(packet) = packets.recv().await {
+            if !writer.write(packet, false).await {
                 return;
             }
             counters.frames.fetch_add(1, Ordering::Relaxed);
         }
     });
-    (Arc::new(AudioSender { control: Arc::clone(&control) }), control)
+    (Arc::new(AudioSender { control: Arc::clone(&control), chain, ssrc }), control)
 }

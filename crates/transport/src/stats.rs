@@ -1,5 +1,7 @@
 //! Numbers for the owner; all counted since the beginning.
 
+use crate::sender_clock::SenderClock;
+use parking_lot::Mutex;
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -24,6 +26,12 @@ pub struct PeerStats {
     pub packets_received: u64,
     /// Packets missing on the way here.
     pub packets_lost: u64,
+    /// Packets that were lost on the way here and came when they were asked for again.
+    pub packets_recovered: u64,
+    /// Packets sent of which the other side told at once whether they came, repetitions and padding included,
+    pub path_packets: u64,
+    /// and those of them that were lost on the way.
+    pub path_packets_lost: u64,
     /// Packets missing at the other side, by its own report.
     pub remote_packets_lost: u64,
     /// Worst share of packets lost in the other side's last report over all sent tracks, 0 to 1.
@@ -66,6 +74,8 @@ pub struct ReceiverStats {
     pub packets: u64,
     /// Packets that never came.
     pub lost: u64,
+    /// Packets that were lost on the way and came when they were asked for again.
+    pub recovered: u64,
     /// Packets requested again, repetitions counted.
     pub nacks: u64,
     /// Key frames requested.
@@ -111,12 +121,15 @@ pub(crate) struct ReceiverCounters {
     pub(crate) bytes: AtomicU64,
     pub(crate) packets: AtomicU64,
     pub(crate) lost: AtomicU64,
+    pub(crate) recovered: AtomicU64,
     pub(crate) nacks: AtomicU64,
     pub(crate) plis: AtomicU64,
     pub(crate) frames: AtomicU64,
     pub(crate) jitter_micros: AtomicU64,
     /// Set by the consumer, taken by the chain.
     pub(crate) keyframe_wanted: AtomicBool,
+    /// By the sender's reports; absent until the first.
+    pub(crate) sender_clock: Mutex<Option<SenderClock>>,
 }
 
 impl ReceiverCounters {
@@ -125,6 +138,7 @@ impl ReceiverCounters {
             bytes: self.bytes.load(Ordering::Relaxed),
             packets: self.packets.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
+            recovered: self.recovered.load(Ordering::Relaxed),
             nacks: self.nacks.load(Ordering::Relaxed),
             plis: self.plis.load(Ordering::Relaxed),
             frames: self.frames.load(Ordering::Relaxed),

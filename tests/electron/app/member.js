@@ -11,6 +11,8 @@ for (const event of [
   'onRoomStreamUpdate',
   'onPublisherStateUpdate',
   'onPlayerStateUpdate',
+  'onIMRecvBroadcastMessage',
+  'onIMRecvCustomCommand',
   'onDebugError',
 ]) {
   engine.on(event, (param) => process.send({ event, param }));

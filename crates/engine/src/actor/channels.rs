@@ -4,26 +4,40 @@ use std::sync::Arc;
 
 use media::DeviceInfo;
 use media::audio::DeviceKind;
-use media::video::camera::CaptureFormat;
+use media::video::camera::{CaptureError, CaptureFormat};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Actor;
+use super::publishing::PublishedDevice;
 use crate::capture::{CaptureEvent, CaptureEvents, ChannelFeed, MirrorMode, Wanted};
 use crate::command::{Input, View};
 use crate::config::{EngineProfile, VideoConfig, starts_with_camera};
 use crate::error::code;
 use crate::event;
+use crate::traffic_control::TrafficControl;
 
 /// `ZegoPublishChannel`: Main, Aux, Third, Fourth.
 const CHANNELS: u32 = 4;
 
+/// `ZegoDeviceType`.
+const DEVICE_CAMERA: i32 = 1;
+const DEVICE_MICROPHONE: i32 = 2;
+const DEVICE_SPEAKER: i32 = 3;
+/// `ZegoDeviceExceptionType`.
+const EXCEPTION_GENERIC: i32 = 1;
+const EXCEPTION_INVALID_ID: i32 = 2;
+const EXCEPTION_UNPLUGGED: i32 = 6;
+
 /// What one publish channel captures, whether or not it publishes.
 pub(super) struct Channel {
     pub(super) config: VideoConfig,
+    pub(super) traffic: TrafficControl,
     /// Set while the camera runs: the size stays until it stops.
     format: Option<CaptureFormat>,
     device: String,
     pub(super) camera_enabled: bool,
+    /// The application wants pictures on this channel at all.
+    pub(super) has_source: bool,
     previewing: bool,
     pub(super) feed: Arc<ChannelFeed>,
 }
@@ -37,14 +51,26 @@ pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Ve
             });
             Channel {
                 config: VideoConfig::for_scenario(profile.scenario),
+                traffic: TrafficControl::default(),
                 format: None,
                 device: String::new(),
                 camera_enabled: starts_with_camera(profile.scenario),
+                has_source: true,
                 previewing: false,
                 feed: ChannelFeed::new(channel, events),
             }
         })
         .collect()
+}
+
+/// The exception that a camera's failure is, and the camera's ID as far as it is known.
+fn camera_exception(error: &CaptureError) -> (i32, &str) {
+    match error {
+        CaptureError::NoDevice => (EXCEPTION_INVALID_ID, ""),
+        CaptureError::Failed { device, .. } => (EXCEPTION_GENERIC, device),
+        CaptureError::Lost { device, .. } => (EXCEPTION_UNPLUGGED, device),
+        _ => (EXCEPTION_GENERIC, ""),
+    }
 }
 
 impl Actor {
@@ -58,7 +84,7 @@ impl Actor {
     }
 
     pub(super) fn set_scenario(&mut self, scenario: u32) {
-        if self.room.is_some() {
+        if self.is_in_a_room() {
             let info = "the scenario can only be set before the room login";
             return self.debug_error(code::CONFIG_AFTER_ROOM_LOGGED_IN, "setRoomScenario", info);
         }
@@ -73,7 +99,7 @@ impl Actor {
         let Some(state) = self.channel(channel, "startPreview") else { return };
         state.previewing = true;
         state.feed.set_preview(view);
-        self.audio.start_capture();
+        self.start_audio_capture();
         self.update_cameras();
     }
 
@@ -89,7 +115,7 @@ impl Actor {
         let Some(state) = self.channel(channel, "enableCamera") else { return };
         state.camera_enabled = enable;
         self.update_cameras();
-        self.update_published_devices(channel);
+        self.update_published_device(channel, PublishedDevice::Camera);
     }
 
     pub(super) fn use_video_device(&mut self, device: DeviceInfo, channel: u32) {
@@ -127,7 +153,9 @@ impl Actor {
     pub(super) fn update_cameras(&mut self) {
         let mut wants = std::collections::BTreeMap::new();
         for (channel, state) in (0u32..).zip(&mut self.channels) {
-            let needed = state.camera_enabled && (state.previewing || self.publishers.contains_key(&channel));
+            let needed = state.camera_enabled
+                && state.has_source
+                && (state.previewing || self.publishers.contains_key(&channel));
             if !needed {
                 state.format = None;
                 continue;
@@ -143,9 +171,22 @@ impl Actor {
         self.cameras.want(wants);
     }
 
-    /// Closes the microphone when neither a preview nor a publisher needs it.
+    /// Whether a preview or a publisher needs the microphone.
+    pub(super) fn needs_audio_capture(&self) -> bool {
+        !self.publishers.is_empty() || self.channels.iter().any(|channel| channel.previewing)
+    }
+
+    /// Tells when media begin to run, by the first preview, publish or play, and when the last of them is over.
+    pub(super) fn tell_engine_state(&mut self) {
+        let runs = self.needs_audio_capture() || !self.players.is_empty();
+        if std::mem::replace(&mut self.media_run, runs) != runs {
+            self.emit(event::engine_state(runs));
+        }
+    }
+
+    /// Closes the microphone when nothing needs it.
     pub(super) fn stop_idle_audio(&mut self) {
-        if self.publishers.is_empty() && !self.channels.iter().any(|channel| channel.previewing) {
+        if !self.needs_audio_capture() {
             self.audio.stop_capture();
             self.captured_audio = false;
         }
@@ -162,6 +203,8 @@ impl Actor {
             CaptureEvent::Failed { channel, error } => {
                 tracing::warn!(channel, %error, "the camera failed");
                 self.emit(event::debug_error(code::DEVICE_ERROR, "camera", &error.to_string()));
+                let (exception, device) = camera_exception(&error);
+                self.emit(event::device_exception(exception, DEVICE_CAMERA, device));
             }
         }
     }
@@ -173,5 +216,7 @@ impl Actor {
         };
         tracing::warn!(device = name, message, "an audio device failed");
         self.emit(event::debug_error(code::DEVICE_ERROR, name, message));
+        let device = if kind == DeviceKind::Microphone { DEVICE_MICROPHONE } else { DEVICE_SPEAKER };
+        self.emit(event::device_exception(EXCEPTION_GENERIC, device, ""));
     }
 }

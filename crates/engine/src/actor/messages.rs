@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use protocol::listeners::ListenerReport;
 use protocol::messages::DataPacket;
 use serde_json::json;
 use transport::DataKind;
@@ -12,6 +13,7 @@ use crate::engine::Reply;
 use crate::error::code;
 use crate::event;
 use crate::messaging::{self, RoomMessage};
+use crate::room::{Room, RoomKey};
 use crate::session::SessionCommand;
 use crate::wall_clock::unix_ms;
 
@@ -27,10 +29,7 @@ impl Actor {
 
     fn try_broadcast(&mut self, room_id: &str, message: &str) -> Result<u64, i32> {
         messaging::check_text(message)?;
-        let room = self.room.as_mut().ok_or(code::NOT_LOGIN_ROOM)?;
-        if room.id != room_id {
-            return Err(code::IM_INCONSISTENT_ROOM_ID);
-        }
+        let room = self.room_of_message(room_id)?;
         let session = room.connected_session().ok_or(code::IM_SEND_FAILED)?.clone();
         if !room.broadcasts.take(Instant::now()) {
             return Err(code::IM_BROADCAST_OVERLOAD);
@@ -43,6 +42,23 @@ impl Actor {
         Ok(id)
     }
 
+    pub(super) fn send_barrage(&mut self, room_id: &str, message: &str, reply: Reply) {
+        let result = self.try_barrage(room_id, message);
+        let error_code = result.as_ref().err().copied().unwrap_or(code::SUCCESS);
+        reply(json!({"errorCode": error_code, "messageID": result.unwrap_or_default()}));
+    }
+
+    fn try_barrage(&mut self, room_id: &str, message: &str) -> Result<String, i32> {
+        messaging::check_text(message)?;
+        let room = self.room_of_message(room_id)?;
+        let session = room.connected_session().ok_or(code::IM_SEND_FAILED)?;
+        let now = unix_ms();
+        let id = format!("{now}-{:08x}", rand::random::<u32>());
+        let packet = messaging::barrage_packet(message, &id, now);
+        session.send(SessionCommand::SendData { kind: DataKind::Lossy, packet: Box::new(packet) });
+        Ok(id)
+    }
+
     pub(super) fn send_command(&mut self, room_id: &str, command: &str, to: Vec<User>, reply: Reply) {
         let error_code = self.try_command(room_id, command, to).err().unwrap_or(code::SUCCESS);
         reply(json!({"errorCode": error_code}));
@@ -50,10 +66,7 @@ impl Actor {
 
     fn try_command(&mut self, room_id: &str, command: &str, to: Vec<User>) -> Result<(), i32> {
         messaging::check_text(command)?;
-        let room = self.room.as_ref().ok_or(code::NOT_LOGIN_ROOM)?;
-        if room.id != room_id {
-            return Err(code::IM_INCONSISTENT_ROOM_ID);
-        }
+        let room = self.room_of_message(room_id)?;
         let session = room.connected_session().ok_or(code::IM_SEND_FAILED)?;
         let to = to.into_iter().map(|user| user.id).collect();
         let packet = messaging::command_packet(command, to);
@@ -61,14 +74,28 @@ impl Actor {
         Ok(())
     }
 
-    pub(super) fn data(&self, packet: DataPacket) {
-        let Some(room) = &self.room else { return };
+    fn room_of_message(&mut self, room_id: &str) -> Result<&mut Room, i32> {
+        if !self.is_in_a_room() {
+            return Err(code::NOT_LOGIN_ROOM);
+        }
+        self.rooms.get_mut(&RoomKey::own(room_id)).ok_or(code::IM_INCONSISTENT_ROOM_ID)
+    }
+
+    pub(super) fn data(&mut self, room: &RoomKey, packet: DataPacket) {
+        if let Some(report) = ListenerReport::from_packet(&packet) {
+            return self.take_listener_report(room, report);
+        }
+        // Where we are unseen, nothing is said to us.
+        let Some(room) = self.rooms.get(room).filter(|room| !room.key.guest) else { return };
         let Some(message) = messaging::read_packet(packet, unix_ms()) else { return };
         self.emit(match message {
             RoomMessage::Broadcast { from, text, id, sent_at_ms } => {
-                event::broadcast_message(&room.id, &text, id, sent_at_ms, &room.roster.user(&from))
+                event::broadcast_message(&room.key.id, &text, id, sent_at_ms, &room.roster.user(&from))
             }
-            RoomMessage::Command { from, text } => event::custom_command(&room.id, &room.roster.user(&from), &text),
+            RoomMessage::Barrage { from, text, id, sent_at_ms } => {
+                event::barrage_message(&room.key.id, &text, &id, sent_at_ms, &room.roster.user(&from))
+            }
+            RoomMessage::Command { from, text } => event::custom_command(&room.key.id, &room.roster.user(&from), &text),
         });
     }
 }

@@ -1,11 +1,20 @@
 //! The engine's heart: one task that owns all state and takes every command and every piece of news in turn.
 
+mod audio;
 mod channels;
+mod extra_info;
+mod guests;
 mod messages;
+mod pictures;
 mod playing;
 mod publishing;
 mod quality_report;
+mod room_news;
+mod room_session;
 mod rooms;
+mod speed_test;
+mod stream_ids;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,54 +29,81 @@ use crate::command::{Command, Input};
 use crate::config::EngineProfile;
 use crate::engine::EventGate;
 use crate::event::{self, Event};
+use crate::network_quality::OwnQuality;
 use crate::reconnect_policy::ReconnectPolicy;
-use crate::room::Room;
+use crate::room::{Room, RoomKey};
+use crate::sei::SeiKind;
+use crate::session::SessionHandle;
+use crate::speed_test::SpeedTest;
 use crate::stats::Registry;
 
+pub(crate) use audio::Monitor;
+
+use audio::AudioSettings;
 use channels::Channel;
+use extra_info::PendingRequest;
 use playing::Player;
 use publishing::Publisher;
 
 /// Housekeeping rhythm.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a destroyed engine waits until its rooms know that it leaves.
+const GOODBYE_LIMIT: Duration = Duration::from_millis(400);
 /// Quality events come with every third tick.
 const QUALITY_TICKS: u32 = 3;
+/// The quality of the own network comes with every second one.
+const NETWORK_QUALITY_TICKS: u32 = 2;
 
 /// All state of one engine.
 pub(crate) struct Actor {
     pub(crate) profile: EngineProfile,
     pub(crate) server: ServerAddress,
-    pub(crate) policy: ReconnectPolicy,
+    pub(crate) policy: Arc<dyn ReconnectPolicy>,
     pub(crate) inbox: UnboundedSender<Input>,
     pub(crate) gate: Arc<EventGate>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) audio: Arc<AudioPipeline>,
     pub(crate) cameras: Cameras,
-    /// Single-room mode: at most one.
-    room: Option<Room>,
+    multi_room: bool,
+    /// Those logged in to, at most one in single-room mode, and those visited.
+    rooms: BTreeMap<RoomKey, Room>,
     channels: Vec<Channel>,
     publishers: BTreeMap<u32, Publisher>,
     players: BTreeMap<String, Player>,
     /// Numbers sessions and players, so that late news of an old one can be told from news of the new one.
     generation: u64,
     captured_audio: bool,
+    /// Calls that wait for the server, by number.
+    pending: BTreeMap<u32, PendingRequest>,
+    last_request: u32,
+    /// Sessions that were told to leave.
+    leaving: Vec<SessionHandle>,
+    sound: AudioSettings,
+    own_quality: OwnQuality,
+    /// The one that was started last; it may have ended by itself.
+    speed_test: Option<SpeedTest>,
+    sei_kind: SeiKind,
+    /// A preview, a publish or a play was there at the last look.
+    media_run: bool,
 }
 
 /// What an actor is made of.
 pub(crate) struct Parts {
     pub(crate) profile: EngineProfile,
     pub(crate) server: ServerAddress,
-    pub(crate) policy: ReconnectPolicy,
+    pub(crate) policy: Arc<dyn ReconnectPolicy>,
     pub(crate) inbox: UnboundedSender<Input>,
     pub(crate) gate: Arc<EventGate>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) audio: Arc<AudioPipeline>,
     pub(crate) cameras: Cameras,
+    /// `ZegoRoomMode.MultiRoom`.
+    pub(crate) multi_room: bool,
 }
 
 impl Actor {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { profile, server, policy, inbox, gate, registry, audio, cameras } = parts;
+        let Parts { profile, server, policy, inbox, gate, registry, audio, cameras, multi_room } = parts;
         let channels = channels::all(&profile, &inbox);
         *registry.feeds.lock() = channels.iter().map(|channel| channel.feed.clone()).collect();
         Self {
@@ -79,12 +115,21 @@ impl Actor {
             registry,
             audio,
             cameras,
-            room: None,
+            multi_room,
+            rooms: BTreeMap::new(),
             channels,
             publishers: BTreeMap::new(),
             players: BTreeMap::new(),
             generation: 0,
             captured_audio: false,
+            pending: BTreeMap::new(),
+            last_request: 0,
+            leaving: Vec::new(),
+            sound: AudioSettings::default(),
+            own_quality: OwnQuality::default(),
+            speed_test: None,
+            sei_kind: SeiKind::default(),
+            media_run: false,
         }
     }
 
@@ -97,17 +142,35 @@ impl Actor {
             tokio::select! {
                 input = inputs.recv() => match input {
                     Some(Input::Destroy(done)) => {
-                        self.destroy();
+                        let sessions = self.destroy();
+                        // A process that ends right after this would take the good-byes with it.
+                        let goodbyes = async {
+                            for session in sessions {
+                                session.gone().await;
+                            }
+                        };
+                        let _ = tokio::time::timeout(GOODBYE_LIMIT, goodbyes).await;
                         let _ = done.send(());
                         return;
                     }
-                    Some(input) => self.input(input),
-                    None => return self.destroy(),
+                    Some(input) => {
+                        self.input(input);
+                        self.tell_engine_state();
+                    }
+                    None => return drop(self.destroy()),
                 },
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     self.ask_network();
                     self.tell_interrupted_players();
+                    self.follow_views();
+                    self.expire_missing();
+                    self.expire_requests();
+                    self.watch_tokens();
+                    self.tell_user_counts();
+                    if ticks.is_multiple_of(NETWORK_QUALITY_TICKS) {
+                        self.tell_own_quality();
+                    }
                     if ticks.is_multiple_of(QUALITY_TICKS) {
                         self.report_quality();
                     }
@@ -119,8 +182,8 @@ impl Actor {
     fn input(&mut self, input: Input) {
         match input {
             Input::Command(command) => self.command(command),
-            Input::Session { room_id, generation, event } => self.session_event(&room_id, generation, event),
-            Input::Retry { room_id, generation } => self.retry(&room_id, generation),
+            Input::Session { room, generation, event } => self.session_event(&room, generation, event),
+            Input::Retry { room, generation } => self.retry(&room, generation),
             Input::Capture(event) => self.capture_event(event),
             Input::CapturedAudioFirstFrame => {
                 if !std::mem::replace(&mut self.captured_audio, true) {
@@ -130,7 +193,10 @@ impl Actor {
             Input::AudioDeviceFailed { kind, message } => self.audio_device_failed(kind, &message),
             Input::SentFirstFrame { channel, video } => self.sent_first_frame(channel, video),
             Input::Player { stream_id, generation, event } => self.player_event(&stream_id, generation, event),
-            Input::Network(network) => self.take_network(network),
+            Input::Network { room, network } => self.take_network(&room, network),
+            Input::Monitor { monitor, generation, goes_on } => {
+                let _ = goes_on.send(self.monitor(monitor, generation));
+            }
             // Taken by the loop.
             Input::Destroy(_) => {}
         }
@@ -141,6 +207,12 @@ impl Actor {
             Command::SetRoomScenario(scenario) => self.set_scenario(scenario),
             Command::LoginRoom { room_id, user, config } => self.login(room_id, user, config),
             Command::LogoutRoom { room_id } => self.logout(room_id.as_deref()),
+            Command::SwitchRoom { from, to, config } => self.switch_room(&from, to, config),
+            Command::RenewToken { room_id, token } => self.renew_token(&room_id, token),
+            Command::SetRoomExtraInfo { room_id, key, value, reply } => {
+                self.set_room_extra_info(&room_id, &key, value, reply);
+            }
+            Command::SetStreamExtraInfo { info, channel, reply } => self.set_stream_extra_info(info, channel, reply),
             Command::StartPublishing { stream_id, config, channel } => {
                 self.start_publishing(stream_id, &config, channel)
             }
@@ -157,6 +229,16 @@ impl Actor {
             Command::SetVideoConfig { config, channel } => self.set_video_config(config, channel),
             Command::SetMirrorMode { mode, channel } => self.set_mirror_mode(mode, channel),
             Command::SetPlayVolume { stream_id, volume } => self.set_play_volume(&stream_id, volume),
+            Command::SetPlayVideoType { stream_id, kind } => self.set_play_video_type(&stream_id, kind),
+            Command::SetPlayBufferRange { stream_id, least_ms, most_ms } => {
+                self.set_play_buffer_range(&stream_id, least_ms, most_ms);
+            }
+            Command::Audio(command) => self.audio_command(command),
+            Command::Traffic { command, channel } => self.traffic_command(command, channel),
+            Command::Picture(command) => self.picture_command(command),
+            Command::SendBarrage { room_id, message, reply } => self.send_barrage(&room_id, &message, reply),
+            Command::StartSpeedTest(config) => self.start_speed_test(config),
+            Command::StopSpeedTest => self.stop_speed_test(),
             Command::UseVideoDevice { device, channel } => self.use_video_device(device, channel),
             Command::UseAudioDevice { device, kind } => self.audio.select_device(kind, &device.id),
             Command::SendBroadcast { room_id, message, reply } => self.send_broadcast(&room_id, &message, reply),
@@ -179,12 +261,14 @@ impl Actor {
         self.generation
     }
 
-    /// Leaves everything. The room hears it by the server; nothing here waits.
-    fn destroy(&mut self) {
+    /// Leaves everything. Gives the sessions that are on their way out.
+    fn destroy(&mut self) -> Vec<SessionHandle> {
+        self.stop_speed_test();
         self.logout(None);
         for channel in 0..self.channels.len() {
             self.stop_preview(u32::try_from(channel).unwrap_or_default());
         }
         self.audio.stop_capture();
+        std::mem::take(&mut self.leaving)
     }
 }

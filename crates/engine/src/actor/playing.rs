@@ -12,27 +12,44 @@ use crate::command::{Input, View};
 use crate::config::PlayerConfig;
 use crate::error::code;
 use crate::event::{self, PlayerState};
+use crate::layer_wish::{LayerWish, VideoStreamType};
 use crate::player::{PlayerEvent, PlayerEvents, PlayerMedia};
 use crate::quality::PlayerReading;
+use crate::room::RoomKey;
 use crate::roster::DEVICE_OPEN;
 use crate::session::SessionCommand;
+use crate::video_playback::BufferRange;
 
 /// Streams played at once.
 const MAX_PLAYERS: usize = 20;
 /// A stream that vanished under a player is missed only after this: a publisher that reconnects is back sooner.
 const MISSED_AFTER: Duration = Duration::from_secs(3);
 
+/// Most that the application may let media wait.
+const MOST_BUFFER_MS: u32 = 4000;
+
 /// One stream that the application plays, or waits for.
 pub(super) struct Player {
+    pub(super) room: RoomKey,
     pub(super) state: PlayerState,
     pub(super) media: Arc<PlayerMedia>,
     generation: u64,
     /// Sids of the tracks that the present session was asked for.
-    subscribed: BTreeSet<String>,
+    pub(super) subscribed: BTreeSet<String>,
+    /// By the application.
+    pub(super) audio_muted: bool,
+    pub(super) video_muted: bool,
+    /// Whether the present session was asked for no sound.
+    pub(super) told_audio_muted: bool,
     camera: i32,
     microphone: i32,
+    video_type: VideoStreamType,
+    /// The layer that the present session was asked for.
+    told_layer: LayerWish,
     /// Since when a stream that was playing is gone.
     missing_since: Option<Instant>,
+    /// It waits only because media does not get through, and plays as soon as it does.
+    interrupted: bool,
     pub(super) reading: (Instant, PlayerReading),
 }
 
@@ -47,11 +64,14 @@ impl Actor {
     pub(super) fn start_playing(&mut self, stream_id: String, view: View, config: &PlayerConfig) {
         if let Some(player) = self.players.get(&stream_id) {
             // Played already: only the picture moves to another place.
-            return player.media.set_view(view);
+            player.media.set_view(view);
+            return self.tell_layer(&stream_id);
         }
-        if let Err(code) = self.check_play(&stream_id, config) {
-            return self.emit(event::player_state(&stream_id, PlayerState::NoPlay, code));
-        }
+        let room = match self.check_play(&stream_id, config) {
+            Ok(room) => room,
+            Err(code) => return self.emit(event::player_state(&stream_id, PlayerState::NoPlay, code)),
+        };
+        self.interrupt_speed_test(code::SPEED_TEST_STOPPED_BY_PLAYING);
         let generation = self.next_generation();
         let (inbox, name) = (self.inbox.clone(), stream_id.clone());
         let events: PlayerEvents = Arc::new(move |event| {
@@ -60,30 +80,35 @@ impl Actor {
         let media = Arc::new(PlayerMedia::new(&self.audio, view, events));
         self.registry.players.lock().insert(stream_id.clone(), media.clone());
         let player = Player {
+            room,
             state: PlayerState::PlayRequesting,
             media,
             generation,
             subscribed: BTreeSet::new(),
+            audio_muted: false,
+            video_muted: false,
+            told_audio_muted: false,
             camera: DEVICE_OPEN,
             microphone: DEVICE_OPEN,
+            video_type: VideoStreamType::default(),
+            told_layer: LayerWish::default(),
             missing_since: None,
+            interrupted: false,
             reading: (Instant::now(), PlayerReading::default()),
         };
         self.players.insert(stream_id.clone(), player);
         self.emit(event::player_state(&stream_id, PlayerState::PlayRequesting, code::SUCCESS));
+        self.apply_to_new_player(&stream_id);
         self.sync_player(&stream_id);
     }
 
-    fn check_play(&self, stream_id: &str, config: &PlayerConfig) -> Result<(), i32> {
+    /// The room to play from, or why not.
+    fn check_play(&mut self, stream_id: &str, config: &PlayerConfig) -> Result<RoomKey, i32> {
         check_stream_id(stream_id)?;
-        let room = self.room.as_ref().ok_or(code::NOT_LOGIN_ROOM)?;
-        if config.room_id.as_ref().is_some_and(|wanted| !wanted.is_empty() && *wanted != room.id) {
-            return Err(code::NOT_LOGIN_ROOM);
-        }
         if self.players.len() >= MAX_PLAYERS {
             return Err(code::PLAYER_COUNT_EXCEED);
         }
-        Ok(())
+        self.room_to_play_from(config.room_id.as_deref())
     }
 
     pub(super) fn stop_playing(&mut self, stream_id: &str) {
@@ -91,11 +116,12 @@ impl Actor {
             let info = "this stream is not being played";
             return self.debug_error(code::PLAYER_STREAM_WAS_NOT_PLAYED, "stopPlayingStream", info);
         };
-        if let Some(session) = self.room.as_ref().and_then(|room| room.connected_session()) {
+        if let Some(session) = self.rooms.get(&player.room).and_then(|room| room.connected_session()) {
             let track_sids = player.subscribed.into_iter().collect();
             session.send(SessionCommand::Subscribe { track_sids, subscribe: false });
         }
         self.emit(event::player_state(stream_id, PlayerState::NoPlay, code::SUCCESS));
+        self.leave_idle_guests();
     }
 
     fn drop_player(&mut self, stream_id: &str) -> Option<Player> {
@@ -105,19 +131,23 @@ impl Actor {
         Some(player)
     }
 
-    pub(super) fn drop_all_players(&mut self) {
-        let streams: Vec<String> = self.players.keys().cloned().collect();
-        for stream_id in streams {
+    fn players_of(&self, room: &RoomKey) -> Vec<String> {
+        self.players.iter().filter(|(_, player)| player.room == *room).map(|(stream_id, _)| stream_id.clone()).collect()
+    }
+
+    /// The room is gone: everything that is played from it stops.
+    pub(super) fn drop_players_of(&mut self, room: &RoomKey, code: i32) {
+        for stream_id in self.players_of(room) {
             self.drop_player(&stream_id);
-            self.emit(event::player_state(&stream_id, PlayerState::NoPlay, code::SUCCESS));
+            self.emit(event::player_state(&stream_id, PlayerState::NoPlay, code));
         }
     }
 
     /// Brings a player in step with what is published: subscribes to new tracks, tells changed device states.
     pub(super) fn sync_player(&mut self, stream_id: &str) {
-        let Some(room) = &self.room else { return };
-        let Some(session) = room.connected_session() else { return };
         let Some(player) = self.players.get_mut(stream_id) else { return };
+        let Some(room) = self.rooms.get(&player.room) else { return };
+        let Some(session) = room.connected_session() else { return };
         let Some(stream) = room.roster.stream(stream_id) else {
             player.subscribed.clear();
             if player.state == PlayerState::Playing {
@@ -130,6 +160,9 @@ impl Actor {
         player.subscribed = wanted;
         if !fresh.is_empty() {
             session.send(SessionCommand::Subscribe { track_sids: fresh, subscribe: true });
+            // A new track comes in its best layer until something else is said.
+            player.told_layer = LayerWish::default();
+            player.told_audio_muted = false;
         }
         let (camera, microphone) = (stream.camera_state(), stream.microphone_state());
         let camera_changed = std::mem::replace(&mut player.camera, camera) != camera;
@@ -140,24 +173,87 @@ impl Actor {
         if microphone_changed {
             self.emit(event::remote_device_state("onRemoteMicStateUpdate", stream_id, microphone));
         }
+        self.tell_layer(stream_id);
+        self.tell_audio_wish(stream_id);
     }
 
-    pub(super) fn sync_all_players(&mut self) {
-        let streams: Vec<String> = self.players.keys().cloned().collect();
-        streams.iter().for_each(|stream_id| self.sync_player(stream_id));
+    /// Asks for the layer that the player needs now, if the server does not know it yet.
+    pub(super) fn tell_layer(&mut self, stream_id: &str) {
+        let Some(player) = self.players.get_mut(stream_id) else { return };
+        let Some(room) = self.rooms.get(&player.room) else { return };
+        let Some(session) = room.connected_session() else { return };
+        let video = room.roster.stream(stream_id).and_then(|stream| stream.video.as_ref());
+        let Some(sid) = video.map(|track| &track.sid).filter(|sid| player.subscribed.contains(*sid)) else { return };
+        let wish = if player.video_muted {
+            LayerWish::Nothing
+        } else {
+            LayerWish::of(player.video_type, player.media.view().as_deref())
+        };
+        if std::mem::replace(&mut player.told_layer, wish) != wish {
+            session.send(SessionCommand::TrackSettings(wish.settings(sid)));
+        }
     }
 
-    /// The room connection was lost: playing waits for the next session.
-    pub(super) fn interrupt_players(&mut self) {
+    /// Views are moved and hidden without a word to the engine.
+    pub(super) fn follow_views(&mut self) {
         let streams: Vec<String> = self.players.keys().cloned().collect();
-        for stream_id in streams {
-            if let Some(player) = self.players.get_mut(&stream_id) {
-                player.subscribed.clear();
-                player.missing_since = None;
-                player.state = PlayerState::PlayRequesting;
+        streams.iter().for_each(|stream_id| self.tell_layer(stream_id));
+    }
+
+    pub(super) fn set_play_video_type(&mut self, stream_id: &str, kind: u32) {
+        const FUNCTION: &str = "setPlayStreamVideoType";
+        let Some(kind) = VideoStreamType::from_number(kind) else {
+            return self.debug_error(code::ILLEGAL_PARAM, FUNCTION, "no such stream type");
+        };
+        let Some(player) = self.players.get_mut(stream_id) else {
+            let info = "this stream is not being played";
+            return self.debug_error(code::PLAYER_STREAM_WAS_NOT_PLAYED, FUNCTION, info);
+        };
+        player.video_type = kind;
+        self.tell_layer(stream_id);
+    }
+
+    pub(super) fn sync_players_of(&mut self, room: &RoomKey) {
+        self.players_of(room).iter().for_each(|stream_id| self.sync_player(stream_id));
+    }
+
+    /// Nothing comes from the room: playing waits until it does again.
+    pub(super) fn interrupt_players(&mut self, room: &RoomKey) {
+        let mut interrupted = Vec::new();
+        for (stream_id, player) in self.players.iter_mut().filter(|(_, player)| player.room == *room) {
+            player.missing_since = None;
+            if std::mem::replace(&mut player.state, PlayerState::PlayRequesting) == PlayerState::Playing {
+                player.interrupted = true;
+                interrupted.push(stream_id.clone());
             }
+        }
+        for stream_id in interrupted {
             let code = code::PLAYER_NETWORK_INTERRUPT;
             self.emit(event::player_state(&stream_id, PlayerState::PlayRequesting, code));
+        }
+    }
+
+    /// What was played before comes again.
+    pub(super) fn players_are_back(&mut self, room: &RoomKey) {
+        let mut back = Vec::new();
+        for (stream_id, player) in self.players.iter_mut().filter(|(_, player)| player.room == *room) {
+            if std::mem::take(&mut player.interrupted) && !player.subscribed.is_empty() {
+                player.state = PlayerState::Playing;
+                back.push(stream_id.clone());
+            }
+        }
+        for stream_id in back {
+            self.emit(event::player_state(&stream_id, PlayerState::Playing, code::SUCCESS));
+        }
+    }
+
+    /// The session is lost: the next one knows nothing of what was asked for.
+    pub(super) fn forget_subscriptions(&mut self, room: &RoomKey) {
+        for player in self.players.values_mut().filter(|player| player.room == *room) {
+            player.subscribed.clear();
+            player.told_layer = LayerWish::default();
+            player.told_audio_muted = false;
+            player.interrupted = false;
         }
     }
 
@@ -181,12 +277,14 @@ impl Actor {
     }
 
     /// A track that we asked for has arrived.
-    pub(super) fn track(&mut self, track: RemoteTrack) {
-        let found = self.players.iter_mut().find(|(_, player)| player.subscribed.contains(&track.track_id));
+    pub(super) fn track(&mut self, room: &RoomKey, track: RemoteTrack) {
+        let mut players = self.players.iter_mut().filter(|(_, player)| player.room == *room);
+        let found = players.find(|(_, player)| player.subscribed.contains(&track.track_id));
         // Stopped in the meantime: dropping the track ends it.
         let Some((stream_id, player)) = found else { return };
         let stream_id = stream_id.clone();
         player.missing_since = None;
+        player.interrupted = false;
         let began = std::mem::replace(&mut player.state, PlayerState::Playing) != PlayerState::Playing;
         let media = player.media.clone();
         if began {
@@ -194,8 +292,21 @@ impl Actor {
             self.emit(event::player_state(&stream_id, PlayerState::Playing, code::SUCCESS));
         }
         match track.media {
-            RemoteMedia::Video(receiver) => media.attach_video(receiver),
-            RemoteMedia::Audio(receiver) => media.attach_audio(receiver),
+            RemoteMedia::Video(receiver) => {
+                media.attach_video(receiver);
+                // A server forgets what is said about a track before it has it.
+                if let Some(player) = self.players.get_mut(&stream_id) {
+                    player.told_layer = LayerWish::default();
+                }
+                self.tell_layer(&stream_id);
+            }
+            RemoteMedia::Audio(receiver) => {
+                media.attach_audio(receiver);
+                if let Some(player) = self.players.get_mut(&stream_id) {
+                    player.told_audio_muted = false;
+                }
+                self.tell_audio_wish(&stream_id);
+            }
         }
     }
 
@@ -207,8 +318,23 @@ impl Actor {
             PlayerEvent::AudioFirstFrame => event::of_stream("onPlayerRecvAudioFirstFrame", stream_id),
             PlayerEvent::VideoFirstFrame => event::of_stream("onPlayerRecvVideoFirstFrame", stream_id),
             PlayerEvent::Size { width, height } => event::player_video_size(stream_id, width, height),
+            PlayerEvent::Sei(data) => return self.tell_sei(stream_id, &data),
             PlayerEvent::RenderedFirstFrame => event::of_stream("onPlayerRenderVideoFirstFrame", stream_id),
         });
+    }
+
+    pub(super) fn set_play_buffer_range(&self, stream_id: &str, least_ms: u32, most_ms: u32) {
+        const FUNCTION: &str = "setPlayStreamBufferIntervalRange";
+        if least_ms > most_ms || most_ms > MOST_BUFFER_MS {
+            let info = "the range must lie within 0 to 4000 ms";
+            return self.debug_error(code::ILLEGAL_PARAM, FUNCTION, info);
+        }
+        let Some(player) = self.players.get(stream_id) else {
+            let info = "this stream is not being played";
+            return self.debug_error(code::PLAYER_STREAM_WAS_NOT_PLAYED, FUNCTION, info);
+        };
+        let ms = |ms: u32| Duration::from_millis(u64::from(ms));
+        player.media.set_buffer_range(BufferRange { least: ms(least_ms), most: ms(most_ms) });
     }
 
     pub(super) fn set_play_volume(&self, stream_id: &str, volume: u32) {

@@ -6,33 +6,48 @@ use std::time::Instant;
 
 use protocol::conventions;
 use protocol::limits::{self, IdError};
-use transport::{AudioSender, VideoSender};
+use transport::AudioSender;
 
 use super::Actor;
-use crate::audio_loss::ExpectedLoss;
+use crate::audio_loss::{Copies, ExpectedLoss};
 use crate::command::Input;
 use crate::config::{PublisherConfig, VideoConfig};
 use crate::error::code;
 use crate::event::{self, PublisherState};
 use crate::publisher::{AudioPublisher, FirstSent, PublisherCounters, VideoPublisher};
 use crate::quality::PublisherReading;
+use crate::room::RoomKey;
 use crate::roster::{DEVICE_DISABLED, DEVICE_OPEN, format_device_states};
-use crate::session::{AudioTrack, PublishRequest, RefusedPublish, SenderSlot, SessionCommand, TrackKind, VideoTrack};
+use crate::session::{
+    AudioTrack, PublishRequest, RefusedPublish, SenderSlot, SessionCommand, SessionHandle, TrackKind, VideoSenders,
+    VideoTrack,
+};
+use crate::simulcast::{self, WantedLayers};
 use crate::stats::PublisherEntry;
+use crate::traffic_control::TrafficControl;
+use crate::wall_clock::unix_ms;
 
 /// One publish channel that publishes, or wants to.
 pub(super) struct Publisher {
+    pub(super) room: RoomKey,
+    /// When the present session was asked.
+    pub(super) requested_at: Instant,
+    pub(super) extra_info: String,
     pub(super) stream_id: String,
     pub(super) state: PublisherState,
+    /// It waits only because media does not get through, and publishes as soon as it does.
+    interrupted: bool,
     pub(super) video: VideoPublisher,
-    audio: Arc<AudioPublisher>,
-    video_slot: SenderSlot<VideoSender>,
+    pub(super) audio: Arc<AudioPublisher>,
+    video_slot: SenderSlot<VideoSenders>,
+    wanted_layers: Arc<WantedLayers>,
     audio_slot: SenderSlot<AudioSender>,
     video_muted: bool,
     audio_muted: bool,
     pub(super) counters: Arc<PublisherCounters>,
     pub(super) reading: (Instant, PublisherReading),
     pub(super) expected_loss: ExpectedLoss,
+    pub(super) copies: Copies,
 }
 
 /// The code for a stream ID that cannot be.
@@ -47,11 +62,13 @@ pub(super) fn check_stream_id(stream_id: &str) -> Result<(), i32> {
 impl Actor {
     pub(super) fn start_publishing(&mut self, stream_id: String, config: &PublisherConfig, channel: u32) {
         let Some(state) = self.channel(channel, "startPublishingStream") else { return };
-        let video_config = state.config.clone();
-        if let Err(code) = self.check_publish(&stream_id, config, channel) {
-            return self.emit(event::publisher_state(&stream_id, PublisherState::NoPublish, code));
-        }
-        let publisher = match self.new_publisher(stream_id.clone(), video_config, channel) {
+        let (video_config, traffic) = (state.config.clone(), state.traffic);
+        let room = match self.check_publish(&stream_id, config, channel) {
+            Ok(room) => room,
+            Err(code) => return self.emit(event::publisher_state(&stream_id, PublisherState::NoPublish, code)),
+        };
+        self.interrupt_speed_test(code::SPEED_TEST_STOPPED_BY_PUBLISHING);
+        let publisher = match self.new_publisher(room, stream_id.clone(), video_config, traffic, channel) {
             Ok(publisher) => publisher,
             Err(error) => {
                 tracing::error!(%error, "no encoder thread");
@@ -65,31 +82,48 @@ impl Actor {
             state.feed.set_encoder(Some(publisher.video.input()));
         }
         self.audio.add_encoder(u64::from(channel), publisher.audio.clone());
-        self.audio.start_capture();
         self.publishers.insert(channel, publisher);
+        self.configure_audio_encoder(channel);
+        self.start_audio_capture();
         self.update_cameras();
         self.emit(event::publisher_state(&stream_id, PublisherState::PublishRequesting, code::SUCCESS));
         self.request_publisher(channel);
     }
 
-    fn check_publish(&self, stream_id: &str, config: &PublisherConfig, channel: u32) -> Result<(), i32> {
+    /// The room to publish in, or why not.
+    fn check_publish(&self, stream_id: &str, config: &PublisherConfig, channel: u32) -> Result<RoomKey, i32> {
         check_stream_id(stream_id)?;
-        let room = self.room.as_ref().ok_or(code::NOT_LOGIN_ROOM)?;
-        if config.room_id.as_ref().is_some_and(|wanted| !wanted.is_empty() && *wanted != room.id) {
-            return Err(code::NOT_LOGIN_ROOM);
-        }
+        let first = self.own_rooms().next().ok_or(code::NOT_LOGIN_ROOM)?;
+        let room = match config.room_id.as_deref() {
+            None if self.multi_room => return Err(code::PUBLISHER_NO_CONFIG_IN_MULTI_ROOM),
+            Some("") if self.multi_room => return Err(code::PUBLISHER_NO_ROOM_ID_IN_MULTI_ROOM),
+            None | Some("") => first,
+            Some(wanted) => self.rooms.get(&RoomKey::own(wanted)).ok_or(code::NOT_LOGIN_ROOM)?,
+        };
         if self.publishers.contains_key(&channel) {
             return Err(code::PUBLISHER_ALREADY_DO_PUBLISH);
+        }
+        // With an AppSign the token does not count.
+        let is_over = room.token_life.as_ref().is_some_and(|life| life.is_over(unix_ms() / 1000));
+        if self.profile.app_sign.is_empty() && is_over {
+            return Err(code::PUBLISHER_AUTH_FAILED);
         }
         // Known at once; what others publish at this very moment the server decides.
         let by_us = self.publishers.values().any(|publisher| publisher.stream_id == stream_id);
         if by_us || room.roster.stream(stream_id).is_some() {
             return Err(code::PUBLISHER_REPETITIVE_STREAM);
         }
-        Ok(())
+        Ok(room.key.clone())
     }
 
-    fn new_publisher(&self, stream_id: String, config: VideoConfig, channel: u32) -> std::io::Result<Publisher> {
+    fn new_publisher(
+        &self,
+        room: RoomKey,
+        stream_id: String,
+        config: VideoConfig,
+        traffic: TrafficControl,
+        channel: u32,
+    ) -> std::io::Result<Publisher> {
         let counters = Arc::new(PublisherCounters::default());
         let (video_slot, audio_slot) = (SenderSlot::default(), SenderSlot::default());
         let first_sent = |video: bool| -> FirstSent {
@@ -98,32 +132,63 @@ impl Actor {
                 let _ = inbox.send(Input::SentFirstFrame { channel, video });
             })
         };
-        let video = VideoPublisher::start(config, video_slot.clone(), counters.clone(), first_sent(true))?;
+        let wanted_layers = Arc::new(WantedLayers::default());
+        let video = VideoPublisher::start(
+            config,
+            traffic,
+            video_slot.clone(),
+            wanted_layers.clone(),
+            counters.clone(),
+            first_sent(true),
+        )?;
         let audio = AudioPublisher::new(audio_slot.clone(), counters.clone(), first_sent(false));
         Ok(Publisher {
+            room,
+            requested_at: Instant::now(),
+            extra_info: String::new(),
             stream_id,
             state: PublisherState::PublishRequesting,
+            interrupted: false,
             video,
             audio,
             video_slot,
+            wanted_layers,
             audio_slot,
             video_muted: false,
             audio_muted: false,
             counters,
             reading: (Instant::now(), PublisherReading::default()),
             expected_loss: ExpectedLoss::default(),
+            copies: Copies::default(),
         })
     }
 
+    /// The session that the channel publishes in, if it is past its login.
+    fn session_of_publisher(&self, channel: u32) -> Option<&SessionHandle> {
+        self.rooms.get(&self.publishers.get(&channel)?.room)?.connected_session()
+    }
+
     /// Asks the present session, if any, to publish; without one it is done after the login.
-    fn request_publisher(&self, channel: u32) {
-        let Some(session) = self.room.as_ref().and_then(|room| room.connected_session()) else { return };
+    fn request_publisher(&mut self, channel: u32) {
+        if let Some(publisher) = self.publishers.get_mut(&channel) {
+            publisher.requested_at = Instant::now();
+        }
+        let Some(session) = self.session_of_publisher(channel) else { return };
         let (Some(publisher), Some(state)) = (self.publishers.get(&channel), self.channels.get(channel as usize))
         else {
             return;
         };
-        if !state.camera_enabled {
-            session.send(SessionCommand::SetAttributes(device_attribute(&publisher.stream_id, false)));
+        let mut attributes = HashMap::new();
+        let microphone_enabled = self.sound.capture_enabled;
+        if !state.camera_enabled || !microphone_enabled {
+            attributes.extend(device_attribute(&publisher.stream_id, state.camera_enabled, microphone_enabled));
+        }
+        if !publisher.extra_info.is_empty() {
+            let name = conventions::extra_info_attribute(&publisher.stream_id);
+            attributes.insert(name, publisher.extra_info.clone());
+        }
+        if !attributes.is_empty() {
+            session.send(SessionCommand::SetAttributes { attributes, request: 0 });
         }
         session.send(SessionCommand::Publish(PublishRequest {
             channel,
@@ -131,26 +196,44 @@ impl Actor {
             video: VideoTrack {
                 width: state.config.encode_width,
                 height: state.config.encode_height,
+                layers: simulcast::announced(&state.config, publisher.video.layers()),
+                wanted: publisher.wanted_layers.clone(),
                 muted: publisher.video_muted || !state.camera_enabled,
                 slot: publisher.video_slot.clone(),
             },
-            audio: AudioTrack { muted: publisher.audio_muted, slot: publisher.audio_slot.clone() },
+            audio: AudioTrack {
+                muted: publisher.audio_muted || !microphone_enabled,
+                is_stereo: self.sound.config(channel).is_stereo,
+                slot: publisher.audio_slot.clone(),
+            },
         }));
     }
 
-    pub(super) fn request_all_publishers(&self) {
-        self.publishers.keys().for_each(|channel| self.request_publisher(*channel));
+    pub(super) fn request_publishers_of(&mut self, room: &RoomKey) {
+        self.publishers_of(room).into_iter().for_each(|channel| self.request_publisher(channel));
+    }
+
+    fn publishers_of(&self, room: &RoomKey) -> Vec<u32> {
+        let publishers = self.publishers.iter().filter(|(_, publisher)| publisher.room == *room);
+        publishers.map(|(channel, _)| *channel).collect()
     }
 
     pub(super) fn stop_publishing(&mut self, channel: u32) {
         if self.channel(channel, "stopPublishingStream").is_none() {
             return;
         }
-        let Some(publisher) = self.drop_publisher(channel) else { return };
-        if let Some(session) = self.room.as_ref().and_then(|room| room.session.as_ref()) {
+        let Some(publisher) = self.publishers.get(&channel) else { return };
+        if let Some(session) = self.rooms.get(&publisher.room).and_then(|room| room.session.as_ref()) {
             session.send(SessionCommand::Unpublish { channel });
+            if !publisher.extra_info.is_empty() {
+                let name = conventions::extra_info_attribute(&publisher.stream_id);
+                let attributes = HashMap::from([(name, String::new())]);
+                session.send(SessionCommand::SetAttributes { attributes, request: 0 });
+            }
         }
-        self.emit(event::publisher_state(&publisher, PublisherState::NoPublish, code::SUCCESS));
+        if let Some(stream_id) = self.drop_publisher(channel) {
+            self.emit(event::publisher_state(&stream_id, PublisherState::NoPublish, code::SUCCESS));
+        }
     }
 
     /// Stops the media of a channel; gives the stream ID if it published.
@@ -167,9 +250,8 @@ impl Actor {
     }
 
     /// The room is gone: everything that published stops.
-    pub(super) fn drop_all_publishers(&mut self) {
-        let channels: Vec<u32> = self.publishers.keys().copied().collect();
-        for channel in channels {
+    pub(super) fn drop_publishers_of(&mut self, room: &RoomKey) {
+        for channel in self.publishers_of(room) {
             if let Some(stream_id) = self.drop_publisher(channel) {
                 self.emit(event::publisher_state(&stream_id, PublisherState::NoPublish, code::SUCCESS));
             }
@@ -179,7 +261,8 @@ impl Actor {
     pub(super) fn published(&mut self, channel: u32) {
         let Some(publisher) = self.publishers.get_mut(&channel) else { return };
         publisher.state = PublisherState::Publishing;
-        publisher.video.force_keyframe();
+        publisher.interrupted = false;
+        publisher.video.force_all_keyframes();
         let stream_id = publisher.stream_id.clone();
         self.emit(event::publisher_state(&stream_id, PublisherState::Publishing, code::SUCCESS));
     }
@@ -195,26 +278,33 @@ impl Actor {
         }
     }
 
-    /// The room connection was lost: publishing waits for the next session.
-    pub(super) fn interrupt_publishers(&mut self) {
-        let streams: Vec<String> = self
-            .publishers
-            .values_mut()
-            .map(|publisher| {
-                publisher.state = PublisherState::PublishRequesting;
-                publisher.stream_id.clone()
-            })
-            .collect();
-        for stream_id in streams {
+    /// Nothing gets through to the room: publishing waits until it does again.
+    pub(super) fn interrupt_publishers(&mut self, room: &RoomKey) {
+        let mut interrupted = Vec::new();
+        for publisher in self.publishers.values_mut().filter(|publisher| publisher.room == *room) {
+            let before = std::mem::replace(&mut publisher.state, PublisherState::PublishRequesting);
+            if before == PublisherState::Publishing {
+                publisher.interrupted = true;
+                interrupted.push(publisher.stream_id.clone());
+            }
+        }
+        for stream_id in interrupted {
             let code = code::PUBLISHER_NETWORK_INTERRUPT;
             self.emit(event::publisher_state(&stream_id, PublisherState::PublishRequesting, code));
         }
     }
 
-    pub(super) fn keyframe_requested(&self, channel: u32) {
+    /// What was published before gets through again.
+    pub(super) fn publishers_are_back(&mut self, room: &RoomKey) {
+        let mut back = self.publishers_of(room);
+        back.retain(|channel| self.publishers.get(channel).is_some_and(|publisher| publisher.interrupted));
+        back.into_iter().for_each(|channel| self.published(channel));
+    }
+
+    pub(super) fn keyframe_requested(&self, channel: u32, layer: usize) {
         if let Some(publisher) = self.publishers.get(&channel) {
-            tracing::debug!(channel, "a key frame is wanted");
-            publisher.video.force_keyframe();
+            tracing::debug!(channel, layer, "a key frame is wanted");
+            publisher.video.force_keyframe(layer);
         }
     }
 
@@ -232,7 +322,7 @@ impl Actor {
         };
         publisher.audio_muted = mute;
         publisher.audio.set_muted(mute);
-        self.send_mute(channel, TrackKind::Audio, mute);
+        self.update_published_device(channel, PublishedDevice::Microphone);
     }
 
     pub(super) fn mute_publish_video(&mut self, mute: bool, channel: u32) {
@@ -244,7 +334,7 @@ impl Actor {
         };
         publisher.video_muted = mute;
         publisher.video.set_muted(mute);
-        self.update_published_devices(channel);
+        self.update_published_device(channel, PublishedDevice::Camera);
     }
 
     fn not_publishing(&self, function: &str) {
@@ -252,34 +342,51 @@ impl Actor {
     }
 
     fn send_mute(&self, channel: u32, kind: TrackKind, muted: bool) {
-        if let Some(session) = self.room.as_ref().and_then(|room| room.connected_session()) {
+        if let Some(session) = self.session_of_publisher(channel) {
             session.send(SessionCommand::SetMuted { channel, kind, muted });
         }
     }
 
-    /// Tells the others about the camera of a publishing channel: muted for all clients, and why for ours.
-    pub(super) fn update_published_devices(&mut self, channel: u32) {
+    /// Tells the others about a device of a publishing channel: muted for all clients, and why for ours.
+    pub(super) fn update_published_device(&mut self, channel: u32, device: PublishedDevice) {
         let (Some(publisher), Some(state)) = (self.publishers.get(&channel), self.channels.get(channel as usize))
         else {
             return;
         };
-        let open = state.camera_enabled;
-        let muted = publisher.video_muted || !open;
-        let attribute = SessionCommand::SetAttributes(device_attribute(&publisher.stream_id, open));
-        let Some(session) = self.room.as_ref().and_then(|room| room.connected_session()) else { return };
-        // In this order nobody sees a closed camera as muted in between.
+        let (camera, microphone) = (state.camera_enabled, self.sound.capture_enabled);
+        let (kind, open, muted) = match device {
+            PublishedDevice::Camera => (TrackKind::Video, camera, publisher.video_muted),
+            PublishedDevice::Microphone => (TrackKind::Audio, microphone, publisher.audio_muted),
+        };
+        let muted = muted || !open;
+        let attributes = device_attribute(&publisher.stream_id, camera, microphone);
+        let attribute = SessionCommand::SetAttributes { attributes, request: 0 };
+        let Some(session) = self.session_of_publisher(channel) else { return };
+        // In this order nobody sees a closed device as muted in between.
         if open {
-            self.send_mute(channel, TrackKind::Video, muted);
+            self.send_mute(channel, kind, muted);
             session.send(attribute);
         } else {
             session.send(attribute);
-            self.send_mute(channel, TrackKind::Video, muted);
+            self.send_mute(channel, kind, muted);
         }
     }
 }
 
-/// The attribute that tells a closed camera; an empty value takes it back.
-fn device_attribute(stream_id: &str, camera_open: bool) -> HashMap<String, String> {
-    let value = if camera_open { String::new() } else { format_device_states(DEVICE_DISABLED, DEVICE_OPEN) };
+/// A device whose state the others see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PublishedDevice {
+    Camera,
+    Microphone,
+}
+
+/// The attribute that tells closed devices; an empty value takes it back.
+fn device_attribute(stream_id: &str, camera_open: bool, microphone_open: bool) -> HashMap<String, String> {
+    let state = |open: bool| if open { DEVICE_OPEN } else { DEVICE_DISABLED };
+    let value = if camera_open && microphone_open {
+        String::new()
+    } else {
+        format_device_states(state(camera_open), state(microphone_open))
+    };
     HashMap::from([(conventions::device_state_attribute(stream_id), value)])
 }

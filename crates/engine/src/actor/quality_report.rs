@@ -3,45 +3,105 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use media::audio::EncoderSettings;
+use protocol::listeners::ListenerReport;
+use protocol::messages::ConnectionQualityUpdate;
 
 use super::Actor;
 use crate::command::Input;
 use crate::event::{self, PlayerState, PublisherState};
+use crate::network_quality;
+use crate::network_time::TimeSample;
 use crate::player::PlayerMedia;
 use crate::quality::{self, PlayerReading, PublisherReading};
+use crate::room::RoomKey;
 use crate::roster::DEVICE_OPEN;
 use crate::stats::Network;
 
 impl Actor {
     /// Asks the peer connections for their numbers; the answer comes through the inbox.
     pub(super) fn ask_network(&self) {
-        let Some((publisher, subscriber)) = self.room.as_ref().and_then(|room| room.peers.clone()) else { return };
-        let inbox = self.inbox.clone();
-        tokio::spawn(async move {
-            let network = Network { publisher: publisher.stats().await, subscriber: subscriber.stats().await };
-            let _ = inbox.send(Input::Network(network));
-        });
+        for (key, room) in &self.rooms {
+            let Some((publisher, subscriber)) = room.peers.clone() else { continue };
+            let (inbox, room) = (self.inbox.clone(), key.clone());
+            tokio::spawn(async move {
+                let network = Network { publisher: publisher.stats().await, subscriber: subscriber.stats().await };
+                let _ = inbox.send(Input::Network { room, network });
+            });
+        }
     }
 
     /// The answer: for whoever asks, and for the audio encoders, which prepare for loss.
-    pub(super) fn take_network(&mut self, network: Network) {
-        for (channel, publisher) in &mut self.publishers {
-            if let Some(expected_loss_percent) = publisher.expected_loss.update(network.publisher.remote_loss_rate) {
+    pub(super) fn take_network(&mut self, room: &RoomKey, network: Network) {
+        if !self.rooms.contains_key(room) {
+            return;
+        }
+        let mut changed = Vec::new();
+        let before = self.registry.networks.lock().get(room).cloned().unwrap_or_default();
+        // Sound is repaired on neither way: the worse of the two counts.
+        let listeners = self.rooms.get(room).and_then(|room| room.listeners(Instant::now()));
+        let listener_loss = listeners.map_or(0.0, |report| f64::from(report.loss));
+        let loss = network.upstream_loss_since(&before).max(listener_loss);
+        let listener_kbps = listeners.map(|report| report.kbps).filter(|kbps| *kbps > 0);
+        for (channel, publisher) in self.publishers.iter_mut().filter(|(_, publisher)| publisher.room == *room) {
+            publisher.video.set_listener_limit(listener_kbps);
+            if let Some(expected_loss_percent) = publisher.expected_loss.update(loss) {
                 tracing::debug!(channel, expected_loss_percent, "audio prepares for loss");
-                let settings = EncoderSettings { expected_loss_percent, ..EncoderSettings::default() };
-                self.audio.configure_encoder(u64::from(*channel), settings);
+                changed.push(*channel);
+            }
+            let percent = publisher.expected_loss.percent();
+            publisher.counters.audio_expected_loss_percent.store(percent, Relaxed);
+            let audio_bps = self.sound.config(*channel).bitrate_kbps * 1000;
+            let copies = publisher.copies.update(percent, audio_bps, network.publisher.send_estimate_bps);
+            publisher.audio.set_copies(copies);
+            publisher.counters.audio_copies.store(copies as u8, Relaxed);
+        }
+        self.registry.networks.lock().insert(room.clone(), network);
+        let in_room = self.publishers.iter().filter(|(_, publisher)| publisher.room == *room);
+        changed.extend(in_room.map(|(channel, _)| *channel).filter(|channel| self.adapts_audio(*channel)));
+        changed.into_iter().for_each(|channel| self.configure_audio_encoder(channel));
+    }
+
+    /// The server told of those who play what we publish.
+    pub(super) fn take_listener_report(&mut self, room: &RoomKey, report: ListenerReport) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            tracing::debug!(?report, "the server told of the listeners");
+            room.listeners = Some((Instant::now(), report));
+        }
+    }
+
+    /// `onNetworkQuality` about others.
+    pub(super) fn tell_remote_quality(&self, room: &RoomKey, update: &ConnectionQualityUpdate) {
+        let Some(room) = self.rooms.get(room).filter(|room| !room.key.guest) else { return };
+        for info in &update.updates {
+            if let Some(user_id) = room.roster.user_id_of(&info.participant_sid) {
+                // The server judges what it gets from them.
+                self.emit(event::network_quality(user_id, network_quality::of_remote(info), network_quality::UNKNOWN));
             }
         }
-        *self.registry.network.lock() = network;
+    }
+
+    /// `onNetworkQuality` about ourselves, under an empty user ID.
+    pub(super) fn tell_own_quality(&mut self) {
+        let mut rooms = self.rooms.values().filter(|room| !room.key.guest && room.peers.is_some());
+        let Some(network) = rooms.find_map(|room| self.registry.networks.lock().get(&room.key).cloned()) else {
+            return;
+        };
+        let (upstream, downstream) = self.own_quality.update(&network);
+        self.emit(event::network_quality("", upstream, downstream));
+    }
+
+    /// The server's clock was read. The first time is told.
+    pub(super) fn take_time(&self, sample: TimeSample) {
+        let is_first = self.registry.clock.lock().take(sample);
+        if is_first {
+            self.emit(event::network_time_synchronized());
+        }
     }
 
     pub(super) fn report_quality(&mut self) {
         let now = Instant::now();
-        let (rtt, loss) = {
-            let network = self.registry.network.lock();
-            (network.rtt_ms(), network.publisher.remote_loss_rate)
-        };
+        let networks = self.registry.networks.lock().clone();
+        let network = |room: &RoomKey| networks.get(room).cloned().unwrap_or_default();
         let mut events = Vec::new();
         for (channel, publisher) in &mut self.publishers {
             if publisher.state != PublisherState::Publishing {
@@ -49,6 +109,7 @@ impl Actor {
             }
             let captured = self.channels.get(*channel as usize).map_or(0, |state| state.feed.captured.load(Relaxed));
             let counters = &publisher.counters;
+            let network = network(&publisher.room);
             let reading = PublisherReading {
                 captured,
                 encoded: counters.encoded_frames.load(Relaxed),
@@ -56,8 +117,11 @@ impl Actor {
                 video_bytes: counters.video_bytes.load(Relaxed),
                 audio_packets: counters.audio_packets.load(Relaxed),
                 audio_bytes: counters.audio_bytes.load(Relaxed),
+                path_packets: network.publisher.path_packets,
+                path_lost: network.publisher.path_packets_lost,
             };
             let (at, before) = std::mem::replace(&mut publisher.reading, (now, reading));
+            let (rtt, loss) = (network.rtt_ms(), network.publisher.remote_loss_rate);
             let quality = quality::publish_quality(&before, &reading, seconds(at, now), rtt, loss);
             events.push(event::quality("onPublisherQualityUpdate", &publisher.stream_id, &quality));
         }
@@ -67,8 +131,12 @@ impl Actor {
             }
             let mut reading = player_reading(&player.media);
             (reading.muted_video, reading.muted_audio) = player.muted();
-            let (at, before) = std::mem::replace(&mut player.reading, (now, reading));
-            let quality = quality::play_quality(&before, &reading, seconds(at, now), rtt);
+            let (at, before) = player.reading;
+            let passed = seconds(at, now);
+            let shown = if reading.decoded > before.decoded { (passed * 1000.0).round() as u64 } else { 0 };
+            reading.video_ms = before.video_ms + shown;
+            player.reading = (now, reading);
+            let quality = quality::play_quality(&before, &reading, passed, network(&player.room).rtt_ms());
             events.push(event::quality("onPlayerQualityUpdate", stream_id, &quality));
         }
         events.into_iter().for_each(|event| self.emit(event));
@@ -100,11 +168,14 @@ fn player_reading(media: &PlayerMedia) -> PlayerReading {
         audio_bytes: counters.audio_bytes.load(Relaxed),
         packets: video.packets + audio.packets,
         lost: video.lost + audio.lost,
+        recovered: video.recovered + audio.recovered,
+        video_ms: 0,
         breaks: counters.breaks.load(Relaxed),
         break_ms: counters.break_ms.load(Relaxed),
         concealed_ms: sound.concealed_ms as f64,
         decoded_audio_ms: sound.decoded_ms as f64,
         buffer_ms: sound.buffer_ms,
+        av_offset_ms: media.timing_stats().offset_ms.unwrap_or(0.0),
         muted_video: false,
         muted_audio: false,
     }

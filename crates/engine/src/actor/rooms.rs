@@ -1,60 +1,70 @@
-//! Logging in and out, and what happens to a room in between.
+//! Logging in and out.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use protocol::limits::{self, IdError};
 use protocol::token::{self, Claims, Grants};
 use protocol::token04;
-use serde_json::{Value, json};
 
 use super::Actor;
 use crate::command::Input;
 use crate::config::{RoomConfig, User};
 use crate::error::code;
-use crate::event::{self, NO_EXTENDED_DATA, RoomReason, UpdateType};
-use crate::room::{Phase, Room, Verdict, verdict};
-use crate::roster::{Changes, RemovalReason, Stream};
-use crate::session::{self, EndReason, Joined, SessionCommand, SessionEvent, SessionParams, SessionSink};
+use crate::event::{self, NO_EXTENDED_DATA, RoomReason};
+use crate::room::{Room, RoomKey};
+use crate::session::{self, SessionCommand, SessionEvent, SessionHandle, SessionParams, SessionSink};
+use crate::signalling::vendor_query;
+use crate::token_life::TokenLife;
+use crate::wall_clock::unix_ms;
 
-/// A first login that does not get through is given up after this; an outage has the policy's far longer time.
-const FIRST_LOGIN_LIMIT: Duration = Duration::from_secs(6);
 /// Validity of the tokens that we mint; they are minted anew for every attempt.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
+/// Rooms at once in multi-room mode.
+const ROOMS_MAX: usize = 5;
 
 /// Brings a session's news to the actor.
 struct Inbox {
-    room_id: String,
+    room: RoomKey,
     generation: u64,
     inbox: tokio::sync::mpsc::UnboundedSender<Input>,
 }
 
 impl SessionSink for Inbox {
     fn emit(&self, event: SessionEvent) {
-        let input = Input::Session { room_id: self.room_id.clone(), generation: self.generation, event };
+        let input = Input::Session { room: self.room.clone(), generation: self.generation, event };
         let _ = self.inbox.send(input);
     }
 }
 
 impl Actor {
+    /// Whether the application is logged in anywhere, or about to be.
+    pub(super) fn is_in_a_room(&self) -> bool {
+        self.own_rooms().next().is_some()
+    }
+
+    /// The rooms that the application logged in to.
+    pub(super) fn own_rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.values().filter(|room| !room.key.guest)
+    }
+
     pub(super) fn login(&mut self, room_id: String, user: User, config: RoomConfig) {
         let user = if user.name.is_empty() { User { name: user.id.clone(), ..user } } else { user };
         if let Err(code) = self.check_login(&room_id, &user, &config) {
             // The room that we are in is undisturbed: its own state must not seem to change.
-            if self.room.as_ref().is_some_and(|room| room.id == room_id) {
+            if self.rooms.contains_key(&RoomKey::own(&room_id)) {
                 return self.debug_error(code, "loginRoom", "already logged in to this room");
             }
             return self.emit_room_state(&room_id, RoomReason::LoginFailed, code);
         }
+        self.interrupt_speed_test(code::SPEED_TEST_STOPPED_BY_LOGIN);
         self.emit_room_state(&room_id, RoomReason::Logining, code::SUCCESS);
-        self.room = Some(Room::new(room_id, user, config, Instant::now()));
-        self.connect();
+        let key = RoomKey::own(&room_id);
+        self.rooms.insert(key.clone(), Room::new(key.clone(), user, config, Instant::now()));
+        self.connect(&key);
     }
 
     fn check_login(&self, room_id: &str, user: &User, config: &RoomConfig) -> Result<(), i32> {
-        if self.room.is_some() {
-            return Err(code::ROOM_COUNT_EXCEED);
-        }
+        self.check_room_count(room_id, user)?;
         limits::validate_room_id(room_id).map_err(|error| match error {
             IdError::Empty => code::ROOM_ID_NULL,
             IdError::TooLong => code::ROOM_ID_TOO_LONG,
@@ -70,236 +80,179 @@ impl Actor {
             IdError::TooLong => code::USER_NAME_TOO_LONG,
             _ => code::USER_NAME_INVALID_CHARACTER,
         })?;
-        if self.profile.app_sign.is_empty() && config.token.is_empty() {
-            return Err(code::ROOM_NO_TOKEN);
+        if self.profile.app_sign.is_empty() { check_token(&config.token, user) } else { Ok(()) }
+    }
+
+    fn check_room_count(&self, room_id: &str, user: &User) -> Result<(), i32> {
+        if !self.multi_room {
+            return if self.is_in_a_room() { Err(code::ROOM_COUNT_EXCEED) } else { Ok(()) };
         }
-        if !config.token.is_empty() && self.profile.app_sign.is_empty() && !token04::is_token04(&config.token) {
-            let identity = token::peek_identity(&config.token).map_err(|_| code::ROOM_TOKEN_FORMAT)?;
-            if identity != user.id {
-                return Err(code::ROOM_TOKEN_USER_ID);
-            }
+        if self.rooms.contains_key(&RoomKey::own(room_id)) {
+            return Err(code::ROOM_ID_HAS_BEEN_USED);
+        }
+        if self.own_rooms().count() >= ROOMS_MAX {
+            return Err(code::ROOM_MULTI_ROOM_COUNT_EXCEED);
+        }
+        if self.own_rooms().any(|room| room.user.id != user.id) {
+            return Err(code::ROOM_MULTI_ROOM_USER_NOT_SAME);
         }
         Ok(())
     }
 
     /// Starts a session for the room.
-    fn connect(&mut self) {
+    pub(super) fn connect(&mut self, key: &RoomKey) {
         let generation = self.next_generation();
-        let Some(room) = &mut self.room else { return };
-        let key = self.profile.app_id.to_string();
+        let app = self.profile.app_id.to_string();
+        let Some(room) = self.rooms.get_mut(key) else { return };
         // With both at hand the AppSign counts, as with the vendor.
         let token = if self.profile.app_sign.is_empty() {
-            Ok(room.config.token.clone())
+            Ok(room.usable_token(unix_ms() / 1000))
         } else {
-            token::mint(&key, &self.profile.app_sign, &claims(&key, room))
+            token::mint(&app, &self.profile.app_sign, &claims(&app, room))
         };
         let token = match token {
             Ok(token) => token,
             Err(error) => {
                 tracing::error!(%error, "no access token");
-                return self.end_login(code::ROOM_INNER_ERROR);
+                return self.end_login(key, code::ROOM_INNER_ERROR);
             }
         };
         let embed =
-            (self.server.may_embed && !self.profile.app_sign.is_empty()).then(|| (key, self.profile.app_sign.clone()));
+            (self.server.may_embed && !self.profile.app_sign.is_empty()).then(|| (app, self.profile.app_sign.clone()));
         room.generation = generation;
         room.peers = None;
-        let sink = Inbox { room_id: room.id.clone(), generation, inbox: self.inbox.clone() };
-        room.session = Some(session::spawn(SessionParams { server: self.server.url.clone(), token, embed }, sink));
+        let sink = Inbox { room: key.clone(), generation, inbox: self.inbox.clone() };
+        let query = vendor_query(&token, &key.id, &room.user.name, room.config.max_member_count);
+        let (server, policy) = (self.server.url.clone(), self.policy.clone());
+        let params = SessionParams { server, token, query, embed, policy };
+        room.session = Some(session::spawn(params, sink));
     }
 
     pub(super) fn logout(&mut self, room_id: Option<&str>) {
-        match (&self.room, room_id) {
-            (None, None) => return,
-            (Some(room), Some(wanted)) if room.id != wanted => {
-                return self.emit_room_state(wanted, RoomReason::LogoutFailed, code::ROOM_ID_INCORRECT);
+        let rooms: Vec<RoomKey> = match room_id {
+            Some(room_id) if !self.rooms.contains_key(&RoomKey::own(room_id)) => {
+                return self.emit_room_state(room_id, RoomReason::LogoutFailed, code::ROOM_ID_INCORRECT);
             }
-            (None, Some(wanted)) => {
-                return self.emit_room_state(wanted, RoomReason::LogoutFailed, code::ROOM_ID_INCORRECT);
+            Some(room_id) => vec![RoomKey::own(room_id)],
+            None => self.own_rooms().map(|room| room.key.clone()).collect(),
+        };
+        for key in &rooms {
+            // The last room takes the previews with it.
+            if self.own_rooms().count() == 1 {
+                for channel in 0..self.channels.len() {
+                    self.stop_preview(u32::try_from(channel).unwrap_or_default());
+                }
             }
-            _ => {}
+            self.leave_room(key, RoomReason::Logout, code::SUCCESS);
         }
-        self.leave_room(RoomReason::Logout, code::SUCCESS);
+    }
+
+    pub(super) fn switch_room(&mut self, from: &str, to: String, config: RoomConfig) {
+        if self.multi_room {
+            let info = "rooms are switched in single-room mode only";
+            return self.debug_error(code::ROOM_MULTI_ROOM_SWITCH_INVALID, "switchRoom", info);
+        }
+        let Some(room) = self.rooms.get(&RoomKey::own(from)) else {
+            let code = if self.is_in_a_room() { code::ROOM_ID_INCORRECT } else { code::NOT_LOGIN_ROOM };
+            return self.emit_room_state(&to, RoomReason::LoginFailed, code);
+        };
+        let user = room.user.clone();
+        // A token that opened one room may open another: the server will judge it.
+        let token = if config.token.is_empty() { room.config.token.clone() } else { config.token };
+        self.leave_room(&RoomKey::own(from), RoomReason::Logout, code::SUCCESS);
+        self.login(to, user, RoomConfig { token, ..config });
+    }
+
+    pub(super) fn renew_token(&mut self, room_id: &str, text: String) {
+        let in_a_room = self.is_in_a_room();
+        let has_app_sign = !self.profile.app_sign.is_empty();
+        let Some(room) = self.rooms.get_mut(&RoomKey::own(room_id)) else {
+            let code = if in_a_room { code::ROOM_ID_INCORRECT } else { code::NOT_LOGIN_ROOM };
+            return self.debug_error(code, "renewToken", "not logged in to this room");
+        };
+        if let Err(code) = check_token(&text, &room.user) {
+            return self.debug_error(code, "renewToken", "the token cannot be used");
+        }
+        room.token_life = TokenLife::of(&text);
+        room.config.token.clone_from(&text);
+        // With an AppSign the token does not count.
+        if let Some(session) = room.session.as_ref().filter(|_| !has_app_sign) {
+            session.send(SessionCommand::RenewToken(text));
+        }
+    }
+
+    /// Warns of tokens that are about to end.
+    pub(super) fn watch_tokens(&mut self) {
+        if !self.profile.app_sign.is_empty() {
+            return;
+        }
+        let now = unix_ms() / 1000;
+        let mut warnings = Vec::new();
+        for room in self.rooms.values_mut().filter(|room| !room.key.guest && room.was_joined) {
+            if let Some(left) = room.token_life.as_mut().and_then(|life| life.warning(now)) {
+                warnings.push(event::token_will_expire(&room.key.id, left));
+            }
+        }
+        warnings.into_iter().for_each(|warning| self.emit(warning));
     }
 
     /// Ends everything that hangs on the room, then the room. Also the end after a kick or a failed reconnect.
-    fn leave_room(&mut self, reason: RoomReason, code: i32) {
-        let Some(room) = self.room.take() else { return };
-        if let Some(session) = &room.session {
+    pub(super) fn leave_room(&mut self, key: &RoomKey, reason: RoomReason, code: i32) {
+        let Some(room) = self.rooms.remove(key) else { return };
+        self.leaving.retain(SessionHandle::is_present);
+        if let Some(session) = room.session {
             session.send(SessionCommand::Leave);
+            self.leaving.push(session);
         }
-        self.drop_all_publishers();
-        self.drop_all_players();
-        if reason == RoomReason::Logout {
-            for channel in 0..self.channels.len() {
-                self.stop_preview(u32::try_from(channel).unwrap_or_default());
-            }
-        }
-        *self.registry.network.lock() = Default::default();
-        self.emit_room_state(&room.id, reason, code);
-    }
-
-    pub(super) fn retry(&mut self, room_id: &str, generation: u64) {
-        if self.is_current(room_id, generation) {
-            self.connect();
-        }
-    }
-
-    fn is_current(&self, room_id: &str, generation: u64) -> bool {
-        self.room.as_ref().is_some_and(|room| room.id == room_id && room.generation == generation)
-    }
-
-    pub(super) fn session_event(&mut self, room_id: &str, generation: u64, event: SessionEvent) {
-        if !self.is_current(room_id, generation) {
+        self.registry.networks.lock().remove(key);
+        self.drop_publishers_of(key);
+        self.drop_players_of(key, if key.guest { code } else { code::SUCCESS });
+        if key.guest {
             return;
         }
-        match event {
-            SessionEvent::Joined(joined) => self.joined(*joined),
-            SessionEvent::Participants(participants) => {
-                let Some(room) = &mut self.room else { return };
-                let own = room.user.id.clone();
-                let others: Vec<_> = participants.into_iter().filter(|info| info.identity != own).collect();
-                let changes = room.roster.update(&others);
-                self.tell_changes(&changes);
-            }
-            SessionEvent::Published { channel } => self.published(channel),
-            SessionEvent::PublishRefused { channel, reason } => self.publish_refused(channel, reason),
-            SessionEvent::Track(track) => self.track(*track),
-            SessionEvent::Data(packet) => self.data(*packet),
-            SessionEvent::KeyframeRequested { channel } => self.keyframe_requested(channel),
-            SessionEvent::Ended(reason) => self.session_ended(&reason),
+        self.fail_requests_of(key);
+        if !self.is_in_a_room() {
+            // Nobody plays from elsewhere without a login.
+            let guests: Vec<RoomKey> = self.rooms.keys().cloned().collect();
+            guests.iter().for_each(|guest| self.leave_room(guest, RoomReason::Logout, code::SUCCESS));
         }
+        self.emit_room_state(&key.id, reason, code);
     }
 
-    fn joined(&mut self, joined: Joined) {
-        let Some(room) = &mut self.room else { return };
-        let reason = match room.phase {
-            Phase::LoggingIn => RoomReason::Logined,
-            _ => RoomReason::Reconnected,
-        };
-        room.phase = Phase::Connected;
-        room.attempt = 0;
-        room.peers = Some((joined.publisher, joined.subscriber));
-        let others: Vec<_> = joined.participants.into_iter().filter(|info| info.identity != room.user.id).collect();
-        let changes = room.roster.replace(&others);
-        let room_id = room.id.clone();
-        let extended = json!({"room_session_id": joined.room_sid}).to_string();
-        for event in event::room_state(&room_id, reason, code::SUCCESS, &extended) {
-            self.emit(event);
-        }
-        self.request_all_publishers();
-        self.tell_changes(&changes);
-        self.sync_all_players();
-    }
-
-    fn session_ended(&mut self, reason: &EndReason) {
-        let Some(room) = &mut self.room else { return };
-        tracing::info!(room = room.id, %reason, "the room session ended");
-        room.session = None;
-        room.peers = None;
-        let has_token = self.profile.app_sign.is_empty();
-        match verdict(reason, has_token) {
-            Verdict::Retry(give_up_code) => self.schedule_retry(give_up_code),
-            Verdict::KickedOut(code) => match room.phase {
-                Phase::LoggingIn => self.end_login(code),
-                _ => self.leave_room(RoomReason::KickOut, code),
-            },
-            Verdict::Refused(code) => self.end_login(code),
-        }
-    }
-
-    fn schedule_retry(&mut self, give_up_code: i32) {
-        let now = Instant::now();
-        let Some(room) = &mut self.room else { return };
-        let room_id = room.id.clone();
-        if room.phase == Phase::Connected {
-            room.phase = Phase::Reconnecting;
-            room.since = now;
-            room.attempt = 0;
-            self.emit_room_state(&room_id, RoomReason::Reconnecting, code::ROOM_TEMPORARY_BROKEN);
-            self.interrupt_publishers();
-            self.interrupt_players();
-        }
-        let Some(room) = &mut self.room else { return };
-        let elapsed = now.duration_since(room.since);
-        let first_login_over = room.phase == Phase::LoggingIn && elapsed >= FIRST_LOGIN_LIMIT;
-        let delay = self.policy.next_delay(room.attempt, elapsed, rand::random()).filter(|_| !first_login_over);
-        let Some(delay) = delay else {
-            let code = if room.phase == Phase::LoggingIn { give_up_code } else { code::ROOM_RETRY_TIMEOUT };
-            return self.end_login(code);
-        };
-        room.attempt += 1;
-        let (inbox, generation) = (self.inbox.clone(), room.generation);
-        tokio::spawn(async move {
-            tokio::time::sleep(delay).await;
-            let _ = inbox.send(Input::Retry { room_id, generation });
-        });
-    }
-
-    /// The login or the reconnect has failed for good.
-    fn end_login(&mut self, code: i32) {
-        let reason = match self.room.as_ref().map(|room| room.phase) {
-            Some(Phase::LoggingIn) => RoomReason::LoginFailed,
-            _ => RoomReason::ReconnectFailed,
-        };
-        self.leave_room(reason, code);
-    }
-
-    fn emit_room_state(&self, room_id: &str, reason: RoomReason, code: i32) {
+    pub(super) fn emit_room_state(&self, room_id: &str, reason: RoomReason, code: i32) {
         for event in event::room_state(room_id, reason, code, NO_EXTENDED_DATA) {
             self.emit(event);
         }
     }
-
-    /// Tells what changed among the others: users, then streams, then states of what is played.
-    fn tell_changes(&mut self, changes: &Changes) {
-        let Some(room) = &self.room else { return };
-        let (room_id, notify) = (room.id.clone(), room.config.is_user_status_notify);
-        if notify && !changes.users_added.is_empty() {
-            self.emit(event::room_user_update(&room_id, UpdateType::Add, &changes.users_added));
-        }
-        self.tell_removed_streams(&room_id, &changes.streams_removed);
-        if !changes.streams_added.is_empty() {
-            let streams = changes.streams_added.iter().map(|(id, stream)| item(id, stream)).collect();
-            self.emit(event::room_stream_update(&room_id, UpdateType::Add, streams, NO_EXTENDED_DATA));
-        }
-        if notify && !changes.users_removed.is_empty() {
-            self.emit(event::room_user_update(&room_id, UpdateType::Delete, &changes.users_removed));
-        }
-        for (stream_id, _) in changes.streams_added.iter().chain(&changes.streams_changed) {
-            self.sync_player(stream_id);
-        }
-        for (stream_id, _, _) in &changes.streams_removed {
-            self.sync_player(stream_id);
-        }
-    }
-
-    /// One event for each reason, since the reason stands beside the list and not in it.
-    fn tell_removed_streams(&self, room_id: &str, removed: &[(String, Stream, RemovalReason)]) {
-        let mut by_reason = BTreeMap::<i32, Vec<Value>>::new();
-        for (stream_id, stream, reason) in removed {
-            by_reason.entry(*reason as i32).or_default().push(item(stream_id, stream));
-        }
-        for (reason, streams) in by_reason {
-            let codes: Vec<Value> =
-                streams.iter().map(|stream| json!({"streamID": stream["streamID"], "code": reason})).collect();
-            let extended = json!({"stream_delete_reason": codes}).to_string();
-            self.emit(event::room_stream_update(room_id, UpdateType::Delete, streams, &extended));
-        }
-    }
 }
 
-fn item(stream_id: &str, stream: &Stream) -> Value {
-    event::stream_item(&stream.user, stream_id, &stream.extra_info)
+/// The code for a token that cannot be used by that user, as far as it can be told here.
+fn check_token(text: &str, user: &User) -> Result<(), i32> {
+    if text.is_empty() {
+        return Err(code::ROOM_NO_TOKEN);
+    }
+    if !token04::is_token04(text) {
+        let identity = token::peek_identity(text).map_err(|_| code::ROOM_TOKEN_FORMAT)?;
+        if identity != user.id {
+            return Err(code::ROOM_TOKEN_USER_ID);
+        }
+    }
+    Ok(())
 }
 
-fn claims(key: &str, room: &Room) -> Claims {
+fn claims(app: &str, room: &Room) -> Claims {
+    let mut grants = Grants::participant();
+    if room.key.guest {
+        grants.hidden = true;
+        grants.can_publish = Some(false);
+        grants.can_publish_data = Some(false);
+    }
     Claims {
-        api_key: key.to_owned(),
+        api_key: app.to_owned(),
         identity: room.user.id.clone(),
         name: room.user.name.clone(),
-        room: room.id.clone(),
-        grants: Grants::participant(),
+        room: room.key.id.clone(),
+        grants,
         max_participants: room.config.max_member_count,
         ttl: TOKEN_TTL,
         ..Claims::default()

@@ -1,24 +1,40 @@
 //! One login session: signalling, the two peer connections and what runs over them, from connect to end.
 //!
-//! A session never reconnects. When it ends, for whatever reason, the room decides whether a new one is tried; it then
-//! publishes and subscribes afresh. The session owns no media: senders go into slots, received tracks go up as events.
+//! A session takes up a lost signalling connection by itself (`resuming`); its peer connections and media go on
+//! meanwhile. When it ends, for whatever reason, the room decides whether a new one is tried; that one publishes and
+//! subscribes afresh. The session owns no media: senders go into slots, received tracks go up as events.
 
+mod flow;
+mod joining;
+mod liveness;
+mod media_link;
 mod negotiation;
+mod pinging;
 mod publishing;
+mod reliable_data;
+mod resuming;
 mod run;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use protocol::messages::{DataPacket, ParticipantInfo};
-use tokio::sync::mpsc;
-use transport::{AudioSender, DataKind, Peer, RemoteTrack, VideoSender};
+use protocol::messages::{ConnectionQualityUpdate, DataPacket, ParticipantInfo, Room, UpdateTrackSettings, VideoLayer};
+use tokio::sync::{mpsc, watch};
+use transport::{AudioSender, DataKind, Peer, RemoteTrack, Role, VideoSender};
 
+use crate::network_time::TimeSample;
+use crate::reconnect_policy::ReconnectPolicy;
+use crate::roster::SessionAge;
+use crate::server_profile::ServerProfile;
 use crate::signalling::ConnectError;
+use crate::simulcast::WantedLayers;
 
 /// Where a media thread finds the sender of the present session; empty while there is none.
 pub(crate) type SenderSlot<S> = Arc<RwLock<Option<Arc<S>>>>;
+
+/// The senders of a video track, one for each layer from low to high.
+pub(crate) type VideoSenders = Vec<Arc<VideoSender>>;
 
 /// What a session needs to begin.
 #[derive(Clone, Debug)]
@@ -27,8 +43,12 @@ pub(crate) struct SessionParams {
     pub(crate) server: String,
     /// Access token.
     pub(crate) token: String,
+    /// What the token leaves open, as a query.
+    pub(crate) query: String,
     /// Start the embedded server first if nothing listens: key and secret that it shall know.
     pub(crate) embed: Option<(String, String)>,
+    /// When to try to take up a lost connection.
+    pub(crate) policy: Arc<dyn ReconnectPolicy>,
 }
 
 /// One stream to publish.
@@ -45,14 +65,20 @@ pub(crate) struct PublishRequest {
 pub(crate) struct VideoTrack {
     pub(crate) width: u32,
     pub(crate) height: u32,
+    /// As they are announced, from low to high; empty for a track that is sent once.
+    pub(crate) layers: Vec<VideoLayer>,
+    /// Where the session notes which of them somebody watches.
+    pub(crate) wanted: Arc<WantedLayers>,
     pub(crate) muted: bool,
-    pub(crate) slot: SenderSlot<VideoSender>,
+    pub(crate) slot: SenderSlot<VideoSenders>,
 }
 
 /// The audio track of a stream to publish.
 #[derive(Clone)]
 pub(crate) struct AudioTrack {
     pub(crate) muted: bool,
+    /// Whether it is announced as stereo; what is sent may change later.
+    pub(crate) is_stereo: bool,
     pub(crate) slot: SenderSlot<AudioSender>,
 }
 
@@ -77,18 +103,48 @@ pub(crate) enum SessionCommand {
         track_sids: Vec<String>,
         subscribe: bool,
     },
+    /// What we want of tracks that we subscribed to.
+    TrackSettings(UpdateTrackSettings),
     SendData {
         kind: DataKind,
         packet: Box<DataPacket>,
     },
-    /// Changes attributes of our participant; an empty value removes one.
-    SetAttributes(HashMap<String, String>),
+    /// Changes attributes of our participant; an empty value removes one. `request` is the number under which the
+    /// answer is told; 0 wants none.
+    SetAttributes {
+        attributes: HashMap<String, String>,
+        request: u32,
+    },
+    /// Resumes with this token from now on, once at once so that the server learns of it.
+    RenewToken(String),
     Leave,
 }
 
 pub(crate) enum SessionEvent {
     Joined(Box<Joined>),
+    /// News of some participants.
     Participants(Vec<ParticipantInfo>),
+    /// Everybody who is there, ourselves included: after a resume.
+    Everybody(Vec<ParticipantInfo>),
+    /// News of the room itself.
+    Room(Box<Room>),
+    /// The answer to a request of [`SessionCommand::SetAttributes`].
+    Answered {
+        request: u32,
+        accepted: bool,
+    },
+    /// The server gave a newer token.
+    TokenRefreshed(String),
+    /// What the server's clock said.
+    Time(TimeSample),
+    /// The signalling connection is lost; the session tries to take it up.
+    SignalLost,
+    /// It was taken up.
+    Resumed,
+    /// No media gets through on one of the peer connections.
+    MediaLost(Role),
+    /// Media gets through again.
+    MediaBack(Role),
     /// All tracks of the channel are negotiated and the publisher connection is up.
     Published {
         channel: u32,
@@ -99,16 +155,26 @@ pub(crate) enum SessionEvent {
     },
     Track(Box<RemoteTrack>),
     Data(Box<DataPacket>),
+    /// How well others, and we, are connected.
+    Quality(ConnectionQualityUpdate),
     KeyframeRequested {
         channel: u32,
+        /// From the lowest.
+        layer: usize,
     },
     Ended(EndReason),
 }
 
 /// What the room knows right after the join.
 pub(crate) struct Joined {
-    pub(crate) room_sid: String,
+    pub(crate) room: Room,
+    /// Who we are, as the server sees it.
+    pub(crate) identity: String,
+    /// Ourselves not included.
     pub(crate) participants: Vec<ParticipantInfo>,
+    pub(crate) profile: ServerProfile,
+    /// Of our own session.
+    pub(crate) session_age: SessionAge,
     pub(crate) publisher: Arc<Peer>,
     pub(crate) subscriber: Arc<Peer>,
 }
@@ -160,21 +226,34 @@ pub(crate) trait SessionSink: Send + Sync + 'static {
 #[derive(Clone)]
 pub(crate) struct SessionHandle {
     commands: mpsc::UnboundedSender<SessionCommand>,
+    /// Its sender goes when the session has said good-bye.
+    present: watch::Receiver<()>,
 }
 
 impl SessionHandle {
     pub(crate) fn send(&self, command: SessionCommand) {
         let _ = self.commands.send(command);
     }
+
+    /// Whether it has not said good-bye yet.
+    pub(crate) fn is_present(&self) -> bool {
+        self.present.has_changed().is_ok()
+    }
+
+    /// Waits until the session that was told to leave has done so, as far as the room can see.
+    pub(crate) async fn gone(mut self) {
+        while self.present.changed().await.is_ok() {}
+    }
 }
 
 /// Starts a session on the current runtime. Its last event is `Ended`.
 pub(crate) fn spawn(params: SessionParams, sink: impl SessionSink) -> SessionHandle {
     let (commands, receiver) = mpsc::unbounded_channel();
+    let (presence, present) = watch::channel(());
     tokio::spawn(async move {
-        let reason = run::run(params, receiver, &sink).await;
+        let reason = joining::run(params, receiver, &sink, presence).await;
         tracing::debug!(%reason, "session ended");
         sink.emit(SessionEvent::Ended(reason));
     });
-    SessionHandle { commands }
+    SessionHandle { commands, present }
 }

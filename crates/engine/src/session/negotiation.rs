@@ -36,6 +36,12 @@ impl Negotiation {
         std::mem::take(&mut self.again)
     }
 
+    /// The signalling connection is new: what was in flight will not be answered.
+    pub(crate) fn start_over(&mut self) {
+        self.in_flight = false;
+        self.again = false;
+    }
+
     /// Number of the offer that was answered last or is in flight.
     pub(crate) fn last_offer(&self) -> u32 {
         self.last_offer
@@ -57,6 +63,17 @@ mod tests {
         assert!(negotiation.answered());
         negotiation.offer();
         assert!(!negotiation.answered());
+    }
+
+    #[test]
+    fn after_a_new_signalling_connection_the_next_offer_need_not_wait_for_the_lost_answer() {
+        let mut negotiation = Negotiation::default();
+        let lost = negotiation.offer();
+        assert!(!negotiation.request());
+        negotiation.start_over();
+        assert!(!negotiation.accepts(lost));
+        assert!(negotiation.request());
+        assert!(negotiation.offer() > lost);
     }
 
     #[test]

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use protocol::messages::{AddTrackRequest, RequestResponse, TrackSource, TrackType, request_response};
+use protocol::messages::{
+    AddTrackRequest, AudioTrackFeature, RequestResponse, SimulcastCodec, SubscribedQualityUpdate, TrackSource,
+    TrackType, request_response, video_layer,
+};
 
-use transport::{AudioSender, VideoSender};
+use transport::AudioSender;
 
-use super::{PublishRequest, RefusedPublish, TrackKind};
+use super::{PublishRequest, RefusedPublish, TrackKind, VideoSenders};
 
 /// The peer connection's end of one of our tracks.
 pub(crate) enum TrackSender {
     Audio(Arc<AudioSender>),
-    Video(Arc<VideoSender>),
+    Video(Arc<VideoSenders>),
 }
 
 /// One of our tracks on its way to the others.
@@ -35,7 +38,10 @@ impl LocalTrack {
     fn open(&self) {
         match &self.sender {
             Some(TrackSender::Audio(sender)) => *self.request.audio.slot.write() = Some(sender.clone()),
-            Some(TrackSender::Video(sender)) => *self.request.video.slot.write() = Some(sender.clone()),
+            Some(TrackSender::Video(senders)) => {
+                self.request.video.wanted.reset();
+                *self.request.video.slot.write() = Some(senders.clone());
+            }
             None => {}
         }
     }
@@ -99,6 +105,13 @@ impl LocalTracks {
         self.tracks.iter().find(|track| track.cid == cid).map(|track| track.channel)
     }
 
+    /// Notes which layers of a track somebody watches.
+    pub(crate) fn want_layers(&self, update: &SubscribedQualityUpdate) {
+        if let Some(track) = self.tracks.iter().find(|track| track.sid.as_ref() == Some(&update.track_sid)) {
+            track.request.video.wanted.update(update);
+        }
+    }
+
     /// Whether the server has agreed to every track of the channel, so that one offer can carry them all.
     pub(crate) fn all_agreed(&self, channel: u32) -> bool {
         self.tracks.iter().filter(|track| track.channel == channel).all(|track| track.sid.is_some())
@@ -150,6 +163,8 @@ fn letter(kind: TrackKind) -> char {
     }
 }
 
+/// Older servers read the deprecated field for stereo.
+#[allow(deprecated)]
 fn add_track_message(request: &PublishRequest, kind: TrackKind, cid: &str, muted: bool) -> AddTrackRequest {
     // Only channel 0 may use the well-known sources: stock clients expect at most one track of each.
     let (r#type, source) = match (kind, request.channel) {
@@ -165,11 +180,23 @@ fn add_track_message(request: &PublishRequest, kind: TrackKind, cid: &str, muted
         r#type: r#type as i32,
         source: source as i32,
         muted,
-        disable_red: true,
         ..AddTrackRequest::default()
     };
+    if kind == TrackKind::Audio && request.audio.is_stereo {
+        message.stereo = true;
+        message.audio_features = vec![AudioTrackFeature::TfStereo as i32];
+    }
     if kind == TrackKind::Video {
         (message.width, message.height) = (request.video.width, request.video.height);
+        message.layers = request.video.layers.clone();
+        if request.video.layers.len() > 1 {
+            message.simulcast_codecs = vec![SimulcastCodec {
+                codec: "h264".to_owned(),
+                cid: cid.to_owned(),
+                layers: request.video.layers.clone(),
+                video_layer_mode: video_layer::Mode::OneSpatialLayerPerStream as i32,
+            }];
+        }
     }
     message
 }
@@ -195,8 +222,15 @@ mod tests {
         PublishRequest {
             channel,
             stream_id: "s".into(),
-            video: VideoTrack { width: 640, height: 360, muted: false, slot: Default::default() },
-            audio: AudioTrack { muted: true, slot: Default::default() },
+            video: VideoTrack {
+                width: 640,
+                height: 360,
+                layers: Vec::new(),
+                wanted: Default::default(),
+                muted: false,
+                slot: Default::default(),
+            },
+            audio: AudioTrack { muted: true, is_stereo: true, slot: Default::default() },
         }
     }
 
@@ -222,6 +256,7 @@ mod tests {
         assert!(messages.iter().all(|message| message.name == "s" && message.stream == "s"));
         assert!(messages.iter().all(|message| message.source == TrackSource::Unknown as i32));
         assert!(messages[0].muted && !messages[1].muted);
+        assert!(messages[0].audio_features == [AudioTrackFeature::TfStereo as i32] && !messages[0].disable_red);
         assert_eq!((messages[1].width, messages[1].height), (640, 360));
     }
 

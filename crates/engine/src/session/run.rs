@@ -1,193 +1,215 @@
 //! The loop of one session.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use prost::Message as _;
 use protocol::messages::{
-    DataPacket, DisconnectReason, JoinResponse, LeaveRequest, MuteTrackRequest, Ping, SessionDescription, SignalTarget,
-    TrickleRequest, UpdateParticipantMetadata, UpdateSubscription, leave_request, signal_request, signal_response,
+    AddTrackRequest, DataPacket, DisconnectReason, LeaveRequest, MuteTrackRequest, ParticipantInfo, SessionDescription,
+    SignalTarget, TrackInfo, TrickleRequest, UpdateParticipantMetadata, UpdateSubscription, leave_request,
+    request_response, signal_request, signal_response,
 };
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::time::Instant;
-use transport::{AddTrack, Peer, PeerConfig, PeerEvent, PeerState, Role, TransportError};
+use transport::{AddTrack, DataKind, Peer, PeerEvent, Role, TransportError};
 
+use super::flow::{Flow, SentTracks};
+use super::liveness::{self, Liveness, Pulse};
+use super::media_link::{MediaLinks, MediaNews};
 use super::negotiation::Negotiation;
+use super::pinging::Pings;
 use super::publishing::{LocalTrack, LocalTracks, TrackSender, refusal};
+use super::reliable_data::ReliableData;
+use super::resuming::Outage;
 use super::{
-    EndReason, Joined, LostReason, PublishRequest, RefusedPublish, SessionCommand, SessionEvent, SessionParams,
-    SessionSink, TrackKind,
+    EndReason, LostReason, PublishRequest, RefusedPublish, SessionCommand, SessionEvent, SessionParams, SessionSink,
+    TrackKind,
 };
-use crate::embedded_server;
-use crate::signalling::{Connection, connect};
-use crate::wall_clock::unix_ms;
+use crate::server_profile::ServerProfile;
+use crate::signalling::Connection;
+use crate::simulcast::RIDS;
 
-/// Used when the server names no interval.
-const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(5);
-/// Silence of the server for so long means that it is lost.
-const DEFAULT_PING_TIMEOUT: Duration = Duration::from_secs(15);
-
-pub(super) async fn run(
-    params: SessionParams,
-    mut commands: UnboundedReceiver<SessionCommand>,
-    sink: &impl SessionSink,
-) -> EndReason {
-    let connecting = async {
-        if let Some((key, secret)) = &params.embed {
-            embedded_server::ensure(key, secret).await;
-        }
-        connect(&params.server, &params.token).await
-    };
-    tokio::pin!(connecting);
-    let mut held = Vec::new();
-    let joined = loop {
-        tokio::select! {
-            joined = &mut connecting => break joined,
-            command = commands.recv() => match command {
-                None | Some(SessionCommand::Leave) => return EndReason::Done,
-                Some(command) => held.push(command),
-            },
-        }
-    };
-    let (connection, join) = match joined {
-        Ok(joined) => joined,
-        Err(error) => return EndReason::Connect(error),
-    };
-    let mut session = match Session::new(connection, &join, sink).await {
-        Ok(session) => session,
-        Err(error) => {
-            tracing::error!(%error, "no peer connection");
-            return EndReason::Lost(LostReason("no peer connection"));
-        }
-    };
-    sink.emit(SessionEvent::Joined(Box::new(Joined {
-        room_sid: join.room.map(|room| room.sid).unwrap_or_default(),
-        participants: join.other_participants,
-        publisher: session.publisher.clone(),
-        subscriber: session.subscriber.clone(),
-    })));
-    let reason = session.run(held, commands).await;
-    session.end().await;
-    reason
+/// One login. What is lost with the signalling connection lies in `connection`; all else outlives it.
+pub(super) struct Session<'a, S> {
+    /// Its token is the newest that the server gave.
+    pub(super) params: SessionParams,
+    /// Our participant's sid, by which a resume finds us.
+    pub(super) sid: String,
+    /// `None` while it is lost.
+    pub(super) connection: Option<Connection>,
+    pub(super) sink: &'a S,
+    pub(super) publisher: Arc<Peer>,
+    pub(super) subscriber: Arc<Peer>,
+    pub(super) publisher_events: UnboundedReceiver<PeerEvent>,
+    pub(super) subscriber_events: UnboundedReceiver<PeerEvent>,
+    pub(super) links: MediaLinks,
+    pub(super) negotiation: Negotiation,
+    /// The server's last offer and our answer.
+    pub(super) subscribed: Option<(SessionDescription, SessionDescription)>,
+    pub(super) tracks: LocalTracks,
+    /// Requests for tracks that the server has not answered, by cid.
+    pub(super) unanswered: BTreeMap<String, AddTrackRequest>,
+    /// What the server made of our tracks, by cid.
+    pub(super) published: BTreeMap<String, TrackInfo>,
+    /// What the others send, and what comes of it; what we send, and what we hear of that.
+    pub(super) sent_tracks: SentTracks,
+    pub(super) coming: Flow,
+    pub(super) heard: Flow,
+    pub(super) packets_sent: u64,
+    /// Sids of the tracks that we want to receive.
+    pub(super) wanted: BTreeSet<String>,
+    pub(super) reliable: ReliableData,
+    pub(super) liveness: Liveness,
+    pub(super) pings: Pings,
+    /// The next update that names us names everybody.
+    pub(super) awaits_everybody: bool,
+    pub(super) outage: Option<Outage>,
+    pub(super) profile: ServerProfile,
+    /// There is one that it does not know.
+    pub(super) token_to_tell: bool,
 }
 
-struct Session<'a, S> {
-    connection: Connection,
-    sink: &'a S,
-    publisher: Arc<Peer>,
-    subscriber: Arc<Peer>,
-    publisher_events: UnboundedReceiver<PeerEvent>,
-    subscriber_events: UnboundedReceiver<PeerEvent>,
-    publisher_up: bool,
-    negotiation: Negotiation,
-    tracks: LocalTracks,
-    ping_interval: Duration,
-    ping_timeout: Duration,
-    heard: Instant,
+/// Why the loop cannot go on.
+pub(super) enum Stop {
+    End(EndReason),
+    /// The signalling connection has to be opened anew.
+    Resume(Trouble),
 }
 
-type Step = Result<(), EndReason>;
+/// What makes a resume necessary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The signalling connection is lost.
+    Signal,
+    /// The server asks for it.
+    Asked,
+    /// The token is new, and the server learns of it no other way.
+    Token,
+    /// No media gets through: ICE has to be restarted on both sides, which only a resume makes the server do.
+    Media,
+}
+
+impl From<EndReason> for Stop {
+    fn from(reason: EndReason) -> Self {
+        Self::End(reason)
+    }
+}
+
+pub(super) type Step = Result<(), Stop>;
 
 impl<'a, S: SessionSink> Session<'a, S> {
-    async fn new(connection: Connection, join: &JoinResponse, sink: &'a S) -> Result<Self, TransportError> {
-        let ice_servers: Vec<_> = join
-            .ice_servers
-            .iter()
-            .map(|server| transport::IceServer {
-                urls: server.urls.clone(),
-                username: server.username.clone(),
-                credential: server.credential.clone(),
-            })
-            .collect();
-        let seconds = |value: i32, default| {
-            u64::try_from(value).ok().filter(|value| *value > 0).map_or(default, Duration::from_secs)
-        };
-        let (publisher_sender, publisher_events) = mpsc::unbounded_channel();
-        let (subscriber_sender, subscriber_events) = mpsc::unbounded_channel();
-        let server_address = connection.server_ip();
-        let config = |role| PeerConfig { role, ice_servers: ice_servers.clone(), server_address };
-        Ok(Self {
-            connection,
-            sink,
-            publisher: Peer::new(config(Role::Publisher), publisher_sender).await?,
-            subscriber: Peer::new(config(Role::Subscriber), subscriber_sender).await?,
-            publisher_events,
-            subscriber_events,
-            publisher_up: false,
-            negotiation: Negotiation::default(),
-            tracks: LocalTracks::default(),
-            ping_interval: seconds(join.ping_interval, DEFAULT_PING_INTERVAL),
-            ping_timeout: seconds(join.ping_timeout, DEFAULT_PING_TIMEOUT),
-            heard: Instant::now(),
-        })
-    }
-
-    async fn run(&mut self, held: Vec<SessionCommand>, mut commands: UnboundedReceiver<SessionCommand>) -> EndReason {
-        // The publisher connection comes up at once, with its data channels: publishing is then one exchange away.
-        if let Err(reason) = self.negotiate().await {
-            return reason;
-        }
-        for command in held {
-            if let Err(reason) = self.command(command).await {
-                return reason;
-            }
-        }
-        let mut ping = tokio::time::interval_at(Instant::now() + self.ping_interval, self.ping_interval);
+    pub(super) async fn run(
+        &mut self,
+        held: Vec<SessionCommand>,
+        mut commands: UnboundedReceiver<SessionCommand>,
+    ) -> EndReason {
+        let mut step = self.begin(held).await;
+        let mut tick = tokio::time::interval(liveness::TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let step = tokio::select! {
-                message = self.connection.receive() => match message {
-                    Some(message) => {
-                        self.heard = Instant::now();
-                        self.message(message).await
-                    }
-                    None => Err(EndReason::Lost(LostReason("the signalling connection closed"))),
+            step = match step {
+                Ok(()) => tokio::select! {
+                    message = receive(&mut self.connection) => match message {
+                        Some(message) => {
+                            self.liveness.heard(Instant::now());
+                            self.message(message).await
+                        }
+                        None => Err(Stop::Resume(Trouble::Signal)),
+                    },
+                    command = commands.recv() => self.command(command.unwrap_or(SessionCommand::Leave)).await,
+                    Some(event) = self.publisher_events.recv() => self.peer_event(Role::Publisher, event).await,
+                    Some(event) = self.subscriber_events.recv() => self.peer_event(Role::Subscriber, event).await,
+                    _ = tick.tick() => self.tick().await,
                 },
-                command = commands.recv() => self.command(command.unwrap_or(SessionCommand::Leave)).await,
-                Some(event) = self.publisher_events.recv() => self.peer_event(Role::Publisher, event).await,
-                Some(event) = self.subscriber_events.recv() => self.peer_event(Role::Subscriber, event).await,
-                _ = ping.tick() => self.ping().await,
+                Err(Stop::Resume(trouble)) => self.resume(trouble, &mut commands).await,
+                Err(Stop::End(reason)) => return reason,
             };
-            if let Err(reason) = step {
-                return reason;
-            }
         }
     }
 
-    async fn command(&mut self, command: SessionCommand) -> Step {
+    async fn begin(&mut self, held: Vec<SessionCommand>) -> Step {
+        // The publisher connection comes up at once, with its data channels: publishing is then one exchange away.
+        self.negotiate(false).await?;
+        for command in held {
+            self.command(command).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a message; without a connection it is lost, and made up for by the resume.
+    pub(super) async fn send(&mut self, message: signal_request::Message) {
+        if let Some(connection) = &mut self.connection {
+            connection.send(message).await;
+        }
+    }
+
+    pub(super) async fn command(&mut self, command: SessionCommand) -> Step {
         match command {
             SessionCommand::Publish(request) => self.publish(&request).await,
             SessionCommand::Unpublish { channel } => return self.unpublish(channel).await,
             SessionCommand::SetMuted { channel, kind, muted } => self.set_muted(channel, kind, muted).await,
             SessionCommand::Subscribe { track_sids, subscribe } => {
-                let update = UpdateSubscription { track_sids, subscribe, ..UpdateSubscription::default() };
-                self.connection.send(signal_request::Message::Subscription(update)).await;
-            }
-            SessionCommand::SendData { kind, packet } => {
-                if let Err(error) = self.publisher.send_data(kind, packet.encode_to_vec().into()) {
-                    tracing::warn!(%error, "a data packet was not sent");
+                for sid in &track_sids {
+                    if subscribe {
+                        self.wanted.insert(sid.clone());
+                    } else {
+                        self.wanted.remove(sid);
+                    }
                 }
+                let update = UpdateSubscription { track_sids, subscribe, ..UpdateSubscription::default() };
+                self.send(signal_request::Message::Subscription(update)).await;
             }
-            SessionCommand::SetAttributes(attributes) => {
-                let update = UpdateParticipantMetadata { attributes, ..UpdateParticipantMetadata::default() };
-                self.connection.send(signal_request::Message::UpdateMetadata(update)).await;
+            SessionCommand::TrackSettings(settings) => {
+                self.send(signal_request::Message::TrackSetting(settings)).await;
+            }
+            SessionCommand::SendData { kind, packet } => self.send_data(kind, *packet),
+            SessionCommand::RenewToken(token) => {
+                self.params.token = token;
+                // Only our own server takes new rights from a resume; elsewhere they come with the next login.
+                self.token_to_tell = self.profile.takes_new_tokens;
+            }
+            SessionCommand::SetAttributes { attributes, request } => {
+                let update = UpdateParticipantMetadata {
+                    attributes,
+                    request_id: request,
+                    ..UpdateParticipantMetadata::default()
+                };
+                self.send(signal_request::Message::UpdateMetadata(update)).await;
             }
             SessionCommand::Leave => {
-                let leave = LeaveRequest {
-                    reason: DisconnectReason::ClientInitiated as i32,
-                    action: leave_request::Action::Disconnect as i32,
-                    ..LeaveRequest::default()
-                };
-                self.connection.send(signal_request::Message::Leave(leave)).await;
-                return Err(EndReason::Done);
+                self.say_goodbye().await;
+                return Err(EndReason::Done.into());
             }
         }
         Ok(())
     }
 
+    pub(super) async fn say_goodbye(&mut self) {
+        let leave = LeaveRequest {
+            reason: DisconnectReason::ClientInitiated as i32,
+            action: leave_request::Action::Disconnect as i32,
+            ..LeaveRequest::default()
+        };
+        self.send(signal_request::Message::Leave(leave)).await;
+    }
+
+    pub(super) fn send_data(&mut self, kind: DataKind, packet: DataPacket) {
+        let bytes = match kind {
+            DataKind::Reliable => self.reliable.send(packet, Instant::now()),
+            DataKind::Lossy => packet.encode_to_vec().into(),
+        };
+        if let Err(error) = self.publisher.send_data(kind, bytes) {
+            tracing::warn!(%error, "a data packet was not sent");
+        }
+    }
+
     async fn publish(&mut self, request: &PublishRequest) {
         for message in self.tracks.add(request) {
-            self.connection.send(signal_request::Message::AddTrack(message)).await;
+            self.unanswered.insert(message.cid.clone(), message.clone());
+            self.send(signal_request::Message::AddTrack(message)).await;
         }
     }
 
@@ -196,6 +218,8 @@ impl<'a, S: SessionSink> Session<'a, S> {
         let mut offered = false;
         for track in gone {
             track.close();
+            self.unanswered.remove(&track.cid);
+            self.published.remove(&track.cid);
             if track.sid.is_some() {
                 offered = true;
                 if let Err(error) = self.publisher.remove_track(&track.cid).await {
@@ -211,23 +235,28 @@ impl<'a, S: SessionSink> Session<'a, S> {
         track.muted = muted;
         // Without a sid the server has not answered yet: the mute is sent with the answer.
         if let Some(sid) = track.sid.clone() {
-            self.connection.send(signal_request::Message::Mute(MuteTrackRequest { sid, muted })).await;
+            self.send(signal_request::Message::Mute(MuteTrackRequest { sid, muted })).await;
         }
     }
 
     async fn message(&mut self, message: signal_response::Message) -> Step {
         use signal_response::Message;
         match message {
+            // Of an offer that is older than one we know nobody wants the answer.
+            Message::Offer(offer) if self.subscribed.as_ref().is_some_and(|(last, _)| offer.id < last.id) => {}
             Message::Offer(offer) => {
                 let sdp = self.subscriber.accept_offer(&offer.sdp).await.map_err(lost("the server's offer"))?;
+                tracing::debug!(id = offer.id, "the server's offer is answered");
                 let answer = description("answer", sdp, offer.id);
-                self.connection.send(signal_request::Message::Answer(answer)).await;
+                self.subscribed = Some((offer, answer.clone()));
+                self.send(signal_request::Message::Answer(answer)).await;
             }
             Message::Answer(answer) if self.negotiation.accepts(answer.id) => {
                 self.publisher.accept_answer(&answer.sdp).await.map_err(lost("the server's answer"))?;
+                tracing::debug!(id = answer.id, "our offer is answered");
                 self.tracks.answered(self.negotiation.last_offer());
                 if self.negotiation.answered() {
-                    self.negotiate().await?;
+                    self.negotiate(false).await?;
                 }
                 self.announce();
             }
@@ -241,24 +270,62 @@ impl<'a, S: SessionSink> Session<'a, S> {
                 }
             }
             Message::TrackPublished(published) => {
-                if let Some(info) = published.track {
-                    return self.agreed(&published.cid, info.sid).await;
+                // The same answer may come twice, when the request was repeated after a resume.
+                if let Some(info) = published.track
+                    && self.unanswered.remove(&published.cid).is_some()
+                {
+                    let sid = info.sid.clone();
+                    self.published.insert(published.cid.clone(), info);
+                    return self.agreed(&published.cid, sid).await;
                 }
             }
             Message::RequestResponse(response) => {
+                if matches!(response.request, Some(request_response::Request::UpdateMetadata(_)) | None)
+                    && response.request_id != 0
+                {
+                    let accepted = response.reason == request_response::Reason::Ok as i32;
+                    self.sink.emit(SessionEvent::Answered { request: response.request_id, accepted });
+                }
                 if let Some((cid, reason)) = refusal(&response) {
                     let cid = cid.to_owned();
                     return self.refused(&cid, reason).await;
                 }
             }
-            Message::Update(update) => self.sink.emit(SessionEvent::Participants(update.participants)),
-            Message::Leave(leave) => {
-                let reconnect = leave.action != leave_request::Action::Disconnect as i32;
-                return Err(EndReason::Left { reason: leave.reason, reconnect });
+            Message::SubscribedQualityUpdate(update) => self.tracks.want_layers(&update),
+            Message::ConnectionQuality(update) => self.sink.emit(SessionEvent::Quality(update)),
+            Message::Update(update) => self.update(update.participants),
+            Message::RoomUpdate(update) => {
+                if let Some(room) = update.room {
+                    self.sink.emit(SessionEvent::Room(Box::new(room)));
+                }
             }
+            Message::PongResp(pong) => {
+                if let Some(sample) = self.pings.answered(&pong, std::time::Instant::now()) {
+                    self.sink.emit(SessionEvent::Time(sample));
+                }
+            }
+            Message::RefreshToken(token) => {
+                self.params.token.clone_from(&token);
+                self.sink.emit(SessionEvent::TokenRefreshed(token));
+            }
+            Message::Leave(leave) if leave.action == leave_request::Action::Resume as i32 => {
+                return Err(Stop::Resume(Trouble::Asked));
+            }
+            Message::Leave(leave) => return Err(left(&leave).into()),
             _ => {}
         }
         Ok(())
+    }
+
+    fn update(&mut self, participants: Vec<ParticipantInfo>) {
+        self.sent_tracks.update(&participants);
+        let names_us = participants.iter().any(|participant| participant.sid == self.sid);
+        if self.awaits_everybody && names_us {
+            self.awaits_everybody = false;
+            self.sink.emit(SessionEvent::Everybody(participants));
+        } else {
+            self.sink.emit(SessionEvent::Participants(participants));
+        }
     }
 
     /// The server agreed to one of our tracks.
@@ -272,16 +339,20 @@ impl<'a, S: SessionSink> Session<'a, S> {
         let changed = (track.muted != wanted).then(|| MuteTrackRequest { sid: sid.clone(), muted: track.muted });
         track.sid = Some(sid);
         let (channel, kind) = (track.channel, track.kind);
+        let layers = track.request.video.layers.len();
         let add = AddTrack { track_id: cid.to_owned(), stream_id: track.request.stream_id.clone() };
         let sender = match kind {
-            TrackKind::Video => TrackSender::Video(self.publisher.add_video(add).await.map_err(lost("adding video"))?),
+            TrackKind::Video => {
+                let rids = &RIDS[..layers.clamp(1, RIDS.len())];
+                TrackSender::Video(Arc::new(self.publisher.add_layers(add, rids).await.map_err(lost("adding video"))?))
+            }
             TrackKind::Audio => TrackSender::Audio(self.publisher.add_audio(add).await.map_err(lost("adding audio"))?),
         };
         if let Some(track) = self.tracks.by_cid(cid) {
             track.sender = Some(sender);
         }
         if let Some(mute) = changed {
-            self.connection.send(signal_request::Message::Mute(mute)).await;
+            self.send(signal_request::Message::Mute(mute)).await;
         }
         if self.tracks.all_agreed(channel) { self.request_negotiation().await } else { Ok(()) }
     }
@@ -294,18 +365,18 @@ impl<'a, S: SessionSink> Session<'a, S> {
     }
 
     async fn request_negotiation(&mut self) -> Step {
-        if self.negotiation.request() { self.negotiate().await } else { Ok(()) }
+        if self.negotiation.request() { self.negotiate(false).await } else { Ok(()) }
     }
 
-    async fn negotiate(&mut self) -> Step {
-        let sdp = self.publisher.create_offer(false).await.map_err(lost("making an offer"))?;
+    pub(super) async fn negotiate(&mut self, ice_restart: bool) -> Step {
+        let sdp = self.publisher.create_offer(ice_restart).await.map_err(lost("making an offer"))?;
         let id = self.negotiation.offer();
         self.tracks.offered(id);
-        self.connection.send(signal_request::Message::Offer(description("offer", sdp, id))).await;
+        self.send(signal_request::Message::Offer(description("offer", sdp, id))).await;
         Ok(())
     }
 
-    async fn peer_event(&mut self, role: Role, event: PeerEvent) -> Step {
+    pub(super) async fn peer_event(&mut self, role: Role, event: PeerEvent) -> Step {
         match event {
             PeerEvent::LocalCandidate { candidate_init_json } => {
                 let target = match role {
@@ -317,29 +388,38 @@ impl<'a, S: SessionSink> Session<'a, S> {
                     target: target as i32,
                     ..TrickleRequest::default()
                 };
-                self.connection.send(signal_request::Message::Trickle(trickle)).await;
+                self.send(signal_request::Message::Trickle(trickle)).await;
             }
-            PeerEvent::State(PeerState::Connected) if role == Role::Publisher => {
-                self.publisher_up = true;
-                self.announce();
+            PeerEvent::State(state) => {
+                tracing::debug!(?role, ?state, "media connection");
+                match self.links.state(role, state, Instant::now()) {
+                    Some(MediaNews::Up) => self.announce(),
+                    Some(MediaNews::Lost) => self.sink.emit(SessionEvent::MediaLost(role)),
+                    Some(MediaNews::Back) => {
+                        self.sink.emit(SessionEvent::MediaBack(role));
+                        self.announce();
+                    }
+                    Some(MediaNews::Hopeless) => {
+                        return Err(EndReason::Lost(LostReason("the media connection failed")).into());
+                    }
+                    None => {}
+                }
             }
-            PeerEvent::State(PeerState::Failed) => {
-                return Err(EndReason::Lost(LostReason("the media connection failed")));
-            }
-            PeerEvent::State(_) | PeerEvent::DataOpen(_) => {}
+            PeerEvent::DataOpen(_) => {}
             PeerEvent::Track(track) => self.sink.emit(SessionEvent::Track(Box::new(track))),
             PeerEvent::DataReceived { payload, .. } => self.data(payload),
-            PeerEvent::KeyframeRequested { track_id } => {
+            PeerEvent::KeyframeRequested { track_id, layer } => {
                 if let Some(channel) = self.tracks.channel_of(&track_id) {
-                    self.sink.emit(SessionEvent::KeyframeRequested { channel });
+                    self.sink.emit(SessionEvent::KeyframeRequested { channel, layer });
                 }
             }
         }
         Ok(())
     }
 
-    fn data(&self, payload: Bytes) {
+    fn data(&mut self, payload: Bytes) {
         match DataPacket::decode(payload) {
+            Ok(packet) if !self.reliable.receive(&packet) => tracing::debug!("a data packet came twice"),
             Ok(packet) => self.sink.emit(SessionEvent::Data(Box::new(packet))),
             Err(error) => tracing::warn!(%error, "a data packet could not be read"),
         }
@@ -347,7 +427,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
 
     /// Tells which channels are through, once the publisher connection is up.
     fn announce(&mut self) {
-        if self.publisher_up {
+        if self.links.is_up(Role::Publisher) {
             for channel in self.tracks.newly_published() {
                 // In this order the first picture is told after the publishing.
                 self.sink.emit(SessionEvent::Published { channel });
@@ -356,24 +436,63 @@ impl<'a, S: SessionSink> Session<'a, S> {
         }
     }
 
-    async fn ping(&mut self) -> Step {
-        if self.heard.elapsed() >= self.ping_timeout {
-            return Err(EndReason::Lost(LostReason("the room server fell silent")));
+    async fn tick(&mut self) -> Step {
+        let now = Instant::now();
+        match self.liveness.tick(now, SystemTime::now()) {
+            Pulse::Fine => self.first_pings().await,
+            Pulse::Ping => self.ping().await,
+            Pulse::Lost => return Err(Stop::Resume(Trouble::Signal)),
         }
-        let timestamp = i64::try_from(unix_ms()).unwrap_or_default();
-        self.connection.send(signal_request::Message::Ping(timestamp)).await;
-        self.connection.send(signal_request::Message::PingReq(Ping { timestamp, rtt: 0 })).await;
+        if self.links.needs_restart(now) || self.is_stalled(now).await {
+            return Err(Stop::Resume(Trouble::Media));
+        }
+        if std::mem::take(&mut self.token_to_tell) {
+            return Err(Stop::Resume(Trouble::Token));
+        }
+        self.forget_outage(now);
         Ok(())
     }
 
-    async fn end(mut self) {
+    /// Whether nothing comes over a connection that is up, though something should.
+    async fn is_stalled(&mut self, now: Instant) -> bool {
+        let packets_sent = self.publisher.stats().await.packets_sent;
+        let is_sending = std::mem::replace(&mut self.packets_sent, packets_sent) != packets_sent;
+        let is_heard = self.links.is_up(Role::Publisher) && is_sending;
+        let is_coming = self.links.is_up(Role::Subscriber) && self.sent_tracks.has_any(&self.wanted);
+        let (publisher, subscriber) = (&self.publisher, &self.subscriber);
+        let deaf = self.heard.is_stalled(publisher.arrivals(), publisher.checks_answered(), is_heard, now);
+        let dry = self.coming.is_stalled(subscriber.arrivals(), subscriber.checks_answered(), is_coming, now);
+        if deaf || dry {
+            tracing::info!(deaf, dry, "nothing comes over a connection that is up");
+        }
+        deaf || dry
+    }
+
+    pub(super) async fn end(mut self, presence: watch::Sender<()>) {
         for channel in 0..4 {
             self.tracks.remove(channel).iter().for_each(LocalTrack::close);
         }
-        self.connection.close().await;
+        if let Some(connection) = self.connection.take() {
+            connection.close().await;
+        }
+        drop(presence);
         self.publisher.close().await;
         self.subscriber.close().await;
     }
+}
+
+/// The next message; never comes while there is no connection.
+async fn receive(connection: &mut Option<Connection>) -> Option<signal_response::Message> {
+    match connection {
+        Some(connection) => connection.receive().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the server's good-bye means. Servers before protocol 13 know no action, only whether one may come back.
+pub(super) fn left(leave: &LeaveRequest) -> EndReason {
+    let reconnect = leave.action != leave_request::Action::Disconnect as i32 || leave.can_reconnect;
+    EndReason::Left { reason: leave.reason, reconnect }
 }
 
 fn description(kind: &str, sdp: String, id: u32) -> SessionDescription {

@@ -1,4 +1,4 @@
-//! One WebSocket to the room server. Binary protobuf frames; the first message must be the join response.
+//! One WebSocket to the room server. Binary protobuf frames; the first message answers the join or the resume.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,7 +6,10 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use prost::Message as _;
 use protocol::limits::SIGNAL_MESSAGE_MAX;
-use protocol::messages::{JoinResponse, LeaveRequest, SignalRequest, SignalResponse, signal_request, signal_response};
+use protocol::messages::{
+    JoinResponse, LeaveRequest, ReconnectReason, ReconnectResponse, SignalRequest, SignalResponse, signal_request,
+    signal_response,
+};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header::AUTHORIZATION};
@@ -43,9 +46,40 @@ pub(crate) struct Connection {
 }
 
 /// Opens the WebSocket and waits for the join response.
-pub(crate) async fn connect(server: &str, token: &str) -> Result<(Connection, JoinResponse), ConnectError> {
+///
+/// `query` goes into the address as it is: see [`vendor_query`](super::vendor_query).
+pub(crate) async fn connect(
+    server: &str,
+    token: &str,
+    query: &str,
+) -> Result<(Connection, JoinResponse), ConnectError> {
+    match open(server, token, query).await? {
+        (connection, signal_response::Message::Join(join)) => Ok((connection, join)),
+        _ => Err(ConnectError::Protocol("the first message was not a join response")),
+    }
+}
+
+/// Opens the WebSocket anew for a session that the server knows by the participant's `sid`.
+///
+/// [`ConnectError::Leave`] comes when it does not know it any more.
+pub(crate) async fn resume(
+    server: &str,
+    token: &str,
+    query: &str,
+    sid: &str,
+    reason: ReconnectReason,
+) -> Result<(Connection, ReconnectResponse), ConnectError> {
+    let query = format!("{query}&reconnect=1&sid={sid}&reconnect_reason={}", reason as i32);
+    match open(server, token, &query).await? {
+        (connection, signal_response::Message::Reconnect(response)) => Ok((connection, response)),
+        _ => Err(ConnectError::Protocol("the first message was not a reconnect response")),
+    }
+}
+
+/// Opens the WebSocket and waits for the first message.
+async fn open(server: &str, token: &str, query: &str) -> Result<(Connection, signal_response::Message), ConnectError> {
     let url = format!(
-        "{server}/rtc?protocol={PROTOCOL_VERSION}&auto_subscribe=0&adaptive_stream=0&sdk=rust&version={}",
+        "{server}/rtc?protocol={PROTOCOL_VERSION}&auto_subscribe=0&adaptive_stream=0&sdk=rust&version={}{query}",
         env!("CARGO_PKG_VERSION")
     );
     let mut request = url.into_client_request().map_err(|error| ConnectError::Unreachable(error.to_string()))?;
@@ -60,10 +94,9 @@ pub(crate) async fn connect(server: &str, token: &str) -> Result<(Connection, Jo
     let mut connection = Connection { socket };
     let first = tokio::time::timeout(STEP_TIMEOUT, connection.receive()).await.map_err(|_| ConnectError::Timeout)?;
     match first {
-        Some(signal_response::Message::Join(join)) => Ok((connection, join)),
         Some(signal_response::Message::Leave(leave)) => Err(ConnectError::Leave(leave)),
-        Some(_) => Err(ConnectError::Protocol("the first message was not a join response")),
-        None => Err(ConnectError::Protocol("it closed the connection before the join response")),
+        Some(message) => Ok((connection, message)),
+        None => Err(ConnectError::Protocol("it closed the connection before the first message")),
     }
 }
 
@@ -109,8 +142,11 @@ impl Connection {
     /// Sends one message; an error shows as the end of the connection at the next [`Self::receive`].
     pub(crate) async fn send(&mut self, message: signal_request::Message) {
         let bytes = SignalRequest { message: Some(message) }.encode_to_vec();
-        if let Err(error) = self.socket.send(Message::Binary(bytes.into())).await {
-            tracing::debug!(%error, "a signalling message was not sent");
+        // A dead connection whose buffers are full must not hold up the session, which has to notice the death.
+        match tokio::time::timeout(STEP_TIMEOUT, self.socket.send(Message::Binary(bytes.into()))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "a signalling message was not sent"),
+            Err(_) => tracing::debug!("a signalling message was not sent in time"),
         }
     }
 

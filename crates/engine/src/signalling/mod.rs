@@ -1,5 +1,7 @@
 //! LiveKit signalling v0 over one WebSocket: frames in and out, and how a refused connection becomes a reason.
 
 mod client;
+mod query;
 
-pub(crate) use client::{ConnectError, Connection, connect};
+pub(crate) use client::{ConnectError, Connection, connect, resume};
+pub(crate) use query::vendor_query;

@@ -35,7 +35,10 @@ impl Server {
     }
 
     pub fn start_at(port: u16) -> Self {
-        let config = ServerConfig { port, ..ServerConfig::default() };
+        Self::with(ServerConfig { port, ..ServerConfig::default() })
+    }
+
+    pub fn with(config: ServerConfig) -> Self {
         let server = runtime().block_on(RoomServer::start(config)).expect("the server starts");
         server.add_key(&APP_ID.to_string(), APP_SIGN);
         let address = server.local_addr();
@@ -81,8 +84,11 @@ impl Client {
     }
 
     pub fn with(profile: EngineProfile, advanced: BTreeMap<String, String>) -> Self {
+        Self::configured(profile, EngineConfig { advanced, ..EngineConfig::default() })
+    }
+
+    pub fn configured(profile: EngineProfile, config: EngineConfig) -> Self {
         let (sender, events) = channel();
-        let config = EngineConfig { advanced, ..EngineConfig::default() };
         let engine = Engine::create(profile, config, Arc::new(Events(Mutex::new(sender)))).expect("an engine");
         Self { engine, events, seen: Vec::new() }
     }
@@ -143,6 +149,13 @@ impl Client {
         }
     }
 
+    /// Like [`Self::expect`], but an event that was passed over counts too.
+    pub fn sees(&mut self, name: &str, accept: impl Fn(&Value) -> bool) {
+        if !self.all(name).iter().any(&accept) {
+            self.expect(name, accept);
+        }
+    }
+
     /// Takes in what has come by now, and gives the payloads of all events of that name so far.
     pub fn all(&mut self, name: &str) -> Vec<Value> {
         self.seen.extend(self.events.try_iter());
@@ -170,9 +183,14 @@ pub fn fakes() -> BTreeMap<String, String> {
 #[derive(Default)]
 pub struct Screen {
     frames: Mutex<Vec<VideoFrame>>,
+    shown: Mutex<Option<(u32, u32)>>,
 }
 
 impl FrameSink for Screen {
+    fn shown_size(&self) -> Option<(u32, u32)> {
+        *self.shown.lock().unwrap()
+    }
+
     fn on_frame(&self, frame: &VideoFrame) {
         let mut frames = self.frames.lock().unwrap();
         frames.push(frame.clone());
@@ -184,11 +202,23 @@ impl FrameSink for Screen {
 }
 
 impl Screen {
+    /// From now on it is so large on the desk, in pixels.
+    pub fn set_shown_size(&self, width: u32, height: u32) {
+        *self.shown.lock().unwrap() = Some((width, height));
+    }
+
     /// Waits until that many pictures were shown since the last look.
     pub fn frames(&self, count: usize) -> Vec<VideoFrame> {
         wait_for("pictures on the screen", || self.frames.lock().unwrap().len() >= count);
         std::mem::take(&mut *self.frames.lock().unwrap())
     }
+}
+
+/// The answer of a promise method.
+pub fn answer(call: impl FnOnce(engine::Reply) -> Result<(), engine::EngineError>) -> Value {
+    let (sender, answers) = channel();
+    call(Box::new(move |value| drop(sender.send(value)))).unwrap();
+    answers.recv_timeout(LIMIT).expect("an answer")
 }
 
 /// Polls until the condition holds.

@@ -1,11 +1,26 @@
 //! Whole calls: real engines against a real room server on loopback, with fake devices.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod audio;
 mod devices;
+mod extra_info;
 mod harness;
+mod layers;
+mod link;
 mod media_flow;
 mod messages;
 mod misuse;
+mod numbers;
+mod obedience;
+mod pictures;
 mod publishing;
 mod reconnect;
+mod relay;
+mod resume;
 mod room;
+mod rooms;
+mod scripted_server;
+mod speed_test;
+mod timing;
+mod tokens;
+mod traffic_control;

@@ -130,6 +130,16 @@ fn quality_is_told_for_publisher_and_player() {
 }
 
 #[test]
+fn the_network_is_judged_for_oneself_and_for_the_others() {
+    let server = Server::start();
+    let (mut anna, mut ben) = Client::pair(&server);
+    ben.play("anna-stream").frames(3);
+    anna.expect("onNetworkQuality", |event| event["userID"] == "" && event["upstreamQuality"] == 0);
+    ben.expect("onNetworkQuality", |event| event["userID"] == "" && event["downstreamQuality"] == 0);
+    ben.expect("onNetworkQuality", |event| event["userID"] == "anna" && event["upstreamQuality"] == 0);
+}
+
+#[test]
 fn the_twenty_first_stream_is_one_too_many() {
     let server = Server::start();
     let mut ben = Client::joined(&server, "room", "ben");

@@ -26,6 +26,25 @@ fn after_the_server_died_and_came_back_both_see_each_other_again_without_help() 
     ben.expect("onPlayerStateUpdate", |event| event["state"] == 2);
     screen.frames(0);
     screen.frames(3);
+    // Neither was away for the other.
+    for client in [&mut anna, &mut ben] {
+        assert!(client.all("onRoomUserUpdate").is_empty());
+        assert!(client.all("onRoomStreamUpdate").is_empty());
+    }
+}
+
+#[test]
+fn who_does_not_come_back_after_the_server_died_is_given_up_after_a_while() {
+    let port = free_port();
+    let mut server = Server::start_at(port);
+    let (anna, mut ben) = Client::pair(&server);
+    server.stop();
+    ben.expect("onRoomStateChanged", |event| event["reason"] == 3);
+    drop(anna);
+    let _server = Server::start_at(port);
+    ben.expect("onRoomStateChanged", |event| event["reason"] == 4);
+    ben.expect("onRoomStreamUpdate", |event| event["updateType"] == 1);
+    ben.expect("onRoomUserUpdate", |event| event["updateType"] == 1 && event["userList"][0]["userID"] == "anna");
 }
 
 #[test]

@@ -95,6 +95,16 @@ fn a_wrong_app_sign_and_an_unknown_app_have_their_own_codes() {
 }
 
 #[test]
+fn when_an_engine_is_destroyed_its_room_knows_and_its_stream_ids_are_free() {
+    let server = Server::start();
+    for user in ["anna", "ben", "carl"] {
+        let mut client = Client::joined(&server, user, user);
+        client.publish("the-only");
+        client.engine.destroy();
+    }
+}
+
+#[test]
 fn an_engine_can_be_destroyed_at_any_time_and_more_than_once() {
     let server = Server::start();
     for step in 0..3 {

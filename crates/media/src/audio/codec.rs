@@ -1,4 +1,6 @@
-//! Opus (RFC 6716), 48 kHz mono.
+//! Opus (RFC 6716), 48 kHz, mono and stereo.
+
+use std::time::Duration;
 
 use super::SAMPLE_RATE;
 
@@ -32,16 +34,38 @@ impl From<opus::Error> for CodecError {
     }
 }
 
+/// By how much what a decoder gives lags behind what the encoder was given: 312 samples at 48 kHz.
+pub const LOOKAHEAD: Duration = Duration::from_micros(6_500);
+
+/// How hard libopus tries, 0..=10; its own choice is 9. In the lab 5 sounds the same (log-spectral distance to the input 3.3
+/// dB with either) for three quarters of the time, below 4 it does not.
+const COMPLEXITY: i32 = 5;
+
 /// Encoder of one outgoing stream: in-band FEC on, DTX off.
 pub struct OpusEncoder {
     inner: opus::Encoder,
 }
 
 impl OpusEncoder {
-    /// Makes an encoder of `bitrate_bps` (6000..=510000), prepared for `expected_loss_percent` (0..=100) of lost packets.
+    /// Makes a mono encoder of `bitrate_bps` (6000..=510000), prepared for `expected_loss_percent` (0..=100) of lost packets.
     pub fn new(bitrate_bps: u32, expected_loss_percent: u8, dtx: bool) -> Result<Self, CodecError> {
-        let mut inner = opus::Encoder::new(SAMPLE_RATE, opus::Channels::Mono, opus::Application::Voip)?;
+        Self::with_channels(opus::Channels::Mono, bitrate_bps, expected_loss_percent, dtx)
+    }
+
+    /// The same for two channels.
+    pub fn stereo(bitrate_bps: u32, expected_loss_percent: u8, dtx: bool) -> Result<Self, CodecError> {
+        Self::with_channels(opus::Channels::Stereo, bitrate_bps, expected_loss_percent, dtx)
+    }
+
+    fn with_channels(
+        channels: opus::Channels,
+        bitrate_bps: u32,
+        expected_loss_percent: u8,
+        dtx: bool,
+    ) -> Result<Self, CodecError> {
+        let mut inner = opus::Encoder::new(SAMPLE_RATE, channels, opus::Application::Voip)?;
         inner.set_inband_fec(true)?;
+        inner.set_complexity(COMPLEXITY)?;
         let mut encoder = Self { inner };
         encoder.configure(bitrate_bps, expected_loss_percent, dtx)?;
         Ok(encoder)
@@ -56,26 +80,32 @@ impl OpusEncoder {
         Ok(())
     }
 
-    /// Encodes 20 ms.
-    pub fn encode(&mut self, samples: &[f32; PACKET_SAMPLES]) -> Result<bytes::Bytes, CodecError> {
+    /// Encodes 20 ms: [`PACKET_SAMPLES`], or twice as many with left and right in turn.
+    pub fn encode(&mut self, samples: &[f32]) -> Result<bytes::Bytes, CodecError> {
         let mut out = [0u8; 1276];
         let length = self.inner.encode_float(samples, &mut out)?;
         Ok(bytes::Bytes::copy_from_slice(&out[..length.min(out.len())]))
     }
 }
 
-/// Decoder of one incoming stream. Stereo streams come out as mono.
+/// Decoder of one incoming stream. What is stereo comes out of a mono decoder as mono, and the other way round.
 pub struct OpusDecoder {
     inner: opus::Decoder,
 }
 
 impl OpusDecoder {
-    /// Makes a decoder.
+    /// Makes a mono decoder.
     pub fn new() -> Result<Self, CodecError> {
         Ok(Self { inner: opus::Decoder::new(SAMPLE_RATE, opus::Channels::Mono)? })
     }
 
-    /// Decodes a packet into `out` (at least its [`packet_samples`]); gives the number of samples.
+    /// Makes a stereo decoder: it gives left and right in turn, and wants room for both.
+    pub fn stereo() -> Result<Self, CodecError> {
+        Ok(Self { inner: opus::Decoder::new(SAMPLE_RATE, opus::Channels::Stereo)? })
+    }
+
+    /// Decodes a packet into `out` (at least its [`packet_samples`]); gives the number of samples of each
+    /// channel.
     pub fn decode(&mut self, payload: &[u8], out: &mut [f32]) -> Result<usize, CodecError> {
         // An empty payload would mean "lost" to libopus.
         if payload.is_empty() || payload.len() > MAX_PAYLOAD_BYTES {
@@ -113,6 +143,52 @@ pub fn packet_samples(payload: &[u8]) -> Option<usize> {
         return None;
     }
     opus::packet::get_nb_samples(payload, SAMPLE_RATE).ok().filter(|n| (120..=MAX_PACKET_SAMPLES).contains(n))
+}
+
+/// Whether the packet has two channels (RFC 6716, 3.1).
+pub fn is_stereo(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|toc| toc & 4 != 0)
+}
+
+/// Whether the packet carries a copy of the one before it: the LBRR flag of its first SILK frame (RFC 6716, 4.2.3 and 4.2.4).
+pub fn has_redundancy(payload: &[u8]) -> bool {
+    let Some(&toc) = payload.first() else { return false };
+    let config = toc >> 3;
+    let silk_frames = match config {
+        // SILK alone: 10, 20, 40 and 60 ms; with CELT on top: 10 and 20 ms.
+        0..12 if config & 3 < 2 => 1,
+        0..12 => config & 3,
+        12..16 => 1,
+        // CELT alone.
+        _ => return false,
+    };
+    let Some(header) = first_frame(payload).and_then(|frame| frame.first()) else { return false };
+    let flag = |bit: u8| header >> bit & 1 == 1;
+    let is_stereo = toc & 4 != 0;
+    flag(7 - silk_frames) || is_stereo && flag(6 - 2 * silk_frames)
+}
+
+/// The first frame of a packet and what follows it (RFC 6716, 3.2).
+fn first_frame(payload: &[u8]) -> Option<&[u8]> {
+    let length_bytes = |bytes: &[u8]| bytes.first().map(|&first| if first < 252 { 1 } else { 2 });
+    let rest = payload.get(1..)?;
+    match payload.first()? & 3 {
+        0 | 1 => Some(rest),
+        2 => rest.get(length_bytes(rest)?..),
+        _ => {
+            let (&count, mut rest) = rest.split_first()?;
+            if count & 0x40 != 0 {
+                let padding = rest.iter().position(|&byte| byte != 255)?;
+                rest = rest.get(padding + 1..)?;
+            }
+            if count & 0x80 != 0 {
+                for _ in 1..count & 0x3f {
+                    rest = rest.get(length_bytes(rest)?..)?;
+                }
+            }
+            Some(rest)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +240,7 @@ mod tests {
         // The first word begins at 0.91 s, in packet 45.
         for packet in 0..=46 {
             let data = encoder.encode(&onset(packet)).unwrap();
+            assert_eq!(has_redundancy(&data), packet == 46, "{packet}");
             match packet {
                 45 => {}
                 46 => {
@@ -176,6 +253,22 @@ mod tests {
                 _ => {
                     with.decode(&data, &mut out).unwrap();
                     without.decode(&data, &mut out).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_at_all_are_looked_at_without_harm() {
+        for length in 0..40 {
+            for first in 0..=255u8 {
+                for rest in [0u8, 1, 0x3f, 0x7f, 0xff] {
+                    let mut payload = vec![rest; length];
+                    if let Some(toc) = payload.first_mut() {
+                        *toc = first;
+                    }
+                    assert!(!has_redundancy(&payload) || first >> 3 < 16);
+                    let _ = packet_samples(&payload);
                 }
             }
         }

@@ -1,47 +1,58 @@
 //! How late packets come, and how long playing should therefore wait.
 //!
 //! Every packet's transit time (arrival minus RTP time) is compared with the fastest of the last seconds; the differences
-//! go into a histogram that forgets, and the target covers nearly all of it. The idea is that of WebRTC's NetEq.
+//! go into a histogram that forgets, as in WebRTC's NetEq. Unlike there the target is not a quantile: it is the shortest
+//! wait at which next to nothing has to be invented beyond what no wait can save, and lost packets count for the time at
+//! which a copy of them comes ([`Recoveries`]).
 
 use std::collections::VecDeque;
 
-/// Width of a bucket, samples: 10 ms.
-const BUCKET: i64 = 480;
+use super::recoveries::Recoveries;
+
+/// Width of a bucket, samples: 5 ms.
+const BUCKET: i64 = 240;
 /// Buckets: delays up to one second.
-const BUCKETS: usize = 100;
+const BUCKETS: usize = 200;
 /// How much of the histogram remains after one more packet (half is gone after 46 packets, about a second).
 const FORGET: f32 = 0.985;
-/// Share of the packets that must not come too late.
-const QUANTILE: f32 = 0.95;
+/// Share of the packets that may have to be invented because of too short a wait: more than one straggler weighs.
+const MAY_MISS: f32 = 0.0155;
+/// How much more a lost packet counts: those are missed in a row, which is heard, while late ones come singly.
+const LOSS_WEIGHT: f32 = 3.0;
 /// The fastest transit is looked for among this much of the past, samples: 2 s.
 const WINDOW: i64 = 96_000;
 /// Always added, samples: 10 ms for the rhythm of the player's own thread.
 const MARGIN: f32 = 480.0;
-/// Added after every time that the buffer ran dry, samples: 10 ms.
+/// Added after every packet that was late through the player's own fault, samples: 10 ms.
 const UNDERRUN_STEP: f32 = 480.0;
-/// Most that running dry adds, samples: 80 ms.
+/// Most that this adds, samples: 80 ms.
 const MAX_UNDERRUN: f32 = 3840.0;
+/// Delay under the target that the buffer leaves alone, samples: 10 ms.
+const TOLERANCE: i64 = 480;
 /// What remains of it after one more packet (half is gone after 20 s).
 const UNDERRUN_DECAY: f32 = 0.9993;
 
-/// Share of the loss estimate that remains after one more packet.
-const LOSS_MEMORY: f32 = 0.99;
-/// From this share of lost packets on it is worth waiting for the packet after a lost one, which carries its redundancy.
-const LOSSY: f32 = 0.02;
-/// That wait, samples: one packet of 20 ms.
-const REDUNDANCY_WAIT: f32 = 960.0;
-/// Most packets that one hole counts for: an outage says nothing of ordinary loss.
-const MAX_HOLE: i64 = 3;
-
-/// Times are 48 kHz samples on a clock that the caller chooses; RTP times are extended to 64 bits.
-#[derive(Debug, Default)]
+/// Times are 48 kHz samples on a clock that the caller chooses; sequence numbers and RTP times are extended to 64 bits.
+#[derive(Debug)]
 pub(crate) struct DelayEstimator {
     histogram: Vec<f32>,
     packets: u32,
     /// (arrival, transit), transit rising: the first is the fastest of the window.
     fastest: VecDeque<(i64, i64)>,
     underrun: f32,
-    loss: f32,
+    recoveries: Recoveries,
+}
+
+impl Default for DelayEstimator {
+    fn default() -> Self {
+        Self {
+            histogram: vec![0.0; BUCKETS],
+            packets: 0,
+            fastest: VecDeque::new(),
+            underrun: 0.0,
+            recoveries: Recoveries::new(BUCKETS),
+        }
+    }
 }
 
 impl DelayEstimator {
@@ -51,7 +62,7 @@ impl DelayEstimator {
     }
 
     /// Takes the arrival of one packet.
-    pub(crate) fn on_packet(&mut self, arrival: i64, timestamp: i64) {
+    pub(crate) fn on_packet(&mut self, sequence: i64, arrival: i64, timestamp: i64) {
         let transit = arrival - timestamp;
         while self.fastest.back().is_some_and(|&(_, slower)| slower >= transit) {
             self.fastest.pop_back();
@@ -62,25 +73,32 @@ impl DelayEstimator {
             self.fastest.pop_front();
         }
 
-        self.histogram.resize(BUCKETS, 0.0);
         self.packets = self.packets.saturating_add(1);
         // The first packets count alike, so the histogram is a fair one from the start.
         let forget = FORGET.min(1.0 - 1.0 / (self.packets as f32));
-        let late = transit - self.base().unwrap_or(transit);
-        let bucket = usize::try_from(late / BUCKET).unwrap_or(0).min(BUCKETS - 1);
+        // It counts from when its content could be had.
+        let copied = self.recoveries.on_packet(sequence);
+        let bucket = copied.map_or(self.bucket(transit), |copied| copied.min(self.bucket(transit)));
         self.histogram.iter_mut().for_each(|share| *share *= forget);
         self.histogram[bucket] += 1.0 - forget;
         self.underrun *= UNDERRUN_DECAY;
     }
 
-    /// Takes the number of packets that are missing before the newest one, 0 as a rule.
-    pub(crate) fn on_hole(&mut self, missing: i64) {
-        self.loss = self.loss * LOSS_MEMORY + missing.clamp(0, MAX_HOLE) as f32 * (1.0 - LOSS_MEMORY);
+    /// Takes the arrival of a copy of a packet inside a later one, whether the packet itself has come or not.
+    pub(crate) fn on_copy(&mut self, sequence: i64, arrival: i64, timestamp: i64) {
+        self.recoveries.on_copy(sequence, self.bucket(arrival - timestamp));
     }
 
-    /// The buffer ran dry: the histogram was too hopeful, or the player's thread is slow.
-    pub(crate) fn on_underrun(&mut self) {
-        self.underrun = (self.underrun + UNDERRUN_STEP).min(MAX_UNDERRUN);
+    fn bucket(&self, transit: i64) -> usize {
+        let late = transit - self.base().unwrap_or(transit);
+        usize::try_from(late / BUCKET).unwrap_or(0).min(BUCKETS - 1)
+    }
+
+    /// A packet came after its place was played. If the network did not delay it beyond the target, the player is slow.
+    pub(crate) fn on_late(&mut self, arrival: i64, timestamp: i64) {
+        if self.base().is_some_and(|base| arrival - timestamp - base < self.target() - TOLERANCE) {
+            self.underrun = (self.underrun + UNDERRUN_STEP).min(MAX_UNDERRUN);
+        }
     }
 
     /// Transit time of the fastest packet of the last seconds, samples.
@@ -90,20 +108,18 @@ impl DelayEstimator {
 
     /// How long after the fastest possible arrival a sample should be played, samples.
     pub(crate) fn target(&self) -> i64 {
-        let mut covered = 0.0;
+        // Share of the packets that come later than the last buckets, by themselves and as copies.
+        let (mut late, mut copied) = (1.0f32, self.recoveries.total());
         let mut upper = BUCKET;
         for (bucket, share) in self.histogram.iter().enumerate() {
-            covered += share;
+            late -= share;
+            copied -= self.recoveries.share(bucket);
             upper = (bucket as i64 + 1) * BUCKET;
-            if covered >= QUANTILE {
+            if late + LOSS_WEIGHT * copied <= MAY_MISS {
                 break;
             }
         }
-        if self.histogram.is_empty() {
-            upper = BUCKET;
-        }
-        let redundancy = if self.loss > LOSSY { REDUNDANCY_WAIT } else { 0.0 };
-        upper + (MARGIN + self.underrun + redundancy) as i64
+        upper + (MARGIN + self.underrun) as i64
     }
 }
 
@@ -115,15 +131,15 @@ mod tests {
 
     fn feed(estimator: &mut DelayEstimator, packets: std::ops::Range<i64>, late: impl Fn(i64) -> i64) {
         for packet in packets {
-            estimator.on_packet(packet * 960 + late(packet), packet * 960);
+            estimator.on_packet(packet, packet * 960 + late(packet), packet * 960);
         }
     }
 
     #[test]
-    fn a_clean_link_needs_20_ms() {
+    fn a_clean_link_needs_15_ms() {
         let mut estimator = DelayEstimator::default();
         feed(&mut estimator, 0..100, |packet| packet % 2 * MS);
-        assert_eq!(estimator.target(), 20 * MS);
+        assert_eq!(estimator.target(), 15 * MS);
     }
 
     #[test]
@@ -131,15 +147,15 @@ mod tests {
         let mut estimator = DelayEstimator::default();
         feed(&mut estimator, 0..200, |packet| packet * 7 % 6 * 10 * MS);
         assert!((60 * MS..=80 * MS).contains(&estimator.target()), "{}", estimator.target());
-        feed(&mut estimator, 200..500, |_| 0);
-        assert_eq!(estimator.target(), 20 * MS);
+        feed(&mut estimator, 200..600, |_| 0);
+        assert_eq!(estimator.target(), 15 * MS);
     }
 
     #[test]
     fn one_straggler_is_not_worth_waiting_for() {
         let mut estimator = DelayEstimator::default();
         feed(&mut estimator, 0..300, |packet| if packet == 290 { 300 * MS } else { 0 });
-        assert_eq!(estimator.target(), 20 * MS);
+        assert_eq!(estimator.target(), 15 * MS);
     }
 
     #[test]
@@ -150,23 +166,45 @@ mod tests {
         assert_eq!(estimator.base(), Some(100 * MS));
     }
 
-    #[test]
-    fn steady_loss_makes_it_wait_for_redundancy() {
+    /// The target after packets that come in time, in which every 40th and `burst` - 1 after it are lost, and each carries
+    /// the ones `copies` packets before it.
+    fn target_with_loss(burst: i64, copies: &[i64]) -> i64 {
         let mut estimator = DelayEstimator::default();
-        feed(&mut estimator, 0..50, |_| 0);
-        estimator.on_hole(1);
-        assert_eq!(estimator.target(), 20 * MS);
-        (0..100).for_each(|packet| estimator.on_hole(i64::from(packet % 20 == 0)));
-        assert_eq!(estimator.target(), 40 * MS);
-        (0..200).for_each(|_| estimator.on_hole(0));
-        assert_eq!(estimator.target(), 20 * MS);
+        for packet in (0..800).filter(|packet| packet % 40 >= burst) {
+            estimator.on_packet(packet, packet * 960, packet * 960);
+            copies.iter().for_each(|back| estimator.on_copy(packet - back, packet * 960, (packet - back) * 960));
+        }
+        estimator.target()
     }
 
     #[test]
-    fn running_dry_adds_a_margin() {
+    fn loss_makes_it_wait_for_copies_if_there_are_any() {
+        assert_eq!(target_with_loss(1, &[1]), 35 * MS);
+        assert_eq!(target_with_loss(1, &[]), 15 * MS);
+        assert_eq!(target_with_loss(4, &[1, 2, 3, 4]), 95 * MS);
+        // What no copy brings is not waited for.
+        assert_eq!(target_with_loss(4, &[1, 2]), 55 * MS);
+    }
+
+    #[test]
+    fn packets_that_overtake_one_another_are_no_loss() {
+        let mut estimator = DelayEstimator::default();
+        for pair in 0..150 {
+            for packet in [2 * pair + 1, 2 * pair] {
+                estimator.on_packet(packet, packet * 960, packet * 960);
+                estimator.on_copy(packet - 1, packet * 960, (packet - 1) * 960);
+            }
+        }
+        assert_eq!(estimator.target(), 15 * MS);
+    }
+
+    #[test]
+    fn a_slow_player_gets_a_margin_and_a_late_packet_none() {
         let mut estimator = DelayEstimator::default();
         feed(&mut estimator, 0..50, |_| 0);
-        estimator.on_underrun();
-        assert_eq!(estimator.target(), 30 * MS);
+        estimator.on_late(50 * 960 + 300 * MS, 50 * 960);
+        assert_eq!(estimator.target(), 15 * MS);
+        estimator.on_late(50 * 960 + 2 * MS, 50 * 960);
+        assert_eq!(estimator.target(), 25 * MS);
     }
 }

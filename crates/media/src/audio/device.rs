@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{FromSample, Sample, SampleFormat, SizedSample, StreamConfig};
+use cpal::{FromSample, SampleFormat, SizedSample, StreamConfig};
 
-use super::stream::{InputStream, OutputStream, StreamStatus, ring_capacity};
+use super::callback::{FromRing, IntoRing};
+use super::stream::{InputStream, OutputStream, StreamStatus, stereo_ring_capacity};
 use super::{AudioDeviceError, DeviceKind, SAMPLE_RATE};
 use crate::{DeviceInfo, FakeDevices};
 
@@ -32,6 +33,19 @@ pub fn list(kind: DeviceKind, fakes: &FakeDevices) -> Vec<DeviceInfo> {
     devices
 }
 
+/// The id in [`list`] of the device that is used when none was chosen; empty if there is none.
+pub fn default_id(kind: DeviceKind, fakes: &FakeDevices) -> String {
+    let fake = match kind {
+        DeviceKind::Microphone => &fakes.microphone,
+        DeviceKind::Speaker => &fakes.speaker,
+    };
+    fake.clone().unwrap_or_else(|| {
+        quietly(|| {
+            find("", kind).ok().and_then(|device| device.id().ok()).map_or_else(String::new, |id| id.to_string())
+        })
+    })
+}
+
 fn list_real(kind: DeviceKind) -> Vec<DeviceInfo> {
     let Ok(all) = cpal::default_host().devices() else { return Vec::new() };
     let suits = |device: &cpal::Device| match kind {
@@ -51,7 +65,7 @@ fn list_real(kind: DeviceKind) -> Vec<DeviceInfo> {
     let doubtful = found.iter().all(|(_, info)| ALSA_PLUGINS.contains(&info.id.as_str()));
     found
         .into_iter()
-        .filter(|(device, _)| !doubtful || choose_format(device, kind).is_ok())
+        .filter(|(device, _)| !doubtful || choose_format(device, kind, false).is_ok())
         .map(|(_, info)| info)
         .collect()
 }
@@ -68,14 +82,14 @@ fn is_for_people(id: &str) -> bool {
     }
 }
 
-/// Opens a real microphone; `id` as listed, or empty for the default. Blocks for as long as the audio system likes.
-pub(crate) fn open_microphone(id: &str) -> Result<InputStream, AudioDeviceError> {
+/// Opens a real microphone; `id` as listed, or empty for the default; with two channels if `is_stereo` and it has them. Blocks for as long as the audio system likes.
+pub(crate) fn open_microphone(id: &str, is_stereo: bool) -> Result<InputStream, AudioDeviceError> {
     quietly(|| {
         let device = find(id, DeviceKind::Microphone)?;
-        let (format, config) = choose_format(&device, DeviceKind::Microphone)?;
+        let (format, config) = choose_format(&device, DeviceKind::Microphone, is_stereo)?;
         let status = Arc::new(StreamStatus::default());
         with_buffer_sizes(config, |config| {
-            let (producer, samples) = rtrb::RingBuffer::new(ring_capacity(config.sample_rate));
+            let (producer, samples) = rtrb::RingBuffer::new(stereo_ring_capacity(config.sample_rate));
             let stream = build_input(&device, format, config, producer, status.clone())?;
             stream.play()?;
             Ok(InputStream {
@@ -93,15 +107,16 @@ pub(crate) fn open_microphone(id: &str) -> Result<InputStream, AudioDeviceError>
 pub(crate) fn open_speaker(id: &str) -> Result<OutputStream, AudioDeviceError> {
     quietly(|| {
         let device = find(id, DeviceKind::Speaker)?;
-        let (format, config) = choose_format(&device, DeviceKind::Speaker)?;
+        let (format, config) = choose_format(&device, DeviceKind::Speaker, true)?;
         let status = Arc::new(StreamStatus::default());
         with_buffer_sizes(config, |config| {
-            let (samples, consumer) = rtrb::RingBuffer::new(ring_capacity(config.sample_rate));
+            let (samples, consumer) = rtrb::RingBuffer::new(stereo_ring_capacity(config.sample_rate));
             let stream = build_output(&device, format, config, consumer, status.clone())?;
             stream.play()?;
             Ok(OutputStream {
                 samples,
                 sample_rate: config.sample_rate,
+                holds_callback: true,
                 status: status.clone(),
                 _device: Box::new(OpenDevice(Some(stream))),
             })
@@ -142,8 +157,13 @@ fn find(id: &str, kind: DeviceKind) -> Result<cpal::Device, AudioDeviceError> {
         .ok_or_else(|| AudioDeviceError::NotFound { id: id.to_owned() })
 }
 
-/// Picks what costs the least conversion: 48 kHz if there is, then the usual formats, then few channels.
-fn choose_format(device: &cpal::Device, kind: DeviceKind) -> Result<(SampleFormat, StreamConfig), AudioDeviceError> {
+/// Picks what costs the least conversion: 48 kHz if there is, then the usual formats, then one channel or two, as wished,
+/// then few.
+fn choose_format(
+    device: &cpal::Device,
+    kind: DeviceKind,
+    is_stereo: bool,
+) -> Result<(SampleFormat, StreamConfig), AudioDeviceError> {
     let ranges: Result<Vec<_>, cpal::Error> = match kind {
         DeviceKind::Microphone => device.supported_input_configs().map(Iterator::collect),
         DeviceKind::Speaker => device.supported_output_configs().map(Iterator::collect),
@@ -158,9 +178,10 @@ fn choose_format(device: &cpal::Device, kind: DeviceKind) -> Result<(SampleForma
         SampleFormat::F64 | SampleFormat::I8 | SampleFormat::U32 => Some(6),
         _ => None,
     };
-    let channel_rank = |channels: u16| match (kind, channels) {
-        (DeviceKind::Speaker, 2) | (DeviceKind::Microphone, 1) => 0,
-        (_, 1 | 2) => 1,
+    let wished = if is_stereo { 2 } else { 1 };
+    let channel_rank = |channels: u16| match channels {
+        _ if channels == wished => 0,
+        1 | 2 => 1,
         _ => channels,
     };
     let rate_of = |range: &cpal::SupportedStreamConfigRange| {
@@ -220,28 +241,16 @@ fn build_input(
 fn input_of<T>(
     device: &cpal::Device,
     config: StreamConfig,
-    mut producer: rtrb::Producer<f32>,
+    producer: rtrb::Producer<f32>,
     status: Arc<StreamStatus>,
 ) -> Result<cpal::Stream, cpal::Error>
 where
     T: SizedSample + Send + 'static,
     f32: FromSample<T>,
 {
-    let channels = usize::from(config.channels.max(1));
-    // Only the first two channels: the others of large interfaces are seldom microphones.
-    let used = channels.min(2);
     let errors = status.clone();
-    let on_data =
-        move |data: &[T], _: &cpal::InputCallbackInfo| {
-            let frames = data.len() / channels;
-            let room = frames.min(producer.slots());
-            if let Ok(chunk) = producer.write_chunk_uninit(room) {
-                chunk.fill_from_iter(data.chunks_exact(channels).map(|frame| {
-                    frame[..used].iter().map(|sample| f32::from_sample(*sample)).sum::<f32>() / used as f32
-                }));
-            }
-            status.on_callback(frames, frames - room);
-        };
+    let mut callback = IntoRing { samples: producer, channels: usize::from(config.channels), status };
+    let on_data = move |data: &[T], _: &cpal::InputCallbackInfo| callback.take(data);
     device.build_input_stream(config, on_data, move |error| errors.on_error(&error), None)
 }
 
@@ -269,26 +278,15 @@ fn build_output(
 fn output_of<T>(
     device: &cpal::Device,
     config: StreamConfig,
-    mut consumer: rtrb::Consumer<f32>,
+    consumer: rtrb::Consumer<f32>,
     status: Arc<StreamStatus>,
 ) -> Result<cpal::Stream, cpal::Error>
 where
     T: SizedSample + FromSample<f32> + Send + 'static,
 {
-    let channels = usize::from(config.channels.max(1));
     let errors = status.clone();
-    let on_data = move |data: &mut [T], _: &cpal::OutputCallbackInfo| {
-        let frames = data.len() / channels;
-        let ready = frames.min(consumer.slots());
-        let (filled, rest) = data.split_at_mut(ready * channels);
-        if let Ok(chunk) = consumer.read_chunk(ready) {
-            for (frame, sample) in filled.chunks_exact_mut(channels).zip(chunk) {
-                frame.fill(T::from_sample(sample));
-            }
-        }
-        rest.fill(T::EQUILIBRIUM);
-        status.on_callback(frames, frames - ready);
-    };
+    let mut callback = FromRing { samples: consumer, channels: usize::from(config.channels), status };
+    let on_data = move |data: &mut [T], _: &cpal::OutputCallbackInfo| callback.give(data);
     device.build_output_stream(config, on_data, move |error| errors.on_error(&error), None)
 }
 
@@ -317,6 +315,12 @@ mod tests {
     }
 
     #[test]
+    fn the_fake_device_is_the_default() {
+        let fakes = FakeDevices { speaker: Some("null".to_owned()), ..FakeDevices::default() };
+        assert_eq!(default_id(DeviceKind::Speaker, &fakes), "null");
+    }
+
+    #[test]
     fn alsa_format_converters_are_not_for_people() {
         assert!(!is_for_people("alsa:lavrate"));
         assert!(!is_for_people("alsa:null"));
@@ -329,6 +333,6 @@ mod tests {
     fn an_unknown_device_is_not_found() {
         let missing = open_speaker("alsa:plughw:CARD=Nowhere,DEV=9").err();
         assert!(matches!(missing, Some(AudioDeviceError::NotFound { .. })), "{missing:?}");
-        assert!(matches!(open_microphone("nonsense").err(), Some(AudioDeviceError::NotFound { .. })));
+        assert!(matches!(open_microphone("nonsense", false).err(), Some(AudioDeviceError::NotFound { .. })));
     }
 }

@@ -80,6 +80,13 @@ impl<S: DeviceStream> DeviceSlot<S> {
         }
     }
 
+    /// Opens the device once more, if one is open: it is wanted in another form.
+    pub(crate) fn reopen(&mut self, now: Instant) {
+        if self.wanted {
+            self.restart(now);
+        }
+    }
+
     /// The open device.
     pub(crate) fn stream(&mut self) -> Option<&mut S> {
         self.stream.as_mut()

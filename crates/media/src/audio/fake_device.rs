@@ -11,11 +11,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{RecvTimeoutError, Sender};
 
 use super::pacer::{BEAT, Pacer};
-use super::stream::{InputStream, OutputStream, StreamStatus, ring_capacity};
-use super::{AudioDeviceError, FRAME_SAMPLES, Frame, SAMPLE_RATE, tone, wav};
+use super::stereo::{StereoFrame, interleave};
+use super::stream::{CHANNELS, InputStream, OutputStream, StreamStatus, stereo_ring_capacity};
+use super::{AudioDeviceError, FRAME_SAMPLES, SAMPLE_RATE, tone, wav};
 
 /// `ZEGO_FAKE_MICROPHONE` with this value hums; any other is a file.
 pub(crate) const TONE: &str = "tone";
+/// And with this value hums differently on both sides.
+pub(crate) const STEREO_TONE: &str = "stereo-tone";
+/// Before the file's name in `ZEGO_FAKE_SPEAKER`: it gets both channels.
+const STEREO_FILE: &str = "stereo:";
 /// `ZEGO_FAKE_SPEAKER` with this value throws away; any other is a file.
 pub(crate) const NULL: &str = "null";
 
@@ -55,26 +60,32 @@ impl Drop for PacedThread {
 }
 
 enum Source {
-    Tone { start: Duration, started: Instant },
+    Tone { start: Duration, started: Instant, is_stereo: bool },
     File { samples: Vec<f32>, position: usize },
 }
 
 impl Source {
-    fn fill(&mut self, beat: u64, frame: &mut Frame) {
+    fn fill(&mut self, beat: u64, frame: &mut StereoFrame) {
         match self {
-            Self::Tone { start, started } => {
+            Self::Tone { start, started, is_stereo } => {
                 let at = |start: Duration| start + BEAT.saturating_mul(u32::try_from(beat).unwrap_or(u32::MAX));
                 let actual = since_epoch().saturating_sub(started.elapsed());
                 if actual.abs_diff(*start) > CLOCK_STEP {
                     *start = actual;
                 }
-                tone::fill(at(*start), frame);
+                tone::fill(at(*start), &mut frame.left);
+                if *is_stereo {
+                    tone::fill_right(at(*start), &mut frame.right);
+                } else {
+                    frame.right = frame.left;
+                }
             }
             Self::File { samples, position } => {
-                for sample in frame {
+                for sample in &mut frame.left {
                     *sample = samples[*position];
                     *position = (*position + 1) % samples.len();
                 }
+                frame.right = frame.left;
             }
         }
     }
@@ -84,22 +95,25 @@ fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Opens the fake microphone `spec`: [`TONE`] or a WAV file, which loops.
+/// Opens the fake microphone `spec`: [`TONE`], [`STEREO_TONE`] or a WAV file, which loops.
 pub(crate) fn open_microphone(spec: &str) -> Result<InputStream, AudioDeviceError> {
-    let is_tone = spec == TONE;
+    let is_tone = spec == TONE || spec == STEREO_TONE;
     let mut source = if is_tone {
-        Source::Tone { start: since_epoch(), started: Instant::now() }
+        Source::Tone { start: since_epoch(), started: Instant::now(), is_stereo: spec == STEREO_TONE }
     } else {
         Source::File { samples: wav::read(Path::new(spec))?, position: 0 }
     };
-    let (mut producer, samples) = rtrb::RingBuffer::new(ring_capacity(SAMPLE_RATE));
+    let (mut producer, samples) = rtrb::RingBuffer::new(stereo_ring_capacity(SAMPLE_RATE));
     let status = Arc::new(StreamStatus::default());
     let reported = status.clone();
+    let mut interleaved = Vec::with_capacity(FRAME_SAMPLES * CHANNELS);
     let device = PacedThread::spawn("fake-microphone", move |beat| {
-        let mut frame = [0.0; FRAME_SAMPLES];
+        let mut frame = StereoFrame::SILENCE;
         source.fill(beat, &mut frame);
-        let lost = producer.push_partial_slice(&frame).1.len();
-        reported.on_callback(FRAME_SAMPLES, lost);
+        interleaved.clear();
+        interleave(&frame.left, &frame.right, &mut interleaved);
+        let lost = producer.push_partial_slice(&interleaved).1.len();
+        reported.on_callback(FRAME_SAMPLES, lost / CHANNELS);
     })?;
     Ok(InputStream {
         samples,
@@ -117,27 +131,29 @@ pub(crate) struct FakeSpeakers {
 }
 
 impl FakeSpeakers {
-    /// Opens the fake speaker `spec`: [`NULL`] or a WAV file that takes what would have been played.
+    /// Opens the fake speaker `spec`: [`NULL`] or a WAV file that takes what would have been played, as mono, or
+    /// as stereo after `stereo:`.
     pub(crate) fn open(&self, spec: &str) -> Result<OutputStream, AudioDeviceError> {
         let mut file = if spec == NULL {
             None
         } else {
-            let writer = wav::Writer::open(&PathBuf::from(spec), self.written.load(Ordering::Relaxed))?;
+            let (channels, path) = spec.strip_prefix(STEREO_FILE).map_or((1, spec), |path| (2, path));
+            let writer = wav::Writer::open(&PathBuf::from(path), channels, self.written.load(Ordering::Relaxed))?;
             self.written.store(true, Ordering::Relaxed);
             Some(writer)
         };
-        let (samples, mut consumer) = rtrb::RingBuffer::new(ring_capacity(SAMPLE_RATE));
+        let (samples, mut consumer) = rtrb::RingBuffer::new(stereo_ring_capacity(SAMPLE_RATE));
         let status = Arc::new(StreamStatus::default());
         let reported = status.clone();
         let device = PacedThread::spawn("fake-speaker", move |_| {
-            let mut frame = [0.0; FRAME_SAMPLES];
-            let missing = consumer.pop_partial_slice(&mut frame).1.len();
-            reported.on_callback(FRAME_SAMPLES, missing);
+            let mut interleaved = [0.0; FRAME_SAMPLES * CHANNELS];
+            let missing = consumer.pop_partial_slice(&mut interleaved).1.len();
+            reported.on_callback(FRAME_SAMPLES, missing / CHANNELS);
             if let Some(file) = &mut file {
-                file.write(&frame);
+                file.write(&interleaved);
             }
         })?;
-        Ok(OutputStream { samples, sample_rate: SAMPLE_RATE, status, _device: Box::new(device) })
+        Ok(OutputStream { samples, sample_rate: SAMPLE_RATE, holds_callback: false, status, _device: Box::new(device) })
     }
 }
 
@@ -148,9 +164,9 @@ mod tests {
     #[test]
     fn a_file_loops() {
         let mut source = Source::File { samples: vec![0.1, 0.2, 0.3], position: 0 };
-        let mut frame = [0.0; FRAME_SAMPLES];
+        let mut frame = StereoFrame::SILENCE;
         source.fill(0, &mut frame);
-        assert_eq!(frame[..4], [0.1, 0.2, 0.3, 0.1]);
+        assert_eq!(frame.left[..4], [0.1, 0.2, 0.3, 0.1]);
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! Puts received packets back into an even stream of audio, no later than the network makes necessary.
 //!
 //! Sans-IO: [`JitterBuffer::insert`] takes packets, [`JitterBuffer::pull`] gives 10 ms at a time, and both get the time from
-//! outside. Packets wait in order of their extended sequence number (RFC 3550). Lost ones are recovered from the next
-//! packet's in-band FEC or concealed by libopus; too much or too little delay is corrected one pitch period at a time.
+//! outside. Packets wait in order of their extended sequence number (RFC 3550). Lost ones are replaced by copies inside later
+//! ones (RFC 2198), recovered from the next one's in-band FEC, or concealed by libopus; too much or too little delay is
+//! corrected one pitch period at a time.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::codec::{self, CodecError, OpusDecoder};
+use super::codec::{self, CodecError};
 use super::delay_estimator::DelayEstimator;
+use super::red;
+use super::stereo::StereoFrame;
+use super::stream_decoder::StreamDecoder;
 use super::time_stretch::{self, Stretch};
 use super::{AudioPacket, FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
@@ -28,7 +32,7 @@ const PLC_STEP: i64 = 120;
 /// Delay over the target from which packets are thrown away instead of played faster.
 const MAX_EXCESS: i64 = 300 * MS;
 /// Delay over or under the target that is left alone.
-const ACCELERATE_ABOVE: f32 = 20.0 * MS as f32;
+const ACCELERATE_ABOVE: f32 = 10.0 * MS as f32;
 const EXPAND_BELOW: f32 = 10.0 * MS as f32;
 /// Delay over the target from which every packet is shortened.
 const HURRY_ABOVE: f32 = 100.0 * MS as f32;
@@ -40,6 +44,8 @@ const STRETCH_EVERY: u32 = 3;
 pub struct JitterStats {
     /// Packets taken, without duplicates and nonsense.
     pub packets: u64,
+    /// Those of them that carried earlier ones in front.
+    pub with_copies: u64,
     /// Their payload, bytes.
     pub bytes: u64,
     /// Packets that never came (or have not yet).
@@ -54,7 +60,7 @@ pub struct JitterStats {
     pub restarts: u64,
     /// Samples decoded from packets.
     pub decoded_samples: u64,
-    /// Samples recovered from in-band FEC.
+    /// Samples recovered from redundancy in later packets.
     pub recovered_samples: u64,
     /// Samples invented for lost or late packets.
     pub concealed_samples: u64,
@@ -66,10 +72,29 @@ pub struct JitterStats {
     pub discarded_samples: u64,
 }
 
+/// How long audio may and should wait, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DelayRange {
+    /// At least.
+    pub least_ms: f64,
+    /// At most; what comes later is lost.
+    pub most_ms: f64,
+    /// In addition to what the network makes necessary.
+    pub extra_ms: f64,
+}
+
+impl Default for DelayRange {
+    fn default() -> Self {
+        Self { least_ms: 0.0, most_ms: 4000.0, extra_ms: 0.0 }
+    }
+}
+
 struct Stored {
     timestamp: i64,
     samples: i64,
     payload: Bytes,
+    /// It came inside a later packet; the packet itself has not come.
+    is_copy: bool,
 }
 
 /// Highest numbers seen, extended beyond their wrap.
@@ -90,17 +115,19 @@ enum State {
 
 /// See the module.
 pub struct JitterBuffer {
-    decoder: OpusDecoder,
+    decoder: StreamDecoder,
     packets: BTreeMap<i64, Stored>,
     highest: Option<Extended>,
     suspect: Option<AudioPacket>,
     delay: DelayEstimator,
+    range: DelayRange,
     state: State,
     /// Extended RTP time after the last sample in `decoded`.
     next_timestamp: i64,
     last_sequence: i64,
     decoded: Vec<f32>,
-    scratch: Vec<f32>,
+    /// The right channel of it; empty while the stream is mono.
+    decoded_right: Vec<f32>,
     /// Concealed since the last real packet, samples.
     concealed_run: i64,
     last_was_dtx: bool,
@@ -116,16 +143,17 @@ impl JitterBuffer {
     /// Makes an empty buffer.
     pub fn new() -> Result<Self, CodecError> {
         Ok(Self {
-            decoder: OpusDecoder::new()?,
+            decoder: StreamDecoder::new()?,
             packets: BTreeMap::new(),
             highest: None,
             suspect: None,
             delay: DelayEstimator::default(),
+            range: DelayRange::default(),
             state: State::Waiting,
             next_timestamp: 0,
             last_sequence: 0,
             decoded: Vec::with_capacity(2 * codec::MAX_PACKET_SAMPLES),
-            scratch: vec![0.0; codec::MAX_PACKET_SAMPLES],
+            decoded_right: Vec::new(),
             concealed_run: 0,
             last_was_dtx: false,
             since_stretch: 0,
@@ -138,7 +166,11 @@ impl JitterBuffer {
 
     /// Takes a packet in whatever order it comes.
     pub fn insert(&mut self, packet: AudioPacket) {
-        let Some(samples) = codec::packet_samples(&packet.payload) else {
+        let Some((payload, copies)) = take_apart(&packet) else {
+            self.stats.malformed += 1;
+            return;
+        };
+        let Some(samples) = codec::packet_samples(&payload) else {
             self.stats.malformed += 1;
             return;
         };
@@ -158,7 +190,38 @@ impl JitterBuffer {
             self.on_suspect(packet);
             return;
         }
-        self.store(sequence, timestamp, arrival, samples as i64, packet.payload);
+        self.stats.with_copies += u64::from(!copies.is_empty());
+        self.store(sequence, timestamp, arrival, samples as i64, payload);
+        for (offset, payload) in copies {
+            self.insert_copy((sequence, timestamp), offset, arrival, payload);
+        }
+    }
+
+    /// Takes a copy out of the packet with these numbers, `offset` samples older than it. It is no arrival: it says nothing
+    /// of the network but how long a lost packet has to be waited for.
+    fn insert_copy(&mut self, (sequence, timestamp): (i64, i64), offset: i64, arrival: i64, payload: Bytes) {
+        let Some(samples) = codec::packet_samples(&payload).map(|samples| samples as i64) else { return };
+        let first = self.highest.as_ref().map_or(sequence, |highest| highest.first_sequence);
+        let timestamp = timestamp - offset;
+        // Packets are all of one length, as a rule; what does not fit is refused below.
+        let back = (offset / samples).max(1);
+        let copied = sequence - back;
+        if offset < samples || copied < first {
+            return;
+        }
+        self.delay.on_copy(copied, arrival, timestamp);
+        if codec::has_redundancy(&payload) && copied > first {
+            self.delay.on_copy(copied - 1, arrival, timestamp - samples);
+        }
+        let is_played =
+            self.state == State::Playing && (timestamp < self.next_timestamp || copied <= self.last_sequence);
+        let before = self.packets.range(..copied).next_back();
+        let after = self.packets.range(copied..).next();
+        let fits = before.is_none_or(|(_, before)| before.timestamp + before.samples <= timestamp)
+            && after.is_some_and(|(&next, after)| next != copied && timestamp + samples <= after.timestamp);
+        if !is_played && fits {
+            self.packets.insert(copied, Stored { timestamp, samples, payload, is_copy: true });
+        }
     }
 
     /// A packet that does not fit: two in a row that fit each other are a new stream (RFC 3550, A.1).
@@ -185,13 +248,16 @@ impl JitterBuffer {
 
     fn store(&mut self, sequence: i64, timestamp: i64, arrival: i64, samples: i64, payload: Bytes) {
         self.suspect = None;
-        if self.packets.contains_key(&sequence) {
+        if self.packets.get(&sequence).is_some_and(|stored| !stored.is_copy) {
             self.stats.duplicates += 1;
             return;
         }
         self.stats.packets += 1;
         self.stats.bytes += payload.len() as u64;
-        self.delay.on_packet(arrival, timestamp);
+        self.delay.on_packet(sequence, arrival, timestamp);
+        if codec::has_redundancy(&payload) {
+            self.delay.on_copy(sequence - 1, arrival, timestamp - samples);
+        }
         let transit = arrival - timestamp;
         match &mut self.highest {
             None => {
@@ -201,23 +267,28 @@ impl JitterBuffer {
                 highest.received += 1;
                 highest.first_sequence = highest.first_sequence.min(sequence);
                 if sequence > highest.sequence {
-                    self.delay.on_hole(sequence - highest.sequence - 1);
                     (highest.sequence, highest.timestamp, highest.transit) = (sequence, timestamp, transit);
                 }
             }
         }
         if self.state == State::Playing && timestamp < self.next_timestamp {
             self.stats.late += 1;
+            self.delay.on_late(arrival, timestamp);
             return;
         }
-        self.packets.insert(sequence, Stored { timestamp, samples, payload });
+        self.packets.insert(sequence, Stored { timestamp, samples, payload, is_copy: false });
         if self.packets.len() > MAX_PACKETS {
             self.discard_first();
         }
     }
 
-    /// Gives the next 10 ms to play, at `now`; silence when nothing is due.
+    /// Gives the next 10 ms to play, at `now`, as mono; silence when nothing is due.
     pub fn pull(&mut self, now: Instant, out: &mut Frame) {
+        *out = self.pull_stereo(now).mono();
+    }
+
+    /// Gives the next 10 ms to play, at `now`; silence when nothing is due.
+    pub fn pull_stereo(&mut self, now: Instant) -> StereoFrame {
         let now = self.clock(now);
         if self.state == State::Playing {
             self.limit_excess(now);
@@ -226,9 +297,17 @@ impl JitterBuffer {
         }
         while self.decoded.len() < FRAME_SAMPLES && self.refill(now) {}
         let ready = self.decoded.len().min(FRAME_SAMPLES);
-        out[..ready].copy_from_slice(&self.decoded[..ready]);
-        out[ready..].fill(0.0);
+        let mut frame = StereoFrame::SILENCE;
+        frame.left[..ready].copy_from_slice(&self.decoded[..ready]);
         self.decoded.drain(..ready);
+        if self.decoder.is_stereo() {
+            let ready = self.decoded_right.len().min(ready);
+            frame.right[..ready].copy_from_slice(&self.decoded_right[..ready]);
+            self.decoded_right.drain(..ready);
+        } else {
+            frame.right = frame.left;
+        }
+        frame
     }
 
     /// How long the next sample has waited beyond the fastest way through the network, milliseconds; 0 before playing.
@@ -238,7 +317,25 @@ impl JitterBuffer {
 
     /// How long it should wait, milliseconds.
     pub fn target_ms(&self) -> f64 {
-        self.delay.target() as f64 / MS as f64
+        self.target() as f64 / MS as f64
+    }
+
+    /// Sets how long it may and should wait.
+    pub fn set_delay(&mut self, range: DelayRange) {
+        self.range = range;
+    }
+
+    /// RTP time of the next sample that [`pull`](Self::pull) will give; `None` while nothing plays.
+    pub fn next_timestamp(&self) -> Option<u32> {
+        // The RTP clock wraps by design.
+        (self.state == State::Playing).then(|| (self.next_timestamp - self.decoded.len() as i64) as u32)
+    }
+
+    /// How long it should wait, samples.
+    fn target(&self) -> i64 {
+        let samples = |ms: f64| (ms * MS as f64) as i64;
+        let (least, most) = (samples(self.range.least_ms), samples(self.range.most_ms));
+        (self.delay.target() + samples(self.range.extra_ms)).max(least).min(most.max(least))
     }
 
     /// Counters since the beginning.
@@ -269,7 +366,7 @@ impl JitterBuffer {
             return true;
         }
         // The buffer was dry, and what it invented has covered the gap: go on with the packet.
-        if self.concealed_run > 0 && self.delay_at(now) - gap >= self.delay.target() {
+        if self.concealed_run > 0 && self.delay_at(now) - gap >= self.target() {
             self.next_timestamp = head.timestamp;
             self.smooth_delay = self.delay_at(now) as f32;
             return true;
@@ -291,7 +388,7 @@ impl JitterBuffer {
     /// Starts with the newest packet that is due.
     fn try_start(&mut self, now: i64) -> bool {
         let Some(base) = self.delay.base() else { return false };
-        let (waited, target) = (now - base + self.decoded.len() as i64, self.delay.target());
+        let (waited, target) = (now - base + self.decoded.len() as i64, self.target());
         let due: Vec<i64> = self
             .packets
             .iter()
@@ -317,7 +414,7 @@ impl JitterBuffer {
     }
 
     fn limit_excess(&mut self, now: i64) {
-        let target = self.delay.target();
+        let target = self.target();
         if self.delay_at(now) < target + MAX_EXCESS {
             return;
         }
@@ -356,10 +453,17 @@ impl JitterBuffer {
         self.last_sequence = sequence;
         // One or two bytes are a table of contents without audio: the sender has fallen silent.
         self.last_was_dtx = stored.payload.len() <= 2;
-        match self.decoder.decode(&stored.payload, &mut self.scratch) {
+        let was_stereo = self.decoder.is_stereo();
+        let decoded = self.decoder.decode(&stored.payload);
+        if self.decoder.is_stereo() && !was_stereo {
+            self.decoded_right.clone_from(&self.decoded);
+        }
+        match decoded {
             Ok(samples) => {
                 self.concealed_run = 0;
-                self.stats.decoded_samples += samples as u64;
+                let kind =
+                    if stored.is_copy { &mut self.stats.recovered_samples } else { &mut self.stats.decoded_samples };
+                *kind += samples as u64;
                 self.append_stretched(samples);
             }
             Err(_) => {
@@ -371,31 +475,56 @@ impl JitterBuffer {
 
     fn append_stretched(&mut self, samples: usize) {
         self.since_stretch = self.since_stretch.saturating_add(1);
-        let over = self.smooth_delay - self.delay.target() as f32;
-        let input = &self.scratch[..samples];
+        let over = self.smooth_delay - self.target() as f32;
         let rested = self.since_stretch >= STRETCH_EVERY;
-        if over > HURRY_ABOVE || (over > ACCELERATE_ABOVE && rested) {
-            let removed = time_stretch::stretch(input, Stretch::Accelerate, &mut self.decoded);
-            self.stats.accelerated_samples += removed as u64;
-            self.smooth_delay -= removed as f32;
-            self.since_stretch = 0;
+        let direction = if over > HURRY_ABOVE || (over > ACCELERATE_ABOVE && rested) {
+            Stretch::Accelerate
         } else if over < -EXPAND_BELOW && rested {
-            let added = time_stretch::stretch(input, Stretch::Expand, &mut self.decoded);
-            self.stats.expanded_samples += added as u64;
-            self.smooth_delay += added as f32;
-            self.since_stretch = 0;
+            Stretch::Expand
         } else {
-            self.decoded.extend_from_slice(input);
+            self.append(samples);
+            return;
+        };
+        let left = self.decoder.left(samples);
+        let changed = if self.decoder.is_stereo() {
+            let out = [&mut self.decoded, &mut self.decoded_right];
+            time_stretch::stretch_pair([left, self.decoder.right(samples)], direction, out)
+        } else {
+            time_stretch::stretch(left, direction, &mut self.decoded)
+        };
+        match direction {
+            Stretch::Accelerate => {
+                self.stats.accelerated_samples += changed as u64;
+                self.smooth_delay -= changed as f32;
+            }
+            Stretch::Expand => {
+                self.stats.expanded_samples += changed as u64;
+                self.smooth_delay += changed as f32;
+            }
+        }
+        self.since_stretch = 0;
+    }
+
+    /// Takes what was decoded last as it is.
+    fn append(&mut self, samples: usize) {
+        self.decoded.extend_from_slice(self.decoder.left(samples));
+        if self.decoder.is_stereo() {
+            self.decoded_right.extend_from_slice(self.decoder.right(samples));
         }
     }
 
     fn recover(&mut self, next: &[u8], gap: i64) -> bool {
-        let length = usize::try_from(gap).unwrap_or(0).min(self.scratch.len());
+        let length = usize::try_from(gap).unwrap_or(0).min(codec::MAX_PACKET_SAMPLES);
         self.next_timestamp += gap;
-        match self.decoder.recover(next, &mut self.scratch[..length]) {
+        match self.decoder.recover(next, length) {
             Ok(()) => {
-                self.stats.recovered_samples += length as u64;
-                self.decoded.extend_from_slice(&self.scratch[..length]);
+                // Without a copy inside, libopus has concealed.
+                if codec::has_redundancy(next) {
+                    self.stats.recovered_samples += length as u64;
+                } else {
+                    self.stats.concealed_samples += length as u64;
+                }
+                self.append(length);
             }
             Err(_) => self.conceal(gap, true),
         }
@@ -409,23 +538,18 @@ impl JitterBuffer {
             return false;
         }
         let silence_was_meant = silence_was_meant || self.last_was_dtx;
-        if self.concealed_run == 0 && !silence_was_meant && self.packets.is_empty() {
-            self.delay.on_underrun();
-        }
         self.conceal(samples, !silence_was_meant);
         true
     }
 
     fn conceal(&mut self, samples: i64, counts: bool) {
-        let length = usize::try_from(samples).unwrap_or(0).min(self.scratch.len());
+        let length = usize::try_from(samples).unwrap_or(0).min(codec::MAX_PACKET_SAMPLES);
         self.concealed_run += samples;
         if counts {
             self.stats.concealed_samples += length as u64;
         }
-        if self.decoder.conceal(&mut self.scratch[..length]).is_err() {
-            self.scratch[..length].fill(0.0);
-        }
-        self.decoded.extend_from_slice(&self.scratch[..length]);
+        self.decoder.conceal(length);
+        self.append(length);
     }
 
     /// Samples since the first time that this buffer was given.
@@ -434,6 +558,18 @@ impl JitterBuffer {
         let signed = |duration: std::time::Duration| (duration.as_secs_f64() * f64::from(SAMPLE_RATE)).round() as i64;
         if at >= epoch { signed(at - epoch) } else { -signed(epoch - at) }
     }
+}
+
+/// The packet's own audio, and the copies of earlier audio in it by how many samples they are older.
+fn take_apart(packet: &AudioPacket) -> Option<(Bytes, Vec<(i64, Bytes)>)> {
+    if !packet.is_redundant {
+        return Some((packet.payload.clone(), Vec::new()));
+    }
+    let mut blocks = red::unpack(&packet.payload)?;
+    let own = blocks.pop()?;
+    // The newest first: the older ones are then known to come before something.
+    let copies = blocks.into_iter().rev().filter(|block| block.payload_type == own.payload_type);
+    Some((own.payload, copies.map(|block| (i64::from(block.offset), block.payload)).collect()))
 }
 
 #[cfg(test)]

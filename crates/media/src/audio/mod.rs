@@ -1,6 +1,6 @@
 //! Audio devices, audio processing, Opus, jitter buffer and mixer.
 //!
-//! Inside, audio is mono `f32` in -1..1 at [`SAMPLE_RATE`] in frames of [`FRAME_SAMPLES`] (10 ms). The way in is
+//! Inside, audio is `f32` in -1..1 at [`SAMPLE_RATE`] in frames of [`FRAME_SAMPLES`] (10 ms), for one ear or for two. The way in is
 //! device -> ring -> [`processing`] -> [`codec`] -> [`OpusSink`]; the way out is [`AudioPlayer::push`] ->
 //! [`jitter_buffer`] -> [`mixer`] -> ring -> device. Realtime callbacks touch only rings and atomics.
 #![forbid(unsafe_code)]
@@ -10,22 +10,30 @@ pub mod jitter_buffer;
 pub mod level;
 pub mod mixer;
 pub mod processing;
+pub mod red;
 pub mod resample;
+pub mod spectrum;
+pub mod stereo;
 pub mod time_stretch;
 pub mod tone;
+pub mod voice_activity;
 
+mod callback;
 mod capture;
 mod capture_clock;
 mod delay_estimator;
 mod device;
 mod device_slot;
+mod device_volumes;
 mod error;
 mod fake_device;
 mod pacer;
 mod pipeline;
 mod player;
+mod recoveries;
 mod render;
 mod stream;
+mod stream_decoder;
 mod wav;
 
 use std::time::Instant;
@@ -33,11 +41,13 @@ use std::time::Instant;
 use bytes::Bytes;
 
 pub use capture::EncoderSettings;
-pub use device::list;
+pub use device::{default_id, list};
+pub use device_volumes::DeviceVolumes;
 pub use error::AudioDeviceError;
+pub use jitter_buffer::DelayRange;
 pub use pipeline::AudioPipeline;
-pub use player::{AudioPlayer, AudioPlayerStats};
-pub use processing::ProcessingConfig;
+pub use player::{AudioPlayer, AudioPlayerStats, AudioPosition};
+pub use processing::{EchoControl, NoiseControl, ProcessingConfig};
 
 /// Samples per second everywhere between the devices.
 pub const SAMPLE_RATE: u32 = 48_000;
@@ -79,7 +89,7 @@ pub struct OpusPacket {
     pub data: Bytes,
     /// RTP time in 48 kHz units of the first sample; goes on by the clock across a closed microphone.
     pub timestamp: u32,
-    /// When the first sample was recorded.
+    /// When what a decoder will give for `timestamp` was recorded.
     pub capture_time: Instant,
 }
 
@@ -90,8 +100,10 @@ pub struct AudioPacket {
     pub sequence: u16,
     /// RTP timestamp, 48 kHz units.
     pub timestamp: u32,
-    /// The Opus packet.
+    /// The Opus packet, or such a packet with copies of earlier ones.
     pub payload: Bytes,
+    /// Whether there may be copies in front of it ([`red`]).
+    pub is_redundant: bool,
     /// When it came from the network.
     pub arrival: Instant,
 }

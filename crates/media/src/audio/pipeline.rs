@@ -9,10 +9,12 @@ use parking_lot::Mutex;
 
 use super::capture::{CaptureCommand, CaptureShared, CaptureThread, EncoderSettings};
 use super::device_slot::Opener;
+use super::device_volumes::DeviceVolumes;
 use super::fake_device::{self, FakeSpeakers};
 use super::player;
 use super::processing::ProcessingConfig;
 use super::render::{RenderCommand, RenderShared, RenderThread};
+use super::spectrum::SpectrumTap;
 use super::stream::{InputStream, OutputStream, ring_capacity};
 use super::{AudioEvents, AudioPlayer, DeviceKind, OpusSink, SAMPLE_RATE, device};
 use crate::FakeDevices;
@@ -24,6 +26,7 @@ pub struct AudioPipeline {
     render: Sender<RenderCommand>,
     capture_shared: Arc<CaptureShared>,
     render_shared: Arc<RenderShared>,
+    devices: Arc<DeviceVolumes>,
     next_player: AtomicU64,
     stop: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -34,16 +37,25 @@ impl AudioPipeline {
     pub fn new(fakes: FakeDevices, events: Arc<dyn AudioEvents>) -> Arc<Self> {
         let (capture, capture_commands) = crossbeam_channel::unbounded();
         let (render, render_commands) = crossbeam_channel::unbounded();
-        let capture_shared = Arc::new(CaptureShared::default());
-        let render_shared = Arc::new(RenderShared::default());
+        let devices = Arc::new(DeviceVolumes::default());
+        let capture_shared = Arc::new(CaptureShared { devices: devices.clone(), ..CaptureShared::default() });
+        let render_shared = Arc::new(RenderShared { devices: devices.clone(), ..RenderShared::default() });
         let stop = Arc::new(AtomicBool::new(false));
         let (reference_in, reference_out) = rtrb::RingBuffer::new(ring_capacity(SAMPLE_RATE));
+        let (monitor_in, monitor_out) = rtrb::RingBuffer::new(ring_capacity(SAMPLE_RATE));
 
-        let microphone = microphone_opener(fakes.microphone);
+        let microphone = microphone_opener(fakes.microphone, capture_shared.stereo.clone());
         let speaker = speaker_opener(fakes.speaker);
-        let capture_thread =
-            CaptureThread::new(capture_commands, capture_shared.clone(), events.clone(), microphone, reference_out);
-        let render_thread = RenderThread::new(render_commands, render_shared.clone(), events, speaker, reference_in);
+        let capture_thread = CaptureThread::new(
+            capture_commands,
+            capture_shared.clone(),
+            events.clone(),
+            microphone,
+            reference_out,
+            monitor_in,
+        );
+        let render_thread =
+            RenderThread::new(render_commands, render_shared.clone(), events, speaker, reference_in, monitor_out);
         let render_stop = stop.clone();
         let threads = [
             std::thread::Builder::new().name("audio-capture".to_owned()).spawn(move || capture_thread.run()),
@@ -57,6 +69,7 @@ impl AudioPipeline {
             render,
             capture_shared,
             render_shared,
+            devices,
             next_player: AtomicU64::new(1),
             stop,
             threads: Mutex::new(threads),
@@ -82,6 +95,11 @@ impl AudioPipeline {
         }
     }
 
+    /// How loud each device is.
+    pub fn devices(&self) -> &Arc<DeviceVolumes> {
+        &self.devices
+    }
+
     /// Sends silence, while the microphone stays open.
     pub fn set_microphone_muted(&self, muted: bool) {
         self.capture_shared.muted.store(muted, Ordering::Relaxed);
@@ -96,6 +114,12 @@ impl AudioPipeline {
     /// measure, is never processed.
     pub fn set_processing(&self, config: ProcessingConfig) {
         self.tell_capture(CaptureCommand::Processing(config));
+    }
+
+    /// Takes both channels of microphones that have two; at first they are made one. An open microphone is opened anew. Who
+    /// gets two channels is up to each encoder.
+    pub fn set_capture_stereo(&self, is_stereo: bool) {
+        self.tell_capture(CaptureCommand::Stereo(is_stereo));
     }
 
     /// Encodes the microphone for `sink`, with the default [`EncoderSettings`]; replaces an encoder with the same id.
@@ -124,7 +148,38 @@ impl AudioPipeline {
         player
     }
 
-    /// Loudness of the microphone after processing and mute, 0..=100.
+    /// How loud the microphone is sent, 0..=200 percent, 100 at first; more counts as 200. Loud peaks are cut.
+    pub fn set_capture_volume(&self, percent: u32) {
+        self.capture_shared.volume.store(percent.min(200), Ordering::Relaxed);
+    }
+
+    /// Lets the microphone, while it runs, be heard on the speaker too. For headphones: the echo canceller knows nothing of it.
+    pub fn set_monitored(&self, monitored: bool) {
+        self.capture_shared.monitored.store(monitored, Ordering::Relaxed);
+        self.tell_render(RenderCommand::Monitor(monitored));
+    }
+
+    /// How loud it then is, 0..=200 percent, 60 at first; more counts as 200.
+    pub fn set_monitor_volume(&self, percent: u32) {
+        self.render_shared.monitor_volume.store(percent.min(200), Ordering::Relaxed);
+    }
+
+    /// How many frames of 10 ms of the microphone held a voice, and how many there were.
+    pub fn microphone_voice_counts(&self) -> (u64, u64) {
+        self.capture_shared.voice.counts()
+    }
+
+    /// Whether somebody speaks into the microphone.
+    pub fn microphone_hears_voice(&self) -> bool {
+        self.capture_shared.voice.is_voice()
+    }
+
+    /// The microphone's frequencies, after processing, volume and mute.
+    pub fn microphone_spectrum(&self) -> &SpectrumTap {
+        &self.capture_shared.spectrum
+    }
+
+    /// Loudness of the microphone after processing, volume and mute, 0..=100.
     pub fn microphone_level(&self) -> f32 {
         self.capture_shared.level.percent()
     }
@@ -155,10 +210,10 @@ impl Drop for AudioPipeline {
     }
 }
 
-fn microphone_opener(fake: Option<String>) -> Opener<InputStream> {
+fn microphone_opener(fake: Option<String>, is_stereo: Arc<AtomicBool>) -> Opener<InputStream> {
     Arc::new(move |id| match &fake {
         Some(fake) if id.is_empty() || id == fake => fake_device::open_microphone(fake),
-        _ => device::open_microphone(id),
+        _ => device::open_microphone(id, is_stereo.load(Ordering::Relaxed)),
     })
 }
 

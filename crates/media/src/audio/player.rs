@@ -7,12 +7,14 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
+use super::AudioPacket;
 use super::codec::CodecError;
-use super::jitter_buffer::JitterBuffer;
+use super::jitter_buffer::{DelayRange, JitterBuffer};
 use super::level::LevelMeter;
 use super::mixer::{Mixer, gain_of_volume};
 use super::render::RenderCommand;
-use super::{AudioPacket, FRAME_SAMPLES};
+use super::spectrum::SpectrumTap;
+use super::voice_activity::VoiceActivity;
 
 /// Packets between the network and the render thread: ten seconds. More are dropped.
 const QUEUE: usize = 512;
@@ -24,6 +26,8 @@ const DEFAULT_VOLUME: u32 = 100;
 pub struct AudioPlayerStats {
     /// Packets received, without duplicates.
     pub packets: u64,
+    /// Those of them that carried earlier ones again.
+    pub packets_with_copies: u64,
     /// Their payload.
     pub bytes: u64,
     /// Packets that never came.
@@ -58,7 +62,20 @@ pub(crate) struct PlayerShared {
     volume: AtomicU32,
     muted: AtomicBool,
     level: LevelMeter,
+    voice: VoiceActivity,
+    spectrum: SpectrumTap,
     stats: Mutex<AudioPlayerStats>,
+    position: Mutex<Option<AudioPosition>>,
+    range: Mutex<DelayRange>,
+}
+
+/// What is heard of a stream, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioPosition {
+    /// RTP time in 48 kHz units.
+    pub timestamp: u32,
+    /// When it leaves the speaker, as far as the speaker tells.
+    pub heard_at: Instant,
 }
 
 /// A stream in the mix. Dropping it takes the stream out.
@@ -86,9 +103,30 @@ impl AudioPlayer {
         self.shared.muted.store(muted, Ordering::Relaxed);
     }
 
+    /// Keeps what waits to be played between these bounds; `extra` is waited in addition to what the network makes
+    /// necessary, within them.
+    pub fn set_delay(&self, range: DelayRange) {
+        *self.shared.range.lock() = range;
+    }
+
+    /// What is being heard; `None` while nothing plays.
+    pub fn position(&self) -> Option<AudioPosition> {
+        *self.shared.position.lock()
+    }
+
     /// Numbers up to now.
     pub fn stats(&self) -> AudioPlayerStats {
         AudioPlayerStats { level_dbfs: self.shared.level.dbfs(), ..*self.shared.stats.lock() }
+    }
+
+    /// Whether somebody speaks in the stream.
+    pub fn is_voice(&self) -> bool {
+        self.shared.voice.is_voice()
+    }
+
+    /// The stream's frequencies, before volume and mute.
+    pub fn spectrum(&self) -> &SpectrumTap {
+        &self.shared.spectrum
     }
 
     /// Loudness of the stream before volume and mute, 0..=100.
@@ -110,7 +148,11 @@ pub(crate) fn pair(id: u64, commands: Sender<RenderCommand>) -> (AudioPlayer, Re
         volume: AtomicU32::new(DEFAULT_VOLUME),
         muted: AtomicBool::new(false),
         level: LevelMeter::default(),
+        voice: VoiceActivity::default(),
+        spectrum: SpectrumTap::default(),
         stats: Mutex::default(),
+        position: Mutex::default(),
+        range: Mutex::default(),
     });
     let voice = JitterBuffer::new().map(|buffer| Voice { id, packets, buffer, shared: shared.clone(), gain: None });
     (AudioPlayer { id, packets: sender, commands, shared }, voice)
@@ -127,14 +169,19 @@ pub(crate) struct Voice {
 }
 
 impl Voice {
-    /// Takes what has come and adds the next 10 ms to the mix.
-    pub(crate) fn render(&mut self, now: Instant, mixer: &mut Mixer) {
+    /// Takes what has come and adds the next 10 ms to the mix, which will be heard at `heard_at`.
+    pub(crate) fn render(&mut self, now: Instant, heard_at: Instant, mixer: &mut Mixer) {
+        self.buffer.set_delay(*self.shared.range.lock());
         for packet in self.packets.try_iter() {
             self.buffer.insert(packet);
         }
-        let mut frame = [0.0; FRAME_SAMPLES];
-        self.buffer.pull(now, &mut frame);
-        self.shared.level.update(&frame);
+        *self.shared.position.lock() =
+            self.buffer.next_timestamp().map(|timestamp| AudioPosition { timestamp, heard_at });
+        let frame = self.buffer.pull_stereo(now);
+        let mono = frame.mono();
+        self.shared.level.update(&mono);
+        self.shared.voice.update(&mono);
+        self.shared.spectrum.update(&mono);
         let muted = self.shared.muted.load(Ordering::Relaxed);
         let gain = if muted { 0.0 } else { gain_of_volume(self.shared.volume.load(Ordering::Relaxed)) };
         mixer.add(&frame, self.gain.unwrap_or(gain), gain);
@@ -147,6 +194,7 @@ impl Voice {
         let ms = |samples: u64| samples / 48;
         AudioPlayerStats {
             packets: stats.packets,
+            packets_with_copies: stats.with_copies,
             bytes: stats.bytes,
             packets_lost: stats.lost,
             packets_late: stats.late,

@@ -1,18 +1,20 @@
 //! The render thread: players -> mix -> speaker ring, in step with the speaker; without a speaker, with the clock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::device_slot::{DeviceSlot, Opener};
-use super::mixer::Mixer;
+use super::device_volumes::DeviceVolumes;
+use super::mixer::{Mixer, gain_of_volume, ramp};
 use super::pacer::Pacer;
 use super::player::Voice;
 use super::resample::Resampler;
-use super::stream::{OutputStream, StreamStatus};
-use super::{AudioEvents, FRAME_SAMPLES, Frame, SAMPLE_RATE};
+use super::stereo::{StereoFrame, interleave};
+use super::stream::{CHANNELS, OutputStream, StreamStatus};
+use super::{AudioEvents, DeviceKind, FRAME_SAMPLES, SAMPLE_RATE};
 
 /// How often the ring is looked at.
 const POLL: Duration = Duration::from_millis(4);
@@ -31,13 +33,30 @@ pub(crate) enum RenderCommand {
     AddPlayer(Box<Voice>),
     RemovePlayer(u64),
     Select(String),
+    /// Whether the microphone is to be heard too.
+    Monitor(bool),
 }
 
 /// What the render thread shares with the pipeline.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RenderShared {
     pub(crate) muted: AtomicBool,
+    /// How loud the own microphone is heard, percent.
+    pub(crate) monitor_volume: AtomicU32,
+    pub(crate) devices: Arc<DeviceVolumes>,
 }
+
+impl Default for RenderShared {
+    fn default() -> Self {
+        let monitor_volume = AtomicU32::new(DEFAULT_MONITOR_VOLUME);
+        Self { muted: AtomicBool::new(false), monitor_volume, devices: Arc::default() }
+    }
+}
+
+/// Percent.
+const DEFAULT_MONITOR_VOLUME: u32 = 60;
+/// More than this of the own microphone is not kept waiting: a late echo of oneself is worse than a gap.
+const MOST_MONITOR_FRAMES: usize = 3;
 
 /// How full the speaker's ring is kept.
 struct Headroom {
@@ -77,11 +96,21 @@ pub(crate) struct RenderThread {
     slot: DeviceSlot<OutputStream>,
     /// What is played goes here too, for the echo canceller.
     reference: rtrb::Producer<f32>,
+    /// What the own microphone records.
+    monitor: rtrb::Consumer<f32>,
+    monitoring: bool,
+    /// Gain of the monitor at the end of the last frame.
+    monitor_gain: f32,
+    /// Gain of the speaker at the end of the last frame.
+    device_gain: f32,
     voices: Vec<Voice>,
     mixer: Mixer,
-    mixed: Frame,
-    resampler: Option<Resampler>,
-    resampled: Vec<f32>,
+    monitor_mixer: Mixer,
+    mixed: StereoFrame,
+    /// One for each side.
+    resamplers: Option<[Resampler; 2]>,
+    resampled: [Vec<f32>; 2],
+    interleaved: Vec<f32>,
     headroom: Headroom,
     last_progress: Instant,
     /// Beats while no speaker does.
@@ -95,6 +124,7 @@ impl RenderThread {
         events: Arc<dyn AudioEvents>,
         opener: Opener<OutputStream>,
         reference: rtrb::Producer<f32>,
+        monitor: rtrb::Consumer<f32>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -102,11 +132,17 @@ impl RenderThread {
             shared,
             slot: DeviceSlot::new(opener, events),
             reference,
+            monitor,
+            monitoring: false,
+            monitor_gain: 0.0,
+            device_gain: 1.0,
             voices: Vec::new(),
             mixer: Mixer::default(),
-            mixed: [0.0; FRAME_SAMPLES],
-            resampler: None,
-            resampled: Vec::new(),
+            monitor_mixer: Mixer::default(),
+            mixed: StereoFrame::SILENCE,
+            resamplers: None,
+            resampled: [Vec::new(), Vec::new()],
+            interleaved: Vec::new(),
             headroom: Headroom::new(now),
             last_progress: now,
             pacer: None,
@@ -116,7 +152,7 @@ impl RenderThread {
     /// Runs until the pipeline and every player are gone.
     pub(crate) fn run(mut self, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::Acquire) {
-            let command = if self.voices.is_empty() {
+            let command = if self.is_idle() {
                 self.commands.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
                 self.commands.recv_timeout(POLL)
@@ -129,7 +165,7 @@ impl RenderThread {
             if self.slot.poll(Instant::now()) {
                 self.on_opened();
             }
-            if !self.voices.is_empty() {
+            if !self.is_idle() {
                 self.play(Instant::now());
             }
         }
@@ -141,19 +177,28 @@ impl RenderThread {
             RenderCommand::AddPlayer(voice) => self.voices.push(*voice),
             RenderCommand::RemovePlayer(id) => self.voices.retain(|voice| voice.id != id),
             RenderCommand::Select(id) => self.slot.select(&id, now),
+            RenderCommand::Monitor(on) => {
+                self.monitoring = on;
+                self.monitor_gain = 0.0;
+            }
         }
-        self.slot.want(!self.voices.is_empty(), now);
-        if self.voices.is_empty() {
+        self.slot.want(!self.is_idle(), now);
+        if self.is_idle() {
             self.pacer = None;
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.voices.is_empty() && !self.monitoring
     }
 
     fn on_opened(&mut self) {
         let now = Instant::now();
         let Some(stream) = self.slot.stream() else { return };
         tracing::info!(sample_rate = stream.sample_rate, "speaker is open");
-        self.resampler = Resampler::new(SAMPLE_RATE, stream.sample_rate);
-        if self.resampler.is_none() {
+        let resampler = || Resampler::new(SAMPLE_RATE, stream.sample_rate);
+        self.resamplers = resampler().zip(resampler()).map(|(left, right)| [left, right]);
+        if self.resamplers.is_none() {
             tracing::error!(sample_rate = stream.sample_rate, "the speaker's rate cannot be converted");
         }
         self.headroom = Headroom::new(now);
@@ -172,7 +217,7 @@ impl RenderThread {
         }
         let due = self.pacer.get_or_insert_with(|| Pacer::new(now)).due(now);
         for _ in due {
-            self.mix(now);
+            self.mix(now, now);
         }
     }
 
@@ -181,37 +226,72 @@ impl RenderThread {
         let mut progress = false;
         loop {
             let Some(stream) = self.slot.stream() else { return progress };
-            let capacity = stream.samples.buffer().capacity();
-            let waiting = capacity - stream.samples.slots();
+            let capacity = stream.samples.buffer().capacity() / CHANNELS;
+            let waiting = capacity - stream.samples.slots() / CHANNELS;
             let wanted = self.headroom.frames(&stream.status, stream.sample_rate, now).min(capacity / 2);
-            if waiting >= wanted || self.resampler.is_none() {
+            if waiting >= wanted || self.resamplers.is_none() {
                 return progress;
             }
             progress = true;
-            self.mix(now);
-            self.resampled.clear();
-            if let Some(resampler) = &mut self.resampler {
-                resampler.process(&self.mixed, &mut self.resampled);
+            let held = if stream.holds_callback { stream.status.callback_frames.load(Ordering::Relaxed) } else { 0 };
+            let ahead = waiting + held as usize;
+            let heard_at = now + Duration::from_secs_f64(ahead as f64 / f64::from(stream.sample_rate.max(1)));
+            self.mix(now, heard_at);
+            for ((side, resampler), out) in
+                self.mixed.sides().into_iter().zip(self.resamplers.iter_mut().flatten()).zip(&mut self.resampled)
+            {
+                out.clear();
+                resampler.process(side, out);
             }
+            self.interleaved.clear();
+            interleave(&self.resampled[0], &self.resampled[1], &mut self.interleaved);
             if let Some(stream) = self.slot.stream() {
                 // What does not fit is lost; the ring holds far more than is ever wanted.
-                let _ = stream.samples.push_partial_slice(&self.resampled);
+                let room = stream.samples.slots() / CHANNELS * CHANNELS;
+                let _ = stream.samples.push_partial_slice(&self.interleaved[..room.min(self.interleaved.len())]);
             }
         }
     }
 
     /// Makes the next 10 ms.
-    fn mix(&mut self, now: Instant) {
+    fn mix(&mut self, now: Instant, heard_at: Instant) {
         self.mixer.begin();
         for voice in &mut self.voices {
-            voice.render(now, &mut self.mixer);
+            voice.render(now, heard_at, &mut self.mixer);
         }
-        self.mixed = *self.mixer.finish();
-        // The mute is behind the mixer, and the echo canceller hears what the room hears.
-        if self.shared.muted.load(Ordering::Relaxed) {
-            self.mixed.fill(0.0);
+        let mut others = *self.mixer.finish();
+        self.mixed = others;
+        self.add_monitor();
+        let gain = self.shared.devices.gain(DeviceKind::Speaker);
+        let before = std::mem::replace(&mut self.device_gain, gain);
+        self.mixed.sides().into_iter().for_each(|side| ramp(side, before, gain));
+        others.sides().into_iter().for_each(|side| ramp(side, before, gain));
+        // Volume and mute are behind the mixer, and the echo canceller hears what the room hears.
+        let is_muted = self.shared.muted.load(Ordering::Relaxed);
+        if is_muted {
+            self.mixed = StereoFrame::SILENCE;
         }
-        // Full while no microphone runs.
-        let _ = self.reference.push_entire_slice(&self.mixed);
+        // Full while no microphone runs. Without the monitor: it is for headphones, and who heard himself in the room would
+        // be taken for an echo of himself.
+        let _ = self.reference.push_entire_slice(&if is_muted { self.mixed } else { others }.mono());
+    }
+
+    /// Adds the own microphone to what is played.
+    fn add_monitor(&mut self) {
+        while self.monitor.slots() > MOST_MONITOR_FRAMES * FRAME_SAMPLES {
+            if let Ok(old) = self.monitor.read_chunk(FRAME_SAMPLES) {
+                old.commit_all();
+            }
+        }
+        let mut own = [0.0; FRAME_SAMPLES];
+        if !self.monitoring || self.monitor.pop_entire_slice(&mut own).is_err() {
+            return;
+        }
+        let gain = gain_of_volume(self.shared.monitor_volume.load(Ordering::Relaxed));
+        self.monitor_mixer.begin();
+        self.monitor_mixer.add(&self.mixed, 1.0, 1.0);
+        self.monitor_mixer.add(&StereoFrame::both(&own), self.monitor_gain, gain);
+        self.monitor_gain = gain;
+        self.mixed = *self.monitor_mixer.finish();
     }
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::{AudioDeviceError, DeviceKind};
 
+/// Channels in a ring: left and right take turns.
+pub(crate) const CHANNELS: usize = 2;
 /// How much a ring holds, milliseconds.
 pub(crate) const RING_MS: u32 = 500;
 
@@ -62,7 +64,7 @@ impl StreamStatus {
 
 /// An open microphone.
 pub(crate) struct InputStream {
-    /// Mono samples at `sample_rate`.
+    /// Left and right in turn at `sample_rate`; both the same for a microphone with one channel.
     pub(crate) samples: rtrb::Consumer<f32>,
     /// Hz.
     pub(crate) sample_rate: u32,
@@ -75,10 +77,12 @@ pub(crate) struct InputStream {
 
 /// An open speaker.
 pub(crate) struct OutputStream {
-    /// Takes mono samples at `sample_rate`.
+    /// Takes left and right in turn at `sample_rate`.
     pub(crate) samples: rtrb::Producer<f32>,
     /// Hz.
     pub(crate) sample_rate: u32,
+    /// What one callback takes is heard only when the next one comes.
+    pub(crate) holds_callback: bool,
     pub(crate) status: Arc<StreamStatus>,
     /// Dropping it closes the device.
     pub(crate) _device: Box<dyn Send>,
@@ -116,7 +120,12 @@ impl DeviceStream for OutputStream {
     }
 }
 
-/// Samples that a ring at `sample_rate` holds.
+/// Samples of one channel that a ring at `sample_rate` holds.
 pub(crate) fn ring_capacity(sample_rate: u32) -> usize {
     (u64::from(sample_rate) * u64::from(RING_MS) / 1000) as usize
+}
+
+/// The same for a ring of both channels.
+pub(crate) fn stereo_ring_capacity(sample_rate: u32) -> usize {
+    ring_capacity(sample_rate) * CHANNELS
 }

@@ -32,9 +32,23 @@ pub enum Stretch {
 ///
 /// When `input` is too short ([`MIN_SAMPLES`]) or not periodic enough it is appended as it is and the answer is 0.
 pub fn stretch(input: &[f32], direction: Stretch, out: &mut Vec<f32>) -> usize {
-    let Some(lag) = find_lag(input) else {
+    let lag = find_lag(input);
+    apply(input, lag, direction, out);
+    lag.unwrap_or(0)
+}
+
+/// The same for two channels of equal length, which keep together.
+pub fn stretch_pair(input: [&[f32]; 2], direction: Stretch, out: [&mut Vec<f32>; 2]) -> usize {
+    let both: Vec<f32> = input[0].iter().zip(input[1]).map(|(left, right)| (left + right) / 2.0).collect();
+    let lag = find_lag(&both);
+    input.into_iter().zip(out).for_each(|(input, out)| apply(input, lag, direction, out));
+    lag.unwrap_or(0)
+}
+
+fn apply(input: &[f32], lag: Option<usize>, direction: Stretch, out: &mut Vec<f32>) {
+    let Some(lag) = lag else {
         out.extend_from_slice(input);
-        return 0;
+        return;
     };
     let (from, to) = match direction {
         Stretch::Accelerate => (0, lag),
@@ -48,7 +62,6 @@ pub fn stretch(input: &[f32], direction: Stretch, out: &mut Vec<f32>) -> usize {
         out.push(input[from + step] * (1.0 - weight) + input[to + step] * weight);
     }
     out.extend_from_slice(&input[to + OVERLAP..]);
-    lag
 }
 
 fn find_lag(input: &[f32]) -> Option<usize> {

@@ -1,7 +1,8 @@
 //! The measuring signal of the fake microphone: a pure function of wall-clock time.
 //!
 //! 440 Hz at -20 dBFS, and in the first 100 ms of every wall-clock second 1 kHz at -6 dBFS instead. Both frequencies
-//! make whole periods in a second, so the phase is simply the time since the second began.
+//! make whole periods in a second, so the phase is simply the time since the second began. The right side of the stereo tone
+//! hums at 660 Hz and has no pip.
 
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use super::SAMPLE_RATE;
 
 /// Frequency between the pips, Hz.
 pub const HUM_HZ: f64 = 440.0;
+/// Frequency of the right side, Hz.
+pub const RIGHT_HZ: f64 = 660.0;
 /// Frequency of the pip, Hz.
 pub const PIP_HZ: f64 = 1000.0;
 /// Amplitude between the pips: -20 dBFS.
@@ -20,13 +23,22 @@ pub const PIP: Duration = Duration::from_millis(100);
 
 /// Fills `out` with the tone at 48 kHz; the first sample is at `since_epoch` after the Unix epoch.
 pub fn fill(since_epoch: Duration, out: &mut [f32]) {
+    let pip = PIP.as_secs_f64();
+    render(since_epoch, out, |second| if second < pip { (PIP_HZ, PIP_AMPLITUDE) } else { (HUM_HZ, HUM_AMPLITUDE) });
+}
+
+/// The same for the right side of the stereo tone.
+pub fn fill_right(since_epoch: Duration, out: &mut [f32]) {
+    render(since_epoch, out, |_| (RIGHT_HZ, HUM_AMPLITUDE));
+}
+
+fn render(since_epoch: Duration, out: &mut [f32], wave: impl Fn(f64) -> (f64, f32)) {
     let rate = f64::from(SAMPLE_RATE);
     // Rounded to the sample grid of the second, so the frames of one second fit together without a seam.
     let first = (f64::from(since_epoch.subsec_nanos()) * 1e-9 * rate).round() as u64;
     for (index, sample) in (first..).zip(out) {
         let second = (index % u64::from(SAMPLE_RATE)) as f64 / rate;
-        let (frequency, amplitude) =
-            if second < PIP.as_secs_f64() { (PIP_HZ, PIP_AMPLITUDE) } else { (HUM_HZ, HUM_AMPLITUDE) };
+        let (frequency, amplitude) = wave(second);
         *sample = amplitude * (std::f64::consts::TAU * frequency * second).sin() as f32;
     }
 }

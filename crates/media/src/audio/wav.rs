@@ -5,7 +5,8 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use super::resample::Resampler;
-use super::{AudioDeviceError, Frame, SAMPLE_RATE};
+use super::stream::CHANNELS;
+use super::{AudioDeviceError, SAMPLE_RATE};
 
 /// Longest part of a file that is played, seconds: it is held in memory.
 const MAX_SECONDS: u64 = 600;
@@ -42,18 +43,19 @@ pub(crate) fn read(path: &Path) -> Result<Vec<f32>, AudioDeviceError> {
     if samples.is_empty() { Err(file_error(path, "no samples")) } else { Ok(samples) }
 }
 
-/// Writes frames to a 16-bit mono WAV file that can be read while it grows.
+/// Writes what is played to a 16-bit WAV file, mono or stereo, that can be read while it grows.
 pub(crate) struct Writer {
     path: PathBuf,
     inner: Option<hound::WavWriter<BufWriter<File>>>,
+    is_stereo: bool,
     since_flush: u32,
 }
 
 impl Writer {
-    /// Starts the file anew, or goes on with it if `append` (and if there is one).
-    pub(crate) fn open(path: &Path, append: bool) -> Result<Self, AudioDeviceError> {
+    /// Starts the file of 1 or 2 `channels` anew, or goes on with it if `append` (and if there is one).
+    pub(crate) fn open(path: &Path, channels: u16, append: bool) -> Result<Self, AudioDeviceError> {
         let spec = hound::WavSpec {
-            channels: 1,
+            channels,
             sample_rate: SAMPLE_RATE,
             bits_per_sample: 16,
             sample_format: hound::SampleFormat::Int,
@@ -64,17 +66,22 @@ impl Writer {
             None => hound::WavWriter::create(path, spec).map_err(|error| file_error(path, error))?,
         };
         inner.flush().map_err(|error| file_error(path, error))?;
-        Ok(Self { path: path.to_owned(), inner: Some(inner), since_flush: 0 })
+        Ok(Self { path: path.to_owned(), inner: Some(inner), is_stereo: channels == 2, since_flush: 0 })
     }
 
-    /// Adds 10 ms. After an error (disk full, 4 GiB reached) the rest is left out.
-    pub(crate) fn write(&mut self, frame: &Frame) {
+    /// Adds 10 ms, left and right in turn. After an error (disk full, 4 GiB reached) the rest is left out.
+    pub(crate) fn write(&mut self, interleaved: &[f32]) {
         let Some(writer) = &mut self.inner else { return };
         self.since_flush += 1;
         let flush = self.since_flush >= FLUSH_EVERY_FRAMES;
-        let result = frame
-            .iter()
-            .try_for_each(|sample| writer.write_sample((sample.clamp(-1.0, 1.0) * 32767.0).round() as i16))
+        let mut add = |sample: f32| writer.write_sample((sample.clamp(-1.0, 1.0) * 32767.0).round() as i16);
+        let is_stereo = self.is_stereo;
+        let result = interleaved
+            .chunks_exact(CHANNELS)
+            .try_for_each(|pair| match is_stereo {
+                true => add(pair[0]).and_then(|()| add(pair[1])),
+                false => add((pair[0] + pair[1]) / 2.0),
+            })
             .and_then(|()| if flush { writer.flush() } else { Ok(()) });
         if flush {
             self.since_flush = 0;

@@ -10,12 +10,16 @@ use super::pattern::Pattern;
 use super::pool::FramePool;
 use super::sink::FrameSink;
 use super::source::{Moment, Source, run_paced};
+use super::strip::{self, Strip};
 use crate::devices::{DeviceInfo, FakeDevices};
 
 pub use super::source::Capture;
 
 /// The keyword that asks for the test pattern instead of a file.
 const PATTERN: &str = "pattern";
+
+/// Before a file's name: the strip of the test pattern is drawn over its pictures.
+const WITH_STRIP: &str = "strip:";
 
 /// What a camera is asked for; it may give another size, see [`open`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +108,13 @@ fn fake_id(name: &str) -> String {
 }
 
 fn fake_source(name: &str, format: CaptureFormat) -> Result<Box<dyn Source>, CaptureError> {
-    if name == PATTERN { Ok(Box::new(PatternSource::new(format))) } else { file_source::open(Path::new(name), format) }
+    if name == PATTERN {
+        return Ok(Box::new(PatternSource::new(format)));
+    }
+    match name.strip_prefix(WITH_STRIP) {
+        Some(name) => Ok(Box::new(StripSource::new(file_source::open(Path::new(name), format)?))),
+        None => file_source::open(Path::new(name), format),
+    }
 }
 
 /// The pattern as a camera.
@@ -125,6 +135,31 @@ impl Source for PatternSource {
         let frame = self.pattern.draw(&self.pool, moment.unix_ms, self.counter, moment.instant);
         self.counter = self.counter.wrapping_add(1);
         Ok(frame)
+    }
+}
+
+/// Another source whose pictures tell when they were taken, as the pattern's do: a natural picture for measuring.
+struct StripSource {
+    source: Box<dyn Source>,
+    pool: FramePool,
+    counter: u16,
+}
+
+impl StripSource {
+    fn new(source: Box<dyn Source>) -> Self {
+        Self { source, pool: FramePool::new(), counter: 0 }
+    }
+}
+
+impl Source for StripSource {
+    fn frame(&mut self, moment: Moment) -> Result<VideoFrame, CaptureError> {
+        let frame = self.source.frame(moment)?;
+        let mut picture = self.pool.take(frame.width(), frame.height());
+        let copied = picture.copy_from(frame.planes(), frame.strides());
+        copied.map_err(|error| CaptureError::File { path: WITH_STRIP.to_owned(), reason: error.to_string() })?;
+        strip::draw_over(&mut picture, Strip { capture_ms: moment.unix_ms & 0xffff_ffff_ffff, counter: self.counter });
+        self.counter = self.counter.wrapping_add(1);
+        Ok(picture.freeze(moment.instant))
     }
 }
 
@@ -165,6 +200,26 @@ mod tests {
             assert!(strips.iter().all(|strip| now - strip.capture_ms < 5_000));
             assert_eq!((frames[0].width(), frames[0].height()), (640, 360));
         }
+    }
+
+    #[test]
+    fn a_file_can_carry_the_strip() {
+        let path = std::env::temp_dir().join(format!("media-{}-strip.y4m", std::process::id()));
+        let mut file = b"YUV4MPEG2 W640 H360 F30:1\n".to_vec();
+        for luma in [70, 90] {
+            file.extend_from_slice(b"FRAME\n");
+            file.extend(std::iter::repeat_n(luma, 640 * 360 * 3 / 2));
+        }
+        std::fs::write(&path, file).unwrap();
+        let mut source = fake_source(&format!("strip:{}", path.display()), FORMAT).unwrap();
+        for counter in 0..3 {
+            let moment = Moment { instant: std::time::Instant::now(), unix_ms: 1_700_000_000_123, tick: 2 * counter };
+            let frame = source.frame(moment).unwrap();
+            let strip = Strip { capture_ms: 1_700_000_000_123, counter: counter as u16 };
+            assert_eq!(read_strip(&frame), Some(strip));
+            assert_eq!(frame.y()[frame.strides()[0] * 200 + 9], [70, 90, 70][counter as usize]);
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::frame::{I420, VideoFrame};
 use super::pool::FramePool;
-use super::strip::{self, BLACK, WHITE};
+use super::strip::{self, BLACK, NEUTRAL, WHITE};
 
 pub use super::strip::{Strip, read_strip};
 
@@ -22,7 +22,6 @@ const BARS: [[u8; 3]; 8] = [
     [BLACK, 128, 128],
 ];
 const BOX_COLOUR: [u8; 3] = [150, 60, 190];
-const NEUTRAL: u8 = 128;
 
 /// The box needs this long from the left edge to the right one and back, and down and up.
 const BOX_PERIOD_MS: (u64, u64) = (4_000, 6_300);

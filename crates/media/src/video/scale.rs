@@ -79,6 +79,12 @@ fn scale_area(frame: &VideoFrame, area: Area, width: u32, height: u32) -> VideoF
             width: area.width.div_ceil(halve),
             height: area.height.div_ceil(halve),
         };
+        let (columns, rows) = sizes[plane];
+        if (area.width as usize, area.height as usize) == (columns * 2, rows * 2) {
+            let from = area.top as usize * source_strides[plane] + area.left as usize;
+            halve_plane(&source[from..], source_strides[plane], destination, strides[plane], columns);
+            continue;
+        }
         let source = Plane { samples: source, stride: source_strides[plane], rows: source_size.1 };
         let destination = PlaneMut { samples: destination, stride: strides[plane], size: sizes[plane] };
         if scale_plane(source, area, destination).is_none() {
@@ -98,6 +104,19 @@ struct PlaneMut<'a> {
     samples: &'a mut [u8],
     stride: usize,
     size: (usize, usize),
+}
+
+/// Every sample becomes the mean of four. Layers go by halves, and a general filter takes five times as long.
+fn halve_plane(source: &[u8], source_stride: usize, destination: &mut [u8], stride: usize, columns: usize) {
+    let pairs = source.chunks(2 * source_stride);
+    for (row, pair) in destination.chunks_mut(stride).zip(pairs) {
+        let (upper, lower) = pair.split_at(source_stride.min(pair.len()));
+        let samples = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+        for (sample, (upper, lower)) in row[..columns].iter_mut().zip(samples) {
+            let sum = u16::from(upper[0]) + u16::from(upper[1]) + u16::from(lower[0]) + u16::from(lower[1]);
+            *sample = ((sum + 2) >> 2) as u8;
+        }
+    }
 }
 
 /// `None` if an area lies outside its plane, which the callers above rule out.
@@ -167,6 +186,23 @@ mod tests {
             assert_eq!(scaled.capture_time(), frame.capture_time());
             assert_eq!(read_strip(&scaled), read_strip(&frame), "{width}x{height}");
         }
+    }
+
+    #[test]
+    fn a_half_is_the_mean_of_four_in_every_plane() {
+        let mut picture = FramePool::new().take(8, 4);
+        let strides = picture.strides();
+        for (plane, samples) in picture.planes_mut().into_iter().enumerate() {
+            for (row, line) in samples.chunks_mut(strides[plane]).enumerate() {
+                for (column, sample) in line.iter_mut().enumerate() {
+                    *sample = (row * 40 + column * 8) as u8;
+                }
+            }
+        }
+        let half = scale(&picture.freeze(Instant::now()), 4, 2);
+        assert_eq!(half.y()[..4], [24, 40, 56, 72]);
+        assert_eq!(half.y()[half.strides()[0]..][..4], [104, 120, 136, 152]);
+        assert_eq!((&half.u()[..2], &half.v()[..2]), (&[24, 40][..], &[24, 40][..]));
     }
 
     #[test]

@@ -7,6 +7,11 @@ pub trait FrameSink: Send + Sync {
     /// A new picture. To keep it, clone it (cheap).
     fn on_frame(&self, frame: &VideoFrame);
 
+    /// Pixels in which pictures are shown, for a sink that shows them; (0, 0) while it is hidden. More are of no use to it.
+    fn shown_size(&self) -> Option<(u32, u32)> {
+        None
+    }
+
     /// What became of the pictures, for a sink that shows them.
     fn stats(&self) -> Option<ViewStats> {
         None

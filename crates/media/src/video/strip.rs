@@ -10,6 +10,7 @@ const COLUMNS: usize = 32;
 const ROWS: usize = 2;
 pub(super) const WHITE: u8 = 235;
 pub(super) const BLACK: u8 = 16;
+pub(super) const NEUTRAL: u8 = 128;
 
 /// Luma this near the middle of black and white is no bit: the picture is too damaged, or no pattern at all.
 const UNDECIDED: i32 = 30;
@@ -40,6 +41,18 @@ pub(super) fn height(width: u32) -> usize {
 
 fn edge(cell: usize, width: usize) -> usize {
     cell * width / COLUMNS
+}
+
+/// Writes the strip over whatever is in the picture.
+pub(super) fn draw_over(picture: &mut I420, strip: Strip) {
+    let rows = height(picture.width()).div_ceil(2);
+    let strides = picture.strides();
+    let [_, u, v] = picture.planes_mut();
+    for (chroma, stride) in [(u, strides[1]), (v, strides[2])] {
+        let end = (rows * stride).min(chroma.len());
+        chroma[..end].fill(NEUTRAL);
+    }
+    draw(picture, strip);
 }
 
 /// Writes the luma of the strip; chroma must be neutral already.

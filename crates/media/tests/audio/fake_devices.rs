@@ -9,8 +9,8 @@ use media::FakeDevices;
 use media::audio::codec::{OpusDecoder, PACKET_SAMPLES};
 use media::audio::level::{rms_dbfs, tone_amplitude};
 use media::audio::{
-    AudioDeviceError, AudioEvents, AudioPacket, AudioPipeline, AudioPlayer, DeviceKind, OpusPacket, OpusSink,
-    ProcessingConfig,
+    AudioDeviceError, AudioEvents, AudioPacket, AudioPipeline, AudioPlayer, DeviceKind, EncoderSettings, OpusPacket,
+    OpusSink, ProcessingConfig,
 };
 
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl OpusSink for Wire {
     fn on_packet(&self, packet: &OpusPacket) {
         let sequence = self.packets.fetch_add(1, Ordering::SeqCst) as u16;
         let (timestamp, payload) = (packet.timestamp, packet.data.clone());
-        self.player.push(AudioPacket { sequence, timestamp, payload, arrival: Instant::now() });
+        self.player.push(AudioPacket { sequence, timestamp, payload, is_redundant: false, arrival: Instant::now() });
     }
 }
 
@@ -56,11 +56,16 @@ impl Loopback {
     }
 
     fn start_with(name: &str, microphone: &str) -> Self {
+        Self::start_between(name, microphone, "")
+    }
+
+    /// `form` comes before the name of the speaker's file.
+    fn start_between(name: &str, microphone: &str, form: &str) -> Self {
         let file = std::env::temp_dir().join(format!("media-audio-{}-{name}.wav", std::process::id()));
         let fakes = FakeDevices {
             camera: None,
             microphone: Some(microphone.to_owned()),
-            speaker: Some(file.to_string_lossy().into_owned()),
+            speaker: Some(format!("{form}{}", file.to_string_lossy())),
         };
         let events = Arc::new(Events::default());
         let pipeline = AudioPipeline::new(fakes, events.clone());
@@ -117,6 +122,39 @@ fn the_tone_is_heard_at_the_other_end() {
     let pips = pieces.iter().filter(|(hum, pip)| (0.42..0.56).contains(pip) && *hum < 0.05).count();
     assert!(hum > 20, "{hum} of {} pieces hum: {pieces:?}", pieces.len());
     assert!(pips >= 1 && pips * 4 < hum, "{pips} pieces with a pip, {hum} with the hum");
+}
+
+/// Shares of the 50 ms pieces of a stereo call in which the left and the right tone are heard on their own side alone.
+fn apart(name: &str, capture: bool, encode: bool) -> (f64, f64) {
+    let loopback = Loopback::start_between(name, "stereo-tone", "stereo:");
+    loopback.pipeline.set_capture_stereo(capture);
+    let settings = EncoderSettings { bitrate_bps: 96_000, is_stereo: encode, ..EncoderSettings::default() };
+    loopback.pipeline.configure_encoder(1, settings);
+    loopback.run_for(Duration::from_millis(2500));
+    let heard = loopback.finish();
+    let side = |side: usize| heard.iter().skip(side).step_by(2).copied().collect::<Vec<f32>>();
+    // Without the beginning, in which the call has not settled.
+    let share = |side: Vec<f32>, own: f64, other: f64| {
+        let pieces: Vec<_> = side[48_000..].chunks_exact(2400).collect();
+        let is_apart =
+            |piece: &&&[f32]| (0.08..0.12).contains(&tone_amplitude(piece, own)) && tone_amplitude(piece, other) < 0.02;
+        pieces.iter().filter(is_apart).count() as f64 / pieces.len() as f64
+    };
+    (share(side(0), 440.0, 660.0), share(side(1), 660.0, 440.0))
+}
+
+#[test]
+fn what_is_left_and_what_is_right_stay_apart_to_the_other_end() {
+    let (left, right) = apart("stereo", true, true);
+    // The left side has a pip in a tenth of the time.
+    assert!(left > 0.7 && right > 0.9, "{left} {right}");
+}
+
+#[test]
+fn stereo_has_to_be_wanted_of_the_microphone_and_of_the_stream() {
+    for (name, capture, encode) in [("mono-microphone", false, true), ("mono-stream", true, false)] {
+        assert_eq!(apart(name, capture, encode), (0.0, 0.0), "{name}");
+    }
 }
 
 #[test]

@@ -203,6 +203,7 @@ fn child() {
                 sequence: sent as u16,
                 timestamp: sent * PACKET_SAMPLES as u32,
                 payload: encoder.encode(&samples).unwrap(),
+                is_redundant: false,
                 arrival: Instant::now(),
             });
             sent += 1;

@@ -3,17 +3,20 @@
 //! The room logic knows only this trait, so the engine below can be exchanged.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use thiserror::Error;
 
+use super::datagram::Datagram;
+
 /// Longest identifier that fits, in bytes. SDP allows more; clients use one to three characters.
 const SMALL_ID_MAX: usize = 16;
 
 /// A short identifier out of an SDP that is copied with every packet.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SmallId {
     bytes: [u8; SMALL_ID_MAX],
     length: u8,
@@ -35,6 +38,13 @@ impl SmallId {
     /// The identifier as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+    }
+}
+
+impl Hash for SmallId {
+    /// In two words instead of byte by byte: lines are looked up with every packet.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_le_bytes(self.bytes));
     }
 }
 
@@ -64,6 +74,8 @@ pub enum MediaKind {
 pub enum Codec {
     /// Opus, 48 kHz.
     Opus,
+    /// Opus with copies of earlier packets in front (RFC 2198).
+    RedundantOpus,
     /// VP8.
     Vp8,
     /// H.264 with its `profile-level-id` and `packetization-mode`.
@@ -73,6 +85,16 @@ pub enum Codec {
         /// 0 or 1 (RFC 6184, section 6).
         packetization_mode: u8,
     },
+}
+
+impl Codec {
+    /// Ticks of the RTP clock per second.
+    pub fn clock_rate(self) -> u32 {
+        match self {
+            Self::Opus | Self::RedundantOpus => 48_000,
+            Self::Vp8 | Self::H264 { .. } => 90_000,
+        }
+    }
 }
 
 /// Which data channel.
@@ -116,8 +138,23 @@ pub struct IncomingPacket {
     pub payload: Arc<[u8]>,
     /// Side information.
     pub extensions: PacketExtensions,
-    /// When it arrived.
-    pub received_at: Instant,
+    /// When it was captured, as far as the client has told, else when it arrived.
+    pub captured_at: Instant,
+}
+
+/// What all subscribers of a packet get alike.
+#[derive(Clone, Debug)]
+pub struct MediaPacket {
+    /// Marker bit.
+    pub marker: bool,
+    /// What it is encoded with.
+    pub codec: Codec,
+    /// Payload without padding.
+    pub payload: Arc<[u8]>,
+    /// Side information.
+    pub extensions: PacketExtensions,
+    /// Time that the timestamp stands for; only differences between lines of one sender matter (lip sync).
+    pub wallclock: Instant,
 }
 
 /// A packet for a subscriber.
@@ -129,16 +166,8 @@ pub struct OutgoingPacket {
     pub sequence: u64,
     /// RTP timestamp in the codec's clock.
     pub timestamp: u32,
-    /// Marker bit.
-    pub marker: bool,
-    /// What it is encoded with.
-    pub codec: Codec,
-    /// Payload without padding.
-    pub payload: Arc<[u8]>,
-    /// Side information.
-    pub extensions: PacketExtensions,
-    /// Time that the timestamp stands for; only differences between lines of one sender matter (lip sync).
-    pub wallclock: Instant,
+    /// The rest, shared with everybody who gets it.
+    pub media: Arc<MediaPacket>,
 }
 
 /// A line that an offer shall add.
@@ -159,6 +188,9 @@ pub struct OfferChanges {
     pub add: Vec<NewLine>,
     /// Lines to make inactive.
     pub stop: Vec<LineId>,
+    /// Inactive lines that carry another track from now on. They get another source for it, as with
+    /// [`PeerConnection::renew_line`]; in the session description they keep the name of their first track.
+    pub reuse: Vec<LineId>,
     /// Whether the transport shall start over.
     pub ice_restart: bool,
     /// Whether the data channels shall be opened. Has an effect once.
@@ -192,7 +224,10 @@ pub enum CoreEvent {
     KeyframeNeeded(LineId),
     /// A data channel message.
     Data(DataKind, Vec<u8>),
-    /// Share of the packets that were lost lately, 0 to 1, as far as known. Comes every few seconds, in parts.
+    /// What the way to the client carries, in bits per second. Comes only of clients that report when packets arrive
+    /// (transport-wide feedback).
+    Estimate(u64),
+    /// Share of the packets that were lost lately, 0 to 1, as far as known. Comes every second or two, in parts.
     Loss {
         /// Of what was sent.
         sent: Option<f32>,
@@ -213,13 +248,22 @@ pub enum CoreError {
     NoOfferPending,
 }
 
-/// A datagram to send.
-#[derive(Clone, Debug)]
-pub struct Datagram {
-    /// Where to.
-    pub destination: SocketAddr,
-    /// What.
-    pub contents: Vec<u8>,
+/// What carries the datagrams of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// TCP, each datagram after its length (RFC 4571).
+    Tcp,
+}
+
+/// Where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientAddress {
+    /// How it is reached.
+    pub transport: Transport,
+    /// Its address and port.
+    pub socket: SocketAddr,
 }
 
 /// One peer connection. Every call that takes `now` may produce events and datagrams; the caller collects both
@@ -244,10 +288,10 @@ pub trait PeerConnection: Send {
     fn local_ufrag(&mut self) -> String;
 
     /// Whether a datagram from this address belongs to this connection.
-    fn accepts(&self, now: Instant, source: SocketAddr, datagram: &[u8]) -> bool;
+    fn accepts(&self, now: Instant, source: ClientAddress, datagram: &[u8]) -> bool;
 
     /// Takes a datagram. One that makes no sense is ignored.
-    fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]);
+    fn handle_datagram(&mut self, now: Instant, source: ClientAddress, datagram: &[u8]);
 
     /// Does what is due.
     fn handle_timeout(&mut self, now: Instant);
@@ -255,8 +299,12 @@ pub trait PeerConnection: Send {
     /// When [`PeerConnection::handle_timeout`] wants to be called.
     fn deadline(&self) -> Instant;
 
-    /// Sends a packet; false when the client did not agree to its codec or the line is not open.
-    fn write_rtp(&mut self, now: Instant, packet: &OutgoingPacket) -> bool;
+    /// Whether the client takes this codec on this line.
+    fn takes(&mut self, line: LineId, codec: Codec) -> bool;
+
+    /// Gives the datagram that carries a packet; `None` when the client did not agree to its codec or the line is not
+    /// open. What is polled afterwards comes behind it.
+    fn write_rtp(&mut self, now: Instant, packet: &OutgoingPacket) -> Option<Datagram>;
 
     /// Gives a line that was closed another source for its next track. Clients take packets of the old one for those
     /// of the track that ended, and some throw them away.
@@ -264,6 +312,12 @@ pub trait PeerConnection: Send {
 
     /// Asks the client for a key frame of one of its lines.
     fn request_keyframe(&mut self, now: Instant, line: LineId, layer: Option<LayerId>);
+
+    /// How much could be sent at best, in bits per second: the estimate is driven up to that as far as the way allows.
+    fn set_desired_bitrate(&mut self, now: Instant, bps: u64);
+
+    /// Sends a short burst of padding, if it is time for one, to learn whether the way carries more than is known.
+    fn probe(&mut self, now: Instant);
 
     /// Sends a message on a data channel; false when it was dropped.
     fn send_data(&mut self, now: Instant, kind: DataKind, payload: &[u8]) -> bool;
@@ -278,10 +332,19 @@ pub trait PeerConnection: Send {
     fn close(&mut self, now: Instant);
 }
 
+/// Which way media go on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purpose {
+    /// From the client.
+    pub receives: bool,
+    /// To the client: what the way to it carries shall be estimated, and lost packets repeated.
+    pub sends: bool,
+}
+
 /// Makes peer connections.
 pub trait PeerFactory: Send {
     /// A connection that nobody negotiated yet.
-    fn create(&self, now: Instant) -> Box<dyn PeerConnection>;
+    fn create(&self, now: Instant, purpose: Purpose) -> Box<dyn PeerConnection>;
 
     /// The local ICE user name fragment that a datagram is addressed to, when it is a STUN request.
     fn stun_ufrag(&self, datagram: &[u8]) -> Option<String>;

@@ -11,7 +11,7 @@ const FU_A: u8 = 28;
 /// True for the first packet of a picture that needs no other. Sound never starts one.
 pub fn starts_keyframe(codec: Codec, payload: &[u8]) -> bool {
     match codec {
-        Codec::Opus => false,
+        Codec::Opus | Codec::RedundantOpus => false,
         Codec::Vp8 => vp8_starts_keyframe(payload).unwrap_or(false),
         Codec::H264 { .. } => h264_starts_keyframe(payload).unwrap_or(false),
     }

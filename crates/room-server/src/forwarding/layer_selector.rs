@@ -71,7 +71,7 @@ impl LayerSelector {
 }
 
 /// LiveKit's clients call their layers `q`, `h` and `f`, from low to high.
-fn rank(layer: LayerId) -> u8 {
+pub fn rank(layer: LayerId) -> u8 {
     match layer.as_str() {
         "f" | "2" => BEST,
         "h" | "1" => 2,

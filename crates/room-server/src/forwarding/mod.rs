@@ -1,12 +1,24 @@
 //! From a publisher's packets to its subscribers' packets.
 
+pub mod allocator;
+pub mod capture_times;
 pub mod core;
+pub mod datagram;
 pub mod down_track;
+pub mod downlink;
+pub mod dtls_keys;
 pub mod dynacast;
+pub mod forwarder;
 pub mod gap_watch;
 pub mod keyframe;
 pub mod keyframe_requests;
 pub mod layer_selector;
 pub mod loss_ladder;
 pub mod picture_ids;
+pub mod probe_timer;
+pub mod rate_meter;
+pub mod redundancy;
+#[cfg(test)]
+mod robustness;
 pub mod str0m_core;
+mod str0m_terms;

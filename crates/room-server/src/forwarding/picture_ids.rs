@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use super::core::MediaPacket;
+
 /// Moves the numbers of one subscriber's pictures.
 #[derive(Debug, Default)]
 pub struct PictureIds {
@@ -23,9 +25,17 @@ struct Descriptor {
 }
 
 impl PictureIds {
-    /// The payload with moved numbers. `switched`: it is the first of another layer.
-    pub fn rewrite(&mut self, payload: &Arc<[u8]>, switched: bool) -> Arc<[u8]> {
-        let Some(descriptor) = parse(payload) else { return payload.clone() };
+    /// The packet with moved numbers. `switched`: it is the first of another layer.
+    pub fn rewrite(&mut self, media: &Arc<MediaPacket>, switched: bool) -> Arc<MediaPacket> {
+        match self.moved(&media.payload, switched) {
+            Some(payload) => Arc::new(MediaPacket { payload, ..(**media).clone() }),
+            None => Arc::clone(media),
+        }
+    }
+
+    /// The payload with moved numbers; `None` when there is nothing to move.
+    fn moved(&mut self, payload: &[u8], switched: bool) -> Option<Arc<[u8]>> {
+        let descriptor = parse(payload)?;
         let base_layer_in = descriptor.base_layer.map_or(0, |(_, number)| number);
         if let Some((picture, base_layer)) = self.last.filter(|_| switched) {
             self.picture_offset = picture.wrapping_add(1).wrapping_sub(descriptor.picture);
@@ -38,7 +48,7 @@ impl PictureIds {
             self.last = Some((picture, base_layer));
         }
         if self.picture_offset & descriptor.picture_mask == 0 && self.base_layer_offset == 0 {
-            return payload.clone();
+            return None;
         }
         let mut bytes = payload.to_vec();
         let at = descriptor.picture_at;
@@ -51,7 +61,7 @@ impl PictureIds {
         if let Some((at, _)) = descriptor.base_layer {
             bytes[at] = base_layer;
         }
-        bytes.into()
+        Some(bytes.into())
     }
 }
 
@@ -73,37 +83,51 @@ fn parse(payload: &[u8]) -> Option<Descriptor> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Instant;
 
-    fn packet(picture: u16, base_layer: u8) -> Arc<[u8]> {
+    use super::*;
+    use crate::forwarding::core::{Codec, PacketExtensions};
+
+    fn packet(picture: u16, base_layer: u8) -> Vec<u8> {
         let [high, low] = (picture | 0x8000).to_be_bytes();
-        vec![0x90, 0xe0, high, low, base_layer, 0x00, 0x42].into()
+        vec![0x90, 0xe0, high, low, base_layer, 0x00, 0x42]
+    }
+
+    /// What a client gets of this payload.
+    fn sent(ids: &mut PictureIds, payload: &[u8], switched: bool) -> Vec<u8> {
+        let media = MediaPacket {
+            marker: true,
+            codec: Codec::Vp8,
+            payload: payload.into(),
+            extensions: PacketExtensions::default(),
+            wallclock: Instant::now(),
+        };
+        ids.rewrite(&Arc::new(media), switched).payload.to_vec()
     }
 
     #[test]
     fn without_a_change_nothing_is_touched() {
         let mut ids = PictureIds::default();
         for (picture, switched) in [(100, true), (101, false), (102, false)] {
-            assert_eq!(ids.rewrite(&packet(picture, 7), switched), packet(picture, 7));
+            assert_eq!(sent(&mut ids, &packet(picture, 7), switched), packet(picture, 7));
         }
     }
 
     #[test]
     fn after_a_change_the_numbers_go_on() {
         let mut ids = PictureIds::default();
-        ids.rewrite(&packet(0x7ffe, 255), true);
-        ids.rewrite(&packet(0x7fff, 255), false);
-        assert_eq!(ids.rewrite(&packet(5000, 9), true), packet(0, 0));
-        assert_eq!(ids.rewrite(&packet(5001, 10), false), packet(1, 1));
-        assert_eq!(ids.rewrite(&packet(3, 3), true), packet(2, 2));
+        sent(&mut ids, &packet(0x7ffe, 255), true);
+        sent(&mut ids, &packet(0x7fff, 255), false);
+        assert_eq!(sent(&mut ids, &packet(5000, 9), true), packet(0, 0));
+        assert_eq!(sent(&mut ids, &packet(5001, 10), false), packet(1, 1));
+        assert_eq!(sent(&mut ids, &packet(3, 3), true), packet(2, 2));
     }
 
     #[test]
     fn payloads_without_numbers_pass() {
         let mut ids = PictureIds::default();
         for bytes in [&[][..], &[0x10, 1, 2], &[0x90], &[0x90, 0x80], &[0x90, 0x80, 0x80], &[0x90, 0xc0, 0x01]] {
-            let payload: Arc<[u8]> = bytes.into();
-            assert_eq!(ids.rewrite(&payload, true), payload);
+            assert_eq!(sent(&mut ids, bytes, true), bytes);
         }
     }
 }

@@ -3,14 +3,17 @@
 //! `str0m` wants exactly one change and then everything that follows from it to be polled before the next change.
 //! Every method here ends with that, so the rule cannot be broken from outside.
 //!
-//! Repair of losses, and where its limits are (all of them `str0m` 0.25's, none can be moved through its API):
-//! - From a publisher a lost packet is asked for again at once and then every round trip plus 5 ms (every 105 ms while
-//!   the round trip is not known), five times at most, and only among the last 100 packets: at 4 Mbit/s for about
-//!   0.22 s. Later repetitions would be dropped on arrival, and there is no way to send a NACK of our own. So the
-//!   room logic asks for a key frame as soon as a packet falls out of that window (`gap_watch`).
+//! The engine sets connections up and does everything that clients send. Media to a client go another way, `downlink`:
+//! the engine knows nothing of them, so it has no sources to send from either. Only while session descriptions are
+//! written or read it gets them back, since it names them there.
+//!
+//! Repair of losses on the way from a publisher, and where its limits are (all of them `str0m` 0.25's, none can be moved
+//! through its API):
+//! - A lost packet is asked for again at once and then every round trip plus 5 ms (every 105 ms while the round trip is
+//!   not known), five times at most, and only among the last 100 packets: at 4 Mbit/s for about 0.22 s. Later repetitions
+//!   would be dropped on arrival, and there is no way to send a NACK of our own. So the room logic asks for a key frame as
+//!   soon as a packet falls out of that window (`gap_watch`).
 //! - `str0m` asks for nothing on a stream without RTX unless told to; it is told to, for every video stream.
-//! - To a subscriber every packet of the last [`HISTORY`] is repeated as often as it asks, without `str0m`'s cap of
-//!   15 %, but only over RTX, which all known clients accept. A client that refuses RTX gets a key frame instead.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -21,21 +24,29 @@ use protocol::conventions::{LOSSY_CHANNEL, RELIABLE_CHANNEL};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::crypto::CryptoProvider;
-use str0m::format::{Codec as Str0mCodec, CodecSpec};
+use str0m::format::Codec as Str0mCodec;
 use str0m::ice::StunMessage;
-use str0m::media::{Direction, KeyframeRequestKind, Mid, Pt, Rid};
-use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc, VideoOrientation};
-use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
+use str0m::media::{Direction, KeyframeRequestKind, Mid, Rid};
+use str0m::net::Receive;
+use str0m::rtp::{RtpPacket, Ssrc};
+use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
+use super::capture_times::{CaptureTimes, SenderReport};
 use super::core::{
-    Codec, CoreError, CoreEvent, DataKind, Datagram, IncomingPacket, LayerId, LineId, LocalOffer, MediaKind,
-    OfferChanges, OutgoingPacket, PacketExtensions, PeerConnection, PeerFactory, SmallId,
+    ClientAddress, Codec, CoreError, CoreEvent, DataKind, IncomingPacket, LayerId, LineId, LocalOffer, MediaKind,
+    OfferChanges, OutgoingPacket, PacketExtensions, PeerConnection, PeerFactory, Purpose, SmallId,
+};
+use super::datagram::{Contents, Datagram};
+use super::downlink::srtp::Srtp;
+use super::downlink::{Downlink, LineSettings, PayloadTypes};
+use super::dtls_keys::{KeyCell, watched, with_keys};
+use super::str0m_terms::{
+    bad_description, codec_of, codec_under, datagram_of, extension_ids, is_close, is_dtls, is_rtcp, is_stun,
+    kind_of_label, local_candidate, protocol_of, without_candidates,
 };
 
-/// Sent packets are kept for repetition this long, and at most this many: at 4 Mbit/s about 2.5 s.
-const HISTORY: Duration = Duration::from_secs(3);
-const HISTORY_PACKETS: usize = 1024;
+/// Most steps that one change leads to before others get their turn.
+const STEPS_AT_ONCE: usize = 256;
 /// How often losses are reported.
 const STATS_INTERVAL: Duration = Duration::from_secs(2);
 /// Bytes of data channel messages in the SCTP stack, sent but not acknowledged.
@@ -47,39 +58,45 @@ const H264_TYPES: [(u8, u8, u32); 2] = [(108, 109, 0x0042_e01f), (127, 121, 0x00
 
 /// Makes [`Str0mConnection`]s that all use one UDP socket.
 pub struct Str0mFactory {
-    candidates: Vec<SocketAddr>,
+    candidates: Vec<ClientAddress>,
     crypto: Arc<CryptoProvider>,
 }
 
 impl Str0mFactory {
-    /// `candidates` are the addresses at which clients reach the socket, best first.
-    pub fn new(candidates: Vec<SocketAddr>) -> Self {
-        Self { candidates, crypto: Arc::new(str0m::crypto::from_feature_flags()) }
+    /// `candidates` are the addresses at which clients reach the sockets, best first.
+    pub fn new(candidates: Vec<ClientAddress>) -> Self {
+        Self { candidates, crypto: Arc::new(watched(str0m::crypto::from_feature_flags())) }
     }
 }
 
 impl PeerFactory for Str0mFactory {
-    fn create(&self, now: Instant) -> Box<dyn PeerConnection> {
+    fn create(&self, now: Instant, purpose: Purpose) -> Box<dyn PeerConnection> {
         let mut config = Rtc::builder()
             .set_crypto_provider(self.crypto.clone())
             .set_ice_lite(true)
             .set_rtp_mode(true)
-            .set_stats_interval(Some(STATS_INTERVAL))
+            .set_stats_interval(purpose.receives.then_some(STATS_INTERVAL))
             .set_sctp_max_buffered_amount(DATA_IN_FLIGHT_MAX)
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, true)
             .enable_vp8(true);
         for (payload_type, repair_type, profile) in H264_TYPES {
             config.codec_config().add_h264(payload_type.into(), Some(repair_type.into()), true, profile);
         }
-        let mut rtc = config.build(now);
+        if purpose.sends {
+            let opus = config.codec_config().iter_mut().filter(|params| params.spec().codec == Str0mCodec::Opus);
+            opus.for_each(|params| params.set_fb_nack(true));
+        }
+        let (mut rtc, keys) = with_keys(|| config.build(now));
         for candidate in &self.candidates {
-            if let Ok(candidate) = Candidate::host(*candidate, "udp") {
+            if let Ok(candidate) = local_candidate(*candidate) {
                 rtc.add_local_candidate(candidate);
             }
         }
+        let down = purpose.sends.then(|| Box::new(Downlink::new(now, *rtc.direct_api().new_ssrc())));
         let mut connection = Str0mConnection {
             rtc,
+            crypto: self.crypto.clone(),
             candidates: self.candidates.clone(),
             pending: None,
             channels: HashMap::new(),
@@ -87,10 +104,12 @@ impl PeerFactory for Str0mFactory {
             events: VecDeque::new(),
             datagrams: VecDeque::new(),
             deadline: now,
-            payload_types: HashMap::new(),
+            keys,
+            down,
+            receives: purpose.receives,
             nack_enabled: HashSet::new(),
             nack_to_enable: Vec::new(),
-            history_set: HashSet::new(),
+            capture_times: CaptureTimes::default(),
             data_queue: VecDeque::new(),
             data_queued: 0,
             was_connected: false,
@@ -109,18 +128,22 @@ impl PeerFactory for Str0mFactory {
 /// See the module's description.
 struct Str0mConnection {
     rtc: Rtc,
-    candidates: Vec<SocketAddr>,
+    crypto: Arc<CryptoProvider>,
+    candidates: Vec<ClientAddress>,
     pending: Option<SdpPendingOffer>,
     channels: HashMap<DataKind, ChannelId>,
     channels_opened: bool,
     events: VecDeque<CoreEvent>,
     datagrams: VecDeque<Datagram>,
     deadline: Instant,
-    /// What a codec is called on a line, as negotiated; forgotten with every negotiation.
-    payload_types: HashMap<(Mid, Codec), Option<Pt>>,
+    keys: KeyCell,
+    /// Media to the client, if any are sent.
+    down: Option<Box<Downlink>>,
+    /// Whether the client sends media on this connection.
+    receives: bool,
     nack_enabled: HashSet<Ssrc>,
     nack_to_enable: Vec<Ssrc>,
-    history_set: HashSet<Mid>,
+    capture_times: CaptureTimes,
     data_queue: VecDeque<Vec<u8>>,
     data_queued: usize,
     was_connected: bool,
@@ -128,10 +151,22 @@ struct Str0mConnection {
 }
 
 impl Str0mConnection {
-    /// Lets the clock go on to `now`, then polls everything that came of it and of the change before.
+    /// Polls what came of a change, then lets the clock go on to `now` and polls everything that came of that.
     fn settle(&mut self, now: Instant) {
         self.drain();
         self.advance(now);
+        self.catch_up(now);
+    }
+
+    /// Polls what came of an input, which has told the clock already.
+    fn catch_up(&mut self, now: Instant) {
+        self.drain();
+        for _ in 0..STEPS_AT_ONCE {
+            if self.deadline > now {
+                break;
+            }
+            self.advance(now);
+        }
         if !self.nack_to_enable.is_empty() {
             for ssrc in std::mem::take(&mut self.nack_to_enable) {
                 if let Some(stream) = self.rtc.direct_api().stream_rx(&ssrc) {
@@ -141,6 +176,14 @@ impl Str0mConnection {
             }
         }
         self.flush_data(now);
+        if let Some(down) = self.down.as_mut().filter(|down| !down.has_keys())
+            && let Some(keys) = self.keys.take()
+        {
+            match Srtp::new(&keys) {
+                Ok(srtp) => down.set_keys(srtp),
+                Err(error) => tracing::warn!(%error, "keys for media are not usable"),
+            }
+        }
     }
 
     fn advance(&mut self, now: Instant) {
@@ -162,9 +205,15 @@ impl Str0mConnection {
                     self.deadline = deadline;
                     break;
                 }
-                Ok(Output::Transmit(transmit)) => self
-                    .datagrams
-                    .push_back(Datagram { destination: transmit.destination, contents: transmit.contents.into() }),
+                Ok(Output::Transmit(transmit)) => {
+                    let datagram = datagram_of(transmit);
+                    let is_handshake = matches!(&datagram.contents, Contents::Bytes(bytes) if is_dtls(bytes));
+                    let is_first = |down: &&mut Box<Downlink>| down.destination().is_none() && is_handshake;
+                    if let Some(down) = self.down.as_mut().filter(is_first) {
+                        down.set_destination(datagram.destination);
+                    }
+                    self.datagrams.push_back(datagram);
+                }
                 Ok(Output::Event(event)) => self.take_event(event),
                 Err(error) => {
                     self.fail(&error);
@@ -202,17 +251,9 @@ impl Str0mConnection {
                     self.events.push_back(CoreEvent::Data(kind, data.data));
                 }
             }
-            Event::KeyframeRequest(request) => {
-                if let Some(line) = SmallId::new(&request.mid) {
-                    self.events.push_back(CoreEvent::KeyframeNeeded(line));
-                }
-            }
             Event::RtpPacket(packet) => self.take_packet(packet),
-            Event::PeerStats(stats) => self
-                .events
-                .push_back(CoreEvent::Loss { sent: stats.egress_loss_fraction, received: stats.ingress_loss_fraction }),
-            Event::MediaEgressStats(stats) if stats.loss.is_some() => {
-                self.events.push_back(CoreEvent::Loss { sent: stats.loss, received: None });
+            Event::PeerStats(stats) => {
+                self.events.push_back(CoreEvent::Loss { sent: None, received: stats.ingress_loss_fraction });
             }
             _ => {}
         }
@@ -221,9 +262,7 @@ impl Str0mConnection {
     fn take_packet(&mut self, packet: RtpPacket) {
         let ssrc = packet.header.ssrc;
         let payload_type = packet.header.payload_type;
-        let Some(codec) =
-            self.rtc.codec_config().find(|params| params.pt() == payload_type).and_then(|p| codec_of(&p.spec()))
-        else {
+        let Some(codec) = self.rtc.codec_config().iter().find_map(|params| codec_under(params, payload_type)) else {
             return;
         };
         let Some(stream) = self.rtc.direct_api().stream_rx(&ssrc).map(|stream| (stream.mid(), stream.rid())) else {
@@ -231,9 +270,19 @@ impl Str0mConnection {
         };
         let Some(line) = SmallId::new(&stream.0) else { return };
         // Without this a video stream that has no RTX would never be asked to repeat a packet.
-        if codec != Codec::Opus && self.nack_enabled.insert(ssrc) {
+        let is_sound = matches!(codec, Codec::Opus | Codec::RedundantOpus);
+        if !is_sound && self.nack_enabled.insert(ssrc) {
             self.nack_to_enable.push(ssrc);
         }
+        let captured_at = match packet.last_sender_info {
+            Some(info) => {
+                // `str0m` learns the clock's rate only with the next packet.
+                let clock_rate = codec.clock_rate();
+                let report = SenderReport { at: info.ntp_time, rtp_time: info.rtp_time.numer() as u32, clock_rate };
+                self.capture_times.captured_at(packet.timestamp, packet.header.timestamp, &report)
+            }
+            None => packet.timestamp,
+        };
         let extensions = &packet.header.ext_vals;
         self.events.push_back(CoreEvent::Packet(IncomingPacket {
             line,
@@ -249,34 +298,73 @@ impl Str0mConnection {
                 orientation: extensions.video_orientation.map(|orientation| orientation as u8),
             },
             payload: packet.payload,
-            received_at: packet.timestamp,
+            captured_at,
         }));
     }
 
-    /// The payload type under which the client wants this codec on this line.
-    fn payload_type(&mut self, mid: Mid, codec: Codec) -> Option<Pt> {
-        if let Some(known) = self.payload_types.get(&(mid, codec)) {
-            return *known;
-        }
-        let media = self.rtc.media(mid)?;
-        let mut best = None;
-        for pt in media.remote_pts() {
-            let offered = self.rtc.codec_config().find(|p| p.pt() == *pt).and_then(|params| codec_of(&params.spec()));
-            match offered {
-                Some(offered) if offered == codec => {
-                    best = Some(*pt);
-                    break;
-                }
-                Some(offered) if is_close(offered, codec) => best = best.or(Some(*pt)),
-                _ => {}
+    /// Gives the engine the sources of what is sent, since it names them in session descriptions.
+    fn lend_sources(&mut self) {
+        let Some(down) = &self.down else { return };
+        for line in down.lines() {
+            let mid = Mid::from(line.as_str());
+            let Some(settings) = down.settings(line) else { continue };
+            // Declaring a stream on a line that does not exist would panic.
+            if self.rtc.media(mid).is_some() {
+                let repair = settings.repair_ssrc.map(Ssrc::from);
+                self.rtc.direct_api().declare_stream_tx(settings.ssrc.into(), repair, mid, None);
             }
         }
-        self.payload_types.insert((mid, codec), best);
-        best
+    }
+
+    /// Takes back what was lent.
+    fn take_lent_sources(&mut self) {
+        let Some(down) = &self.down else { return };
+        for ssrc in down.lines().filter_map(|line| down.settings(line)).map(|settings| settings.ssrc) {
+            self.rtc.direct_api().remove_stream_tx(ssrc.into());
+        }
+    }
+
+    /// Takes the sources back, and those that were made for lines of this description. With a source the engine would
+    /// send reports of its own.
+    fn take_sources(&mut self, sdp: &str) {
+        let Some(down) = &mut self.down else { return };
+        for line in sdp.lines().filter_map(|text| SmallId::new(text.trim_end().strip_prefix("a=mid:")?)) {
+            let mid = Mid::from(line.as_str());
+            let mut api = self.rtc.direct_api();
+            let Some(source) = api.stream_tx_by_mid(mid, None).map(|stream| (stream.ssrc(), stream.rtx())) else {
+                continue;
+            };
+            api.remove_stream_tx(source.0);
+            let Some(media) = self.rtc.media(mid) else { continue };
+            let settings = LineSettings {
+                ssrc: *source.0,
+                repair_ssrc: source.1.map(|ssrc| *ssrc),
+                extensions: extension_ids(media.remote_extmap()),
+                name: media.cname().to_owned(),
+            };
+            down.set_line(line, settings);
+        }
+    }
+
+    /// Sends media to where the client has nominated (RFC 8445, section 7.3.1.5), which may be another place than before.
+    fn follow_nomination(&mut self, source: ClientAddress, datagram: &[u8]) {
+        let Some(down) = self.down.as_mut().filter(|down| down.destination() != Some(source)) else { return };
+        let Ok(message) = StunMessage::parse(datagram) else { return };
+        if !message.is_binding_request() || !message.use_candidate() {
+            return;
+        }
+        let password = self.rtc.direct_api().local_ice_credentials().pass;
+        let hmac = |key: &[u8], parts: &[&[u8]]| self.crypto.sha1_hmac_provider.sha1_hmac(key, parts);
+        if message.verify(password.as_bytes(), hmac) {
+            tracing::debug!(before = ?down.destination(), now = ?source, "media go another way");
+            down.set_destination(source);
+        }
     }
 
     fn forget_negotiated(&mut self) {
-        self.payload_types.clear();
+        if let Some(down) = &mut self.down {
+            down.forget_types();
+        }
         self.nack_enabled.clear();
     }
 
@@ -299,24 +387,48 @@ impl Str0mConnection {
     }
 
     /// The candidate that a datagram was sent to: the socket hears on all of them but does not tell.
-    fn destination_for(&self, source: SocketAddr) -> Option<SocketAddr> {
+    fn destination_for(&self, source: ClientAddress) -> Option<SocketAddr> {
+        let client = source.socket;
         let same_scope = |candidate: &&SocketAddr| {
-            candidate.ip().is_loopback() == source.ip().is_loopback() && candidate.is_ipv4() == source.is_ipv4()
+            candidate.ip().is_loopback() == client.ip().is_loopback() && candidate.is_ipv4() == client.is_ipv4()
         };
-        self.candidates.iter().find(same_scope).or(self.candidates.first()).copied()
+        let usable = || self.candidates.iter().filter(|own| own.transport == source.transport).map(|own| &own.socket);
+        usable().find(same_scope).or_else(|| usable().next()).copied()
     }
 
-    fn input<'a>(&self, now: Instant, source: SocketAddr, datagram: &'a [u8]) -> Option<Input<'a>> {
+    fn input<'a>(&self, now: Instant, source: ClientAddress, datagram: &'a [u8]) -> Option<Input<'a>> {
         let destination = self.destination_for(source)?;
-        let receive = Receive::new(Protocol::Udp, source, destination, datagram).ok()?;
+        let receive = Receive::new(protocol_of(source.transport), source.socket, destination, datagram).ok()?;
         Some(Input::Receive(now, receive))
     }
 }
 
+/// The payload types under which the client wants this codec on this line.
+fn payload_types(rtc: &Rtc, line: LineId, codec: Codec) -> Option<PayloadTypes> {
+    let media = rtc.media(Mid::from(line.as_str()))?;
+    let mut best = None;
+    for pt in media.remote_pts() {
+        let Some(params) = rtc.codec_config().find(|p| p.pt() == *pt) else { continue };
+        let types = PayloadTypes { media: **pt, repair: params.resend().map(|repair| *repair), inside: None };
+        let offered = codec_of(&params.spec());
+        if codec == Codec::RedundantOpus && offered == Some(Codec::Opus) {
+            return params.red().map(|red| PayloadTypes { media: *red, repair: None, inside: Some(**pt) });
+        }
+        match offered {
+            Some(offered) if offered == codec => return Some(types),
+            Some(offered) if is_close(offered, codec) => best = best.or(Some(types)),
+            _ => {}
+        }
+    }
+    best
+}
+
 impl PeerConnection for Str0mConnection {
     fn accept_offer(&mut self, now: Instant, sdp: &str) -> Result<String, CoreError> {
-        let offer = SdpOffer::from_sdp_string(sdp).map_err(bad_description)?;
+        let offer = SdpOffer::from_sdp_string(&without_candidates(sdp)).map_err(bad_description)?;
+        self.lend_sources();
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(bad_description);
+        self.take_sources(sdp);
         self.forget_negotiated();
         self.settle(now);
         answer.map(|answer| answer.to_sdp_string())
@@ -324,6 +436,10 @@ impl PeerConnection for Str0mConnection {
 
     fn create_offer(&mut self, now: Instant, changes: &OfferChanges) -> Option<LocalOffer> {
         self.pending = None;
+        for line in &changes.reuse {
+            self.renew_line(now, *line);
+        }
+        self.lend_sources();
         let mut api = self.rtc.sdp_api();
         if changes.open_data_channels && !self.channels_opened {
             self.channels_opened = true;
@@ -340,6 +456,9 @@ impl PeerConnection for Str0mConnection {
         for line in &changes.stop {
             api.set_direction(Mid::from(line.as_str()), Direction::Inactive);
         }
+        for line in &changes.reuse {
+            api.set_direction(Mid::from(line.as_str()), Direction::SendOnly);
+        }
         let mut added = Vec::with_capacity(changes.add.len());
         for line in &changes.add {
             let kind = match line.kind {
@@ -353,6 +472,7 @@ impl PeerConnection for Str0mConnection {
             api.ice_restart(true);
         }
         let offer = api.apply();
+        self.take_lent_sources();
         self.settle(now);
         let (offer, pending) = offer?;
         self.pending = Some(pending);
@@ -364,8 +484,11 @@ impl PeerConnection for Str0mConnection {
 
     fn accept_answer(&mut self, now: Instant, sdp: &str) -> Result<(), CoreError> {
         let pending = self.pending.take().ok_or(CoreError::NoOfferPending)?;
-        let answer = SdpAnswer::from_sdp_string(sdp).map_err(bad_description)?;
+        let answer = SdpAnswer::from_sdp_string(&without_candidates(sdp)).map_err(bad_description)?;
+        self.lend_sources();
         let result = self.rtc.sdp_api().accept_answer(pending, answer).map_err(bad_description);
+        self.take_sources(sdp);
+        self.take_lent_sources();
         self.forget_negotiated();
         self.settle(now);
         result
@@ -375,76 +498,71 @@ impl PeerConnection for Str0mConnection {
         self.rtc.direct_api().local_ice_credentials().ufrag
     }
 
-    fn accepts(&self, now: Instant, source: SocketAddr, datagram: &[u8]) -> bool {
+    fn accepts(&self, now: Instant, source: ClientAddress, datagram: &[u8]) -> bool {
         self.input(now, source, datagram).is_some_and(|input| self.rtc.accepts(&input))
     }
 
-    fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+    fn handle_datagram(&mut self, now: Instant, source: ClientAddress, datagram: &[u8]) {
+        if is_rtcp(datagram) {
+            if let Some(down) = &mut self.down {
+                down.handle_rtcp(now, datagram);
+            }
+            if !self.receives {
+                return;
+            }
+        }
         let Some(input) = self.input(now, source, datagram) else { return };
         if let Err(error) = self.rtc.handle_input(input) {
             self.fail(&error);
         }
-        self.settle(now);
+        if is_stun(datagram) {
+            self.follow_nomination(source, datagram);
+        }
+        self.catch_up(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.settle(now);
+        if let Some(down) = &mut self.down {
+            down.handle_timeout(now);
+        }
+        if self.deadline <= now {
+            self.advance(now);
+            self.catch_up(now);
+        }
     }
 
     fn deadline(&self) -> Instant {
-        self.deadline
+        let down = self.down.as_ref().and_then(|down| down.deadline());
+        down.map_or(self.deadline, |down| down.min(self.deadline))
     }
 
-    fn write_rtp(&mut self, now: Instant, packet: &OutgoingPacket) -> bool {
+    fn takes(&mut self, line: LineId, codec: Codec) -> bool {
+        let rtc = &self.rtc;
+        self.down.as_mut().is_some_and(|down| down.takes(line, codec, || payload_types(rtc, line, codec)))
+    }
+
+    fn write_rtp(&mut self, now: Instant, packet: &OutgoingPacket) -> Option<Datagram> {
         if !self.was_connected || self.closed {
-            return false;
+            return None;
         }
-        let mid = Mid::from(packet.line.as_str());
-        let Some(payload_type) = self.payload_type(mid, packet.codec) else { return false };
-        let is_video = packet.codec != Codec::Opus;
-        let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(mid, None) else { return false };
-        if is_video && self.history_set.insert(mid) {
-            stream.set_rtx_cache(HISTORY_PACKETS, HISTORY, None);
-        }
-        let extensions = ExtensionValues {
-            audio_level: packet.extensions.audio_level,
-            voice_activity: packet.extensions.voice_activity,
-            video_orientation: packet.extensions.orientation.map(orientation_of),
-            ..ExtensionValues::default()
-        };
-        stream.write_rtp(
-            RtpWrite::new(
-                payload_type,
-                packet.sequence.into(),
-                packet.timestamp,
-                packet.wallclock,
-                packet.payload.clone(),
-            )
-            .marker(packet.marker)
-            .nackable(is_video)
-            .ext_vals(extensions),
-        );
-        self.settle(now);
-        true
+        let rtc = &self.rtc;
+        self.down.as_mut()?.write(now, packet, || payload_types(rtc, packet.line, packet.media.codec))
     }
 
-    fn renew_line(&mut self, now: Instant, line: LineId) {
-        let mid = Mid::from(line.as_str());
-        // Declaring a stream on a line that does not exist would panic. `reset_stream_tx` looks like the way to do this, but
-        // after it reports and requests about the new source find no stream (0.25.0).
-        if self.rtc.media(mid).is_none() {
-            return;
-        }
-        let mut api = self.rtc.direct_api();
-        let Some((old, repair)) = api.stream_tx_by_mid(mid, None).map(|stream| (stream.ssrc(), stream.rtx())) else {
-            return;
+    fn renew_line(&mut self, _now: Instant, line: LineId) {
+        let Some(down) = &mut self.down else { return };
+        let Some(before) = down.settings(line).cloned() else { return };
+        let api = self.rtc.direct_api();
+        let unused = || {
+            loop {
+                let ssrc = *api.new_ssrc();
+                if !down.has_source(ssrc) {
+                    break ssrc;
+                }
+            }
         };
-        let (source, repair) = (api.new_ssrc(), repair.map(|_| api.new_ssrc()));
-        api.remove_stream_tx(old);
-        api.declare_stream_tx(source, repair, mid, None);
-        self.history_set.remove(&mid);
-        self.settle(now);
+        let (ssrc, repair_ssrc) = (unused(), before.repair_ssrc.map(|_| unused()));
+        down.set_line(line, LineSettings { ssrc, repair_ssrc, ..before });
     }
 
     fn request_keyframe(&mut self, now: Instant, line: LineId, layer: Option<LayerId>) {
@@ -453,6 +571,18 @@ impl PeerConnection for Str0mConnection {
             stream.request_keyframe(KeyframeRequestKind::Pli);
         }
         self.settle(now);
+    }
+
+    fn set_desired_bitrate(&mut self, _now: Instant, bps: u64) {
+        if let Some(down) = &mut self.down {
+            down.set_wanted(bps);
+        }
+    }
+
+    fn probe(&mut self, now: Instant) {
+        if let Some(down) = &mut self.down {
+            down.probe(now);
+        }
     }
 
     fn send_data(&mut self, now: Instant, kind: DataKind, payload: &[u8]) -> bool {
@@ -470,11 +600,11 @@ impl PeerConnection for Str0mConnection {
     }
 
     fn poll_event(&mut self) -> Option<CoreEvent> {
-        self.events.pop_front()
+        self.events.pop_front().or_else(|| self.down.as_mut()?.poll_event())
     }
 
     fn poll_datagram(&mut self) -> Option<Datagram> {
-        self.datagrams.pop_front()
+        self.datagrams.pop_front().or_else(|| self.down.as_mut()?.poll_datagram())
     }
 
     fn close(&mut self, now: Instant) {
@@ -482,49 +612,5 @@ impl PeerConnection for Str0mConnection {
             self.fail(&error);
         }
         self.settle(now);
-    }
-}
-
-fn bad_description(error: impl std::fmt::Display) -> CoreError {
-    CoreError::BadDescription(error.to_string())
-}
-
-fn kind_of_label(label: &str) -> Option<DataKind> {
-    match label {
-        RELIABLE_CHANNEL => Some(DataKind::Reliable),
-        LOSSY_CHANNEL => Some(DataKind::Lossy),
-        _ => None,
-    }
-}
-
-fn codec_of(spec: &CodecSpec) -> Option<Codec> {
-    match spec.codec {
-        Str0mCodec::Opus => Some(Codec::Opus),
-        Str0mCodec::Vp8 => Some(Codec::Vp8),
-        Str0mCodec::H264 => Some(Codec::H264 {
-            // What RFC 6184, section 8.1, says about absent parameters.
-            profile_level_id: spec.format.profile_level_id.unwrap_or(0x0042_000a),
-            packetization_mode: spec.format.packetization_mode.unwrap_or(0),
-        }),
-        _ => None,
-    }
-}
-
-/// Whether a receiver of `offered` is likely to decode `wanted`: the profiles of H.264 that we allow differ only in
-/// tools that no encoder uses in a call.
-fn is_close(offered: Codec, wanted: Codec) -> bool {
-    match (offered, wanted) {
-        (Codec::H264 { packetization_mode: a, .. }, Codec::H264 { packetization_mode: b, .. }) => a == b,
-        _ => false,
-    }
-}
-
-/// The two rotation bits of the header extension, counted against the clock.
-fn orientation_of(turns: u8) -> VideoOrientation {
-    match turns {
-        1 => VideoOrientation::Deg270,
-        2 => VideoOrientation::Deg180,
-        3 => VideoOrientation::Deg90,
-        _ => VideoOrientation::Deg0,
     }
 }

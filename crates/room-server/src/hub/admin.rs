@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::limits::{DATA_PAYLOAD_MAX, METADATA_MAX, WIRE_NAME_MAX};
+use protocol::limits::DATA_PAYLOAD_MAX;
 use protocol::messages::{
     CreateRoomRequest, DataPacket, DeleteRoomResponse, DisconnectReason, ListParticipantsResponse, ListRoomsResponse,
     MuteRoomTrackRequest, MuteRoomTrackResponse, MuteTrackRequest, ProtoMessage, RemoveParticipantResponse, Response,
-    SendDataRequest, SendDataResponse, UpdateParticipantRequest, UpdateRoomMetadataRequest, UpdateSubscription,
-    UpdateSubscriptionsRequest, UpdateSubscriptionsResponse, UserPacket, data_packet, leave_request,
+    RoomEndReason, SendDataRequest, SendDataResponse, UpdateParticipantRequest, UpdateRoomMetadataRequest,
+    UpdateSubscription, UpdateSubscriptionsRequest, UpdateSubscriptionsResponse, UserPacket, data_packet,
+    leave_request,
 };
 
 use super::ids::{ParticipantId, RoomKey};
@@ -17,9 +18,8 @@ use super::{Hub, unix_ms};
 use crate::admin::{AdminError, AdminReply, AdminRequest};
 use crate::auth::Permission;
 use crate::forwarding::core::DataKind;
+use crate::limits::merged;
 
-/// How long a created room waits for somebody, unless the call says otherwise.
-const EMPTY_TIMEOUT: Duration = Duration::from_secs(300);
 /// Longest such wait.
 const EMPTY_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Most rooms that may wait like that.
@@ -84,21 +84,25 @@ impl Hub {
         key: RoomKey,
         request: CreateRoomRequest,
     ) -> Result<AdminReply, AdminError> {
-        if key.room.is_empty() || key.room.len() > WIRE_NAME_MAX {
-            return Err(AdminError::InvalidArgument("the name of the room is missing or too long"));
+        if key.room.is_empty() {
+            return Err(AdminError::InvalidArgument("the name of the room is missing"));
         }
-        if request.metadata.len() > METADATA_MAX {
-            return Err(AdminError::InvalidArgument("the metadata are too long"));
-        }
+        self.settings.limits.check_room_name(&key.room)?;
+        self.settings.limits.check_metadata(&request.metadata)?;
         if !self.rooms.contains_key(&key) {
             if self.rooms.values().filter(|room| room.members.is_empty()).count() >= EMPTY_ROOMS_MAX {
                 return Err(AdminError::FailedPrecondition("too many rooms wait for somebody already"));
             }
             let asked = Duration::from_secs(request.empty_timeout.into()).min(EMPTY_TIMEOUT_MAX);
-            let mut room = Room::new(request.max_participants, unix_ms());
+            let max_participants = match request.max_participants {
+                0 => self.settings.max_participants,
+                asked => asked,
+            };
+            let mut room = Room::new(max_participants, unix_ms());
             room.metadata = request.metadata;
-            room.kept_until = Some(now + if asked.is_zero() { EMPTY_TIMEOUT } else { asked });
+            room.kept_until = Some(now + if asked.is_zero() { self.settings.empty_timeout } else { asked });
             self.rooms.insert(key.clone(), room);
+            self.notice_room_started(&key);
             self.want_reports(now);
         }
         Ok(AdminReply::Room(self.room_info(&key)))
@@ -110,7 +114,11 @@ impl Hub {
         for id in self.members_of(key) {
             self.leave(now, id, DisconnectReason::RoomDeleted, leave_request::Action::Disconnect);
         }
-        self.rooms.remove(key);
+        // The last one to leave may have left it to wait for others.
+        if self.rooms.contains_key(key) {
+            self.notice_room_finished(key, RoomEndReason::RoomEndApiDelete);
+            self.rooms.remove(key);
+        }
         Ok(AdminReply::RoomDeleted(DeleteRoomResponse {}))
     }
 
@@ -140,18 +148,11 @@ impl Hub {
     ) -> Result<AdminReply, AdminError> {
         let id = self.known(key, &request.identity)?;
         let participant = self.participants.get_mut(&id).ok_or(AdminError::NotFound("participant"))?;
-        let mut attributes = participant.attributes.clone();
-        for (name, value) in request.attributes {
-            if value.is_empty() {
-                attributes.remove(&name);
-            } else {
-                attributes.insert(name, value);
-            }
-        }
-        let described: usize = attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if [described, request.metadata.len(), request.name.len()].iter().any(|length| *length > METADATA_MAX) {
-            return Err(AdminError::InvalidArgument("name, metadata or attributes are too long"));
-        }
+        let limits = &self.settings.limits;
+        let attributes = merged(&participant.attributes, &request.attributes);
+        limits.check_attributes(&attributes)?;
+        limits.check_metadata(&request.metadata)?;
+        limits.check_participant_name(&request.name)?;
         participant.attributes = attributes;
         if !request.name.is_empty() {
             participant.name = request.name;
@@ -208,9 +209,7 @@ impl Hub {
     }
 
     fn update_room(&mut self, key: &RoomKey, request: UpdateRoomMetadataRequest) -> Result<AdminReply, AdminError> {
-        if request.metadata.len() > METADATA_MAX {
-            return Err(AdminError::InvalidArgument("the metadata are too long"));
-        }
+        self.settings.limits.check_metadata(&request.metadata)?;
         let room = self.rooms.get_mut(key).ok_or(AdminError::NotFound("room"))?;
         room.metadata = request.metadata;
         self.broadcast_room(key);

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use protocol::limits::DATA_PAYLOAD_MAX;
-use protocol::messages::{DataChannelReceiveState, DataPacket, ProtoMessage, data_packet};
+use protocol::messages::request_response::Reason;
+use protocol::messages::{DataChannelReceiveState, DataPacket, ProtoMessage, RequestResponse, Response, data_packet};
 
 use super::Hub;
 use super::ids::{ParticipantId, RoomKey};
@@ -14,6 +15,8 @@ use crate::forwarding::core::DataKind;
 
 /// Room for the fields around the payload.
 const OVERHEAD_MAX: usize = 2048;
+/// Clients are told at most this often that their data are refused.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(1);
 /// Reliable packets are kept this long for those who take up a lost connection, and at most so many bytes of them per
 /// sender.
 const KEPT_FOR: Duration = Duration::from_secs(20);
@@ -54,8 +57,13 @@ impl Hub {
     /// what the message says.
     pub(super) fn data_received(&mut self, now: Instant, from: ParticipantId, kind: DataKind, bytes: &[u8]) {
         let Some(sender) = self.participants.get_mut(&from) else { return };
-        if !sender.permission.publish_data || bytes.len() > DATA_PAYLOAD_MAX + OVERHEAD_MAX {
-            tracing::debug!(identity = sender.identity, length = bytes.len(), "data refused");
+        if !sender.permission.publish_data {
+            sender.refuse_data(now, Reason::NotAllowed, "the token does not allow to send data".to_owned());
+            return;
+        }
+        if bytes.len() > DATA_PAYLOAD_MAX + OVERHEAD_MAX {
+            let message = format!("a data packet of {} bytes is too long, {DATA_PAYLOAD_MAX} may be", bytes.len());
+            sender.refuse_data(now, Reason::LimitExceeded, message);
             return;
         }
         let Ok(mut packet) = DataPacket::decode(bytes) else { return };
@@ -90,7 +98,10 @@ impl Hub {
     ) {
         for member in self.members_of(room) {
             let Some(participant) = self.participants.get(&member).filter(|_| Some(member) != except) else { continue };
-            if is_addressed(participant, destinations) && participant.subscriber_up {
+            // The connection of who has just joined keeps reliable packets until it is up; what is missed later, in an
+            // outage, is repeated after the resume.
+            let takes = participant.subscriber_up || (kind == DataKind::Reliable && !participant.is_active);
+            if takes && is_addressed(participant, destinations) {
                 let leg = participant.subscriber;
                 let sent = self.legs.act(leg, now, |connection| connection.send_data(now, kind, encoded));
                 if sent == Some(false) {
@@ -122,6 +133,23 @@ impl Hub {
         for packet in missed {
             self.legs.act(leg, now, |connection| connection.send_data(now, DataKind::Reliable, &packet.encoded));
         }
+    }
+}
+
+impl Participant {
+    /// Tells the client, but not for each packet of a flood.
+    fn refuse_data(&mut self, now: Instant, reason: Reason, message: String) {
+        let told = self.data_refused_at.is_some_and(|at| now.saturating_duration_since(at) < REFUSAL_INTERVAL);
+        if told {
+            return;
+        }
+        tracing::info!(identity = self.identity, message, "data refused");
+        self.data_refused_at = Some(now);
+        self.send(Response::RequestResponse(RequestResponse {
+            reason: reason as i32,
+            message,
+            ..RequestResponse::default()
+        }));
     }
 }
 

@@ -85,10 +85,11 @@ impl Hub {
                 continue;
             };
             participant.layer_wishes.insert(sid.clone(), wish);
+            participant.priorities.insert(sid.clone(), request.priority);
             let Some(track) = self.participants.get_mut(&publisher).and_then(|p| p.track_mut(sid)) else { continue };
             let max_rank = wish.rank(&track.info);
             if let Some(subscriber) = track.subscribers.iter_mut().find(|s| s.participant == id) {
-                subscriber.layers.max_rank = max_rank;
+                subscriber.forwarder.layers.max_rank = max_rank;
             }
         }
         self.want_housekeeping(now);
@@ -103,7 +104,7 @@ impl Hub {
             let track = self.participants.get_mut(&publisher).and_then(|publisher| publisher.track_mut(&sid));
             let subscriber = track.and_then(|track| track.subscribers.iter_mut().find(|s| s.participant == id));
             if let Some(subscriber) = subscriber {
-                subscriber.layers.link_rank = rank;
+                subscriber.forwarder.layers.link_rank = rank;
             }
         }
     }
@@ -120,8 +121,7 @@ impl Hub {
             let Some(subscriber) = track.subscribers.iter_mut().find(|s| s.participant == id) else { continue };
             if subscriber.disabled != disabled {
                 subscriber.disabled = disabled;
-                subscriber.down.pause();
-                subscriber.layers.restart();
+                subscriber.forwarder.pause();
                 if !disabled {
                     self.wish_for_keyframe(now, publisher, sid, id);
                 }

@@ -2,11 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::ids::ParticipantId;
-use crate::forwarding::core::{CoreEvent, Datagram, PeerConnection, PeerFactory};
+use crate::forwarding::core::{
+    ClientAddress, Codec, CoreEvent, LineId, OutgoingPacket, PeerConnection, PeerFactory, Purpose,
+};
+use crate::forwarding::datagram::Datagram;
+use crate::number_hasher::NumberMap;
 
 /// Number of a peer connection, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,7 +30,7 @@ struct Leg {
     owner: ParticipantId,
     role: Role,
     connection: Box<dyn PeerConnection>,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<ClientAddress>,
     ufrag: String,
     /// When the last datagram came.
     heard_at: Option<Instant>,
@@ -35,13 +38,37 @@ struct Leg {
     timer: Option<Instant>,
 }
 
+type Timers = BinaryHeap<Reverse<(Instant, LegId)>>;
+
+impl Leg {
+    /// Takes what the connection has to say and to send.
+    fn collect(&mut self, id: LegId, events: &mut VecDeque<(LegId, CoreEvent)>, outbox: &mut VecDeque<Datagram>) {
+        while let Some(event) = self.connection.poll_event() {
+            events.push_back((id, event));
+        }
+        while let Some(datagram) = self.connection.poll_datagram() {
+            outbox.push_back(datagram);
+        }
+    }
+
+    /// Puts the deadline into the heap, unless an earlier entry of this leg is there: that one will come back here.
+    fn arm(&mut self, id: LegId, now: Instant, timers: &mut Timers) {
+        // A connection that is due again at once would otherwise keep the loop from everything else.
+        let deadline = self.connection.deadline().max(now + MIN_TIMER);
+        if self.timer.is_none_or(|timer| deadline < timer) {
+            self.timer = Some(deadline);
+            timers.push(Reverse((deadline, id)));
+        }
+    }
+}
+
 /// See the module's description.
 pub struct Legs {
     factory: Box<dyn PeerFactory>,
-    legs: HashMap<LegId, Leg>,
-    by_address: HashMap<SocketAddr, LegId>,
+    legs: NumberMap<LegId, Leg>,
+    by_address: HashMap<ClientAddress, LegId>,
     by_ufrag: HashMap<String, LegId>,
-    timers: BinaryHeap<Reverse<(Instant, LegId)>>,
+    timers: Timers,
     events: VecDeque<(LegId, CoreEvent)>,
     outbox: VecDeque<Datagram>,
     last_id: u64,
@@ -52,7 +79,7 @@ impl Legs {
     pub fn new(factory: Box<dyn PeerFactory>) -> Self {
         Self {
             factory,
-            legs: HashMap::new(),
+            legs: NumberMap::default(),
             by_address: HashMap::new(),
             by_ufrag: HashMap::new(),
             timers: BinaryHeap::new(),
@@ -66,12 +93,15 @@ impl Legs {
     pub fn create(&mut self, now: Instant, owner: ParticipantId, role: Role) -> LegId {
         self.last_id += 1;
         let id = LegId(self.last_id);
-        let connection = self.factory.create(now);
+        let purpose = Purpose { receives: role != Role::Subscriber, sends: role != Role::Publisher };
+        let connection = self.factory.create(now, purpose);
         let leg =
             Leg { owner, role, connection, addresses: Vec::new(), ufrag: String::new(), heard_at: None, timer: None };
         self.legs.insert(id, leg);
         self.refresh_ufrag(id);
-        self.collect(id);
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.collect(id, &mut self.events, &mut self.outbox);
+        }
         id
     }
 
@@ -101,10 +131,24 @@ impl Legs {
 
     /// Does something with a connection and collects what follows from it.
     pub fn act<R>(&mut self, id: LegId, now: Instant, action: impl FnOnce(&mut dyn PeerConnection) -> R) -> Option<R> {
-        let result = action(self.legs.get_mut(&id)?.connection.as_mut());
-        self.collect(id);
-        self.arm(id, now);
+        let leg = self.legs.get_mut(&id)?;
+        let result = action(leg.connection.as_mut());
+        leg.collect(id, &mut self.events, &mut self.outbox);
+        leg.arm(id, now, &mut self.timers);
         Some(result)
+    }
+
+    /// Whether a client takes this codec on this line.
+    pub fn takes(&mut self, id: LegId, line: LineId, codec: Codec) -> bool {
+        self.legs.get_mut(&id).is_some_and(|leg| leg.connection.takes(line, codec))
+    }
+
+    /// Sends a packet to a client, if there is a way for it.
+    pub fn write_rtp(&mut self, id: LegId, now: Instant, packet: &OutgoingPacket) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        self.outbox.extend(leg.connection.write_rtp(now, packet));
+        leg.collect(id, &mut self.events, &mut self.outbox);
+        leg.arm(id, now, &mut self.timers);
     }
 
     /// To be called after every negotiation: the name under which the client's datagrams come may be another one.
@@ -119,9 +163,9 @@ impl Legs {
     }
 
     /// Hands a datagram to the connection that it is for; one that is for none is dropped.
-    pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+    pub fn handle_datagram(&mut self, now: Instant, source: ClientAddress, datagram: &[u8]) {
         let Some(id) = self.route(now, source, datagram) else {
-            tracing::trace!(%source, length = datagram.len(), "datagram for nobody");
+            tracing::trace!(?source, length = datagram.len(), "datagram for nobody");
             return;
         };
         if let Some(leg) = self.legs.get_mut(&id) {
@@ -132,7 +176,7 @@ impl Legs {
 
     /// An address may pass from one connection to another (a client's port is used again), and the first sign of it
     /// is a STUN request. So those are routed by the name in them, everything else by address.
-    fn route(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Option<LegId> {
+    fn route(&mut self, now: Instant, source: ClientAddress, datagram: &[u8]) -> Option<LegId> {
         let known = self.by_address.get(&source).copied();
         let is_stun = datagram.first().is_some_and(|first| *first < 2);
         if !is_stun {
@@ -165,9 +209,9 @@ impl Legs {
             }
             if leg.connection.deadline() <= now {
                 leg.connection.handle_timeout(now);
-                self.collect(id);
+                leg.collect(id, &mut self.events, &mut self.outbox);
             }
-            self.arm(id, now);
+            leg.arm(id, now, &mut self.timers);
         }
     }
 
@@ -184,27 +228,6 @@ impl Legs {
     /// Takes the next datagram to send.
     pub fn poll_datagram(&mut self) -> Option<Datagram> {
         self.outbox.pop_front()
-    }
-
-    fn collect(&mut self, id: LegId) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        while let Some(event) = leg.connection.poll_event() {
-            self.events.push_back((id, event));
-        }
-        while let Some(datagram) = leg.connection.poll_datagram() {
-            self.outbox.push_back(datagram);
-        }
-    }
-
-    /// Puts the leg's deadline into the heap, unless an earlier entry of it is there: that one will come back here.
-    fn arm(&mut self, id: LegId, now: Instant) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        // A connection that is due again at once would otherwise keep the loop from everything else.
-        let deadline = leg.connection.deadline().max(now + MIN_TIMER);
-        if leg.timer.is_none_or(|timer| deadline < timer) {
-            leg.timer = Some(deadline);
-            self.timers.push(Reverse((deadline, id)));
-        }
     }
 }
 

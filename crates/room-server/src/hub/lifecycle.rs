@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::limits::METADATA_MAX;
 use protocol::messages::{
     DisconnectReason, JoinRequest, JoinResponse, LeaveRequest, ParticipantUpdate, ReconnectResponse, Response,
-    RoomUpdate, ServerInfo, leave_request, participant_info, server_info,
+    RoomEndReason, RoomUpdate, ServerInfo, leave_request, participant_info, server_info,
 };
 
 use super::command::Connect;
@@ -14,7 +13,8 @@ use super::legs::Role;
 use super::participant::{Connection, Participant, ParticipantLegs};
 use super::room::{Room, codecs};
 use super::{Hub, unix_ms};
-use crate::auth::Admission;
+use crate::auth::{Admission, Permission};
+use crate::limits::{Limits, merged};
 use crate::signalling::{PING_INTERVAL, PING_TIMEOUT};
 
 /// Version of LiveKit's server that clients may take us for. They look at it to know what works.
@@ -43,7 +43,12 @@ impl Hub {
             sender.send(super::encode(leave_message(DisconnectReason::JoinFailure, leave_request::Action::Disconnect)));
             return;
         }
-        let room = self.rooms.entry(key.clone()).or_insert_with(|| Room::new(admission.max_participants, unix_ms()));
+        let max_participants = match admission.max_participants {
+            0 => self.settings.max_participants,
+            asked => asked,
+        };
+        let is_new = !self.rooms.contains_key(&key);
+        let room = self.rooms.entry(key.clone()).or_insert_with(|| Room::new(max_participants, unix_ms()));
         self.last_participant += 1;
         let id = ParticipantId(self.last_participant);
         room.members.push(id);
@@ -58,7 +63,7 @@ impl Hub {
         };
         let single = single.map(|request| *request);
         if let Some(request) = &single {
-            describe(&mut admission, request);
+            describe(&mut admission, request, &self.settings.limits);
         }
         let mut participant = Participant::new(id, new_sid("PA"), admission, auto_subscribe, legs, unix_ms(), now);
         participant.connection = Some(Connection { id: connection, sender });
@@ -67,6 +72,9 @@ impl Hub {
         let info = participant.info();
         self.participants.insert(id, participant);
         self.connections.insert(connection, id);
+        if is_new {
+            self.notice_room_started(&key);
+        }
         tracing::info!(
             room = key.room,
             identity,
@@ -86,6 +94,7 @@ impl Hub {
             ping_timeout: PING_TIMEOUT,
             enabled_publish_codecs: codecs(),
             fast_publish: true,
+            ice_servers: self.settings.ice_servers.clone(),
             ..JoinResponse::default()
         };
         self.metrics.joins.inc();
@@ -107,15 +116,21 @@ impl Hub {
         let Connect { connection, admission, sender, resume, single, .. } = connect;
         let key = RoomKey { app: admission.app, room: admission.room };
         let wanted = resume.unwrap_or_default();
-        let found = self.find(&key, &admission.identity).filter(|id| {
+        let present = self.find(&key, &admission.identity);
+        let found = present.filter(|id| {
             self.participants.get(id).is_some_and(|participant| {
                 (wanted.is_empty() || participant.sid == wanted) && participant.single.is_some() == single.is_some()
             })
         });
         let Some(id) = found else {
             tracing::info!(room = key.room, identity = admission.identity, "nothing to resume");
-            sender
-                .send(super::encode(leave_message(DisconnectReason::StateMismatch, leave_request::Action::Reconnect)));
+            // Who was replaced meanwhile must not throw the newer session out in turn.
+            let newer = present.filter(|id| self.participants.get(id).is_some_and(|p| p.sid != wanted));
+            let (reason, action) = match newer {
+                Some(_) => (DisconnectReason::DuplicateIdentity, leave_request::Action::Disconnect),
+                None => (DisconnectReason::StateMismatch, leave_request::Action::Reconnect),
+            };
+            sender.send(super::encode(leave_message(reason, action)));
             return;
         };
         let others = self.infos(&key, id);
@@ -125,11 +140,15 @@ impl Hub {
             self.connections.remove(&old.id);
         }
         self.connections.insert(connection, id);
+        // A client that got a new token brings its rights this way.
+        participant.permission = Permission { hidden: participant.permission.hidden, ..admission.permission };
+        participant.grants = admission.grants;
         let lost_since = participant.lost_since.take();
         self.metrics.resumes.inc();
         tracing::info!(room = key.room, identity = participant.identity, "resumed");
         participant.send(Response::Reconnect(ReconnectResponse {
             server_info: Some(server_info()),
+            ice_servers: self.settings.ice_servers.clone(),
             last_message_seq: participant.last_data_sequence,
             ..ReconnectResponse::default()
         }));
@@ -143,7 +162,7 @@ impl Hub {
         participant.missed_since = lost_since;
         match (single, &mut participant.single) {
             (Some(request), Some(lines)) => {
-                lines.forget_requests();
+                lines.resumed(now);
                 self.first_requests(now, id, *request);
             }
             _ => self.update_subscriptions(now, id),
@@ -186,7 +205,7 @@ impl Hub {
                 let silent_since = heard.into_iter().flatten().fold(since, Instant::max);
                 if !has_media
                     || now.saturating_duration_since(silent_since) >= SILENCE_OF_THE_DEAD
-                    || now.saturating_duration_since(since) >= self.departure_timeout
+                    || now.saturating_duration_since(since) >= self.settings.reconnect_timeout
                 {
                     gone.push(participant.id);
                 } else {
@@ -221,25 +240,35 @@ impl Hub {
         if let Some(connection) = participant.connection.take() {
             self.connections.remove(&connection.id);
         }
+        let gone: Vec<_> = participant.tracks.iter().map(|track| track.info.clone()).collect();
+        self.forget_tracks(&gone);
         self.legs.remove(now, participant.publisher);
         self.legs.remove(now, participant.subscriber);
         let key = participant.room.clone();
         tracing::info!(room = key.room, identity = participant.identity, ?reason, "left");
 
+        let mut info = participant.info();
+        info.state = participant_info::State::Disconnected as i32;
+        info.disconnect_reason = reason as i32;
+        info.version = participant.version + 1;
+        info.tracks.clear();
         if let Some(room) = self.rooms.get_mut(&key) {
             room.members.retain(|member| *member != id);
-            if room.members.is_empty() && room.kept_until.is_none_or(|until| until <= now) {
-                tracing::info!(room = key.room, "room closed");
-                self.rooms.remove(&key);
-                return;
+            if room.members.is_empty() {
+                let until = now + self.settings.departure_timeout;
+                room.kept_until = room.kept_until.max(Some(until)).filter(|until| *until > now);
             }
         }
+        self.notice_left(&participant, &info);
+        let end = match reason {
+            DisconnectReason::RoomDeleted => RoomEndReason::RoomEndApiDelete,
+            DisconnectReason::ServerShutdown => RoomEndReason::RoomEndServerShutdown,
+            _ => RoomEndReason::RoomEndIdleTimeout,
+        };
+        if self.close_if_over(now, &key, end) {
+            return;
+        }
         if !participant.permission.hidden {
-            let mut info = participant.info();
-            info.state = participant_info::State::Disconnected as i32;
-            info.disconnect_reason = reason as i32;
-            info.version = participant.version + 1;
-            info.tracks.clear();
             let message = super::encode(Response::Update(ParticipantUpdate { participants: vec![info] }));
             for member in self.members_of(&key) {
                 self.send_encoded(member, &message);
@@ -253,11 +282,27 @@ impl Hub {
         self.want_housekeeping(now);
     }
 
+    /// Closes a room in which nobody is, when its time is over.
+    pub(super) fn close_if_over(&mut self, now: Instant, key: &RoomKey, reason: RoomEndReason) -> bool {
+        let Some(room) = self.rooms.get(key) else { return true };
+        if !room.members.is_empty() || room.kept_until.is_some_and(|until| until > now) {
+            return false;
+        }
+        tracing::info!(room = key.room, "room closed");
+        self.notice_room_finished(key, reason);
+        self.rooms.remove(key);
+        true
+    }
+
     pub(super) fn shut_down(&mut self, now: Instant) {
         let everybody: Vec<ParticipantId> = self.participants.keys().copied().collect();
         for id in everybody {
             self.leave(now, id, DisconnectReason::ServerShutdown, leave_request::Action::Disconnect);
         }
+        for key in self.rooms.keys() {
+            self.notice_room_finished(key, RoomEndReason::RoomEndServerShutdown);
+        }
+        self.rooms.clear();
     }
 
     pub(super) fn find(&self, key: &RoomKey, identity: &str) -> Option<ParticipantId> {
@@ -284,15 +329,20 @@ impl Hub {
 }
 
 /// What the request says about the participant goes before the token, if it may say anything.
-fn describe(admission: &mut Admission, request: &JoinRequest) {
-    let attributes: usize = request.participant_attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if !admission.permission.update_metadata || attributes > METADATA_MAX || request.metadata.len() > METADATA_MAX {
+fn describe(admission: &mut Admission, request: &JoinRequest, limits: &Limits) {
+    let attributes = merged(&admission.attributes, &request.participant_attributes);
+    let fits = limits.check_attributes(&attributes).and(limits.check_metadata(&request.metadata));
+    if let Err(error) = fits {
+        tracing::info!(identity = admission.identity, %error, "what the join request says is left out");
+        return;
+    }
+    if !admission.permission.update_metadata {
         return;
     }
     if !request.metadata.is_empty() {
         admission.metadata.clone_from(&request.metadata);
     }
-    admission.attributes.extend(request.participant_attributes.clone());
+    admission.attributes = attributes;
 }
 
 fn leave_message(reason: DisconnectReason, action: leave_request::Action) -> Response {

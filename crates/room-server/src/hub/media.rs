@@ -1,14 +1,18 @@
 //! Packets from publishers to subscribers, key frame requests back.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::ids::ParticipantId;
 use super::legs::{LegId, Role};
 use super::speakers::SPEAKER_INTERVAL;
 use super::{HOUSEKEEPING, Hub};
-use crate::forwarding::core::{Codec, CoreEvent, IncomingPacket, LayerId, LineId, MediaKind, OutgoingPacket};
+use crate::forwarding::core::{Codec, CoreEvent, IncomingPacket, LayerId, LineId, MediaKind, MediaPacket};
+use crate::forwarding::forwarder::{Alone, Context, Fate};
 use crate::forwarding::keyframe::starts_keyframe;
-use crate::forwarding::layer_selector::Verdict;
+
+/// Bytes of a packet besides its payload: IP, UDP, RTP with extensions, authentication.
+const OVERHEAD: usize = 60;
 
 impl Hub {
     pub(super) fn handle_event(&mut self, now: Instant, leg: LegId, event: CoreEvent) {
@@ -17,6 +21,7 @@ impl Hub {
             CoreEvent::Packet(packet) => self.forward(now, owner, &packet),
             CoreEvent::KeyframeNeeded(line) => self.keyframe_needed(now, owner, line),
             CoreEvent::Data(kind, bytes) => self.data_received(now, owner, kind, &bytes),
+            CoreEvent::Estimate(bps) => self.note_estimate(now, owner, bps),
             CoreEvent::Loss { sent, received } => self.note_loss(now, owner, role, sent, received),
             CoreEvent::Connected | CoreEvent::Reconnected => self.leg_is_up(now, owner, role),
             CoreEvent::Disconnected | CoreEvent::Closed => self.leg_is_down(now, owner, role),
@@ -33,6 +38,7 @@ impl Hub {
                 if !participant.is_active {
                     participant.is_active = true;
                     tracing::info!(identity = participant.identity, "active");
+                    self.notice_joined(id);
                     self.broadcast_participant(id);
                     self.update_subscriptions(now, id);
                 }
@@ -60,6 +66,7 @@ impl Hub {
         let starts_keyframe = packet.layer.is_some() && starts_keyframe(packet.codec, &packet.payload);
         let Some(stream) = track.stream_mut(packet.layer, now) else { return };
         stream.seen = now;
+        stream.rate.packet(packet.payload.len() + OVERHEAD, now);
         let is_holed = is_video && stream.gaps.packet(packet.ssrc, packet.sequence, now);
         // Without layers nobody asks for this list.
         let arriving = if packet.layer.is_some() { track.arriving(now) } else { Vec::new() };
@@ -68,43 +75,48 @@ impl Hub {
             track.info.mime_type = mime_type(packet.codec).to_owned();
             learned_codec = true;
         }
-        let is_padding = packet.payload.is_empty();
+        let media = Arc::new(MediaPacket {
+            marker: packet.marker,
+            codec: packet.codec,
+            payload: Arc::clone(&packet.payload),
+            extensions: packet.extensions,
+            wallclock: packet.captured_at,
+        });
+        // For those who take no redundant packets.
+        let plain = match packet.codec {
+            _ if packet.payload.is_empty() => None,
+            Codec::RedundantOpus => {
+                Some(track.plain.take(packet.ssrc, packet.sequence, packet.timestamp, &packet.payload))
+            }
+            // Publishers may leave the redundancy out now and then.
+            Codec::Opus => track.plain.pass(packet.ssrc, packet.sequence, packet.timestamp, &packet.payload),
+            _ => None,
+        };
+        let plain: Option<Vec<Alone>> =
+            plain.map(|sounds| sounds.into_iter().map(|sound| Alone::new(&media, packet.timestamp, sound)).collect());
+        let context = Context { media: &media, starts_keyframe, arriving: &arriving };
         // Layers whose key frames somebody waits for.
         let mut awaited: Vec<Option<LayerId>> = Vec::new();
-        for subscriber in track.subscribers.iter_mut().filter(|subscriber| !subscriber.disabled) {
-            let verdict = subscriber.layers.decide(packet.layer, starts_keyframe, &arriving);
-            if let Some(layer) = subscriber.layers.awaited(&arriving) {
+        for subscriber in track.subscribers.iter_mut().filter(|subscriber| subscriber.is_served()) {
+            if let Some(plain) = &plain
+                && !self.legs.takes(subscriber.leg, subscriber.line, Codec::RedundantOpus)
+            {
+                for alone in plain {
+                    let outgoing = subscriber.forwarder.take_alone(now, packet.ssrc, alone, subscriber.line);
+                    outgoing.iter().for_each(|outgoing| self.legs.write_rtp(subscriber.leg, now, outgoing));
+                }
+                continue;
+            }
+            let fate = subscriber.forwarder.take(now, packet, &context, subscriber.line);
+            if let Some(layer) = subscriber.forwarder.layers.awaited(&arriving) {
                 awaited.push(Some(layer));
             }
-            if verdict == Verdict::Drop {
-                continue;
-            }
-            if is_holed {
+            if is_holed && !matches!(fate, Fate::Other) {
                 awaited.push(packet.layer);
             }
-            if is_padding {
-                subscriber.down.skip(packet.ssrc, packet.sequence);
-                continue;
+            if let Fate::Sent(outgoing) = fate {
+                self.legs.write_rtp(subscriber.leg, now, &outgoing);
             }
-            let Some(numbers) = subscriber.down.forward(packet.ssrc, packet.sequence, packet.timestamp, now) else {
-                continue;
-            };
-            let payload = if packet.layer.is_some() && packet.codec == Codec::Vp8 {
-                subscriber.pictures.rewrite(&packet.payload, verdict == Verdict::ForwardSwitched)
-            } else {
-                packet.payload.clone()
-            };
-            let outgoing = OutgoingPacket {
-                line: subscriber.line,
-                sequence: numbers.sequence,
-                timestamp: numbers.timestamp,
-                marker: packet.marker,
-                codec: packet.codec,
-                payload,
-                extensions: packet.extensions,
-                wallclock: packet.received_at,
-            };
-            self.legs.act(subscriber.leg, now, |connection| connection.write_rtp(now, &outgoing));
         }
         for layer in awaited {
             if let Some(stream) = track.streams.iter_mut().find(|stream| stream.layer == layer) {
@@ -138,7 +150,7 @@ impl Hub {
         if track.kind != MediaKind::Video {
             return;
         }
-        let layers = track.subscribers.iter().find(|s| s.participant == subscriber).map(|s| &s.layers);
+        let layers = track.subscribers.iter().find(|s| s.participant == subscriber).map(|s| &s.forwarder.layers);
         let layer = layers.and_then(|layers| layers.awaited(&track.arriving(now)).or(layers.current()));
         let known = track.streams.iter().any(|stream| stream.layer == layer);
         // Before the first packet there is no telling whether there will be layers.
@@ -192,7 +204,7 @@ impl Hub {
 
 fn mime_type(codec: Codec) -> &'static str {
     match codec {
-        Codec::Opus => "audio/opus",
+        Codec::Opus | Codec::RedundantOpus => "audio/opus",
         Codec::Vp8 => "video/VP8",
         Codec::H264 { .. } => "video/H264",
     }

@@ -7,12 +7,14 @@ pub mod command;
 pub mod ids;
 
 mod admin;
+mod bandwidth;
 mod data;
 mod layers;
 mod legs;
 mod lifecycle;
 mod media;
 mod negotiation;
+mod notices;
 mod participant;
 mod permissions;
 mod publishing;
@@ -20,13 +22,13 @@ mod reports;
 mod requests;
 mod room;
 mod sdp;
+mod settings;
 mod single_connection;
 mod speakers;
 mod subscribing;
 mod track;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -37,9 +39,12 @@ use self::ids::{ConnectionId, ParticipantId, RoomKey};
 use self::legs::Legs;
 use self::participant::Participant;
 use self::room::Room;
-use crate::forwarding::core::{Datagram, PeerFactory};
+pub use self::settings::HubSettings;
+use crate::forwarding::core::{ClientAddress, PeerFactory};
+use crate::forwarding::datagram::Datagram;
 use crate::keys::KeyStore;
 use crate::metrics::Metrics;
+use crate::number_hasher::NumberMap;
 use crate::signalling::encode;
 
 /// How often things without a timer of their own are looked after, while there are any.
@@ -49,37 +54,35 @@ const HOUSEKEEPING: Duration = Duration::from_millis(100);
 pub struct Hub {
     legs: Legs,
     rooms: HashMap<RoomKey, Room>,
-    participants: HashMap<ParticipantId, Participant>,
+    participants: NumberMap<ParticipantId, Participant>,
     connections: HashMap<ConnectionId, ParticipantId>,
     keys: Arc<KeyStore>,
     metrics: Metrics,
-    departure_timeout: Duration,
+    settings: HubSettings,
     housekeeping_at: Option<Instant>,
     /// When it is looked who speaks, while somebody does.
     speakers_at: Option<Instant>,
+    /// When bandwidth is shared out again, while somebody watches something.
+    bandwidth_at: Option<Instant>,
     /// When the next reports are due, while anybody is there.
     reports_at: Option<Instant>,
     last_participant: u64,
 }
 
 impl Hub {
-    /// No rooms. A participant whose signalling connection is lost is kept for `departure_timeout`.
-    pub fn new(
-        factory: Box<dyn PeerFactory>,
-        keys: Arc<KeyStore>,
-        metrics: Metrics,
-        departure_timeout: Duration,
-    ) -> Self {
+    /// No rooms.
+    pub fn new(factory: Box<dyn PeerFactory>, keys: Arc<KeyStore>, metrics: Metrics, settings: HubSettings) -> Self {
         Self {
             legs: Legs::new(factory),
             rooms: HashMap::new(),
-            participants: HashMap::new(),
+            participants: NumberMap::default(),
             connections: HashMap::new(),
             keys,
             metrics,
-            departure_timeout,
+            settings,
             housekeeping_at: None,
             speakers_at: None,
+            bandwidth_at: None,
             reports_at: None,
             last_participant: 0,
         }
@@ -107,7 +110,7 @@ impl Hub {
     }
 
     /// Takes a datagram.
-    pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+    pub fn handle_datagram(&mut self, now: Instant, source: ClientAddress, datagram: &[u8]) {
         self.metrics.datagrams_received.inc();
         self.metrics.bytes_received.inc_by(datagram.len() as u64);
         self.legs.handle_datagram(now, source, datagram);
@@ -122,12 +125,17 @@ impl Hub {
             self.housekeeping_at = None;
             self.ask_for_due_keyframes(now);
             self.see_off_the_lost(now);
+            self.ask_for_overdue_offers(now);
             self.forget_old_announcements(now);
             self.tell_wanted_layers(now);
             self.handle_events(now);
         }
         if self.speakers_at.is_some_and(|at| at <= now) {
             self.report_speakers(now);
+        }
+        if self.bandwidth_at.is_some_and(|at| at <= now) {
+            self.share_bandwidth(now);
+            self.handle_events(now);
         }
         if self.reports_at.is_some_and(|at| at <= now) {
             self.report(now);
@@ -136,7 +144,7 @@ impl Hub {
 
     /// When [`Hub::handle_timeout`] wants to be called, if ever.
     pub fn deadline(&self) -> Option<Instant> {
-        let own = [self.housekeeping_at, self.speakers_at, self.reports_at];
+        let own = [self.housekeeping_at, self.speakers_at, self.bandwidth_at, self.reports_at];
         own.into_iter().chain([self.legs.deadline()]).flatten().min()
     }
 
@@ -144,7 +152,7 @@ impl Hub {
     pub fn poll_datagram(&mut self) -> Option<Datagram> {
         let datagram = self.legs.poll_datagram()?;
         self.metrics.datagrams_sent.inc();
-        self.metrics.bytes_sent.inc_by(datagram.contents.len() as u64);
+        self.metrics.bytes_sent.inc_by(datagram.length() as u64);
         Some(datagram)
     }
 

@@ -1,6 +1,6 @@
 //! Offers to a subscriber: at most one is on its way, what changes meanwhile goes into the next.
 
-use crate::forwarding::core::LineId;
+use crate::forwarding::core::{LineId, MediaKind};
 
 /// See the module's description.
 #[derive(Debug, Default)]
@@ -11,6 +11,8 @@ pub struct Negotiation {
     pub is_dirty: bool,
     /// Lines that nobody uses any more.
     pub to_stop: Vec<LineId>,
+    /// All lines that our offers had and that the client answered, in their order.
+    lines: Vec<(LineId, MediaKind)>,
     /// Whether the next offer has to start the transport over.
     pub ice_restart: bool,
     last_offer_id: u32,
@@ -22,7 +24,20 @@ pub struct PendingOffer {
     /// Its number, which the answer repeats.
     pub id: u32,
     /// Tracks that it adds, with their lines.
-    pub added: Vec<(String, LineId)>,
+    pub added: Vec<PlacedTrack>,
+    /// Lines that it stops.
+    pub stopped: Vec<LineId>,
+}
+
+/// A track on a line that the client has not agreed to yet.
+#[derive(Clone, Debug)]
+pub struct PlacedTrack {
+    /// The track.
+    pub track_sid: String,
+    /// Sound or picture.
+    pub kind: MediaKind,
+    /// The line.
+    pub line: LineId,
 }
 
 impl Negotiation {
@@ -34,8 +49,27 @@ impl Negotiation {
 
     /// Gives an offer up that will not be answered.
     pub fn roll_back(&mut self) {
-        if self.pending.take().is_some() {
-            self.is_dirty = true;
+        let Some(pending) = self.pending.take() else { return };
+        self.is_dirty = true;
+        // The client may have seen it or not. So a line is free again only after an offer that closes it.
+        self.to_stop.extend(pending.stopped);
+        let reused = pending.added.iter().filter(|placed| self.lines.iter().any(|(line, _)| *line == placed.line));
+        self.to_stop.extend(reused.map(|placed| placed.line));
+    }
+
+    /// The client answered: from now on the lines of the offer can be used again when their tracks end.
+    pub fn answered(&mut self, added: &[PlacedTrack]) {
+        for placed in added {
+            if self.lines.iter().all(|(line, _)| *line != placed.line) {
+                self.lines.push((placed.line, placed.kind));
+            }
         }
+    }
+
+    /// Lines that the client has seen closed, except those that `is_used`.
+    pub fn free_lines(&self, is_used: impl Fn(LineId) -> bool) -> Vec<(LineId, MediaKind)> {
+        let mut free = self.lines.clone();
+        free.retain(|(line, _)| !is_used(*line) && !self.to_stop.contains(line));
+        free
     }
 }

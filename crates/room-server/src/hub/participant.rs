@@ -7,6 +7,7 @@ use bytes::Bytes;
 use protocol::messages::{ParticipantInfo, ParticipantPermission, Response, participant_info};
 use protocol::token::Grants;
 
+use super::bandwidth::Bandwidth;
 use super::data::SentData;
 use super::ids::{ConnectionId, ParticipantId, RoomKey};
 use super::layers::LayerWish;
@@ -79,6 +80,8 @@ pub struct Participant {
     pub disabled: HashMap<String, bool>,
     /// Layers that it wants at best, by track sid.
     pub layer_wishes: HashMap<String, LayerWish>,
+    /// Which tracks matter more to it, by track sid; larger is more.
+    pub priorities: HashMap<String, u32>,
     /// What it gets or is about to get.
     pub subscriptions: Vec<Subscription>,
     /// State of the offers to it.
@@ -89,12 +92,16 @@ pub struct Participant {
     pub last_data_sequence: u32,
     /// Its last reliable data packets, for those who missed them.
     pub sent_data: SentData,
+    /// When it was last told that its data are refused.
+    pub data_refused_at: Option<Instant>,
     /// How loud it is.
     pub loudness: Loudness,
     /// How well packets get through.
     pub link: Link,
-    /// How much the way to it carries.
+    /// How much the way to it carries by its losses, as long as there is no estimate.
     pub ladder: LossLadder,
+    /// What of it each track gets.
+    pub bandwidth: Bandwidth,
     /// Who may subscribe to what; `None`: everybody to everything.
     pub audience: Option<Audience>,
     /// Grants of its token, for its next one.
@@ -147,14 +154,17 @@ impl Participant {
             wishes: HashMap::new(),
             disabled: HashMap::new(),
             layer_wishes: HashMap::new(),
+            priorities: HashMap::new(),
             subscriptions: Vec::new(),
             negotiation: Negotiation::default(),
             single: (legs.publisher == legs.subscriber).then(SingleConnection::default),
             last_data_sequence: 0,
             sent_data: SentData::default(),
+            data_refused_at: None,
             loudness: Loudness::default(),
             link: Link::default(),
             ladder: LossLadder::default(),
+            bandwidth: Bandwidth::default(),
             audience: None,
             grants: admission.grants,
             token_at: now,

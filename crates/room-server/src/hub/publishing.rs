@@ -1,5 +1,6 @@
 //! What clients publish: announcement, the offer that carries it, its end.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use protocol::conventions::stream_id_of_source;
@@ -12,12 +13,14 @@ use protocol::messages::{
 
 use super::Hub;
 use super::ids::{ParticipantId, new_sid};
-use super::sdp::{OfferedLine, offered_lines};
-use super::track::{PendingTrack, PublishedTrack};
+use super::sdp::{OfferedLine, has_too_many_lines, mark_stereo, offered_lines, prefer_codecs};
+use super::track::{PendingTrack, PublishedTrack, is_stereo};
 use crate::forwarding::core::LineId;
 
 /// Most tracks of one participant, announced and published.
 const TRACKS_MAX: usize = 64;
+/// What a publisher of sound is to send unless it wants otherwise: packets that carry earlier ones again.
+const REDUNDANT_SOUND: &str = "audio/red";
 /// A track that was announced and then appears in no offer for this long is forgotten, and its stream is free again.
 const ANNOUNCEMENT_LIFE: Duration = Duration::from_secs(30);
 
@@ -88,6 +91,11 @@ impl Hub {
 
     pub(super) fn publisher_offer(&mut self, now: Instant, id: ParticipantId, offer: &SessionDescription) {
         let Some(leg) = self.participants.get(&id).map(|participant| participant.publisher) else { return };
+        if has_too_many_lines(&offer.sdp) {
+            tracing::info!(?id, "offer has too many lines");
+            self.leave(now, id, DisconnectReason::StateMismatch, leave_request::Action::Disconnect);
+            return;
+        }
         let Some(result) = self.legs.act(leg, now, |connection| connection.accept_offer(now, &offer.sdp)) else {
             return;
         };
@@ -101,8 +109,11 @@ impl Hub {
             }
         };
         let lines = offered_lines(&offer.sdp);
+        tracing::debug!(?id, offer = offer.id, lines = lines.len(), "offer answered");
         let placed = self.place_subscriptions(now, id, &lines);
-        let (sdp, mid_to_track_id) = self.name_lines(id, answer, &placed);
+        let answer = prefer_codecs(&answer, &self.wanted_codecs(id, &lines));
+        let answer = mark_stereo(&answer, &self.stereo_lines(id, &lines), "stereo=1");
+        let (sdp, mid_to_track_id) = self.name_answer(id, answer, &placed);
         self.send(
             id,
             Response::Answer(SessionDescription { r#type: "answer".to_owned(), sdp, id: offer.id, mid_to_track_id }),
@@ -118,11 +129,35 @@ impl Hub {
         }
     }
 
+    /// The codecs that the client wants to publish its tracks with, by the line that carries them.
+    fn wanted_codecs(&self, id: ParticipantId, lines: &[OfferedLine]) -> HashMap<String, String> {
+        let Some(participant) = self.participants.get(&id) else { return HashMap::new() };
+        let pending = participant.pending_tracks.iter().map(|track| (&track.cid, &track.info));
+        let tracks: Vec<_> = pending.chain(participant.tracks.iter().map(|track| (&track.cid, &track.info))).collect();
+        let mime_type = |line: &OfferedLine| {
+            let (_, info) = tracks.iter().find(|(cid, _)| line.is_sending && **cid == line.track_id)?;
+            let is_sound = info.r#type == TrackType::Audio as i32;
+            let codec = if is_sound && !info.disable_red { REDUNDANT_SOUND } else { info.mime_type.as_str() };
+            (!codec.is_empty()).then(|| (line.mid.clone(), codec.to_owned()))
+        };
+        lines.iter().filter_map(mime_type).collect()
+    }
+
+    /// The lines on which the client publishes stereo sound.
+    fn stereo_lines(&self, id: ParticipantId, lines: &[OfferedLine]) -> Vec<String> {
+        let Some(participant) = self.participants.get(&id) else { return Vec::new() };
+        let pending = participant.pending_tracks.iter().map(|track| (&track.cid, &track.info));
+        let tracks = pending.chain(participant.tracks.iter().map(|track| (&track.cid, &track.info)));
+        let stereo: Vec<&String> = tracks.filter(|(_, info)| is_stereo(info)).map(|(cid, _)| cid).collect();
+        let published = lines.iter().filter(|line| line.is_sending && stereo.contains(&&line.track_id));
+        published.map(|line| line.mid.clone()).collect()
+    }
+
     /// Publishes the announced tracks that are in the offer. An offer may be older than an announcement, so only the
     /// id that the client gave counts, never the kind of a line.
     fn publish_offered(&mut self, id: ParticipantId, lines: &[OfferedLine]) -> bool {
         let Some(participant) = self.participants.get_mut(&id) else { return false };
-        let mut added = false;
+        let mut added = Vec::new();
         for line in lines.iter().filter(|line| line.is_sending) {
             let Some(at) = participant.pending_tracks.iter().position(|track| track.cid == line.track_id) else {
                 continue;
@@ -138,10 +173,11 @@ impl Hub {
                 sid = pending.info.sid,
                 "published"
             );
+            added.push(pending.info.clone());
             participant.tracks.push(PublishedTrack::new(pending, line_id));
-            added = true;
         }
-        added
+        self.notice_tracks("track_published", id, &added);
+        !added.is_empty()
     }
 
     /// Ends the tracks whose line is gone, no longer sends, or now carries another announced track.
@@ -159,24 +195,34 @@ impl Hub {
         for track in &gone {
             tracing::info!(identity = participant.identity, stream_id = track.stream_id, "unpublished");
         }
+        let gone: Vec<TrackInfo> = gone.into_iter().map(|track| track.info).collect();
+        self.forget_tracks(&gone);
+        self.notice_tracks("track_unpublished", id, &gone);
+        !gone.is_empty()
+    }
+
+    /// Forgets what others wanted of tracks that are gone: a track that comes again has another sid.
+    pub(super) fn forget_tracks(&mut self, gone: &[TrackInfo]) {
         for member in self.participants.values_mut() {
-            for track in &gone {
-                member.wishes.remove(&track.info.sid);
-                member.disabled.remove(&track.info.sid);
-                member.layer_wishes.remove(&track.info.sid);
+            for sid in gone.iter().map(|track| &track.sid) {
+                member.wishes.remove(sid);
+                member.disabled.remove(sid);
+                member.layer_wishes.remove(sid);
+                member.priorities.remove(sid);
             }
         }
-        !gone.is_empty()
     }
 
     /// Ends all tracks of a participant who may not publish any more.
     pub(super) fn end_tracks(&mut self, now: Instant, id: ParticipantId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         participant.pending_tracks.clear();
-        let ended: Vec<String> = participant.tracks.drain(..).map(|track| track.info.sid).collect();
-        for track_sid in ended {
-            participant.send(Response::TrackUnpublished(TrackUnpublishedResponse { track_sid }));
+        let ended: Vec<TrackInfo> = participant.tracks.drain(..).map(|track| track.info).collect();
+        for track in &ended {
+            participant.send(Response::TrackUnpublished(TrackUnpublishedResponse { track_sid: track.sid.clone() }));
         }
+        self.forget_tracks(&ended);
+        self.notice_tracks("track_unpublished", id, &ended);
         self.tracks_changed(now, id);
     }
 

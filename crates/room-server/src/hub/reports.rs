@@ -1,16 +1,21 @@
 //! What is done every few seconds: clients are told how good their connections are and get fresh tokens, rooms that
 //! waited for somebody in vain are closed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use protocol::messages::{ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, Response};
+use protocol::listeners::ListenerReport;
+use protocol::messages::{
+    ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, ProtoMessage as _, Response, RoomEndReason,
+};
 use protocol::token::{Claims, mint};
 
-use super::Hub;
-use super::ids::ParticipantId;
+use super::ids::{ParticipantId, RoomKey};
 use super::legs::Role;
 use super::participant::Participant;
+use super::{Hub, unix_ms};
 use crate::auth::grants_of;
+use crate::forwarding::core::DataKind;
 
 /// How often the quality is told.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
@@ -64,7 +69,8 @@ impl Hub {
         }
         let Some(sent) = sent.filter(|_| role != Role::Publisher) else { return };
         participant.link.down = participant.link.down.max(sent);
-        if participant.ladder.note(sent, now) {
+        // An estimate knows better: it tells losses of a full link from those of a bad one.
+        if !participant.bandwidth.is_known() && participant.ladder.note(sent, now) {
             let rank = participant.ladder.rank();
             tracing::info!(identity = participant.identity, rank, "the link carries another layer");
             self.apply_link_rank(id, rank);
@@ -77,7 +83,11 @@ impl Hub {
 
     /// Sends what is due.
     pub(super) fn report(&mut self, now: Instant) {
-        self.rooms.retain(|_, room| !room.members.is_empty() || room.kept_until.is_some_and(|until| until > now));
+        let empty: Vec<RoomKey> =
+            self.rooms.iter().filter(|(_, room)| room.members.is_empty()).map(|(key, _)| key.clone()).collect();
+        for key in empty {
+            self.close_if_over(now, &key, RoomEndReason::RoomEndIdleTimeout);
+        }
         self.reports_at = (!self.rooms.is_empty()).then_some(now + REPORT_INTERVAL);
         self.report_quality(now);
         self.count();
@@ -113,8 +123,33 @@ impl Hub {
         for (id, updates) in updates {
             self.send(id, Response::ConnectionQuality(ConnectionQualityUpdate { updates }));
         }
+        self.report_listeners(now);
         for participant in self.participants.values_mut() {
             participant.link = Link::default();
+        }
+    }
+
+    /// Tells publishers how bad the worst way to those is who play their tracks: so that sound can be sent with enough
+    /// redundancy, though we repair nothing of it.
+    fn report_listeners(&mut self, now: Instant) {
+        let mut worst = BTreeMap::<ParticipantId, ListenerReport>::new();
+        for listener in self.participants.values() {
+            let publishers: BTreeSet<ParticipantId> = listener.subscriptions.iter().map(|s| s.publisher).collect();
+            let shared = listener.bandwidth.estimate().unwrap_or(0) / 1000 / publishers.len().max(1) as u64;
+            let kbps = u32::try_from(shared).unwrap_or(u32::MAX);
+            for publisher in publishers {
+                let report = worst.entry(publisher).or_default();
+                report.loss = report.loss.max(listener.link.down);
+                report.kbps = if report.kbps == 0 || kbps == 0 { report.kbps.max(kbps) } else { report.kbps.min(kbps) };
+            }
+        }
+        let timestamp = unix_ms();
+        for (id, report) in worst {
+            let Some(publisher) = self.participants.get(&id).filter(|publisher| publisher.subscriber_up) else {
+                continue;
+            };
+            let (leg, packet) = (publisher.subscriber, report.to_packet(timestamp).encode_to_vec());
+            self.legs.act(leg, now, |connection| connection.send_data(now, DataKind::Lossy, &packet));
         }
     }
 

@@ -4,6 +4,15 @@ use std::collections::HashMap;
 
 use crate::forwarding::core::MediaKind;
 
+/// Most media lines of a description. Some hundred tracks need as many; to read ten thousand takes most of a second, in
+/// which the media of all others wait.
+const LINES_MAX: usize = 1500;
+
+/// Whether a description has more lines than anybody needs.
+pub fn has_too_many_lines(sdp: &str) -> bool {
+    sdp.matches("\nm=").nth(LINES_MAX).is_some()
+}
+
 /// A media line of an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfferedLine {
@@ -99,6 +108,62 @@ pub fn unname_inactive(offer: &str) -> String {
     output
 }
 
+/// Puts the payload types of the wanted codec first on the lines of an answer, by `a=mid`. A client sends with the first
+/// one; which codec it wants it says in its request to publish, not in its offer.
+pub fn prefer_codecs(answer: &str, wanted: &HashMap<String, String>) -> String {
+    let mut output = String::with_capacity(answer.len());
+    for section in sections(answer) {
+        let mid = section.iter().find_map(|text| text.strip_prefix("a=mid:")).map(str::trim);
+        let codec = mid.and_then(|mid| wanted.get(mid));
+        for (at, text) in section.iter().enumerate() {
+            match codec.filter(|_| at == 0) {
+                Some(codec) => push_line(&mut output, &reordered(text, &section, codec)),
+                None => push_line(&mut output, text),
+            }
+        }
+    }
+    output
+}
+
+/// Says on the lines of stereo sound, by `a=mid`, that it is: with `parameter` after those of Opus (RFC 7587, section 7).
+/// Clients send and decode one channel only unless they are told.
+pub fn mark_stereo(sdp: &str, stereo: &[String], parameter: &str) -> String {
+    let mut output = String::with_capacity(sdp.len() + stereo.len() * 2 * parameter.len());
+    for section in sections(sdp) {
+        let mid = section.iter().find_map(|text| text.strip_prefix("a=mid:")).map(str::trim);
+        let is_stereo = mid.is_some_and(|mid| stereo.iter().any(|stereo| stereo == mid));
+        let opus = section.iter().find_map(|text| {
+            let (payload_type, codec) = text.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+            codec.to_ascii_lowercase().starts_with("opus/").then(|| format!("a=fmtp:{payload_type} "))
+        });
+        let opus = opus.filter(|_| is_stereo);
+        for text in section {
+            match &opus {
+                Some(format) if text.starts_with(format) && !text.contains(parameter) => {
+                    push_line(&mut output, &format!("{text};{parameter}"));
+                }
+                _ => push_line(&mut output, text),
+            }
+        }
+    }
+    output
+}
+
+/// `m=video 9 UDP/TLS/RTP/SAVPF 96 97 …` with the payload types of a codec (`video/H264`) first.
+fn reordered(media_line: &str, section: &[&str], codec: &str) -> String {
+    let name = codec.rsplit('/').next().unwrap_or(codec);
+    let is_wanted = |payload_type: &str| {
+        let mapping = section
+            .iter()
+            .find_map(|text| text.strip_prefix("a=rtpmap:")?.strip_prefix(payload_type)?.strip_prefix(' '));
+        mapping.and_then(|text| text.split('/').next()).is_some_and(|encoding| encoding.eq_ignore_ascii_case(name))
+    };
+    let mut parts = media_line.split_whitespace();
+    let head: Vec<&str> = parts.by_ref().take(3).collect();
+    let (first, rest): (Vec<&str>, Vec<&str>) = parts.partition(|payload_type| is_wanted(payload_type));
+    [head, first, rest].concat().join(" ")
+}
+
 fn renamed(text: &str, track: &Forwarded) -> String {
     let Forwarded { stream_id, track_id } = track;
     if text.starts_with("a=msid:") {
@@ -170,6 +235,33 @@ mod tests {
         let live = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=sendonly\r\na=msid:x y\r\n";
         let offer = format!("v=0\r\n{ended}a=msid:x y\r\na=ssrc:7 msid:x y\r\n{live}");
         assert_eq!(unname_inactive(&offer), format!("v=0\r\n{ended}{live}"));
+    }
+
+    #[test]
+    fn the_codec_that_a_publisher_wants_comes_first() {
+        let rest = "a=mid:4\r\na=recvonly\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\n\
+                    a=rtpmap:108 H264/90000\r\na=rtpmap:109 rtx/90000\r\na=rtpmap:10 h264/90000\r\n";
+        let answer = format!("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 108 109 10\r\n{rest}");
+        let wanting = |mid: &str, codec: &str| HashMap::from([(mid.to_owned(), codec.to_owned())]);
+        let expected = format!("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 108 10 96 97 109\r\n{rest}");
+        assert_eq!(prefer_codecs(&answer, &wanting("4", "video/H264")), expected);
+        for wanted in [wanting("5", "video/H264"), wanting("4", "video/VP9"), HashMap::new()] {
+            assert_eq!(prefer_codecs(&answer, &wanted), answer);
+        }
+    }
+
+    #[test]
+    fn stereo_is_said_on_its_lines_alone() {
+        let line = |mid: &str, more: &str| {
+            format!(
+                "m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\na=mid:{mid}\r\na=rtpmap:111 opus/48000/2\r\n\
+                 a=fmtp:111 minptime=10{more}\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n"
+            )
+        };
+        let sdp = format!("v=0\r\n{}{}", line("0", ""), line("1", ""));
+        let marked = mark_stereo(&sdp, &["1".to_owned()], "sprop-stereo=1");
+        assert_eq!(marked, format!("v=0\r\n{}{}", line("0", ""), line("1", ";sprop-stereo=1")));
+        assert_eq!(mark_stereo(&marked, &["1".to_owned()], "sprop-stereo=1"), marked);
     }
 
     #[test]

@@ -4,14 +4,19 @@
 //! are too few, or something else is to be negotiated, the client is asked for another offer.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::messages::{MediaSectionsRequirement, Response};
 
 use super::Hub;
 use super::ids::ParticipantId;
-use super::sdp::{Forwarded, OfferedLine, name_forwarded};
+use super::sdp::OfferedLine;
 use crate::forwarding::core::{LineId, MediaKind};
+
+/// A client that takes up its connection again makes an offer by itself, to start the transport over. One that is asked
+/// for another meanwhile may hang: up to version 0.8.1 of LiveKit's Rust SDK (so rtc-node 1.1, too) it then hears and
+/// publishes nothing any more. So it is asked only when it has not offered anything for this long.
+const OWN_OFFER: Duration = Duration::from_secs(1);
 
 /// Lines on which the client can receive.
 #[derive(Debug, Default)]
@@ -22,6 +27,8 @@ pub struct SingleConnection {
     outstanding: ByKind,
     /// Whether an offer was asked for since the last one.
     is_asked: bool,
+    /// Until when an offer is expected that nobody asked for.
+    own_offer_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,9 +56,15 @@ impl ByKind {
 
 impl SingleConnection {
     /// The client took up its connection again: what it was asked for before is void.
-    pub fn forget_requests(&mut self) {
+    pub fn resumed(&mut self, now: Instant) {
         self.outstanding = ByKind::default();
         self.is_asked = false;
+        self.own_offer_until = Some(now + OWN_OFFER);
+    }
+
+    /// Whether the client is about to make an offer without being asked.
+    fn offers_by_itself(&self, now: Instant) -> bool {
+        self.own_offer_until.is_some_and(|until| now < until)
     }
 
     /// Takes the lines of an offer.
@@ -62,10 +75,34 @@ impl SingleConnection {
         let now = ByKind::count(self.lines.iter().map(|(_, kind)| *kind));
         self.outstanding = self.outstanding.less(now.less(before));
         self.is_asked = false;
+        self.own_offer_until = None;
     }
 }
 
 impl Hub {
+    /// Asks those for an offer who were expected to make one by themselves and did not.
+    pub(super) fn ask_for_overdue_offers(&mut self, now: Instant) {
+        let mut late = Vec::new();
+        let mut is_early = false;
+        for participant in self.participants.values_mut() {
+            let Some(single) = participant.single.as_mut().filter(|single| single.own_offer_until.is_some()) else {
+                continue;
+            };
+            if single.offers_by_itself(now) {
+                is_early = true;
+            } else {
+                single.own_offer_until = None;
+                late.push(participant.id);
+            }
+        }
+        for id in late {
+            self.ask_for_offer(now, id);
+        }
+        if is_early {
+            self.want_housekeeping(now);
+        }
+    }
+
     /// Puts waiting subscriptions on free lines of an offer. Lines that lost their track since the last offer stay free
     /// this time, so that the client sees them close.
     pub(super) fn place_subscriptions(
@@ -99,7 +136,7 @@ impl Hub {
 
     /// The answer with the names of the tracks that are forwarded, and which line has which track. An answer to a
     /// client that only publishes on this connection stays as it is.
-    pub(super) fn name_lines(
+    pub(super) fn name_answer(
         &self,
         id: ParticipantId,
         answer: String,
@@ -108,26 +145,20 @@ impl Hub {
         let Some(participant) = self.participants.get(&id).filter(|participant| participant.single.is_some()) else {
             return (answer, HashMap::new());
         };
-        let mut forwarded = HashMap::new();
-        for subscription in &participant.subscriptions {
-            let placed = placed.iter().find(|(sid, _)| *sid == subscription.track_sid).map(|(_, line)| *line);
-            let Some(line) = subscription.line.or(placed) else { continue };
-            let Some(publisher) = self.participants.get(&subscription.publisher) else { continue };
-            let track_id = subscription.track_sid.clone();
-            let stream_id = format!("{}|{track_id}", publisher.sid);
-            forwarded.insert(line.to_string(), Forwarded { stream_id, track_id });
-        }
-        let answer = name_forwarded(&answer, &forwarded);
-        (answer, forwarded.into_iter().map(|(mid, track)| (mid, track.track_id)).collect())
+        self.name_lines(participant, &answer, placed)
     }
 
     /// Asks the client for an offer if something has to be negotiated.
-    pub(super) fn ask_for_offer(&mut self, id: ParticipantId) {
+    pub(super) fn ask_for_offer(&mut self, now: Instant, id: ParticipantId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         if !participant.negotiation.is_dirty || !participant.is_active || participant.connection.is_none() {
             return;
         }
         let Some(single) = participant.single.as_mut() else { return };
+        if single.offers_by_itself(now) {
+            self.want_housekeeping(now);
+            return;
+        }
         participant.negotiation.is_dirty = false;
         let wanted = participant.subscriptions.iter().filter(|s| s.line.is_none()).map(|s| s.kind);
         let free = single.lines.iter().filter(|(line, _)| {
@@ -141,9 +172,34 @@ impl Hub {
         }
         single.is_asked = true;
         single.outstanding = single.outstanding.and(more);
+        tracing::debug!(?id, audios = more.audio, videos = more.video, "lines asked for");
         participant.send(Response::MediaSectionsRequirement(MediaSectionsRequirement {
             num_audios: more.audio,
             num_videos: more.video,
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_resumes_is_given_time_to_offer_by_itself() {
+        let mut single = SingleConnection::default();
+        let start = Instant::now();
+        assert!(!single.offers_by_itself(start));
+        single.resumed(start);
+        assert!(single.offers_by_itself(start + OWN_OFFER / 2));
+        assert!(!single.offers_by_itself(start + OWN_OFFER));
+    }
+
+    #[test]
+    fn once_it_has_offered_it_can_be_asked_at_once() {
+        let mut single = SingleConnection::default();
+        let start = Instant::now();
+        single.resumed(start);
+        single.offered(&[]);
+        assert!(!single.offers_by_itself(start));
     }
 }

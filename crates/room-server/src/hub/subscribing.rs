@@ -9,12 +9,12 @@ use protocol::messages::{
 
 use super::Hub;
 use super::ids::ParticipantId;
-use super::negotiation::PendingOffer;
-use super::sdp::unname_inactive;
-use super::track::{Subscriber, Subscription};
+use super::negotiation::{PendingOffer, PlacedTrack};
+use super::participant::Participant;
+use super::sdp::{Forwarded, mark_stereo, name_forwarded, unname_inactive};
+use super::track::{Subscriber, Subscription, is_stereo};
 use crate::forwarding::core::{LineId, MediaKind, NewLine, OfferChanges};
 use crate::forwarding::layer_selector::LayerSelector;
-use crate::forwarding::picture_ids::PictureIds;
 
 /// Most explicit wishes that are kept for one participant.
 const WISHES_MAX: usize = 4096;
@@ -75,7 +75,7 @@ impl Hub {
     pub(super) fn offer_if_needed(&mut self, now: Instant, id: ParticipantId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         if participant.single.is_some() {
-            self.ask_for_offer(id);
+            self.ask_for_offer(now, id);
             return;
         }
         if !participant.negotiation.is_dirty
@@ -85,47 +85,71 @@ impl Hub {
             return;
         }
         participant.negotiation.is_dirty = false;
-        let sids: HashMap<ParticipantId, String> = participant
-            .subscriptions
-            .iter()
-            .filter(|subscription| subscription.line.is_none())
-            .map(|subscription| (subscription.publisher, String::new()))
-            .collect();
-        let sids: HashMap<ParticipantId, String> =
-            sids.into_keys().filter_map(|p| Some((p, self.participants.get(&p)?.sid.clone()))).collect();
-        let Some(participant) = self.participants.get_mut(&id) else { return };
+        let in_use: Vec<LineId> = participant.subscriptions.iter().filter_map(|s| s.line).collect();
+        // Taken before those that stop now are known to be closed: a client shall not see one line go over from one
+        // track to another without an end.
+        let mut free = participant.negotiation.free_lines(|line| in_use.contains(&line));
         let mut changes = OfferChanges {
             stop: std::mem::take(&mut participant.negotiation.to_stop),
             ice_restart: std::mem::take(&mut participant.negotiation.ice_restart),
             open_data_channels: true,
             ..OfferChanges::default()
         };
-        let mut added_sids = Vec::new();
+        let (mut added, mut without_line) = (Vec::new(), Vec::new());
         for subscription in participant.subscriptions.iter().filter(|subscription| subscription.line.is_none()) {
-            let publisher_sid = sids.get(&subscription.publisher).map(String::as_str).unwrap_or_default();
-            changes.add.push(NewLine {
-                kind: subscription.kind,
-                stream_id: format!("{publisher_sid}|{}", subscription.track_sid),
-                track_id: subscription.track_sid.clone(),
-            });
-            added_sids.push(subscription.track_sid.clone());
+            let (track_sid, kind) = (subscription.track_sid.clone(), subscription.kind);
+            if let Some(at) = free.iter().position(|(_, free)| *free == kind) {
+                let (line, _) = free.remove(at);
+                changes.reuse.push(line);
+                added.push(PlacedTrack { track_sid, kind, line });
+            } else {
+                // The names come into the finished offer, where lines in use need them too.
+                changes.add.push(NewLine { kind, stream_id: track_sid.clone(), track_id: track_sid.clone() });
+                without_line.push((track_sid, kind));
+            }
         }
         let leg = participant.subscriber;
         let Some(Some(offer)) = self.legs.act(leg, now, |connection| connection.create_offer(now, &changes)) else {
             return;
         };
+        let new = without_line.into_iter().zip(offer.added);
+        added.extend(new.map(|((track_sid, kind), line)| PlacedTrack { track_sid, kind, line }));
+        let placed: Vec<(String, LineId)> = added.iter().map(|p| (p.track_sid.clone(), p.line)).collect();
+        let Some(participant) = self.participants.get(&id) else { return };
+        let (sdp, mid_to_track_id) = self.name_lines(participant, &offer.sdp, &placed);
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let offer_id = participant.negotiation.next_offer_id();
-        let added: Vec<(String, LineId)> = added_sids.into_iter().zip(offer.added).collect();
-        let in_use = participant.subscriptions.iter().filter_map(|s| Some((s.line?.to_string(), s.track_sid.clone())));
-        let mid_to_track_id = in_use.chain(added.iter().map(|(sid, line)| (line.to_string(), sid.clone()))).collect();
-        participant.negotiation.pending = Some(PendingOffer { id: offer_id, added });
+        participant.negotiation.pending = Some(PendingOffer { id: offer_id, added, stopped: changes.stop });
         participant.send(Response::Offer(SessionDescription {
             r#type: "offer".to_owned(),
-            sdp: unname_inactive(&offer.sdp),
+            sdp: unname_inactive(&sdp),
             id: offer_id,
             mid_to_track_id,
         }));
+    }
+
+    /// The session description with the names of the tracks that are forwarded, and which line has which track.
+    /// `placed` are tracks with their lines that the client has not agreed to yet.
+    pub(super) fn name_lines(
+        &self,
+        participant: &Participant,
+        sdp: &str,
+        placed: &[(String, LineId)],
+    ) -> (String, HashMap<String, String>) {
+        let (mut forwarded, mut stereo) = (HashMap::new(), Vec::new());
+        for subscription in &participant.subscriptions {
+            let placed = placed.iter().find(|(sid, _)| *sid == subscription.track_sid).map(|(_, line)| *line);
+            let Some(line) = subscription.line.or(placed) else { continue };
+            let Some(publisher) = self.participants.get(&subscription.publisher) else { continue };
+            let track_id = subscription.track_sid.clone();
+            if publisher.tracks.iter().any(|track| track.info.sid == track_id && is_stereo(&track.info)) {
+                stereo.push(line.to_string());
+            }
+            let stream_id = format!("{}|{track_id}", publisher.sid);
+            forwarded.insert(line.to_string(), Forwarded { stream_id, track_id });
+        }
+        let named = mark_stereo(&name_forwarded(sdp, &forwarded), &stereo, "sprop-stereo=1");
+        (named, forwarded.into_iter().map(|(mid, track)| (mid, track.track_id)).collect())
     }
 
     pub(super) fn subscriber_answer(&mut self, now: Instant, id: ParticipantId, answer: &SessionDescription) {
@@ -144,7 +168,10 @@ impl Hub {
             self.leave(now, id, DisconnectReason::StateMismatch, leave_request::Action::Reconnect);
             return;
         }
-        for (track_sid, line) in pending.added {
+        if let Some(participant) = self.participants.get_mut(&id) {
+            participant.negotiation.answered(&pending.added);
+        }
+        for PlacedTrack { track_sid, line, .. } in pending.added {
             self.start_forwarding(now, id, &track_sid, line);
         }
         self.offer_if_needed(now, id);
@@ -166,15 +193,14 @@ impl Hub {
         let setting = participant.layer_wishes.get(track_sid).copied().unwrap_or_default();
         let Some(track) = self.participants.get_mut(&publisher).and_then(|p| p.track_mut(track_sid)) else { return };
         let max_rank = setting.rank(&track.info);
-        let down = track.new_down_track();
-        let layers = LayerSelector::up_to(max_rank, link_rank);
-        let pictures = PictureIds::default();
-        track.subscribers.push(Subscriber { participant: id, leg, line, down, disabled, layers, pictures });
+        let forwarder = track.new_forwarder(LayerSelector::up_to(max_rank, link_rank));
+        track.subscribers.push(Subscriber { participant: id, leg, line, forwarder, disabled, paused: false });
         let is_first = !std::mem::replace(&mut track.was_subscribed, true);
         if is_first {
             self.send(publisher, Response::TrackSubscribed(TrackSubscribed { track_sid: track_sid.to_owned() }));
         }
         self.wish_for_keyframe(now, publisher, track_sid, id);
+        self.want_sharing(now);
         self.want_housekeeping(now);
     }
 }

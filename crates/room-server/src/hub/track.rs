@@ -2,17 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::messages::{TrackInfo, TrackType};
+use protocol::messages::{AudioTrackFeature, TrackInfo, TrackType};
 
 use super::ids::ParticipantId;
 use super::legs::LegId;
 use crate::forwarding::core::{LayerId, LineId, MediaKind};
-use crate::forwarding::down_track::DownTrack;
 use crate::forwarding::dynacast::Dynacast;
+use crate::forwarding::forwarder::Forwarder;
 use crate::forwarding::gap_watch::GapWatch;
 use crate::forwarding::keyframe_requests::KeyframeRequests;
 use crate::forwarding::layer_selector::LayerSelector;
-use crate::forwarding::picture_ids::PictureIds;
+use crate::forwarding::rate_meter::RateMeter;
+use crate::forwarding::redundancy::Plain;
 
 /// A layer that was silent for this long is taken for stopped.
 const SILENCE: Duration = Duration::from_millis(1500);
@@ -49,6 +50,8 @@ pub struct PublishedTrack {
     pub was_subscribed: bool,
     /// What arrives: one stream, or one for each simulcast layer.
     pub streams: Vec<ReceivedStream>,
+    /// Its sound without redundancy, if it comes with it.
+    pub plain: Plain,
     /// What the publisher knows of the layers that are wanted.
     pub dynacast: Dynacast,
 }
@@ -64,6 +67,8 @@ pub struct ReceivedStream {
     pub gaps: GapWatch,
     /// Requests for its key frames.
     pub keyframes: KeyframeRequests,
+    /// How much it carries.
+    pub rate: RateMeter,
 }
 
 /// One who gets a track.
@@ -74,14 +79,12 @@ pub struct Subscriber {
     pub leg: LegId,
     /// On which line of it.
     pub line: LineId,
-    /// Numbers of the packets to it.
-    pub down: DownTrack,
+    /// What it gets.
+    pub forwarder: Forwarder,
     /// Whether it wants no packets for now.
     pub disabled: bool,
-    /// Which layer it gets.
-    pub layers: LayerSelector,
-    /// Numbers of the pictures to it, across layers.
-    pub pictures: PictureIds,
+    /// Whether its link does not carry them.
+    pub paused: bool,
 }
 
 /// A subscription, seen from the subscriber.
@@ -94,6 +97,13 @@ pub struct Subscription {
     pub kind: MediaKind,
     /// Line of the subscriber's connection, once the client has agreed to it.
     pub line: Option<LineId>,
+}
+
+impl Subscriber {
+    /// Whether it gets packets.
+    pub fn is_served(&self) -> bool {
+        !self.disabled && !self.paused
+    }
 }
 
 impl PublishedTrack {
@@ -110,6 +120,7 @@ impl PublishedTrack {
             subscribers: Vec::new(),
             was_subscribed: false,
             streams: Vec::new(),
+            plain: Plain::default(),
             dynacast: Dynacast::default(),
         }
     }
@@ -120,7 +131,7 @@ impl PublishedTrack {
             Some(at) => at,
             None if self.streams.len() < STREAMS_MAX => {
                 let (gaps, keyframes) = (GapWatch::default(), KeyframeRequests::default());
-                self.streams.push(ReceivedStream { layer, seen: now, gaps, keyframes });
+                self.streams.push(ReceivedStream { layer, seen: now, gaps, keyframes, rate: RateMeter::default() });
                 self.streams.len() - 1
             }
             None => return None,
@@ -130,23 +141,34 @@ impl PublishedTrack {
 
     /// The layers that are being sent.
     pub fn arriving(&self, now: Instant) -> Vec<LayerId> {
-        let alive = self.streams.iter().filter(|stream| now.saturating_duration_since(stream.seen) < SILENCE);
-        alive.filter_map(|stream| stream.layer).collect()
+        self.alive(now).filter_map(|stream| stream.layer).collect()
+    }
+
+    /// The streams that are being sent.
+    pub fn alive(&self, now: Instant) -> impl Iterator<Item = &ReceivedStream> {
+        self.streams.iter().filter(move |stream| now.saturating_duration_since(stream.seen) < SILENCE)
     }
 
     /// Rank of the best layer that anybody wants, 0 for none.
     pub fn wanted_rank(&self) -> u8 {
         let watching = self.subscribers.iter().filter(|subscriber| !subscriber.disabled);
-        watching.map(|subscriber| subscriber.layers.max_rank).max().unwrap_or(0)
+        watching.map(|subscriber| subscriber.forwarder.layers.max_rank).max().unwrap_or(0)
     }
 
-    /// Numbers for another subscriber.
-    pub fn new_down_track(&self) -> DownTrack {
-        DownTrack::new(match self.kind {
+    /// What another subscriber gets.
+    pub fn new_forwarder(&self, layers: LayerSelector) -> Forwarder {
+        let clock_rate = match self.kind {
             MediaKind::Audio => 48_000,
             MediaKind::Video => 90_000,
-        })
+        };
+        Forwarder::new(clock_rate, layers)
     }
+}
+
+/// Whether the track is announced as sound with two channels. Older clients say so in the deprecated field.
+#[allow(deprecated)]
+pub fn is_stereo(info: &TrackInfo) -> bool {
+    info.stereo || info.audio_features.contains(&(AudioTrackFeature::TfStereo as i32))
 }
 
 /// Kind of the media that the track carries.

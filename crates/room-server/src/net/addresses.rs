@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// The addresses to offer to clients for a socket bound to `bound`, best first: the bound address itself, or, for a
-/// socket that listens on all interfaces, `advertised` or else the address of the default route, and loopback.
-pub fn candidates(bound: SocketAddr, advertised: Option<IpAddr>) -> Vec<SocketAddr> {
+/// socket that listens on all interfaces, `advertised` or else the address of the default route, and loopback. All with
+/// the advertised port, if a router hands another one on to ours.
+pub fn candidates(bound: SocketAddr, advertised: Option<IpAddr>, advertised_port: Option<u16>) -> Vec<SocketAddr> {
     let mut ips: Vec<IpAddr> = advertised.into_iter().collect();
     if !bound.ip().is_unspecified() {
         if ips.is_empty() {
@@ -19,7 +20,8 @@ pub fn candidates(bound: SocketAddr, advertised: Option<IpAddr>) -> Vec<SocketAd
             ips.push(loopback);
         }
     }
-    ips.into_iter().map(|ip| SocketAddr::new(ip, bound.port())).collect()
+    let port = advertised_port.unwrap_or(bound.port());
+    ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
 }
 
 /// The address that packets to the outside would leave from. Connecting a UDP socket picks a route and sends nothing;
@@ -41,18 +43,25 @@ mod tests {
 
     #[test]
     fn a_bound_address_is_the_only_candidate() {
-        assert_eq!(candidates(address("127.0.0.1:7"), None), [address("127.0.0.1:7")]);
+        assert_eq!(candidates(address("127.0.0.1:7"), None, None), [address("127.0.0.1:7")]);
     }
 
     #[test]
     fn behind_a_nat_the_advertised_address_counts() {
         let advertised = "203.0.113.5".parse().ok();
-        assert_eq!(candidates(address("10.0.0.1:7"), advertised), [address("203.0.113.5:7")]);
-        assert_eq!(candidates(address("0.0.0.0:7"), advertised), [address("203.0.113.5:7"), address("127.0.0.1:7")]);
+        assert_eq!(candidates(address("10.0.0.1:7"), advertised, None), [address("203.0.113.5:7")]);
+        let both = [address("203.0.113.5:7"), address("127.0.0.1:7")];
+        assert_eq!(candidates(address("0.0.0.0:7"), advertised, None), both);
+    }
+
+    #[test]
+    fn a_router_may_hand_on_another_port() {
+        let advertised = "203.0.113.5".parse().ok();
+        assert_eq!(candidates(address("10.0.0.1:7"), advertised, Some(9)), [address("203.0.113.5:9")]);
     }
 
     #[test]
     fn on_all_interfaces_loopback_always_works() {
-        assert!(candidates(address("0.0.0.0:7"), None).contains(&address("127.0.0.1:7")));
+        assert!(candidates(address("0.0.0.0:7"), None, None).contains(&address("127.0.0.1:7")));
     }
 }

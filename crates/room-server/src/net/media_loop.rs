@@ -1,26 +1,38 @@
-//! The thread in which all rooms and all media live, around one UDP socket.
+//! The thread in which all rooms and all media live, around one UDP socket and what comes over TCP.
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use mio::net::UdpSocket as MioSocket;
+use mio::{Events, Interest, Token};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep_until;
 
+use super::send_lanes::SendLanes;
+use super::tcp_media::TcpMedia;
+use super::udp::UdpReceiver;
+use super::udp::sender::UdpSender;
+use crate::forwarding::core::{ClientAddress, Transport};
 use crate::hub::Hub;
 use crate::hub::command::Command;
 
 /// Socket buffers in bytes: a key frame of a large room is a burst of some hundred packets.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
-/// Datagrams and commands that are taken in one go before the other, and the timers, get their turn.
-const BATCH: usize = 64;
-/// Largest datagram that is read; what clients send is below 1500.
-const DATAGRAM_MAX: usize = 4096;
+/// Commands, and datagrams over TCP, that are taken in one go before others, and the timers, get their turn.
+const AT_ONCE: usize = 64;
+/// So many datagrams to send do not wait for others to go with them.
+const ENOUGH: usize = 16;
 /// How long to sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
+
+/// What wakes the thread: datagrams, or anything else from other threads.
+const SOCKET: Token = Token(0);
+const OTHERS: Token = Token(1);
 
 /// The running thread.
 pub struct MediaLoop {
@@ -49,18 +61,20 @@ impl MediaLoop {
     pub fn start(
         hub: Hub,
         socket: std::net::UdpSocket,
+        tcp: Option<TcpMedia>,
         commands: mpsc::Receiver<Command>,
         stop: watch::Receiver<bool>,
     ) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let thread = std::thread::Builder::new().name("room-media".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                match UdpSocket::from_std(socket) {
-                    Ok(socket) => run(hub, &socket, commands, stop).await,
-                    Err(error) => tracing::error!(%error, "media socket is not usable"),
-                }
-            });
-        })?;
+        let lanes = SendLanes::start(socket.try_clone()?)?;
+        let poll = mio::Poll::new()?;
+        let mut socket = MioSocket::from_std(socket);
+        // To hear of room for sending as well would wake the thread after most of the datagrams that it sends.
+        poll.registry().register(&mut socket, SOCKET, Interest::READABLE)?;
+        let waker = Waker::from(Arc::new(OtherThreads(mio::Waker::new(poll.registry(), OTHERS)?)));
+        let state = State { hub, lanes, tcp, commands };
+        let thread = std::thread::Builder::new()
+            .name("room-media".to_owned())
+            .spawn(move || state.run(poll, &mut UdpReceiver::new(socket), &waker, stop))?;
         Ok(Self { thread })
     }
 
@@ -72,51 +86,114 @@ impl MediaLoop {
     }
 }
 
-async fn run(mut hub: Hub, socket: &UdpSocket, mut commands: mpsc::Receiver<Command>, mut stop: watch::Receiver<bool>) {
-    let mut buffer = vec![0; DATAGRAM_MAX];
-    loop {
-        let deadline = hub.deadline().unwrap_or_else(|| Instant::now() + IDLE);
-        tokio::select! {
-            command = commands.recv() => {
-                let Some(command) = command else { break };
-                hub.handle_command(Instant::now(), command);
-                for _ in 1..BATCH {
-                    let Ok(command) = commands.try_recv() else { break };
-                    hub.handle_command(Instant::now(), command);
-                }
-            }
-            ready = socket.readable() => {
-                if ready.is_ok() {
-                    receive(&mut hub, socket, &mut buffer);
-                }
-            }
-            () = sleep_until(deadline.into()) => {}
-            _ = stop.wait_for(|stop| *stop) => break,
-        }
-        if hub.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
-            hub.handle_timeout(Instant::now());
-        }
-        send(&mut hub, socket).await;
-    }
-    hub.handle_command(Instant::now(), Command::Shutdown);
-    send(&mut hub, socket).await;
-}
+/// Other threads wake this one as if it ran futures.
+struct OtherThreads(mio::Waker);
 
-fn receive(hub: &mut Hub, socket: &UdpSocket, buffer: &mut [u8]) {
-    for _ in 0..BATCH {
-        match socket.try_recv_from(buffer) {
-            Ok((length, source)) => hub.handle_datagram(Instant::now(), source, &buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            // Some systems report here that an earlier datagram did not arrive. That is no fault of the socket.
-            Err(error) => tracing::trace!(%error, "receiving failed"),
+impl Wake for OtherThreads {
+    fn wake(self: Arc<Self>) {
+        if let Err(error) = self.0.wake() {
+            tracing::error!(%error, "the media thread cannot be woken");
         }
     }
 }
 
-async fn send(hub: &mut Hub, socket: &UdpSocket) {
-    while let Some(datagram) = hub.poll_datagram() {
-        if let Err(error) = socket.send_to(&datagram.contents, datagram.destination).await {
-            tracing::trace!(%error, destination = %datagram.destination, "sending failed");
+/// What the thread owns.
+struct State {
+    hub: Hub,
+    lanes: SendLanes,
+    tcp: Option<TcpMedia>,
+    commands: mpsc::Receiver<Command>,
+}
+
+impl State {
+    fn run(mut self, mut poll: mio::Poll, receiver: &mut UdpReceiver, waker: &Waker, mut stop: watch::Receiver<bool>) {
+        let mut context = Context::from_waker(waker);
+        let mut stop = pin!(stop.wait_for(|stop| *stop));
+        let mut sender = UdpSender::new();
+        let mut events = Events::with_capacity(2);
+        let (mut is_readable, mut is_woken) = (true, true);
+        loop {
+            if is_readable {
+                is_readable = receiver.receive(|source, datagram| {
+                    let source = ClientAddress { transport: Transport::Udp, socket: source };
+                    self.hub.handle_datagram(Instant::now(), source, datagram);
+                    self.collect();
+                    if self.lanes.pending() >= ENOUGH {
+                        self.lanes.flush(&mut sender);
+                    }
+                });
+            }
+            if is_woken {
+                if stop.as_mut().poll(&mut context).is_ready() {
+                    break;
+                }
+                is_woken = match self.take_commands(&mut context) {
+                    Poll::Ready(None) => break,
+                    Poll::Ready(Some(())) => true,
+                    Poll::Pending => false,
+                };
+                is_woken |= self.take_from_tcp(&mut context);
+            }
+            if self.hub.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+                self.hub.handle_timeout(Instant::now());
+            }
+            self.collect();
+            self.lanes.flush(&mut sender);
+            let idle = || self.hub.deadline().map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
+            let wait = if is_readable || is_woken { Duration::ZERO } else { idle() };
+            match poll.poll(&mut events, Some(wait)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::error!(%error, "media thread cannot wait");
+                    break;
+                }
+            }
+            for event in &events {
+                is_readable |= event.token() == SOCKET;
+                is_woken |= event.token() == OTHERS;
+            }
+        }
+        self.hub.handle_command(Instant::now(), Command::Shutdown);
+        self.collect();
+        self.lanes.flush(&mut sender);
+    }
+
+    /// Takes commands, up to a limit. Pending when none is left for now, `None` when there will be none any more.
+    fn take_commands(&mut self, context: &mut Context<'_>) -> Poll<Option<()>> {
+        for _ in 0..AT_ONCE {
+            match self.commands.poll_recv(context) {
+                Poll::Ready(Some(command)) => self.hub.handle_command(Instant::now(), command),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Some(()))
+    }
+
+    /// Takes what came over TCP, up to a limit. True when there may be more.
+    fn take_from_tcp(&mut self, context: &mut Context<'_>) -> bool {
+        for _ in 0..AT_ONCE {
+            let Some(tcp) = &mut self.tcp else { return false };
+            match tcp.poll_receive(context) {
+                Poll::Ready(Some((socket, datagram))) => {
+                    let source = ClientAddress { transport: Transport::Tcp, socket };
+                    self.hub.handle_datagram(Instant::now(), source, &datagram);
+                }
+                Poll::Ready(None) | Poll::Pending => return false,
+            }
+        }
+        true
+    }
+
+    /// Takes over what the hub has to send.
+    fn collect(&mut self) {
+        while let Some(datagram) = self.hub.poll_datagram() {
+            match (datagram.destination.transport, &self.tcp) {
+                (Transport::Udp, _) => self.lanes.push(datagram),
+                (Transport::Tcp, Some(tcp)) => tcp.send(datagram.destination.socket, datagram.into_bytes()),
+                (Transport::Tcp, None) => {}
+            }
         }
     }
 }

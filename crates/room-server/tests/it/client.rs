@@ -1,6 +1,6 @@
 //! A LiveKit client, as far as the tests need one: signalling and two peer connections on `str0m`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Once;
 use std::time::{Duration, Instant};
@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, StreamExt};
 use protocol::conventions::{LOSSY_CHANNEL, RELIABLE_CHANNEL};
 use protocol::messages::{
-    AddTrackRequest, DataPacket, JoinResponse, ParticipantInfo, ProtoMessage, Request, Response, SessionDescription,
-    SignalRequest, SignalResponse, TrackSource, TrackType, UserPacket, data_packet, participant_info,
+    AddTrackRequest, DataPacket, JoinResponse, ParticipantInfo, ProtoMessage, Request, RequestResponse, Response,
+    SessionDescription, SignalRequest, SignalResponse, TrackSource, TrackType, UserPacket, data_packet,
+    participant_info,
 };
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
-use str0m::media::{Direction, MediaKind, Mid};
+use str0m::format::{Codec, FormatParams};
+use str0m::media::{Direction, Frequency, MediaKind, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc};
@@ -24,7 +26,29 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Part of the query of a client that takes no RTX, and asks for lost packets of all kinds.
+pub const WITHOUT_RTX: &str = "&without_rtx=1";
 const PACKET_INTERVAL: Duration = Duration::from_millis(20);
+/// What a narrow link holds back before it throws away.
+const LINK_QUEUE: Duration = Duration::from_millis(250);
+
+/// What is sent of a track in every interval.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    layer: Option<&'static str>,
+    packets: u32,
+    payload: usize,
+}
+
+const PLAIN: &[Burst] = &[Burst { layer: None, packets: 1, payload: 200 }];
+/// 1.4 Mbit/s.
+const LARGE: &[Burst] = &[Burst { layer: None, packets: 3, payload: 1100 }];
+/// 0.08, 0.27 and 1.4 Mbit/s.
+const LAYERS: &[Burst] = &[
+    Burst { layer: Some("q"), packets: 1, payload: 150 },
+    Burst { layer: Some("h"), packets: 1, payload: 600 },
+    Burst { layer: Some("f"), packets: 3, payload: 1100 },
+];
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -36,6 +60,7 @@ pub enum ClientEvent {
         track_sid: String,
         sequence: u64,
         counter: u32,
+        size: usize,
     },
     Data(DataPacket),
     KeyframeRequested,
@@ -45,10 +70,11 @@ pub enum ClientEvent {
 enum Order {
     Send(Box<Request>),
     Raw(Vec<u8>),
-    Publish { cid: String, kind: MediaKind },
+    Publish { cid: String, kind: MediaKind, bursts: &'static [Burst] },
     Unpublish { cid: String },
     Data { reliable: bool, packet: Box<DataPacket> },
     LoseEvery(u32),
+    LinkRate(Option<u64>),
     DropSignal,
     Resume(Box<Socket>),
 }
@@ -69,8 +95,8 @@ impl Client {
         let (orders, order_queue) = mpsc::unbounded_channel();
         let (event_queue, events) = mpsc::unbounded_channel();
         let worker = Worker {
-            publisher: Peer::new().await,
-            subscriber: Peer::new().await,
+            publisher: Peer::new(true).await,
+            subscriber: Peer::new(!query.contains(WITHOUT_RTX)).await,
             socket: Some(socket),
             orders: order_queue,
             events: event_queue,
@@ -79,6 +105,15 @@ impl Client {
         };
         tokio::spawn(worker.run());
         Ok(Self { orders, events, history: Vec::new(), url: url.to_owned(), token: token.to_owned() })
+    }
+
+    /// The server's answer to a request, given when it is refused.
+    pub async fn refusal(&mut self) -> RequestResponse {
+        self.wait_for("refusal", |event| match event {
+            ClientEvent::Signal(Response::RequestResponse(response)) => Some(response.clone()),
+            _ => None,
+        })
+        .await
     }
 
     /// Looks through everything that happened since the last [`Client::forget`], then waits for more.
@@ -173,6 +208,20 @@ impl Client {
 
     /// Announces and offers a track, and begins to send packets on it. Returns its sid.
     pub async fn publish(&mut self, cid: &str, stream: &str, kind: MediaKind) -> String {
+        self.publish_bursts(cid, stream, kind, PLAIN).await
+    }
+
+    /// Publishes a picture in three layers.
+    pub async fn publish_layers(&mut self, cid: &str, stream: &str) -> String {
+        self.publish_bursts(cid, stream, MediaKind::Video, LAYERS).await
+    }
+
+    /// Publishes a picture of 1.4 Mbit/s.
+    pub async fn publish_large(&mut self, cid: &str, stream: &str) -> String {
+        self.publish_bursts(cid, stream, MediaKind::Video, LARGE).await
+    }
+
+    async fn publish_bursts(&mut self, cid: &str, stream: &str, kind: MediaKind, bursts: &'static [Burst]) -> String {
         self.announce(cid, stream, kind);
         let sid = self
             .wait_for("track_published", |event| match event {
@@ -182,7 +231,7 @@ impl Client {
                 _ => None,
             })
             .await;
-        self.orders.send(Order::Publish { cid: cid.to_owned(), kind }).unwrap();
+        self.orders.send(Order::Publish { cid: cid.to_owned(), kind, bursts }).unwrap();
         self.participant("own track", |p| p.tracks.iter().any(|track| track.sid == sid)).await;
         sid
     }
@@ -193,7 +242,7 @@ impl Client {
 
     pub async fn packet_of(&mut self, sid: &str) -> (u64, u32) {
         self.wait_for("a packet", |event| match event {
-            ClientEvent::Packet { track_sid, sequence, counter } if track_sid == sid => Some((*sequence, *counter)),
+            ClientEvent::Packet { track_sid, sequence, counter, .. } if track_sid == sid => Some((*sequence, *counter)),
             _ => None,
         })
         .await
@@ -230,6 +279,11 @@ impl Client {
         self.orders.send(Order::LoseEvery(n)).unwrap();
     }
 
+    /// From now on no more bits per second arrive on the subscriber connection.
+    pub fn link_rate(&self, bps: Option<u64>) {
+        self.orders.send(Order::LinkRate(bps)).unwrap();
+    }
+
     /// Closes the TCP connection under the signalling without a word.
     pub fn drop_signal(&self) {
         self.orders.send(Order::DropSignal).unwrap();
@@ -255,19 +309,32 @@ struct Peer {
     local: SocketAddr,
     pending: Option<SdpPendingOffer>,
     channels: HashMap<String, ChannelId>,
+    /// Whether lost packets are asked for also where there is no RTX.
+    asks_for_all: bool,
     /// Track part of the offered `a=msid`, by line.
     tracks: HashMap<Mid, String>,
     deadline: Instant,
     /// 0 loses nothing.
     lose_every: u32,
     media_packets: u32,
+    /// Bits per second of the link to this peer.
+    link_bps: Option<u64>,
+    link_free_at: Instant,
+    on_link: VecDeque<(Instant, SocketAddr, Vec<u8>)>,
 }
 
 impl Peer {
-    async fn new() -> Self {
+    async fn new(takes_rtx: bool) -> Self {
         let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let local = udp.local_addr().unwrap();
-        let mut rtc = Rtc::builder().set_rtp_mode(true).build(Instant::now());
+        let mut config = Rtc::builder().set_rtp_mode(true);
+        if !takes_rtx {
+            config = config.clear_codecs().enable_opus(true, false);
+            let codecs = config.codec_config();
+            codecs.add_config(96.into(), None, Codec::Vp8, Frequency::NINETY_KHZ, None, FormatParams::default());
+            codecs.iter_mut().for_each(|params| params.set_fb_nack(true));
+        }
+        let mut rtc = config.build(Instant::now());
         rtc.add_local_candidate(Candidate::host(local, "udp").unwrap());
         Self {
             rtc,
@@ -275,10 +342,14 @@ impl Peer {
             local,
             pending: None,
             channels: HashMap::new(),
+            asks_for_all: !takes_rtx,
             tracks: HashMap::new(),
             deadline: Instant::now(),
             lose_every: 0,
             media_packets: 0,
+            link_bps: None,
+            link_free_at: Instant::now(),
+            on_link: VecDeque::new(),
         }
     }
 
@@ -311,6 +382,31 @@ impl Peer {
         events
     }
 
+    /// Puts a datagram on the link to this peer.
+    fn arrive(&mut self, source: SocketAddr, bytes: &[u8]) {
+        let now = Instant::now();
+        let begin = self.link_free_at.max(now);
+        if begin - now > LINK_QUEUE {
+            return;
+        }
+        let bits = (bytes.len() as u64 + 28) * 8;
+        self.link_free_at = begin + self.link_bps.map_or(Duration::ZERO, |bps| Duration::from_secs(bits) / bps as u32);
+        self.on_link.push_back((self.link_free_at, source, bytes.to_vec()));
+    }
+
+    /// Takes what has come off the link.
+    fn take_arrived(&mut self) {
+        while self.on_link.front().is_some_and(|(at, _, _)| *at <= Instant::now()) {
+            if let Some((_, source, bytes)) = self.on_link.pop_front() {
+                self.receive(source, &bytes);
+            }
+        }
+    }
+
+    fn next_arrival(&self) -> Instant {
+        self.on_link.front().map_or_else(|| Instant::now() + PATIENCE, |(at, _, _)| *at)
+    }
+
     fn receive(&mut self, source: SocketAddr, bytes: &[u8]) {
         if self.loses(bytes) {
             return;
@@ -321,13 +417,22 @@ impl Peer {
     }
 }
 
+struct Sending {
+    mid: Mid,
+    kind: MediaKind,
+    bursts: &'static [Burst],
+    /// Packets so far, by burst.
+    counters: Vec<u32>,
+    turns: u32,
+}
+
 struct Worker {
     publisher: Peer,
     subscriber: Peer,
     socket: Option<Socket>,
     orders: mpsc::UnboundedReceiver<Order>,
     events: mpsc::UnboundedSender<ClientEvent>,
-    sending: HashMap<String, (Mid, MediaKind, u32)>,
+    sending: HashMap<String, Sending>,
     next_packet: Instant,
 }
 
@@ -336,7 +441,8 @@ impl Worker {
         let (mut from_server, mut for_publisher) = (vec![0; 2000], vec![0; 2000]);
         loop {
             self.drive().await;
-            let deadline = self.publisher.deadline.min(self.subscriber.deadline).min(self.next_packet);
+            let arrival = self.subscriber.next_arrival();
+            let deadline = self.publisher.deadline.min(self.subscriber.deadline).min(self.next_packet).min(arrival);
             tokio::select! {
                 order = self.orders.recv() => {
                     let Some(order) = order else { return };
@@ -350,13 +456,14 @@ impl Worker {
                     }
                 },
                 Ok((length, source)) = self.subscriber.udp.recv_from(&mut from_server) => {
-                    self.subscriber.receive(source, &from_server[..length]);
+                    self.subscriber.arrive(source, &from_server[..length]);
                 }
                 Ok((length, source)) = self.publisher.udp.recv_from(&mut for_publisher) => {
                     self.publisher.receive(source, &for_publisher[..length]);
                 }
                 () = sleep_until(deadline.into()) => {}
             }
+            self.subscriber.take_arrived();
             if self.next_packet <= Instant::now() {
                 self.next_packet = Instant::now() + PACKET_INTERVAL;
                 self.send_packets();
@@ -379,10 +486,16 @@ impl Worker {
         for event in self.subscriber.drive().await {
             match event {
                 Event::RtpPacket(packet) => {
+                    if self.subscriber.asks_for_all
+                        && let Some(stream) = self.subscriber.rtc.direct_api().stream_rx(&packet.header.ssrc)
+                    {
+                        stream.suppress_nack(false);
+                    }
                     let mid = self.subscriber.rtc.direct_api().stream_rx(&packet.header.ssrc).map(|s| s.mid());
                     let track_sid = mid.and_then(|mid| self.subscriber.tracks.get(&mid).cloned()).unwrap_or_default();
                     let counter = packet.payload.last_chunk().map(|bytes| u32::from_be_bytes(*bytes)).unwrap_or(0);
-                    let _ = self.events.send(ClientEvent::Packet { track_sid, sequence: *packet.seq_no, counter });
+                    let (sequence, size) = (*packet.seq_no, packet.payload.len());
+                    let _ = self.events.send(ClientEvent::Packet { track_sid, sequence, counter, size });
                 }
                 Event::ChannelData(data) => {
                     let _ = self.events.send(ClientEvent::Data(DataPacket::decode(&data.data[..]).unwrap()));
@@ -393,21 +506,26 @@ impl Worker {
     }
 
     fn send_packets(&mut self) {
-        for (mid, kind, counter) in self.sending.values_mut() {
-            let Some(pt) = self.publisher.rtc.media(*mid).and_then(|media| media.remote_pts().first().copied()) else {
-                continue;
-            };
-            let mut api = self.publisher.rtc.direct_api();
-            let Some(stream) = api.stream_tx_by_mid(*mid, None) else { continue };
-            *counter += 1;
-            let mut payload = vec![0x90; 200];
-            payload.extend(counter.to_be_bytes());
-            let ticks = if *kind == MediaKind::Audio { 960 } else { 1800 };
-            stream.write_rtp(
-                RtpWrite::new(pt, u64::from(*counter).into(), *counter * ticks, Instant::now(), payload)
-                    .marker(true)
-                    .nackable(*kind == MediaKind::Video),
-            );
+        for track in self.sending.values_mut() {
+            let media = self.publisher.rtc.media(track.mid);
+            let Some(pt) = media.and_then(|media| media.remote_pts().first().copied()) else { continue };
+            track.turns += 1;
+            let ticks = if track.kind == MediaKind::Audio { 960 } else { 1800 };
+            for (burst, counter) in track.bursts.iter().zip(&mut track.counters) {
+                for packet in 1..=burst.packets {
+                    let mut api = self.publisher.rtc.direct_api();
+                    let Some(stream) = api.stream_tx_by_mid(track.mid, burst.layer.map(Rid::from)) else { continue };
+                    *counter += 1;
+                    // As VP8 each of these packets starts a key frame.
+                    let mut payload = vec![0x90; burst.payload];
+                    payload.extend(counter.to_be_bytes());
+                    stream.write_rtp(
+                        RtpWrite::new(pt, u64::from(*counter).into(), track.turns * ticks, Instant::now(), payload)
+                            .marker(packet == burst.packets)
+                            .nackable(track.kind == MediaKind::Video),
+                    );
+                }
+            }
         }
     }
 
@@ -426,15 +544,20 @@ impl Worker {
                     let _ = socket.send(Message::Binary(bytes.into())).await;
                 }
             }
-            Order::Publish { cid, kind } => {
+            Order::Publish { cid, kind, bursts } => {
+                let layers = bursts.iter().filter_map(|burst| burst.layer).map(SimulcastLayer::new);
+                let simulcast = Simulcast { send: layers.collect(), recv: Vec::new() };
+                let simulcast = (!simulcast.send.is_empty()).then_some(simulcast);
+                let names = (Some("stream".to_owned()), Some(cid.clone()));
                 let mut api = self.publisher.rtc.sdp_api();
-                let mid = api.add_media(kind, Direction::SendOnly, Some("stream".to_owned()), Some(cid.clone()), None);
+                let mid = api.add_media(kind, Direction::SendOnly, names.0, names.1, simulcast);
                 let offer = api.apply();
-                self.sending.insert(cid, (mid, kind, 0));
+                let counters = vec![0; bursts.len()];
+                self.sending.insert(cid, Sending { mid, kind, bursts, counters, turns: 0 });
                 self.offer(offer).await;
             }
             Order::Unpublish { cid } => {
-                let Some((mid, _, _)) = self.sending.remove(&cid) else { return };
+                let Some(Sending { mid, .. }) = self.sending.remove(&cid) else { return };
                 let mut api = self.publisher.rtc.sdp_api();
                 api.set_direction(mid, Direction::Inactive);
                 let offer = api.apply();
@@ -462,6 +585,7 @@ impl Worker {
                 self.publisher.lose_every = n;
                 self.subscriber.lose_every = n;
             }
+            Order::LinkRate(bps) => self.subscriber.link_bps = bps,
             Order::DropSignal => self.socket = None,
             Order::Resume(socket) => self.socket = Some(*socket),
         }
@@ -473,10 +597,11 @@ impl Worker {
         let (mut a, mut b) = (vec![0; 2000], vec![0; 2000]);
         tokio::select! {
             Some(message) = next_message(&mut self.socket) => self.signal(message).await,
-            Ok((n, source)) = self.subscriber.udp.recv_from(&mut a) => self.subscriber.receive(source, &a[..n]),
+            Ok((n, source)) = self.subscriber.udp.recv_from(&mut a) => self.subscriber.arrive(source, &a[..n]),
             Ok((n, source)) = self.publisher.udp.recv_from(&mut b) => self.publisher.receive(source, &b[..n]),
             () = sleep_until((Instant::now() + Duration::from_millis(10)).into()) => {}
         }
+        self.subscriber.take_arrived();
     }
 
     async fn open_channels(&mut self) {

@@ -1,8 +1,12 @@
 use std::time::Duration;
 
-use protocol::messages::{DisconnectReason, Request, Response, leave_request, participant_info};
+use futures_util::{SinkExt, StreamExt};
+use protocol::messages::{
+    DisconnectReason, ProtoMessage, Request, Response, SignalRequest, leave_request, participant_info,
+};
 use protocol::token::{Claims, Grants, mint};
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::client::{Client, ClientEvent};
 use crate::harness::{KEY, OTHER_KEY, SECRET, Server, claims, claims_with};
@@ -47,6 +51,27 @@ async fn a_second_login_sends_the_older_session_away() {
     assert_eq!(leave.action, leave_request::Action::Disconnect as i32);
     older.wait_for("end of signalling", |event| matches!(event, ClientEvent::SignalClosed).then_some(())).await;
     assert!(newer.joined().await.other_participants.is_empty());
+}
+
+/// Browsers report everything else as an error on their console, though the user has only left.
+#[tokio::test]
+async fn the_connection_of_a_user_who_leaves_ends_in_order_though_more_was_said() {
+    let server = Server::start().await;
+    let token = mint(KEY, SECRET, &claims("r", "anna")).unwrap();
+    let url = format!("{}/rtc?access_token={token}", server.url());
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    let leave = SignalRequest { message: Some(Request::Leave(Default::default())) }.encode_to_vec();
+    for _ in 0..3 {
+        socket.send(Message::Binary(leave.clone().into())).await.unwrap();
+    }
+    let mut end = None;
+    // Up to the end of the stream: a connection that is reset gives an error here.
+    while let Some(message) = socket.next().await {
+        if let Message::Close(frame) = message.unwrap() {
+            end = frame;
+        }
+    }
+    assert_eq!(end.map(|frame| frame.code), Some(CloseCode::Normal));
 }
 
 #[tokio::test]

@@ -2,11 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::large_enum_variant, missing_docs)]
 
 mod client;
+mod client_traps;
 mod harness;
+mod hostile;
+mod http;
 mod joining;
+mod limits;
+mod line_reuse;
 mod media;
 mod messages;
-mod monitoring;
+#[path = "../../src/mutation.rs"]
+mod mutation;
+mod narrow_link;
 mod one_connection;
 mod publishing;
 mod reports;

@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use protocol::messages::{MuteTrackRequest, Request, UpdateSubscription, UpdateTrackSettings};
 use str0m::media::MediaKind;
 
-use crate::client::ClientEvent;
+use crate::client::{Client, ClientEvent, WITHOUT_RTX};
 use crate::harness::{Server, claims};
 
 fn is_packet(event: &ClientEvent) -> bool {
@@ -21,7 +22,7 @@ async fn sound_and_picture_arrive_without_holes() {
         let mut received = Vec::new();
         hans.forget();
         hans.wait_for("30 packets", |event| {
-            if let ClientEvent::Packet { track_sid, sequence, counter } = event
+            if let ClientEvent::Packet { track_sid, sequence, counter, .. } = event
                 && *track_sid == sid
             {
                 received.push((*sequence, *counter));
@@ -104,6 +105,22 @@ async fn others_see_that_a_track_is_muted() {
     hans.participant("not muted", |p| p.tracks.iter().any(|t| t.sid == sid && !t.muted)).await;
 }
 
+/// Waits until the next 150 packets of a track have arrived without exception.
+async fn every_packet(client: &mut Client, sid: &str) {
+    let (_, first) = client.packet_of(sid).await;
+    let mut missing: BTreeSet<u32> = (first + 10..first + 160).collect();
+    client
+        .wait_for("every packet", |event| {
+            if let ClientEvent::Packet { track_sid, counter, .. } = event
+                && track_sid == sid
+            {
+                missing.remove(counter);
+            }
+            missing.is_empty().then_some(())
+        })
+        .await;
+}
+
 /// Every tenth packet is lost on the way to the server, every seventh on the way from it.
 #[tokio::test]
 async fn lost_pictures_are_sent_again_on_both_ways() {
@@ -111,16 +128,24 @@ async fn lost_pictures_are_sent_again_on_both_ways() {
     let mut anna = server.join("r", "anna").await;
     let mut hans = server.join("r", "hans").await;
     let sid = anna.publish("v", "s", MediaKind::Video).await;
-    let (_, first) = hans.packet_of(&sid).await;
+    hans.packet_of(&sid).await;
     anna.lose_every(10);
     hans.lose_every(7);
-    let (from, to) = (first + 10, first + 160);
-    let mut missing: std::collections::BTreeSet<u32> = (from..to).collect();
-    hans.wait_for("every packet", |event| {
-        if let ClientEvent::Packet { counter, .. } = event {
-            missing.remove(counter);
-        }
-        missing.is_empty().then_some(())
-    })
-    .await;
+    hans.forget();
+    every_packet(&mut hans, &sid).await;
+}
+
+#[tokio::test]
+async fn a_client_without_rtx_gets_lost_sound_and_pictures_again() {
+    let server = Server::start().await;
+    let mut anna = server.join("r", "anna").await;
+    let mut hans = server.connect(claims("r", "hans"), WITHOUT_RTX).await;
+    hans.until_active().await;
+    for (cid, kind) in [("a", MediaKind::Audio), ("v", MediaKind::Video)] {
+        let sid = anna.publish(cid, "s", kind).await;
+        hans.packet_of(&sid).await;
+        hans.lose_every(7);
+        hans.forget();
+        every_packet(&mut hans, &sid).await;
+    }
 }

@@ -6,7 +6,7 @@ use protocol::messages::{DataPacket, Ping, Request, Response, UpdateParticipantM
 use protocol::token::Grants;
 
 use crate::client::{ClientEvent, payload_of};
-use crate::harness::{Server, claims_with};
+use crate::harness::{Server, claims, claims_with};
 
 fn is_data(event: &ClientEvent) -> bool {
     matches!(event, ClientEvent::Data(_))
@@ -26,6 +26,19 @@ async fn a_message_reaches_the_others_with_its_true_sender() {
         anna.forget();
     }
     assert!(anna.never(Duration::from_millis(200), is_data).await, "nobody hears an echo");
+}
+
+#[tokio::test]
+async fn who_has_just_joined_gets_what_is_said_before_the_media_connection_is_up() {
+    let server = Server::start().await;
+    let anna = server.join("r", "anna").await;
+    for query in ["", "&auto_subscribe=0"] {
+        let mut hans = server.connect(claims("r", "hans"), query).await;
+        let joined = |event: &ClientEvent| matches!(event, ClientEvent::Signal(Response::Join(_))).then_some(());
+        hans.wait_for("the answer to the join", joined).await;
+        anna.send_data(true, &[], b"welcome");
+        assert_eq!(hans.data(b"welcome").await, "anna");
+    }
 }
 
 #[tokio::test]

@@ -1,19 +1,10 @@
 use protocol::messages::request_response::Reason;
-use protocol::messages::{AddTrackRequest, Request, RequestResponse, Response};
+use protocol::messages::{AddTrackRequest, Request, Response};
 use protocol::token::Grants;
 use str0m::media::MediaKind;
 
-use crate::client::{Client, ClientEvent};
+use crate::client::ClientEvent;
 use crate::harness::{Server, claims_with};
-
-async fn refusal(client: &mut Client) -> RequestResponse {
-    client
-        .wait_for("refusal", |event| match event {
-            ClientEvent::Signal(Response::RequestResponse(response)) => Some(response.clone()),
-            _ => None,
-        })
-        .await
-}
 
 #[tokio::test]
 async fn a_stream_that_someone_else_publishes_is_refused_even_in_another_room() {
@@ -23,7 +14,7 @@ async fn a_stream_that_someone_else_publishes_is_refused_even_in_another_room() 
     for room in ["r", "r2"] {
         let mut hans = server.join(room, "hans").await;
         hans.announce("x", "s", MediaKind::Audio);
-        assert_eq!(refusal(&mut hans).await.reason, Reason::DuplicateName as i32);
+        assert_eq!(hans.refusal().await.reason, Reason::DuplicateName as i32);
     }
 }
 
@@ -71,7 +62,7 @@ async fn who_may_not_publish_is_told_so() {
     let grants = Grants { can_publish: Some(false), ..Grants::participant() };
     let mut anna = server.join_with(claims_with("r", "anna", grants)).await;
     anna.announce("a", "s", MediaKind::Audio);
-    assert_eq!(refusal(&mut anna).await.reason, Reason::NotAllowed as i32);
+    assert_eq!(anna.refusal().await.reason, Reason::NotAllowed as i32);
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ async fn a_lost_signalling_connection_is_taken_up_and_nobody_notices() {
 
 #[tokio::test]
 async fn who_does_not_come_back_is_gone_for_the_others() {
-    let config = ServerConfig { departure_timeout: Duration::from_millis(500), ..ServerConfig::default() };
+    let config = ServerConfig { reconnect_timeout: Duration::from_millis(500), ..ServerConfig::default() };
     let server = Server::start_with(config).await;
     let anna = server.join("r", "anna").await;
     let mut hans = server.join("r", "hans").await;

@@ -25,6 +25,10 @@ const MAX_BUFFERED_BYTES: usize = MAX_ACCESS_UNIT_BYTES;
 const MAX_PARAMETER_SET_BYTES: usize = 64 << 10;
 /// So many late packets in a row are not late: the sender began to count anew.
 const RESTART_AFTER_LATE: u32 = 64;
+/// Share of a new measurement in the time that a repair takes, where it is longer, and where it is shorter: it is the long
+/// repairs that must not be given up.
+const LONGER_REPAIR: f64 = 0.5;
+const SHORTER_REPAIR: f64 = 0.02;
 /// How far before the first packet seen a reordered first packet may lie.
 const MAX_START_REORDER: u64 = 64;
 
@@ -111,6 +115,9 @@ pub struct Assembler {
     late_in_a_row: u32,
     /// The hole that has been open for so long that a key frame was asked for.
     doubted: Option<u64>,
+    /// How long holes were open until they were filled, by and large. A server may have to ask the sender for the packet,
+    /// which is a longer way than the one to the server.
+    repair: Option<Duration>,
     awaiting_keyframe: bool,
     lost_since_frame: bool,
     parameter_sets: BytesMut,
@@ -139,6 +146,7 @@ impl Default for Assembler {
             started: false,
             late_in_a_row: 0,
             doubted: None,
+            repair: None,
             awaiting_keyframe: true,
             lost_since_frame: false,
             parameter_sets: BytesMut::new(),
@@ -177,6 +185,15 @@ impl Assembler {
             self.stats.late += 1;
             return;
         }
+        if number == self.scanned
+            && let Some(opened) = self.gap_opened()
+        {
+            let took = now.saturating_duration_since(opened);
+            self.repair = Some(self.repair.map_or(took, |known| {
+                let gain = if took > known { LONGER_REPAIR } else { SHORTER_REPAIR };
+                known.mul_f64(1.0 - gain) + took.mul_f64(gain)
+            }));
+        }
         self.buffered_bytes += packet.payload.len();
         let Packet { timestamp, marker, payload, .. } = packet;
         self.packets.insert(number, Slot { timestamp, marker, payload, arrival: now });
@@ -189,6 +206,7 @@ impl Assembler {
     /// Lets time pass: doubts holes that stayed open for [`doubt_timeout`], gives them up after
     /// [`gap_timeout`].
     pub fn handle_timeout(&mut self, now: Instant, rtt: Duration) {
+        let rtt = self.repair_time(rtt);
         let doubtful =
             self.gap_opened().is_some_and(|opened| now.saturating_duration_since(opened) >= doubt_timeout(rtt));
         if doubtful && self.doubted != Some(self.scanned) {
@@ -210,6 +228,7 @@ impl Assembler {
     /// has something to do next.
     #[must_use]
     pub fn next_timeout(&self, rtt: Duration) -> Option<Instant> {
+        let rtt = self.repair_time(rtt);
         let limit = if self.is_in_doubt() { gap_timeout(rtt) } else { doubt_timeout(rtt) };
         let gap = self.gap_opened().map(|opened| opened + limit);
         let needs_keyframe = self.awaiting_keyframe || self.is_in_doubt();
@@ -223,6 +242,7 @@ impl Assembler {
 
     /// Whether a key frame has to be requested from the sender now. Repeats at a limited rate until one arrives.
     pub fn take_keyframe_request(&mut self, now: Instant, rtt: Duration) -> bool {
+        let rtt = self.repair_time(rtt);
         self.keyframe_requests.take(self.awaiting_keyframe || self.is_in_doubt(), now, rtt)
     }
 
@@ -247,6 +267,11 @@ impl Assembler {
     #[must_use]
     pub fn stats(&self) -> AssemblerStats {
         self.stats
+    }
+
+    /// Round trip to whoever has what is missing.
+    fn repair_time(&self, rtt: Duration) -> Duration {
+        self.repair.map_or(rtt, |repair| repair.max(rtt))
     }
 
     fn is_in_doubt(&self) -> bool {

@@ -9,11 +9,13 @@ use crate::nack::NackTracker;
 use crate::receive::{ReceivedAccessUnit, ReceivedAudio};
 use crate::reception::ReceptionStats;
 use crate::rtt::SharedRtt;
+use crate::sender_clock::SenderClock;
 use crate::stats::ReceiverCounters;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::sender_report::SenderReport;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
 use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
@@ -28,6 +30,10 @@ use std::time::{Duration, Instant};
 const HEARTBEAT: Duration = Duration::from_millis(25);
 /// A hole older than this is of no use to any frame; the assembler gives up before.
 const MAX_NACK_AGE: Duration = Duration::from_millis(1500);
+
+/// RTP clocks.
+pub(super) const VIDEO_CLOCK_HZ: u32 = 90_000;
+pub(super) const AUDIO_CLOCK_HZ: u32 = 48_000;
 
 /// One received video track.
 #[derive(Debug)]
@@ -70,11 +76,13 @@ impl VideoPipeline {
 #[derive(Debug)]
 pub(crate) struct AudioPipeline {
     queue: Arc<MediaQueue<ReceivedAudio>>,
+    /// Payload types of packets with copies of earlier ones in front.
+    red_types: Vec<u8>,
 }
 
 impl AudioPipeline {
-    pub(crate) fn new(queue: Arc<MediaQueue<ReceivedAudio>>) -> Self {
-        Self { queue }
+    pub(crate) fn new(queue: Arc<MediaQueue<ReceivedAudio>>, red_types: Vec<u8>) -> Self {
+        Self { queue, red_types }
     }
 }
 
@@ -95,12 +103,13 @@ pub(crate) struct InboundStream {
 
 impl InboundStream {
     pub(crate) fn video(payload_types: Vec<u8>, pipeline: VideoPipeline, counters: Arc<ReceiverCounters>) -> Self {
-        let reception = ReceptionStats::new(90_000);
+        let reception = ReceptionStats::new(VIDEO_CLOCK_HZ);
         Self { payload_types, pipeline: Pipeline::Video(Box::new(pipeline)), reception, counters }
     }
 
-    pub(crate) fn audio(payload_types: Vec<u8>, pipeline: AudioPipeline, counters: Arc<ReceiverCounters>) -> Self {
-        let reception = ReceptionStats::new(48_000);
+    pub(crate) fn audio(mut payload_types: Vec<u8>, pipeline: AudioPipeline, counters: Arc<ReceiverCounters>) -> Self {
+        payload_types.extend(&pipeline.red_types);
+        let reception = ReceptionStats::new(AUDIO_CLOCK_HZ);
         Self { payload_types, pipeline: Pipeline::Audio(pipeline), reception, counters }
     }
 
@@ -111,7 +120,7 @@ impl InboundStream {
         }
         self.reception.on_packet(header.sequence_number, header.timestamp, now);
         self.counters.jitter_micros.store(self.reception.jitter().as_micros() as u64, Ordering::Relaxed);
-        self.take(header.sequence_number, header.timestamp, header.marker, packet.payload, now, rtt);
+        self.take(header.sequence_number, &header, packet.payload, false, now, rtt);
     }
 
     /// A retransmission: the payload begins with the sequence number it repairs (RFC 4588 section 4).
@@ -119,17 +128,32 @@ impl InboundStream {
         let header = packet.header;
         let Some(repaired) = packet.payload.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes)) else { return };
         self.reception.on_repair(repaired);
-        self.take(repaired, header.timestamp, header.marker, packet.payload.slice(2..), now, rtt);
+        self.take(repaired, &header, packet.payload.slice(2..), true, now, rtt);
     }
 
-    fn take(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: Bytes, now: Instant, rtt: &SharedRtt) {
-        self.counters.packets.fetch_add(1, Ordering::Relaxed);
+    fn take(
+        &mut self,
+        sequence: u16,
+        header: &rtc::rtp::Header,
+        payload: Bytes,
+        is_repair: bool,
+        now: Instant,
+        rtt: &SharedRtt,
+    ) {
+        let (timestamp, marker) = (header.timestamp, header.marker);
         self.counters.bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
         self.counters.lost.store(self.reception.lost(), Ordering::Relaxed);
         match &mut self.pipeline {
             Pipeline::Video(video) => {
-                if let Some(sample) = video.nack.on_packet(sequence, now) {
+                let take = if is_repair { NackTracker::on_repair } else { NackTracker::on_packet };
+                if let Some(sample) = take(&mut video.nack, sequence, now) {
                     rtt.update(sample);
+                }
+                let recovered = video.nack.take_recovered();
+                self.counters.recovered.fetch_add(recovered, Ordering::Relaxed);
+                // A copy of what came anyway is no packet more: losses are a share of those that were sent once.
+                if !is_repair || recovered > 0 {
+                    self.counters.packets.fetch_add(1, Ordering::Relaxed);
                 }
                 video.assembler.push(VideoPacket { sequence, timestamp, marker, payload }, now);
                 let restarts = video.assembler.stats().restarts;
@@ -140,8 +164,10 @@ impl InboundStream {
                 video.deliver();
             }
             Pipeline::Audio(audio) if !payload.is_empty() => {
+                self.counters.packets.fetch_add(1, Ordering::Relaxed);
                 self.counters.frames.fetch_add(1, Ordering::Relaxed);
-                audio.queue.push(ReceivedAudio { sequence, timestamp, payload, arrival: now });
+                let is_redundant = audio.red_types.contains(&header.payload_type);
+                audio.queue.push(ReceivedAudio { sequence, timestamp, payload, is_redundant, arrival: now });
             }
             Pipeline::Audio(_) => {}
         }
@@ -209,6 +235,14 @@ impl InboundStreams {
         }
     }
 
+    fn on_sender_report(&self, report: &SenderReport) {
+        if let Some(stream) = self.0.lock().streams.get(&report.ssrc) {
+            let rate = if stream.is_video() { VIDEO_CLOCK_HZ } else { AUDIO_CLOCK_HZ };
+            let mut clock = stream.counters.sender_clock.lock();
+            clock.get_or_insert_with(|| SenderClock::new(rate)).on_report(report.ntp_time, report.rtp_time);
+        }
+    }
+
     pub(crate) fn close_all(&self) {
         for (_, stream) in self.0.lock().streams.drain() {
             stream.close();
@@ -253,6 +287,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
     fn handle_read(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
         let TaggedPacket { now, transport, message } = tagged;
         let AttributedPacket { attributes, packet } = message;
+        self.state.arrivals.fetch_add(1, Ordering::Relaxed);
         match packet {
             Packet::Rtp(packet) => {
                 let mut feedback = Vec::new();
@@ -274,6 +309,10 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
                 self.write_feedback(now, feedback);
             }
             packet => {
+                if let Packet::Rtcp(packets) = &packet {
+                    let reports = packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<SenderReport>());
+                    reports.for_each(|report| self.state.inbound.on_sender_report(report));
+                }
                 let message = AttributedPacket { attributes, packet };
                 self.reads.push_back(TaggedPacket { now, transport, message });
             }

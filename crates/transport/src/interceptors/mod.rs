@@ -22,6 +22,7 @@ use rtc::interceptor::{ReceiverReportBuilder, Registry, SenderReportBuilder, Slo
 use rtc::peer_connection::configuration::interceptor_registry::configure_twcc_receiver_only;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// Behind the sending end: sees what the reporters write.
@@ -39,6 +40,10 @@ pub(crate) struct ChainState {
     pub(crate) budgets: Budgets,
     pub(crate) rtt: SharedRtt,
     pub(crate) events: EventSender,
+    /// Packets of any kind that came in.
+    pub(crate) arrivals: AtomicU64,
+    /// Answers to ICE's own checks that came in, as far as read.
+    pub(crate) checks_answered: AtomicU64,
 }
 
 impl ChainState {
@@ -49,6 +54,8 @@ impl ChainState {
             budgets: Budgets::new(START_BPS as u64),
             rtt: SharedRtt::default(),
             events,
+            arrivals: AtomicU64::new(0),
+            checks_answered: AtomicU64::new(0),
         }
     }
 }

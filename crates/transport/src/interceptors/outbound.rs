@@ -4,6 +4,7 @@
 use super::ChainState;
 use super::ssrc_table::SsrcTable;
 use crate::event::PeerEvent;
+use crate::sender_clock::CaptureClock;
 use crate::stats::SenderCounters;
 use parking_lot::Mutex;
 use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
@@ -28,7 +29,15 @@ const REPORTS_KEPT: usize = 16;
 pub(crate) struct OutboundStream {
     pub(crate) track_id: String,
     pub(crate) is_video: bool,
+    /// Number of the layer, from the lowest.
+    pub(crate) layer: usize,
+    /// Name of the layer, for a track that has several.
+    pub(crate) rid: Option<String>,
+    /// Media section, once it is known.
+    pub(crate) section: Option<String>,
     pub(crate) counters: Arc<SenderCounters>,
+    /// For the reports.
+    pub(crate) clock: CaptureClock,
 }
 
 /// The sent streams by SSRC.
@@ -44,9 +53,34 @@ impl OutboundStreams {
         self.0.lock().remove(ssrc);
     }
 
+    fn rtp_time(&self, ssrc: u32, now: Instant) -> Option<u32> {
+        self.0.lock().streams.get(&ssrc)?.clock.rtp_time(now)
+    }
+
     /// Whether packets of this SSRC are pictures.
     pub(super) fn is_video(&self, ssrc: u32) -> bool {
         self.0.lock().of_packet(ssrc).is_some_and(|stream| stream.is_video)
+    }
+
+    /// What carries this RTP time was captured `at`.
+    pub(crate) fn on_captured(&self, ssrc: u32, rtp_time: u32, at: Instant) {
+        if let Some(stream) = self.0.lock().streams.get_mut(&ssrc) {
+            stream.clock.on_captured(rtp_time, at);
+        }
+    }
+
+    /// Enters the media section of a stream.
+    pub(crate) fn set_section(&self, ssrc: u32, mid: &str) {
+        if let Some(stream) = self.0.lock().streams.get_mut(&ssrc) {
+            stream.section = Some(mid.to_owned());
+        }
+    }
+
+    /// What the packets of a layer have to tell: media section and name. `None` for a track without layers.
+    pub(super) fn label(&self, ssrc: u32) -> Option<(String, String)> {
+        let table = self.0.lock();
+        let stream = table.streams.get(&ssrc)?;
+        stream.section.clone().zip(stream.rid.clone())
     }
 
     /// Counts a packet that leaves.
@@ -106,7 +140,8 @@ impl OutboundObserver {
             && stream.is_video
         {
             stream.counters.plis.fetch_add(1, Ordering::Relaxed);
-            self.state.events.emit(PeerEvent::KeyframeRequested { track_id: stream.track_id.clone() });
+            let (track_id, layer) = (stream.track_id.clone(), stream.layer);
+            self.state.events.emit(PeerEvent::KeyframeRequested { track_id, layer });
         }
     }
 
@@ -150,11 +185,14 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for OutboundObserver {
         self.reads.pop_front()
     }
 
-    fn handle_write(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
-        if let Packet::Rtcp(packets) = &tagged.message.packet {
+    fn handle_write(&mut self, mut tagged: TaggedPacket) -> Result<(), Error> {
+        if let Packet::Rtcp(packets) = &mut tagged.message.packet {
             for packet in packets {
-                if let Some(report) = packet.as_any().downcast_ref::<SenderReport>() {
-                    self.on_sender_report(report, tagged.now);
+                let Some(report) = packet.as_any().downcast_ref::<SenderReport>() else { continue };
+                self.on_sender_report(report, tagged.now);
+                // The stack counts from the time of sending, which says nothing of picture and sound belonging together.
+                if let Some(rtp_time) = self.state.outbound.rtp_time(report.ssrc, tagged.now) {
+                    *packet = Box::new(SenderReport { rtp_time, ..report.clone() });
                 }
             }
         }

@@ -23,6 +23,11 @@ struct Stream {
 }
 
 impl Stream {
+    fn repeat(&mut self, sequence: u16, now: Instant, spacing: Duration) -> Option<rtp::Packet> {
+        let original = self.buffer.requested(sequence, now, spacing)?;
+        Some(self.copy(original))
+    }
+
     /// The packet as its retransmission, or as it was if there is no retransmission stream.
     fn copy(&mut self, original: rtp::Packet) -> rtp::Packet {
         let Some((ssrc, payload_type, sequence)) = &mut self.rtx else { return original };
@@ -81,11 +86,32 @@ impl Resender {
         });
         let mut copies = Vec::new();
         for sequence in sequences {
-            if let Some(original) = stream.buffer.requested(sequence, now, spacing) {
-                copies.push(stream.copy(original));
-            }
+            copies.extend(stream.repeat(sequence, now, spacing));
         }
         copies
+    }
+
+    /// A copy of a packet that got lost, unless one left just now.
+    pub(super) fn repeat(&mut self, ssrc: u32, sequence: u16, now: Instant, spacing: Duration) -> Option<rtp::Packet> {
+        self.streams.get_mut(&ssrc)?.repeat(sequence, now, spacing)
+    }
+
+    /// A copy of a packet that left lately, whatever became of it.
+    pub(super) fn double(&mut self, (ssrc, sequence): (u32, u16), now: Instant) -> Option<rtp::Packet> {
+        let stream = self.streams.get_mut(&ssrc).filter(|stream| stream.rtx.is_some())?;
+        stream.repeat(sequence, now, Duration::ZERO)
+    }
+
+    /// Stream and number of the packet that this one is, or is a copy of; `None` if it cannot be repeated.
+    pub(super) fn original(&self, packet: &rtp::Packet) -> Option<(u32, u16)> {
+        let (ssrc, number) = (packet.header.ssrc, packet.header.sequence_number);
+        if self.streams.contains_key(&ssrc) {
+            return Some((ssrc, number));
+        }
+        let is_copy = |stream: &Stream| stream.rtx.is_some_and(|(rtx, ..)| rtx == ssrc);
+        let (original, _) = self.streams.iter().find(|(_, stream)| is_copy(stream))?;
+        let number = packet.payload.get(..2)?;
+        Some((*original, u16::from_be_bytes([number[0], number[1]])))
     }
 
     /// Size of the payload of the next padding packet, if one can be made.

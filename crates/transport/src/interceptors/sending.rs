@@ -1,19 +1,23 @@
 //! The end of the sending chain: paces packets, numbers them for the receiver's transport-wide feedback,
-//! answers NACKs, and learns from the feedback how much may be sent.
+//! answers NACKs, learns from the feedback how much may be sent, and repeats what it says is lost.
 //!
 //! Nearest to the wire, so that what it numbers is what leaves, retransmissions and padding included.
 
 use super::ChainState;
 use super::resending::Resender;
-use crate::bandwidth::{Acknowledgement, Limits, SentHistory};
+use crate::doubling::Doubling;
+use crate::feedback_gaps::FeedbackGaps;
+use crate::loss_log::LossLog;
 use crate::pacer::{Departure, Kind};
 use crate::send_control::SendControl;
 use bytes::Bytes;
+use congestion::{Acknowledgement, Limits, SentHistory};
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket, convert_twcc};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::rtp;
 use rtc::sansio::Protocol;
+use rtc::sdp::extmap::{SDES_MID_URI, SDES_REPAIR_RTP_STREAM_ID_URI, SDES_RTP_STREAM_ID_URI};
 use rtc::shared::TransportContext;
 use rtc::shared::error::Error;
 use rtc::shared::marshal::MarshalSize;
@@ -36,8 +40,14 @@ pub(super) struct SendingEnd {
     control: SendControl<rtp::Packet>,
     history: SentHistory,
     resender: Resender,
+    gaps: FeedbackGaps,
+    /// Stream and number of what may have to be repeated, by its transport-wide number.
+    log: LossLog<(u32, u16)>,
+    doubling: Doubling<(u32, u16)>,
     /// Header extension of the transport-wide number, by SSRC; retransmission SSRCs included.
     numbered: HashMap<u32, u8>,
+    /// Header extensions that say which layer a packet belongs to, by SSRC; retransmission SSRCs included.
+    labels: HashMap<u32, Vec<(u8, Bytes)>>,
     /// Time of the last call that told it.
     now: Option<Instant>,
     wanted: f64,
@@ -53,7 +63,11 @@ impl SendingEnd {
             control: SendControl::new(limits),
             history: SentHistory::default(),
             resender: Resender::default(),
+            gaps: FeedbackGaps::default(),
+            log: LossLog::default(),
+            doubling: Doubling::default(),
             numbered: HashMap::new(),
+            labels: HashMap::new(),
             now: None,
             wanted: START_BPS,
             reads: VecDeque::new(),
@@ -63,6 +77,9 @@ impl SendingEnd {
 
     fn on_packet(&mut self, packet: rtp::Packet) {
         let kind = if self.state.outbound.is_video(packet.header.ssrc) { Kind::Video } else { Kind::Audio };
+        if kind == Kind::Audio {
+            self.control.set_audio_reported(self.numbered.contains_key(&packet.header.ssrc));
+        }
         self.resender.keep(&packet);
         self.enqueue(kind, packet);
     }
@@ -74,17 +91,31 @@ impl SendingEnd {
     fn on_rtcp(&mut self, packet: &dyn rtc::rtcp::Packet, now: Instant) {
         let packet = packet.as_any();
         if let Some(feedback) = packet.downcast_ref::<TransportLayerCc>() {
-            let told = convert_twcc(feedback).into_iter();
-            // Arrived but without a time tells nothing about the path: left out.
-            let told = told.filter(|told| !told.arrived || told.arrival.is_some());
-            let acknowledgements =
-                told.map(|told| Acknowledgement { sequence: told.sequence_number, arrival: told.arrival });
+            let acknowledgements: Vec<_> = acknowledgements(feedback).collect();
+            let base = feedback.base_sequence_number;
+            let unmentioned = self.gaps.lost_before(feedback.fb_pkt_count, base, feedback.packet_status_count);
+            // After an outage that is all that was sent in it.
+            let before = (1..=unmentioned).rev().map(|behind| (base.wrapping_sub(behind), false));
+            let told = acknowledgements.iter().map(|told| (told.sequence, told.arrival.is_some()));
+            let lost = self.log.on_told(before.chain(told));
             let results = self.history.on_feedback(acknowledgements);
+            self.state.budgets.on_results(&results, unmentioned);
             self.control.on_results(now, &results);
+            self.repeat(lost, now);
             self.publish(now);
         } else if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
             let spacing = self.control.resend_spacing();
             for copy in self.resender.answer(nack, now, spacing) {
+                self.enqueue(Kind::Retransmission, copy);
+            }
+        }
+    }
+
+    /// The receiver will ask for what is lost, too, but maybe later, and not again soon if the repetition got lost as well.
+    fn repeat(&mut self, lost: Vec<(u32, u16)>, now: Instant) {
+        let Some(spacing) = self.control.unasked_spacing(now) else { return };
+        for (ssrc, sequence) in lost {
+            if let Some(copy) = self.resender.repeat(ssrc, sequence, now, spacing) {
                 self.enqueue(Kind::Retransmission, copy);
             }
         }
@@ -95,29 +126,75 @@ impl SendingEnd {
         let wanted = self.state.budgets.wanted_bps();
         if wanted != self.wanted {
             self.wanted = wanted;
-            self.control.set_wanted(wanted);
+            self.control.set_wanted(now, wanted);
         }
         let picture = self.control.picture_bps(now);
         self.state.budgets.set(picture, self.control.estimator().estimate_bps(), self.control.backlog());
     }
 
     fn release(&mut self, now: Instant) -> Option<TaggedPacket> {
+        while let Some(key) = self.doubling.poll(now) {
+            if let Some(copy) = self.resender.double(key, now) {
+                self.enqueue(Kind::Spare, copy);
+            }
+        }
         let padding = self.resender.padding_size().map(|payload| payload + AROUND_RTP + NUMBER_EXTENSION + 12);
-        let (mut packet, is_copy) = match self.control.poll(now, padding)? {
-            Departure::Packet { packet, kind, .. } => (packet, kind == Kind::Retransmission),
-            Departure::Padding { .. } => (self.resender.padding()?, true),
+        let (mut packet, kind) = match self.control.poll(now, padding)? {
+            Departure::Packet { packet, kind, .. } => (packet, kind),
+            Departure::Padding { .. } => (self.resender.padding()?, Kind::Spare),
         };
+        let is_copy = matches!(kind, Kind::Retransmission | Kind::Spare);
         self.state.outbound.on_departure(packet.header.ssrc, packet.payload.len(), is_copy);
+        let original = self.resender.original(&packet).filter(|_| kind != Kind::Spare);
+        if let Some(key) = original.filter(|_| kind == Kind::Video && self.control.doubles()) {
+            self.doubling.on_sent(now, key);
+        }
         if let Some(id) = self.numbered.get(&packet.header.ssrc) {
             let number = self.history.on_sent(now, datagram_size(&packet));
+            self.log.on_sent(number, original);
             let extension = Bytes::copy_from_slice(&number.to_be_bytes());
             if let Err(error) = packet.header.set_extension(*id, extension) {
                 tracing::debug!(%error, "a packet goes without its transport-wide number");
             }
         }
+        for (id, label) in self.labels.get(&packet.header.ssrc).into_iter().flatten() {
+            if let Err(error) = packet.header.set_extension(*id, label.clone()) {
+                tracing::debug!(%error, "a packet goes without its layer");
+            }
+        }
         let message = AttributedPacket::new(Packet::Rtp(packet));
         Some(TaggedPacket { now, transport: TransportContext::default(), message })
     }
+
+    /// Prepares what the packets of a layer say of themselves (RFC 8852).
+    fn label(&mut self, info: &StreamInfo) {
+        let Some((mid, rid)) = self.state.outbound.label(info.ssrc) else { return };
+        let id = |uri: &str| {
+            let extension = info.rtp_header_extensions.iter().find(|extension| extension.uri == uri);
+            extension.and_then(|extension| u8::try_from(extension.id).ok()).filter(|id| *id != 0)
+        };
+        let (mid, rid) = (Bytes::from(mid), Bytes::from(rid));
+        let label = |of_layer: &str| {
+            [(id(SDES_MID_URI), mid.clone()), (id(of_layer), rid.clone())]
+                .into_iter()
+                .filter_map(|(id, value)| Some((id?, value)))
+                .collect()
+        };
+        self.labels.insert(info.ssrc, label(SDES_RTP_STREAM_ID_URI));
+        if let Some(rtx) = info.ssrc_rtx {
+            self.labels.insert(rtx, label(SDES_REPAIR_RTP_STREAM_ID_URI));
+        }
+    }
+}
+
+/// What a message tells of single packets.
+fn acknowledgements(feedback: &TransportLayerCc) -> impl Iterator<Item = Acknowledgement> {
+    // The last chunk may be filled up with symbols beyond the count, which look like losses of packets that are still on
+    // their way.
+    let told = convert_twcc(feedback).into_iter().take(usize::from(feedback.packet_status_count));
+    // Arrived but without a time tells nothing about the path: left out.
+    let told = told.filter(|told| !told.arrived || told.arrival.is_some());
+    told.map(|told| Acknowledgement { sequence: told.sequence_number, arrival: told.arrival })
 }
 
 fn datagram_size(packet: &rtp::Packet) -> usize {
@@ -163,7 +240,9 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for SendingEnd {
         if let Some(tagged) = self.writes.pop_front() {
             return Some(tagged);
         }
-        self.release(self.now?)
+        // A busy machine may have let the thread wait since the last call that told the time, and what the packet waited here
+        // must not be taken for a delay of the path.
+        self.release(self.now?.max(Instant::now()))
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
@@ -174,7 +253,8 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for SendingEnd {
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
-        self.control.next_timeout(self.now?, self.resender.padding_size().is_some())
+        let control = self.control.next_timeout(self.now?, self.resender.padding_size().is_some());
+        [control, self.doubling.next_timeout()].into_iter().flatten().min()
     }
 }
 
@@ -186,14 +266,45 @@ impl Interceptor for SendingEnd {
             let ssrcs = std::iter::once(info.ssrc).chain(info.ssrc_rtx);
             self.numbered.extend(ssrcs.map(|ssrc| (ssrc, id)));
         }
+        self.label(info);
     }
 
     fn unbind_local_stream(&mut self, info: &StreamInfo) {
         self.resender.unbind(info.ssrc);
         self.numbered.retain(|ssrc, _| *ssrc != info.ssrc && Some(*ssrc) != info.ssrc_rtx);
+        self.labels.retain(|ssrc, _| *ssrc != info.ssrc && Some(*ssrc) != info.ssrc_rtx);
         self.control.remove_video(|packet| packet.header.ssrc == info.ssrc);
     }
 
     fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
     fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
+        PacketStatusChunk, RecvDelta, StatusChunkTypeTcc, StatusVectorChunk, SymbolSizeTypeTcc, SymbolTypeTcc,
+    };
+
+    #[test]
+    fn what_fills_up_the_last_chunk_of_a_feedback_message_is_no_loss() {
+        use SymbolTypeTcc::{PacketNotReceived, PacketReceivedSmallDelta};
+        let mut symbol_list = vec![PacketReceivedSmallDelta, PacketNotReceived, PacketReceivedSmallDelta];
+        symbol_list.resize(14, PacketNotReceived);
+        let delta = RecvDelta { type_tcc_packet: PacketReceivedSmallDelta, delta: 250 };
+        let feedback = TransportLayerCc {
+            base_sequence_number: 10,
+            packet_status_count: 3,
+            packet_chunks: vec![PacketStatusChunk::StatusVectorChunk(StatusVectorChunk {
+                type_tcc: StatusChunkTypeTcc::StatusVectorChunk,
+                symbol_size: SymbolSizeTypeTcc::OneBit,
+                symbol_list,
+            })],
+            recv_deltas: vec![delta.clone(), delta],
+            ..TransportLayerCc::default()
+        };
+        let told: Vec<_> = acknowledgements(&feedback).map(|told| (told.sequence, told.arrival.is_some())).collect();
+        assert_eq!(told, [(10, true), (11, false), (12, true)]);
+    }
 }

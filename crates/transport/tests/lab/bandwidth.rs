@@ -5,6 +5,7 @@
 use super::call::{CallConfig, CallReport, run};
 use super::link::{LinkConfig, Loss};
 use super::measure::percentile;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 fn secs(seconds: u64) -> Duration {
@@ -17,11 +18,30 @@ fn ms(millis: u64) -> Duration {
 
 /// A call whose feedback has the delay, the loss and the outages of the way there. Runs with three seeds.
 fn calls(time: u64, most_bps: f64, start_bps: f64, up: LinkConfig) -> Vec<CallReport> {
+    calls_on(None, time, most_bps, start_bps, up)
+}
+
+/// The same on machines whose threads get to run only so often, see [`CallConfig`].
+fn calls_on(
+    starved: Option<RangeInclusive<u64>>,
+    time: u64,
+    most_bps: f64,
+    start_bps: f64,
+    up: LinkConfig,
+) -> Vec<CallReport> {
     (1..=3)
         .map(|seed| {
             let up = LinkConfig { seed, ..up.clone() };
             let down = LinkConfig { seed: seed + 1000, capacity: Vec::new(), ..up.clone() };
-            run(&CallConfig { time: secs(time), up, down, most_bps, start_bps })
+            run(&CallConfig {
+                time: secs(time),
+                up,
+                down,
+                most_bps,
+                start_bps,
+                server_asks: false,
+                starved: starved.clone(),
+            })
         })
         .collect()
 }
@@ -65,7 +85,17 @@ fn jitter_is_not_taken_for_a_queue() {
         assert!(shares(&report).iter().all(|share| *share >= 0.85), "{:?}", shares(&report));
     }
     for report in calls(60, 6e6, 1e6, LinkConfig { jitter: ms(30), ..steps() }) {
-        assert!(shares(&report).iter().all(|share| *share >= 0.55), "{:?}", shares(&report));
+        assert!(shares(&report).iter().all(|share| *share >= 0.80), "{:?}", shares(&report));
+    }
+}
+
+#[test]
+fn a_bottleneck_that_queues_next_to_nothing_is_used_without_flooding_it() {
+    for report in calls(60, 6e6, 1e6, LinkConfig { queue: ms(15), ..steps() }) {
+        assert!(shares(&report).iter().all(|share| *share >= 0.80), "{:?}", shares(&report));
+        let sent = report.arrivals.len() as u64 + report.link.overflowed;
+        assert!(report.link.overflowed * 100 <= sent * 9, "{} of {sent}", report.link.overflowed);
+        assert!(percentile(report.latencies(1.0, 59.0), 0.95) <= ms(180));
     }
 }
 
@@ -140,5 +170,29 @@ fn most_frames_are_handed_over_soon_after_capture() {
     for report in calls(60, 6e6, 1e6, LinkConfig { capacity: vec![(secs(0), 3e6)], ..LinkConfig::default() }) {
         // 25 ms of the link, and as much as the link takes for a frame at this rate.
         assert!(percentile(report.latencies(1.0, 59.0), 0.95) <= ms(110));
+    }
+}
+
+#[test]
+fn a_machine_that_is_busy_now_and_then_is_not_taken_for_a_narrow_path() {
+    for (period, longest, loss, least) in
+        [(ms(250), ms(60), Loss::None, 2.5e6), (ms(400), ms(120), Loss::Bursts { rate: 0.1, mean_burst: 4.0 }, 0.8e6)]
+    {
+        let up = LinkConfig { loss, stalls: Some((period, longest)), ..LinkConfig::default() };
+        for report in calls(60, 2.5e6, 1e6, up) {
+            let lowest = report.samples.iter().filter(|sample| sample.at >= secs(5)).map(|sample| sample.estimate_bps);
+            let lowest = lowest.fold(f64::MAX, f64::min);
+            assert!(lowest >= least, "{lowest}");
+        }
+    }
+}
+
+#[test]
+fn machines_that_have_no_time_are_not_taken_for_a_narrow_path() {
+    for starved in [5..=30, 20..=80] {
+        for report in calls_on(Some(starved.clone()), 60, 2.5e6, 1e6, LinkConfig::default()) {
+            let (least, carried) = (least_estimate(&report), report.received_bps(5.0, 60.0).0);
+            assert!(least >= 1.2e6 && carried >= 2.4e6, "{starved:?}: {least} {carried}");
+        }
     }
 }

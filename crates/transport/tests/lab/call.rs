@@ -3,12 +3,15 @@
 use super::link::{Link, LinkConfig, LinkStats};
 use super::rng::Rng;
 use bytes::Bytes;
+use congestion::{Acknowledgement, Limits, SentHistory};
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use transport::assembler::{Assembler, Packet as VideoPacket};
-use transport::bandwidth::{Acknowledgement, Limits, SentHistory};
+use transport::doubling::Doubling;
+use transport::loss_log::LossLog;
 use transport::nack::NackTracker;
 use transport::pacer::{Departure, Kind};
 use transport::resend::ResendBuffer;
@@ -38,6 +41,80 @@ pub struct CallConfig {
     /// The encoder follows the estimate up to this many bits per second.
     pub most_bps: f64,
     pub start_bps: f64,
+    /// A server right beside the receiver asks the sender for what is missing, in its own way.
+    pub server_asks: bool,
+    /// Both machines are so busy that a wake-up of the sending or receiving thread comes so many milliseconds after the one
+    /// before, whatever waits for it.
+    pub starved: Option<RangeInclusive<u64>>,
+}
+
+/// When a thread on a busy machine gets to run.
+struct Turns {
+    pauses: Option<RangeInclusive<u64>>,
+    rng: Rng,
+    next: u64,
+}
+
+impl Turns {
+    fn new(config: &CallConfig, seed: u64) -> Self {
+        Self { pauses: config.starved.clone(), rng: Rng::new(config.up.seed ^ seed), next: 0 }
+    }
+
+    /// Whether it will run in this millisecond of the run.
+    fn is_next(&self, at: u64) -> bool {
+        self.pauses.is_none() || at >= self.next
+    }
+
+    /// Whether it runs in this millisecond of the run.
+    fn come(&mut self, at: u64) -> bool {
+        let is_next = self.is_next(at);
+        let Some(pauses) = self.pauses.as_ref().filter(|_| is_next) else { return is_next };
+        let span = (pauses.end() - pauses.start()) as f64;
+        self.next = at + pauses.start() + (span * self.rng.unit()) as u64;
+        true
+    }
+}
+
+/// How `str0m` asks: what is missing at a fixed rhythm, again after what it takes for the round trip, a few times.
+#[derive(Default)]
+struct ServerAsks {
+    seen: BTreeSet<u64>,
+    newest: u64,
+    asked: BTreeMap<u64, (Instant, u32)>,
+    next: Option<Instant>,
+}
+
+const SERVER_RHYTHM: Duration = Duration::from_millis(33);
+const SERVER_REPEATS: Duration = Duration::from_millis(105);
+const SERVER_TRIES: u32 = 5;
+const SERVER_WINDOW: u64 = 100;
+/// From the server to the receiver and back.
+const NEAR: Duration = Duration::from_millis(1);
+
+impl ServerAsks {
+    fn on_packet(&mut self, sequence: u16) {
+        let ahead = i64::from(sequence.wrapping_sub(self.newest as u16) as i16);
+        let number = self.newest.saturating_add_signed(ahead);
+        self.newest = self.newest.max(number);
+        self.seen.insert(number);
+    }
+
+    fn poll(&mut self, now: Instant) -> Vec<u16> {
+        if self.next.is_some_and(|next| now < next) {
+            return Vec::new();
+        }
+        self.next = Some(now + SERVER_RHYTHM);
+        let first = self.seen.first().copied().unwrap_or(self.newest).max(self.newest.saturating_sub(SERVER_WINDOW));
+        let mut due = Vec::new();
+        for number in (first..self.newest).filter(|number| !self.seen.contains(number)) {
+            let (at, tries) = self.asked.entry(number).or_insert((now, 0));
+            if *tries == 0 || *tries < SERVER_TRIES && now >= *at + SERVER_REPEATS {
+                (*at, *tries) = (now, *tries + 1);
+                due.push(number as u16);
+            }
+        }
+        due
+    }
 }
 
 /// A frame's way.
@@ -70,6 +147,7 @@ pub struct CallReport {
     pub queue_delays: Vec<(Duration, Duration)>,
     pub link: LinkStats,
     pub retransmissions: u64,
+    pub doubled: u64,
     pub keyframe_requests: u64,
 }
 
@@ -96,6 +174,7 @@ struct Receiver {
     assembler: Assembler,
     rtt: SharedRtt,
     next_feedback: Instant,
+    server: Option<ServerAsks>,
 }
 
 impl Receiver {
@@ -112,6 +191,9 @@ impl Receiver {
             self.arrived.entry(number).or_insert(now - self.began);
         }
         if let Wire::Video { packet, .. } = packet {
+            if let Some(server) = &mut self.server {
+                server.on_packet(packet.sequence);
+            }
             if let Some(sample) = self.nack.on_packet(packet.sequence, now) {
                 self.rtt.update(sample);
             }
@@ -126,7 +208,11 @@ impl Receiver {
         if let Some(oldest) = self.assembler.oldest_wanted() {
             self.nack.forget_before(oldest);
         }
-        let missing = self.nack.poll(now, rtt);
+        let mut missing = self.nack.poll(now, rtt);
+        if let Some(server) = &mut self.server {
+            // What the server lacks it cannot repeat; it asks for itself.
+            missing = server.poll(now);
+        }
         if !missing.is_empty() {
             back.push(Back::Nack(missing));
         }
@@ -152,6 +238,8 @@ impl Receiver {
 struct Sender {
     control: SendControl<Wire>,
     history: SentHistory,
+    log: LossLog<u16>,
+    doubling: Doubling<u16>,
     resend: ResendBuffer<VideoPacket>,
     payloader: H264Payloader,
     sequence: u16,
@@ -162,6 +250,14 @@ struct Sender {
 }
 
 impl Sender {
+    fn repeat(&mut self, missing: Vec<u16>, now: Instant, spacing: Duration) {
+        for sequence in missing {
+            let Some(packet) = self.resend.requested(sequence, now, spacing) else { continue };
+            let bytes = packet.payload.len() + HEADERS;
+            self.control.enqueue(Kind::Retransmission, bytes, Wire::Video { number: 0, packet });
+        }
+    }
+
     /// False if the frame was skipped.
     fn encode(&mut self, now: Instant, timestamp: u32) -> bool {
         let bps = self.control.picture_bps(now).min(self.most_bps);
@@ -212,6 +308,8 @@ pub fn run(config: &CallConfig) -> CallReport {
     let mut sender = Sender {
         control: SendControl::new(limits),
         history: SentHistory::default(),
+        log: LossLog::default(),
+        doubling: Doubling::default(),
         resend: ResendBuffer::default(),
         payloader: H264Payloader::default(),
         sequence: 1000,
@@ -229,7 +327,9 @@ pub fn run(config: &CallConfig) -> CallReport {
         assembler: Assembler::default(),
         rtt: SharedRtt::default(),
         next_feedback: began,
+        server: config.server_asks.then(ServerAsks::default),
     };
+    let (mut sender_turns, mut receiver_turns) = (Turns::new(config, 0x51ee), Turns::new(config, 0x51ef));
     for at in 0..config.time.as_millis() as u64 {
         let (elapsed, now) = (Duration::from_millis(at), began + Duration::from_millis(at));
         if elapsed >= Duration::from_secs_f64(report.frames.len() as f64 / FPS as f64) {
@@ -240,37 +340,57 @@ pub fn run(config: &CallConfig) -> CallReport {
         if at % AUDIO_INTERVAL.as_millis() as u64 == 0 {
             sender.control.enqueue(Kind::Audio, AUDIO_PAYLOAD + HEADERS, Wire::Audio { number: 0 });
         }
-        if sender.control.next_timeout(now, true).is_some_and(|timeout| timeout <= now) {
-            sender.control.handle_timeout(now);
-        }
-        while let Some(departure) = sender.control.poll(now, Some(PADDING)) {
-            let (mut wire, bytes, picture) = match departure {
-                Departure::Packet { packet: Wire::Video { packet, number }, bytes, kind, .. } => {
-                    report.retransmissions += u64::from(kind == Kind::Retransmission);
-                    let picture = if kind == Kind::Video { packet.payload.len() } else { 0 };
-                    (Wire::Video { packet, number }, bytes, picture)
+        if sender_turns.come(at) {
+            if sender.control.next_timeout(now, true).is_some_and(|timeout| timeout <= now) {
+                sender.control.handle_timeout(now);
+            }
+            while let Some(sequence) = sender.doubling.poll(now) {
+                let Some(packet) = sender.resend.requested(sequence, now, Duration::ZERO) else { continue };
+                let bytes = packet.payload.len() + HEADERS;
+                sender.control.enqueue(Kind::Spare, bytes, Wire::Video { number: 0, packet });
+            }
+            while let Some(departure) = sender.control.poll(now, Some(PADDING)) {
+                let is_spare = matches!(departure, Departure::Packet { kind: Kind::Spare, .. });
+                report.doubled += u64::from(is_spare);
+                let is_new = matches!(departure, Departure::Packet { kind: Kind::Video, .. });
+                let (mut wire, bytes, picture) = match departure {
+                    Departure::Packet { packet: Wire::Video { packet, number }, bytes, kind, .. } => {
+                        report.retransmissions += u64::from(kind == Kind::Retransmission);
+                        let picture = if kind == Kind::Video { packet.payload.len() } else { 0 };
+                        (Wire::Video { packet, number }, bytes, picture)
+                    }
+                    Departure::Packet { packet, bytes, .. } => (packet, bytes, 0),
+                    Departure::Padding { bytes } => (Wire::Padding { number: 0 }, bytes, 0),
+                };
+                let video = match &wire {
+                    Wire::Video { packet, .. } if !is_spare => Some(packet.sequence),
+                    _ => None,
+                };
+                if let Some(sequence) = video.filter(|_| is_new && sender.control.doubles()) {
+                    sender.doubling.on_sent(now, sequence);
                 }
-                Departure::Packet { packet, bytes, .. } => (packet, bytes, 0),
-                Departure::Padding { bytes } => (Wire::Padding { number: 0 }, bytes, 0),
-            };
-            let (Wire::Audio { number } | Wire::Video { number, .. } | Wire::Padding { number }) = &mut wire;
-            *number = sender.history.on_sent(now, bytes);
-            up.send(now, bytes, (wire, picture));
+                let (Wire::Audio { number } | Wire::Video { number, .. } | Wire::Padding { number }) = &mut wire;
+                *number = sender.history.on_sent(now, bytes);
+                sender.log.on_sent(*number, video);
+                up.send(now, bytes, (wire, picture));
+            }
         }
-        while let Some((arrival, (wire, picture))) = up.receive(now) {
+        let receiver_runs = receiver_turns.come(at);
+        while receiver_runs && let Some((arrival, (wire, picture))) = up.receive(now) {
             let bytes = match &wire {
                 Wire::Audio { .. } => AUDIO_PAYLOAD + HEADERS,
                 Wire::Video { packet, .. } => packet.payload.len() + HEADERS,
                 Wire::Padding { .. } => PADDING,
             };
             report.arrivals.push((arrival - began, bytes, picture));
-            receiver.on_packet(wire, arrival);
+            // A thread that wakes late sees late what came.
+            receiver.on_packet(wire, if config.starved.is_some() { now } else { arrival });
         }
         if at % 1000 == 500 {
             // As the connection's own checks measure it.
-            receiver.rtt.update(config.up.delay + config.down.delay);
+            receiver.rtt.update(if config.server_asks { NEAR } else { config.up.delay + config.down.delay });
         }
-        for back in receiver.answer(now) {
+        for back in if receiver_runs { receiver.answer(now) } else { Vec::new() } {
             report.keyframe_requests += u64::from(matches!(back, Back::KeyframeRequest));
             down.send(now, 100, back);
         }
@@ -278,19 +398,22 @@ pub fn run(config: &CallConfig) -> CallReport {
             let index = (frame.timestamp / (90_000 / FPS as u32)) as usize;
             report.frames[index].delivered.get_or_insert(elapsed);
         }
-        while let Some((_, back)) = down.receive(now) {
+        while sender_turns.is_next(at + 1)
+            && let Some((_, back)) = down.receive(now)
+        {
             match back {
                 Back::Feedback(acknowledgements) => {
+                    let told = acknowledgements.iter().map(|told| (told.sequence, told.arrival.is_some()));
+                    let lost = sender.log.on_told(told);
                     let results = sender.history.on_feedback(acknowledgements);
                     sender.control.on_results(now, &results);
+                    if let Some(spacing) = sender.control.unasked_spacing(now) {
+                        sender.repeat(lost, now, spacing);
+                    }
                 }
                 Back::Nack(missing) => {
                     let spacing = sender.control.resend_spacing();
-                    for sequence in missing {
-                        let Some(packet) = sender.resend.requested(sequence, now, spacing) else { continue };
-                        let bytes = packet.payload.len() + HEADERS;
-                        sender.control.enqueue(Kind::Retransmission, bytes, Wire::Video { number: 0, packet });
-                    }
+                    sender.repeat(missing, now, spacing);
                 }
                 Back::KeyframeRequest => sender.keyframe_wanted = true,
             }

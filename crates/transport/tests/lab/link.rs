@@ -37,6 +37,8 @@ pub struct LinkConfig {
     pub capacity: Vec<(Duration, f64)>,
     /// What finds more than this in front of it is dropped.
     pub queue: Duration,
+    /// Once in so long a machine on the way gets no processor, up to so long; what came meanwhile goes on at once then.
+    pub stalls: Option<(Duration, Duration)>,
     /// Nothing gets through in these times of the run.
     pub outages: Vec<Range<Duration>>,
 }
@@ -53,6 +55,7 @@ impl Default for LinkConfig {
             duplicate: 0.0,
             capacity: Vec::new(),
             queue: Duration::from_millis(300),
+            stalls: None,
             outages: Vec::new(),
         }
     }
@@ -115,7 +118,8 @@ impl<T: Clone> Link<T> {
             self.stats.lost += 1;
             return;
         }
-        let mut arrival = (left + self.config.delay + self.config.jitter.mul_f64(jitter)).max(self.last_arrival);
+        let arrival = self.after_stall(left + self.config.delay + self.config.jitter.mul_f64(jitter));
+        let mut arrival = arrival.max(self.last_arrival);
         self.last_arrival = arrival;
         if held {
             arrival += self.config.reorder_delay;
@@ -134,6 +138,22 @@ impl<T: Clone> Link<T> {
         }
         let (_, packet) = self.flying.pop_first()?;
         Some((self.began + arrival, packet))
+    }
+
+    /// When [`Self::receive`] has something next.
+    #[allow(dead_code, reason = "for links in real time; the lab looks every millisecond")]
+    pub fn next_arrival(&self) -> Option<Instant> {
+        self.flying.first_key_value().map(|((arrival, _), _)| self.began + *arrival)
+    }
+
+    /// Each period has a stall somewhere in it, of a length of its own.
+    fn after_stall(&self, arrival: Duration) -> Duration {
+        let Some((period, longest)) = self.config.stalls else { return arrival };
+        let number = (arrival.as_secs_f64() / period.as_secs_f64()) as u64;
+        let mut rng = Rng::new(self.config.seed.wrapping_mul(7919).wrapping_add(number));
+        let length = longest.mul_f64(rng.unit());
+        let begin = period.mul_f64(number as f64) + period.saturating_sub(length).mul_f64(rng.unit());
+        if (begin..begin + length).contains(&arrival) { begin + length } else { arrival }
     }
 
     /// When the packet is through the bottleneck; `None` if its queue is full.
@@ -269,6 +289,15 @@ mod tests {
         let in_order = |config| run(config, 500, ms(2)).0.windows(2).all(|pair| pair[0].1 < pair[1].1);
         assert!(in_order(LinkConfig { jitter: ms(15), ..open() }));
         assert!(!in_order(LinkConfig { reorder: 0.05, ..open() }));
+    }
+
+    #[test]
+    fn what_comes_in_a_stall_goes_on_at_its_end() {
+        let config = LinkConfig { stalls: Some((ms(100), ms(60))), ..open() };
+        let (arrivals, _) = run(config, 1000, ms(1));
+        let gaps: Vec<Duration> = arrivals.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        assert_eq!(arrivals.len(), 1000);
+        assert!(gaps.iter().filter(|gap| **gap > ms(5)).count() >= 5 && gaps.iter().all(|gap| *gap <= ms(121)));
     }
 
     #[test]

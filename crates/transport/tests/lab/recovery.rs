@@ -11,11 +11,24 @@ fn ms(millis: u64) -> Duration {
 
 /// A minute at 2.5 Mbit/s with loss both ways, with three seeds.
 fn calls(round_trip: u64, loss: Loss) -> Vec<CallReport> {
+    calls_by(round_trip, loss, false)
+}
+
+/// The same with a server beside the receiver, if `server_asks`.
+fn calls_by(round_trip: u64, loss: Loss, server_asks: bool) -> Vec<CallReport> {
     (1..=3)
         .map(|seed| {
             let up = LinkConfig { seed, loss, delay: ms(round_trip / 2), ..LinkConfig::default() };
             let down = LinkConfig { seed: seed + 1000, ..up.clone() };
-            run(&CallConfig { time: Duration::from_secs(60), up, down, most_bps: 2.5e6, start_bps: 1e6 })
+            run(&CallConfig {
+                time: Duration::from_secs(60),
+                up,
+                down,
+                most_bps: 2.5e6,
+                start_bps: 1e6,
+                server_asks,
+                starved: None,
+            })
         })
         .collect()
 }
@@ -36,6 +49,18 @@ fn five_percent_on_a_short_path_costs_no_frame_and_little_time() {
         assert!(whole >= 1.0 && in_time >= 0.99, "{whole} {in_time}");
         assert!(percentile(report.latencies(5.0, 58.0), 0.95) <= ms(150));
         assert_eq!(report.keyframe_requests, 0);
+    }
+}
+
+#[test]
+fn a_server_that_asks_slowly_costs_neither_frames_nor_much_time() {
+    for (round_trip, p95, p99) in [(50, 90, 140), (150, 240, 330)] {
+        for report in calls_by(round_trip, Loss::Uniform(0.05), true) {
+            let late = |share| percentile(report.latencies(5.0, 58.0), share).as_millis();
+            let (whole, _) = shares(&report, ms(500));
+            assert!(whole >= 1.0 && late(0.95) <= p95 && late(0.99) <= p99, "{whole} {} {}", late(0.95), late(0.99));
+            assert_eq!(report.keyframe_requests, 0);
+        }
     }
 }
 
@@ -75,5 +100,28 @@ fn repairs_do_not_cost_much_more_than_what_was_lost() {
             let copies = report.retransmissions as f64 / report.link.lost as f64;
             assert!(copies <= 1.8, "{copies}");
         }
+    }
+}
+
+#[test]
+fn nothing_is_sent_twice_where_nothing_is_lost() {
+    for report in calls(50, Loss::None) {
+        assert_eq!(report.doubled, 0);
+    }
+    for report in calls(50, Loss::Uniform(0.05)) {
+        assert!(report.doubled > report.link.lost, "{}", report.doubled);
+    }
+}
+
+#[test]
+fn nothing_is_sent_twice_where_there_is_no_room() {
+    for seed in 1..=3 {
+        let capacity = vec![(Duration::ZERO, 3e6)];
+        let up = LinkConfig { seed, loss: Loss::Uniform(0.05), capacity, ..LinkConfig::default() };
+        let down = LinkConfig { seed: seed + 1000, capacity: Vec::new(), ..up.clone() };
+        let time = Duration::from_secs(60);
+        let report =
+            run(&CallConfig { time, up, down, most_bps: 2.5e6, start_bps: 1e6, server_asks: false, starved: None });
+        assert!(report.doubled * 50 <= report.link.sent, "{} of {}", report.doubled, report.link.sent);
     }
 }

@@ -67,12 +67,48 @@ async fn the_servers_key_frame_request_names_the_track() {
     });
     let track_id = client
         .wait("key frame request", |event| match event {
-            PeerEvent::KeyframeRequested { track_id } => Some(track_id),
+            PeerEvent::KeyframeRequested { track_id, layer: 0 } => Some(track_id),
             _ => None,
         })
         .await;
     assert_eq!(track_id, "camera");
     assert_eq!(video.stats().plis, 1);
+    client.peer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn layers_arrive_under_their_names_and_each_is_repaired_and_asked_for_key_frames_by_itself() {
+    let mut server = Server::start();
+    let mut client = Client::new(Role::Publisher).await;
+    client.peer.add_audio(track("microphone")).await.unwrap();
+    let layers = client.peer.add_layers(track("camera"), &["q", "h", "f"]).await.unwrap();
+    client.negotiate(&server, false).await;
+    client.connected().await;
+    server.call(|core| lose_nth_video_packet(core, 7));
+    for (number, layer) in layers.iter().enumerate() {
+        let unit = access_unit(number as u32 + 1, true, 4000 * (number + 1));
+        layer.send(AccessUnitToSend { data: bytes(unit), timestamp: 3000 });
+    }
+    for (number, name) in ["q", "h", "f"].into_iter().enumerate() {
+        let data = server.wait("a layer's frame", |seen| match seen {
+            Seen::Media { rid: Some(rid), data, .. } if rid == name => Some(data.clone()),
+            _ => None,
+        });
+        assert_eq!(data, access_unit(number as u32 + 1, true, 4000 * (number + 1)));
+    }
+    assert!(layers.iter().map(|layer| layer.stats().retransmitted).sum::<u64>() >= 1);
+    server.call(|core| {
+        let mid = core.mids.iter().find(|(_, kind)| *kind == MediaKind::Video).unwrap().0;
+        let layer = Some("h".into());
+        core.rtc.writer(mid).unwrap().request_keyframe(layer, KeyframeRequestKind::Pli).unwrap();
+    });
+    let asked = client
+        .wait("key frame request", |event| match event {
+            PeerEvent::KeyframeRequested { track_id, layer } => Some((track_id, layer)),
+            _ => None,
+        })
+        .await;
+    assert_eq!(asked, ("camera".to_owned(), 1));
     client.peer.close().await;
 }
 

@@ -16,7 +16,7 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 /// What arrived.
 #[derive(Debug)]
 pub enum Seen {
-    Media { kind: MediaKind, data: Vec<u8>, contiguous: bool, at: Instant },
+    Media { kind: MediaKind, rid: Option<String>, data: Vec<u8>, contiguous: bool, at: Instant },
     KeyframeRequest,
     ChannelOpen,
     Data(String, Vec<u8>),
@@ -81,7 +81,13 @@ impl Core {
             }
             Event::MediaData(media) => {
                 let kind = if media.params.spec().codec.is_video() { MediaKind::Video } else { MediaKind::Audio };
-                Seen::Media { kind, data: media.data.to_vec(), contiguous: media.contiguous, at: Instant::now() }
+                Seen::Media {
+                    kind,
+                    rid: media.rid.map(|rid| rid.to_string()),
+                    data: media.data.to_vec(),
+                    contiguous: media.contiguous,
+                    at: Instant::now(),
+                }
             }
             Event::KeyframeRequest(_) => Seen::KeyframeRequest,
             Event::ChannelOpen(id, label) => {

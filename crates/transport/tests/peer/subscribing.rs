@@ -117,6 +117,36 @@ async fn tracks_come_go_and_reuse_media_sections_in_later_offers() {
     client.peer.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_media_section_that_ended_carries_another_track_from_another_source() {
+    let server = Server::start();
+    let mut client = Client::new(Role::Subscriber).await;
+    let line = renegotiate(&client, &server, |api| add(api, MediaKind::Video, "TR_one")).await;
+    let mut one = video(next_track(&mut client).await);
+    client.connected().await;
+    server.call(move |core| core.send_video(line, 1, access_unit(1, true, 3000)));
+    assert_eq!(recv(&mut one).await.unwrap().data, access_unit(1, true, 3000));
+    renegotiate(&client, &server, move |api| api.set_direction(line, Direction::Inactive)).await;
+    assert!(recv(&mut one).await.is_none());
+
+    let (offer, ()) = server.call(move |core| {
+        let mut api = core.rtc.direct_api();
+        let old = api.stream_tx_by_mid(line, None).unwrap().ssrc();
+        let (source, repair) = (api.new_ssrc(), api.new_ssrc());
+        api.remove_stream_tx(old);
+        api.declare_stream_tx(source, Some(repair), line, None);
+        core.offer(|api| api.set_direction(line, Direction::SendOnly))
+    });
+    let answer = client.peer.accept_offer(&offer.replace("TR_one", "TR_two")).await.unwrap();
+    server.call(move |core| core.accept(&answer));
+    let track = next_track(&mut client).await;
+    assert_eq!((track.mid.as_str(), track.track_id.as_str()), (&*line.to_string(), "TR_two"));
+    let mut two = video(track);
+    server.call(move |core| core.send_video(line, 2, access_unit(2, true, 3000)));
+    assert_eq!(recv(&mut two).await.unwrap().data, access_unit(2, true, 3000));
+    client.peer.close().await;
+}
+
 /// Loses the `n`-th video packet towards the peer, the first time only.
 fn lose_nth_video_packet(core: &mut Core, n: usize) {
     let mut count = 0;

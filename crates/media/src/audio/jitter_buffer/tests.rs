@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::codec::{OpusEncoder, PACKET_SAMPLES};
 use super::super::level::{rms_dbfs, tone_amplitude};
+use super::super::red::RedWriter;
 use super::*;
 
 /// xorshift; enough for networks.
@@ -29,6 +30,19 @@ struct Arrival {
     sequence: u16,
     timestamp: u32,
     payload: Bytes,
+    is_redundant: bool,
+}
+
+/// The same as packets that carry earlier ones.
+fn with_copies(arrivals: Vec<Arrival>) -> Vec<Arrival> {
+    let mut writer = RedWriter::new(111);
+    writer.set_copies(2);
+    let pack = |arrival: Arrival| Arrival {
+        payload: writer.pack(arrival.timestamp, &arrival.payload),
+        is_redundant: true,
+        ..arrival
+    };
+    arrivals.into_iter().map(pack).collect()
 }
 
 /// A sender of a 440 Hz hum; `first` are the first sequence number and timestamp.
@@ -46,6 +60,7 @@ fn hum(packets: usize, first: (u16, u32)) -> Vec<Arrival> {
                 sequence: first.0.wrapping_add(packet as u16),
                 timestamp: first.1.wrapping_add((packet * PACKET_SAMPLES) as u32),
                 payload: encoder.encode(&samples).unwrap(),
+                is_redundant: false,
             }
         })
         .collect()
@@ -82,8 +97,8 @@ impl Listener {
         for ms in (self.delays.len() as u64 * 10..until_ms).step_by(10) {
             while let Some(next) = arrivals.next_if(|next| next.ms <= ms as f64) {
                 let arrival = self.at(next.ms);
-                let Arrival { sequence, timestamp, payload, .. } = next;
-                self.buffer.insert(AudioPacket { sequence, timestamp, payload, arrival });
+                let Arrival { sequence, timestamp, payload, is_redundant, .. } = next;
+                self.buffer.insert(AudioPacket { sequence, timestamp, payload, is_redundant, arrival });
             }
             let mut frame = [0.0; FRAME_SAMPLES];
             self.buffer.pull(self.at(ms as f64 + 1.0), &mut frame);
@@ -162,7 +177,7 @@ fn the_delay_goes_down_again_when_the_network_calms() {
 }
 
 #[test]
-fn single_losses_are_recovered_from_redundancy() {
+fn single_losses_leave_no_silence() {
     for seed in 1..=5 {
         let mut random = Random(seed * 104_729);
         let arrivals: Vec<_> = hum(1000, (0, 0)).into_iter().filter(|_| random.unit() >= 0.05).collect();
@@ -170,10 +185,81 @@ fn single_losses_are_recovered_from_redundancy() {
         listener.listen(arrivals, 20_000);
         let stats = listener.buffer.stats();
         assert!((20..=90).contains(&stats.lost), "{stats:?}");
-        assert!(stats.recovered_samples > 3 * stats.concealed_samples, "seed {seed}: {stats:?}");
-        assert!(listener.silent(200, 19_900) < 0.005, "seed {seed}: {}", listener.silent(200, 19_900));
+        assert!(listener.silent(200, 19_900) < 0.01, "seed {seed}: {}", listener.silent(200, 19_900));
         assert!(listener.delay_between(1_000, 19_900) < 70.0, "{}", listener.delay_between(1_000, 19_900));
     }
+}
+
+#[test]
+fn bursts_of_loss_are_replaced_by_copies_in_later_packets() {
+    let mut arrivals = with_copies(hum(1000, (65_000, u32::MAX - 100_000)));
+    // Six in a row out of fifty.
+    arrivals.retain(|arrival| arrival.ms as usize / 20 % 50 >= 6);
+    let mut listener = Listener::new();
+    listener.listen(arrivals, 20_000);
+    // The first burst of all finds the buffer unprepared, and it takes a while to grow.
+    assert_eq!(listener.concealed_between(8_000, 19_000), 0);
+    assert!(listener.broken(8_000, 18_900) < 0.02, "{}", listener.broken(8_000, 18_900));
+    let stats = listener.buffer.stats();
+    assert_eq!((stats.lost, stats.duplicates, stats.malformed), (114, 0, 0), "{stats:?}");
+    let delay = listener.delay_between(8_000, 19_000);
+    assert!((110.0..170.0).contains(&delay), "{delay} ms");
+}
+
+#[test]
+fn copies_of_what_has_come_change_nothing() {
+    let mut random = Random(7);
+    let mut plain = hum(500, (0, 0));
+    plain.iter_mut().for_each(|arrival| arrival.ms += random.unit() * 40.0);
+    let heard = |arrivals: Vec<Arrival>| {
+        let mut listener = Listener::new();
+        listener.listen(arrivals, 10_000);
+        let stats = JitterStats { bytes: 0, with_copies: 0, ..listener.buffer.stats() };
+        (listener.heard, stats, listener.buffer.target_ms())
+    };
+    let (before, after) = (heard(plain.clone()), heard(with_copies(plain)));
+    assert_eq!((before.1, before.2), (after.1, after.2));
+    assert!(before.0 == after.0);
+}
+
+#[test]
+fn a_copy_that_comes_too_late_is_no_late_packet() {
+    let mut arrivals = with_copies(hum(300, (0, 0)));
+    arrivals.retain(|arrival| arrival.ms as usize / 20 != 100);
+    let mut listener = Listener::new();
+    listener.listen(arrivals, 6_000);
+    let stats = listener.buffer.stats();
+    assert_eq!((stats.lost, stats.late, stats.duplicates), (1, 0, 0), "{stats:?}");
+}
+
+#[test]
+fn a_stream_may_become_stereo_and_is_then_heard_on_both_sides_apart() {
+    let mut encoder = OpusEncoder::stereo(96_000, 0, false).unwrap();
+    let mut arrivals = hum(300, (0, 0));
+    for (packet, arrival) in arrivals.iter_mut().enumerate().skip(100) {
+        let mut samples = Vec::new();
+        for index in 0..PACKET_SAMPLES {
+            let at = (packet * PACKET_SAMPLES + index) as f64 / 48_000.0;
+            samples.extend([0.1 * (std::f64::consts::TAU * 440.0 * at).sin() as f32, 0.0]);
+        }
+        arrival.payload = encoder.encode(&samples).unwrap();
+    }
+    let mut listener = Listener::new();
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    for ms in (0..6_000).step_by(10) {
+        for arrival in arrivals.iter().filter(|arrival| arrival.ms as i32 == ms) {
+            let (sequence, timestamp, payload) = (arrival.sequence, arrival.timestamp, arrival.payload.clone());
+            let arrival = listener.at(f64::from(ms));
+            listener.buffer.insert(AudioPacket { sequence, timestamp, payload, is_redundant: false, arrival });
+        }
+        let frame = listener.buffer.pull_stereo(listener.at(f64::from(ms) + 1.0));
+        left.extend_from_slice(&frame.left);
+        right.extend_from_slice(&frame.right);
+    }
+    let loudness = |side: &[f32], from_ms: usize| tone_amplitude(&side[from_ms * 48..][..24_000], 440.0);
+    assert!((0.07..0.13).contains(&loudness(&left, 1_000)) && (0.07..0.13).contains(&loudness(&right, 1_000)));
+    assert!((0.07..0.13).contains(&loudness(&left, 4_000)) && loudness(&right, 4_000) < 0.01);
+    assert_eq!(listener.buffer.stats().concealed_samples, 0);
 }
 
 #[test]
@@ -220,7 +306,13 @@ fn a_restarted_sender_is_heard_again_soon() {
 #[test]
 fn one_stray_packet_does_not_restart_the_stream() {
     let mut arrivals = hum(200, (100, 5_000));
-    let stray = Arrival { ms: 2_005.0, sequence: 50_000, timestamp: 1, payload: arrivals[0].payload.clone() };
+    let stray = Arrival {
+        ms: 2_005.0,
+        sequence: 50_000,
+        timestamp: 1,
+        payload: arrivals[0].payload.clone(),
+        is_redundant: false,
+    };
     arrivals.push(stray);
     let mut listener = Listener::new();
     listener.listen(arrivals, 4_000);
@@ -258,7 +350,7 @@ fn a_speaker_that_stood_still_leaves_no_lasting_delay() {
     for arrival in &arrivals[..100] {
         let at = listener.at(arrival.ms);
         let Arrival { sequence, timestamp, payload, .. } = arrival.clone();
-        listener.buffer.insert(AudioPacket { sequence, timestamp, payload, arrival: at });
+        listener.buffer.insert(AudioPacket { sequence, timestamp, payload, is_redundant: false, arrival: at });
     }
     // Playing begins two seconds late.
     listener.delays = vec![0.0; 200];
@@ -285,7 +377,7 @@ fn clocks_that_drift_apart_neither_starve_nor_flood() {
 
 #[test]
 fn nonsense_from_the_network_is_survived() {
-    let arrivals = hum(100, (0, 0));
+    let arrivals: Vec<Arrival> = hum(100, (0, 0)).into_iter().chain(with_copies(hum(100, (0, 0)))).collect();
     for seed in 1..=20 {
         let mut random = Random(seed * 6_700_417);
         let mut listener = Listener::new();
@@ -308,7 +400,9 @@ fn nonsense_from_the_network_is_survived() {
             // Arrivals may even lie in the past or the far future.
             let at = listener.epoch + Duration::from_millis(random.next() % (round * 20 + 1));
             let (sequence, timestamp) = (arrival.sequence, arrival.timestamp);
-            listener.buffer.insert(AudioPacket { sequence, timestamp, payload: payload.into(), arrival: at });
+            let is_redundant = random.unit() < 0.5;
+            let payload = payload.into();
+            listener.buffer.insert(AudioPacket { sequence, timestamp, payload, is_redundant, arrival: at });
             let mut frame = [0.0; FRAME_SAMPLES];
             listener.buffer.pull(listener.at(random.unit() * 20_000.0), &mut frame);
             assert!(frame.iter().all(|sample| sample.is_finite()));

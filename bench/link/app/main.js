@@ -1,0 +1,1 @@
+require('../../call/app/main.js');

@@ -1,0 +1,48 @@
+// One side of a call by this package: publishes, or plays and looks at what is put on the canvas.
+const { join } = window.require('path');
+const engine = window.require(join(__dirname, '../../../ZegoExpressEngine.js'));
+const { readStrip } = window.require(join(__dirname, '../../../electron-demo/strip_reader.js'));
+const { WIDTH, HEIGHT, FPS } = window.require(join(__dirname, 'picture.js'));
+const noteShown = window.require(join(__dirname, 'shown.js'));
+
+const canvas = document.getElementById('canvas');
+const shown = noteShown();
+const name = new URLSearchParams(location.search).get('name');
+const putImageData = CanvasRenderingContext2D.prototype.putImageData;
+CanvasRenderingContext2D.prototype.putImageData = function putAndRead(image, ...rest) {
+  putImageData.call(this, image, ...rest);
+  if (this.canvas === canvas) shown.picture(readStrip(image));
+};
+
+async function enter({ url, room, picture }) {
+  engine.setEngineConfig({
+    advancedConfig: { zego_fake_camera: `strip:${picture}`, zego_fake_microphone: 'tone', zego_fake_speaker: 'null' },
+  });
+  await engine.createEngine({ appID: 1234567890, appSign: '0123456789abcdef'.repeat(4), scenario: 3, server: url });
+  engine.loginRoom(room, { userID: name, userName: name });
+}
+
+window.publish = async (call) => {
+  await enter(call);
+  const size = { captureWidth: WIDTH, captureHeight: HEIGHT, encodeWidth: WIDTH, encodeHeight: HEIGHT };
+  engine.setVideoConfig({ ...size, fps: FPS, bitrate: call.kbps });
+  const published = new Promise((resolve) => {
+    engine.on('onPublisherStateUpdate', ({ state }) => state === 2 && resolve());
+  });
+  engine.startPublishingStream('stream');
+  await published;
+};
+
+window.play = async (call) => {
+  const first = shown.first();
+  await enter(call);
+  // The picture alone, as the peers play it here: with sound it would wait for that.
+  engine.muteAllPlayStreamAudio(true);
+  engine.startPlayingStream('stream', { canvas });
+  await first;
+};
+
+window.take = () => shown.take();
+window.decoded = () => JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}')).players[0].framesDecoded;
+window.stats = () => JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}'));
+window.stop = () => engine.destroyEngine();

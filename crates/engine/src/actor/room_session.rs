@@ -1,0 +1,189 @@
+//! What happens to a room between login and logout: news of its session, losses and returns.
+
+use std::time::{Duration, Instant};
+
+use protocol::messages::ParticipantInfo;
+use serde_json::json;
+use transport::Role;
+
+use super::Actor;
+use crate::command::Input;
+use crate::error::code;
+use crate::event::{self, RoomReason};
+use crate::room::{Phase, Room, RoomKey, Verdict, verdict};
+use crate::roster::{Changes, Roster};
+use crate::session::{EndReason, Joined, SessionEvent};
+
+/// A first login that does not get through is given up after this; an outage has the policy's far longer time.
+const FIRST_LOGIN_LIMIT: Duration = Duration::from_secs(6);
+
+impl Actor {
+    pub(super) fn retry(&mut self, key: &RoomKey, generation: u64) {
+        if self.current(key, generation).is_some() {
+            self.connect(key);
+        }
+    }
+
+    /// The room, if that session is its present one.
+    fn current(&mut self, key: &RoomKey, generation: u64) -> Option<&mut Room> {
+        self.rooms.get_mut(key).filter(|room| room.generation == generation)
+    }
+
+    pub(super) fn session_event(&mut self, key: &RoomKey, generation: u64, event: SessionEvent) {
+        let Some(room) = self.current(key, generation) else { return };
+        match event {
+            SessionEvent::Joined(joined) => self.joined(key, *joined),
+            SessionEvent::Participants(participants) => self.take_participants(key, participants, Roster::update),
+            SessionEvent::Everybody(participants) => self.take_participants(key, participants, Roster::replace),
+            SessionEvent::Room(update) => {
+                let news = room.info.take_metadata(&update.metadata);
+                self.tell_room_info(key, news);
+            }
+            SessionEvent::TokenRefreshed(token) => room.refreshed_token = Some(token),
+            SessionEvent::Time(sample) => self.take_time(sample),
+            SessionEvent::SignalLost => self.signal_lost(key),
+            SessionEvent::Resumed => self.resumed(key),
+            SessionEvent::MediaLost(Role::Publisher) => self.interrupt_publishers(key),
+            SessionEvent::MediaLost(Role::Subscriber) => self.interrupt_players(key),
+            SessionEvent::MediaBack(Role::Publisher) => self.publishers_are_back(key),
+            SessionEvent::MediaBack(Role::Subscriber) => self.players_are_back(key),
+            SessionEvent::Published { channel } => self.published(channel),
+            SessionEvent::PublishRefused { channel, reason } => self.publish_refused(channel, reason),
+            SessionEvent::Answered { request, accepted } => self.answered(request, accepted),
+            SessionEvent::Track(track) => self.track(key, *track),
+            SessionEvent::Quality(update) => self.tell_remote_quality(key, &update),
+            SessionEvent::Data(packet) => self.data(key, *packet),
+            SessionEvent::KeyframeRequested { channel, layer } => self.keyframe_requested(channel, layer),
+            SessionEvent::Ended(reason) => self.session_ended(key, &reason),
+        }
+    }
+
+    fn joined(&mut self, key: &RoomKey, joined: Joined) {
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        // Only the server can read whose an `04` token is.
+        if !joined.identity.is_empty() && joined.identity != room.user.id {
+            return self.end_login(key, code::ROOM_TOKEN_USER_ID);
+        }
+        let reason = match room.phase {
+            Phase::LoggingIn => RoomReason::Logined,
+            _ => RoomReason::Reconnected,
+        };
+        room.phase = Phase::Connected;
+        room.attempt = 0;
+        room.was_joined = true;
+        room.peers = Some((joined.publisher, joined.subscriber));
+        room.profile = joined.profile;
+        room.session_age = joined.session_age;
+        let mut news = room.info.take_metadata(&joined.room.metadata);
+        news.extend(room.room_info_of(&joined.participants));
+        let others = room.others(joined.participants);
+        let changes = room.roster.replace(&others, Instant::now());
+        if !key.guest {
+            let extended = json!({"room_session_id": joined.room.sid}).to_string();
+            for event in event::room_state(&key.id, reason, code::SUCCESS, &extended) {
+                self.emit(event);
+            }
+        }
+        self.request_publishers_of(key);
+        self.tell_changes(key, &changes);
+        self.tell_room_info(key, news);
+        self.sync_players_of(key);
+    }
+
+    /// Takes a list of participants as `apply` does: as some of them, or as all there are.
+    fn take_participants(
+        &mut self,
+        key: &RoomKey,
+        participants: Vec<ParticipantInfo>,
+        apply: fn(&mut Roster, &[ParticipantInfo], Instant) -> Changes,
+    ) {
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        let news = room.room_info_of(&participants);
+        let others = room.others(participants);
+        let changes = apply(&mut room.roster, &others, Instant::now());
+        self.tell_changes(key, &changes);
+        self.tell_room_info(key, news);
+    }
+
+    fn signal_lost(&mut self, key: &RoomKey) {
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        room.phase = Phase::Resuming;
+        room.since = Instant::now();
+        if !key.guest {
+            self.emit_room_state(&key.id, RoomReason::Reconnecting, code::ROOM_TEMPORARY_BROKEN);
+        }
+    }
+
+    fn resumed(&mut self, key: &RoomKey) {
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        room.phase = Phase::Connected;
+        if !key.guest {
+            self.emit_room_state(&key.id, RoomReason::Reconnected, code::SUCCESS);
+        }
+    }
+
+    fn session_ended(&mut self, key: &RoomKey, reason: &EndReason) {
+        let has_token = self.profile.app_sign.is_empty();
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        tracing::info!(room = key.id, %reason, "the room session ended");
+        room.session = None;
+        room.peers = None;
+        let is_first = room.phase == Phase::LoggingIn;
+        let was_away = matches!(room.phase, Phase::Resuming | Phase::Reconnecting);
+        match verdict(reason, has_token) {
+            Verdict::Retry(give_up_code) => self.schedule_retry(key, give_up_code),
+            // While we were away somebody took our place.
+            Verdict::KickedOut(code::ROOM_KICKED_OUT) if was_away => self.end_login(key, code::ROOM_LOGIN_OTHER),
+            Verdict::KickedOut(code) if is_first => self.end_login(key, code),
+            Verdict::KickedOut(code) => self.leave_room(key, RoomReason::KickOut, code),
+            // Who was in may not come back because the token is over.
+            Verdict::Refused(code::ROOM_TOKEN_EXPIRED) if !is_first => {
+                self.leave_room(key, RoomReason::KickOut, code::ROOM_TOKEN_EXPIRED_KICKED_OUT);
+            }
+            Verdict::Refused(code) => self.end_login(key, code),
+        }
+    }
+
+    fn schedule_retry(&mut self, key: &RoomKey, give_up_code: i32) {
+        let now = Instant::now();
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        let was_told = room.phase == Phase::Resuming;
+        if was_told || room.phase == Phase::Connected {
+            room.phase = Phase::Reconnecting;
+            room.attempt = 0;
+            if !was_told {
+                room.since = now;
+                if !key.guest {
+                    self.emit_room_state(&key.id, RoomReason::Reconnecting, code::ROOM_TEMPORARY_BROKEN);
+                }
+            }
+            self.interrupt_publishers(key);
+            self.interrupt_players(key);
+            self.forget_subscriptions(key);
+        }
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        let elapsed = now.duration_since(room.since);
+        let first_login_over = room.phase == Phase::LoggingIn && elapsed >= FIRST_LOGIN_LIMIT;
+        let delay = self.policy.next_login(room.attempt, elapsed, rand::random()).filter(|_| !first_login_over);
+        let Some(delay) = delay else {
+            let code = if room.phase == Phase::LoggingIn { give_up_code } else { code::ROOM_RETRY_TIMEOUT };
+            return self.end_login(key, code);
+        };
+        room.attempt += 1;
+        let input = Input::Retry { room: key.clone(), generation: room.generation };
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            let _ = inbox.send(input);
+        });
+    }
+
+    /// The login or the reconnect has failed for good.
+    pub(super) fn end_login(&mut self, key: &RoomKey, code: i32) {
+        let reason = match self.rooms.get(key).map(|room| room.phase) {
+            Some(Phase::LoggingIn) => RoomReason::LoginFailed,
+            _ => RoomReason::ReconnectFailed,
+        };
+        self.leave_room(key, reason, code);
+    }
+}

@@ -1,0 +1,70 @@
+//! What the application asked for about sound, on its way to the actor.
+
+use media::audio::DeviceKind;
+
+use crate::config::AudioConfig;
+
+/// One call of the application.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum AudioCommand {
+    EnableAec(bool),
+    /// `ZegoAECMode`.
+    SetAecMode(u32),
+    EnableAns(bool),
+    /// `ZegoANSMode`.
+    SetAnsMode(u32),
+    EnableAgc(bool),
+    /// Percent, 0 to 200.
+    SetCaptureVolume(u32),
+    SetConfig {
+        config: AudioConfig,
+        channel: u32,
+    },
+    /// `ZegoAudioCaptureStereoMode`.
+    SetCaptureStereoMode(u32),
+    /// Opens or closes the microphone.
+    EnableCaptureDevice(bool),
+    EnableHeadphoneMonitor(bool),
+    /// Percent, 0 to 200.
+    SetHeadphoneMonitorVolume(u32),
+    StartSoundLevelMonitor {
+        interval_ms: u32,
+        with_voice: bool,
+    },
+    StopSoundLevelMonitor,
+    StartSpectrumMonitor {
+        interval_ms: u32,
+    },
+    StopSpectrumMonitor,
+    StartVadMonitor {
+        source: u32,
+        interval_ms: u32,
+    },
+    StopVadMonitor {
+        source: u32,
+    },
+    /// Whether changes of this device's volume are to be told.
+    WatchDeviceVolume {
+        kind: DeviceKind,
+        id: String,
+        watch: bool,
+    },
+    /// It has changed, to this percentage.
+    DeviceVolumeChanged {
+        kind: DeviceKind,
+        id: String,
+        volume: u32,
+    },
+    MutePlayAudio {
+        stream_id: String,
+        mute: bool,
+    },
+    MutePlayVideo {
+        stream_id: String,
+        mute: bool,
+    },
+    MuteAllPlayAudio(bool),
+    MuteAllPlayVideo(bool),
+    /// Percent, 0 to 200.
+    SetAllPlayVolume(u32),
+}

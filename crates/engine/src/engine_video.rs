@@ -1,0 +1,58 @@
+//! The handle's calls about what is in pictures.
+
+use std::time::Duration;
+
+use crate::command::{Command, PictureCommand};
+use crate::config::VideoConfig;
+use crate::engine::{Engine, Reply};
+use crate::error::{EngineError, code};
+
+/// The actor never takes long.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// `getVideoConfig`.
+    ///
+    /// # Errors
+    /// [`code::ILLEGAL_PARAM`] for a channel that does not exist.
+    pub fn get_video_config(&self, channel: u32) -> Result<VideoConfig, EngineError> {
+        let (answer, answers) = crossbeam_channel::bounded(1);
+        self.pictures(PictureCommand::GetConfig { channel, answer })?;
+        let no_channel = || EngineError::new(code::ILLEGAL_PARAM, "no such publish channel");
+        answers.recv_timeout(ANSWER_LIMIT).map_err(|_| no_channel())
+    }
+
+    /// `setVideoSource`, as far as it goes: whether a channel takes pictures from its camera, or none at all.
+    pub fn enable_video_source(&self, enable: bool, channel: u32) -> Result<(), EngineError> {
+        self.pictures(PictureCommand::EnableSource { enable, channel })
+    }
+
+    /// `setSEIConfig`: `ZegoSEIType` of what is sent from now on.
+    pub fn set_sei_config(&self, kind: u32) -> Result<(), EngineError> {
+        self.pictures(PictureCommand::SetSeiKind(kind))
+    }
+
+    /// `sendSEI`: 1 to 4096 bytes that travel with the next picture.
+    pub fn send_sei(&self, data: Vec<u8>, channel: u32) -> Result<(), EngineError> {
+        self.pictures(PictureCommand::SendSei { data, channel })
+    }
+
+    /// `takePublishStreamSnapshot`: replies `{errorCode, image}`, the picture as JPEG in base64.
+    pub fn take_publish_stream_snapshot(&self, channel: u32, reply: Reply) -> Result<(), EngineError> {
+        self.pictures(PictureCommand::PublishSnapshot { channel, reply })
+    }
+
+    /// `takePlayStreamSnapshot`: the same of a played stream.
+    pub fn take_play_stream_snapshot(&self, stream_id: &str, reply: Reply) -> Result<(), EngineError> {
+        self.pictures(PictureCommand::PlaySnapshot { stream_id: stream_id.to_owned(), reply })
+    }
+
+    /// `sendBarrageMessage`: replies `{errorCode, messageID}`. Arrives soon or not at all.
+    pub fn send_barrage_message(&self, room_id: &str, message: &str, reply: Reply) -> Result<(), EngineError> {
+        self.send(Command::SendBarrage { room_id: room_id.to_owned(), message: message.to_owned(), reply })
+    }
+
+    fn pictures(&self, command: PictureCommand) -> Result<(), EngineError> {
+        self.send(Command::Picture(command))
+    }
+}

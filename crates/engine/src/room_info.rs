@@ -1,0 +1,184 @@
+//! Extra info of a room: a small table that everybody sees. No I/O.
+//!
+//! It stands in the room's metadata, as JSON by key: our own server moves it there, with any other server those write it
+//! who have the AppSign. Who has only a token there carries the value as an attribute; the newest value of a key counts,
+//! and those who know it keep it when its owner leaves.
+
+use std::collections::BTreeMap;
+
+use protocol::conventions;
+use protocol::messages::ParticipantInfo;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::config::User;
+use crate::error::code;
+
+/// Key and value have fewer bytes than this.
+const LENGTH_LIMIT: usize = 128;
+/// Keys of one room.
+const KEYS_MAX: usize = 1;
+
+/// One value, as it travels.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Entry {
+    /// The value.
+    pub(crate) v: String,
+    /// Unix milliseconds of its setting.
+    pub(crate) t: u64,
+    /// Who set it; an attribute's owner need not be named.
+    pub(crate) u: User,
+}
+
+impl Entry {
+    /// The text of an attribute.
+    pub(crate) fn to_text(&self) -> String {
+        json!(self).to_string()
+    }
+}
+
+/// The table of one room.
+#[derive(Debug, Default)]
+pub(crate) struct RoomInfo {
+    entries: BTreeMap<String, Entry>,
+    /// The room's metadata, as they were told last.
+    metadata: String,
+}
+
+impl RoomInfo {
+    /// The code for a key or value that may not be set, if any.
+    pub(crate) fn check(&self, key: &str, value: &str) -> Result<(), i32> {
+        if key.is_empty() {
+            return Err(code::ROOM_EXTRA_INFO_KEY_EMPTY);
+        }
+        if key.len() >= LENGTH_LIMIT {
+            return Err(code::ROOM_EXTRA_INFO_KEY_TOO_LONG);
+        }
+        if value.len() >= LENGTH_LIMIT {
+            return Err(code::ROOM_EXTRA_INFO_VALUE_TOO_LONG);
+        }
+        if !self.entries.contains_key(key) && self.entries.len() >= KEYS_MAX {
+            return Err(code::ROOM_EXTRA_INFO_EXCEED_KEYS);
+        }
+        Ok(())
+    }
+
+    /// The time to set a key at, so that the value counts even if the clock of an earlier user was ahead of ours.
+    pub(crate) fn next_time(&self, key: &str, now_ms: u64) -> u64 {
+        self.entries.get(key).map_or(now_ms, |entry| now_ms.max(entry.t + 1))
+    }
+
+    /// The room's metadata with this entry in it; `None` where they are in another application's own format.
+    pub(crate) fn metadata_with(&self, key: &str, entry: &Entry) -> Option<String> {
+        let mut table: BTreeMap<String, Value> = match self.metadata.as_str() {
+            "" => BTreeMap::new(),
+            text => serde_json::from_str(text).ok()?,
+        };
+        table.insert(conventions::room_info_attribute(key), json!(entry));
+        Some(json!(table).to_string())
+    }
+
+    /// Takes the room's metadata; gives the entries that are new. Metadata of other applications are none of ours.
+    pub(crate) fn take_metadata(&mut self, metadata: &str) -> Vec<Value> {
+        metadata.clone_into(&mut self.metadata);
+        let table = serde_json::from_str::<BTreeMap<String, Value>>(metadata).unwrap_or_default();
+        let entries = table.into_iter().filter_map(|(name, value)| {
+            let key = conventions::key_of_room_info(&name)?.to_owned();
+            Some((key, serde_json::from_value(value).ok()?))
+        });
+        self.take(entries.collect())
+    }
+
+    /// Takes what participants carry; gives the entries that are new.
+    pub(crate) fn take_participants(&mut self, participants: &[ParticipantInfo]) -> Vec<Value> {
+        let mut entries = Vec::new();
+        for info in participants {
+            for (name, text) in &info.attributes {
+                let Some(key) = conventions::key_of_room_info(name) else { continue };
+                let Ok(mut entry) = serde_json::from_str::<Entry>(text) else { continue };
+                let name = if info.name.is_empty() { &info.identity } else { &info.name };
+                entry.u = User { id: info.identity.clone(), name: name.clone() };
+                entries.push((key.to_owned(), entry));
+            }
+        }
+        self.take(entries)
+    }
+
+    fn take(&mut self, entries: Vec<(String, Entry)>) -> Vec<Value> {
+        let mut news = BTreeMap::new();
+        for (key, entry) in entries {
+            if self.entries.get(&key).is_none_or(|known| entry.t > known.t) {
+                news.insert(key.clone(), item(&key, &entry));
+                self.entries.insert(key, entry);
+            }
+        }
+        news.into_values().collect()
+    }
+}
+
+/// `ZegoRoomExtraInfo`.
+fn item(key: &str, entry: &Entry) -> Value {
+    json!({"key": key, "value": entry.v, "updateUser": entry.u, "updateTime": entry.t})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn carrier(identity: &str, key: &str, value: &str, t: u64) -> ParticipantInfo {
+        let text = Entry { v: value.into(), t, ..Entry::default() }.to_text();
+        ParticipantInfo {
+            identity: identity.into(),
+            attributes: [(conventions::room_info_attribute(key), text)].into(),
+            ..ParticipantInfo::default()
+        }
+    }
+
+    #[test]
+    fn the_newest_value_counts_and_is_told_once() {
+        let mut info = RoomInfo::default();
+        let news = info.take_participants(&[carrier("a", "k", "old", 1), carrier("b", "k", "new", 2)]);
+        assert_eq!(news.len(), 1);
+        assert_eq!((&news[0]["value"], &news[0]["updateUser"]["userID"]), (&json!("new"), &json!("b")));
+        assert!(info.take_participants(&[carrier("a", "k", "old", 1), carrier("b", "k", "new", 2)]).is_empty());
+    }
+
+    #[test]
+    fn the_rooms_metadata_tell_it_too_and_foreign_metadata_nothing() {
+        let mut info = RoomInfo::default();
+        let metadata = json!({"zg.r.k": {"v": "x", "t": 5, "u": {"userID": "a", "userName": "A"}}, "theme": "dark"});
+        let news = info.take_metadata(&metadata.to_string());
+        assert_eq!(
+            news,
+            [json!({"key": "k", "value": "x", "updateUser": {"userID": "a", "userName": "A"}, "updateTime": 5})]
+        );
+        assert!(info.take_metadata("dark").is_empty());
+        assert!(info.take_metadata("[1]").is_empty());
+    }
+
+    #[test]
+    fn an_entry_goes_into_the_metadata_beside_what_others_keep_there() {
+        let mut info = RoomInfo::default();
+        let entry = Entry { v: "x".into(), t: 5, ..Entry::default() };
+        assert!(info.metadata_with("k", &entry).is_some_and(|text| text.starts_with(r#"{"zg.r.k":"#)));
+        info.take_metadata(r#"{"theme": "dark"}"#);
+        let metadata = info.metadata_with("k", &entry).unwrap();
+        assert!(metadata.contains(r#""theme":"dark""#), "{metadata}");
+        assert_eq!(info.take_metadata(&metadata).len(), 1);
+        info.take_metadata("dark");
+        assert_eq!(info.metadata_with("k", &entry), None);
+    }
+
+    #[test]
+    fn keys_and_values_have_their_limits() {
+        let mut info = RoomInfo::default();
+        assert_eq!(info.check("", "v"), Err(code::ROOM_EXTRA_INFO_KEY_EMPTY));
+        assert_eq!(info.check(&"k".repeat(128), "v"), Err(code::ROOM_EXTRA_INFO_KEY_TOO_LONG));
+        assert_eq!(info.check("k", &"v".repeat(128)), Err(code::ROOM_EXTRA_INFO_VALUE_TOO_LONG));
+        assert_eq!(info.check(&"k".repeat(127), &"v".repeat(127)), Ok(()));
+        info.take_participants(&[carrier("a", "k", "v", 1)]);
+        assert_eq!(info.check("k", "other"), Ok(()));
+        assert_eq!(info.check("second", "v"), Err(code::ROOM_EXTRA_INFO_EXCEED_KEYS));
+    }
+}

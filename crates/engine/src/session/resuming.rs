@@ -1,0 +1,187 @@
+//! Taking up a session whose signalling connection is lost, or whose media does not get through.
+//!
+//! The peer connections stay and go on carrying media. With the new connection they restart ICE, so that they follow a
+//! change of network: the publisher by our offer, unless it is plainly well, the subscriber by the server's.
+
+use std::time::Duration;
+
+use protocol::conventions::{LOSSY_CHANNEL, RELIABLE_CHANNEL};
+use protocol::messages::{
+    DataChannelInfo, ReconnectReason, ReconnectResponse, SignalTarget, SyncState, TrackPublishedResponse,
+    UpdateSubscription, signal_request,
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+use transport::{DataKind, Role};
+
+use super::run::{Session, Step, Stop, Trouble, left};
+use super::{EndReason, LostReason, SessionCommand, SessionEvent, SessionSink};
+use crate::embedded_server;
+use crate::signalling::{self, ConnectError, Connection};
+
+/// After so long without trouble the next outage starts to count anew.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
+
+/// So many packets on the publisher connection during an outage show that its path is good.
+const HEARD_PACKETS: u64 = 2;
+
+/// A time of trouble: it lasts until the session has gone well for a while.
+#[derive(Debug)]
+pub(super) struct Outage {
+    since: Instant,
+    attempts: u32,
+    resumed_at: Option<Instant>,
+}
+
+impl<S: SessionSink> Session<'_, S> {
+    /// Opens the signalling connection anew, trying as long as the policy says. What the application asks for
+    /// meanwhile is done after that.
+    pub(super) async fn resume(&mut self, trouble: Trouble, commands: &mut UnboundedReceiver<SessionCommand>) -> Step {
+        let mut outage =
+            self.outage.take().unwrap_or_else(|| Outage { since: Instant::now(), attempts: 0, resumed_at: None });
+        tracing::info!(?trouble, attempts = outage.attempts, "resuming");
+        // Without media the server takes the end of a connection for the end of its client: the old one has to stay
+        // until the new one is there.
+        let mut told = trouble == Trouble::Signal;
+        if told {
+            self.connection = None;
+            self.sink.emit(SessionEvent::SignalLost);
+        }
+        let arrivals = self.publisher.arrivals();
+        let mut held = Vec::new();
+        let (connection, response) = loop {
+            let elapsed = outage.since.elapsed();
+            let Some(delay) = self.params.policy.next_resume(outage.attempts, elapsed, rand::random()) else {
+                return Err(EndReason::Lost(LostReason("the session could not be taken up")).into());
+            };
+            outage.attempts += 1;
+            match self.attempt(delay, trouble, commands, &mut held).await? {
+                Ok(resumed) => break resumed,
+                Err(ConnectError::Leave(leave)) => return Err(left(&leave).into()),
+                // Only a new login can tell why.
+                Err(ConnectError::Refused { status: 400..=499, .. }) => {
+                    return Err(EndReason::Lost(LostReason("the room server refused the resume")).into());
+                }
+                Err(error) => tracing::info!(%error, attempt = outage.attempts, "not resumed"),
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.connection = None;
+                self.sink.emit(SessionEvent::SignalLost);
+            }
+        };
+        outage.resumed_at = Some(Instant::now());
+        self.outage = Some(outage);
+        // Where the server was still heard meanwhile the path is good, and a restart would only cost a gap.
+        let is_heard = self.publisher.arrivals() >= arrivals + HEARD_PACKETS;
+        self.take_up(connection, &response, trouble == Trouble::Media || !is_heard).await?;
+        if told {
+            self.sink.emit(SessionEvent::Resumed);
+        }
+        for command in held {
+            self.command(command).await?;
+        }
+        Ok(())
+    }
+
+    /// One attempt, after a wait. The peer connections are looked after all the while.
+    async fn attempt(
+        &mut self,
+        delay: Duration,
+        trouble: Trouble,
+        commands: &mut UnboundedReceiver<SessionCommand>,
+        held: &mut Vec<SessionCommand>,
+    ) -> Result<Result<(Connection, ReconnectResponse), ConnectError>, Stop> {
+        let (params, sid) = (self.params.clone(), self.sid.clone());
+        let reason = match trouble {
+            Trouble::Signal => ReconnectReason::RrSignalDisconnected,
+            Trouble::Asked | Trouble::Token => ReconnectReason::RrUnknown,
+            Trouble::Media if self.links.is_up(Role::Subscriber) => ReconnectReason::RrPublisherFailed,
+            Trouble::Media => ReconnectReason::RrSubscriberFailed,
+        };
+        let attempt = async move {
+            tokio::time::sleep(delay).await;
+            if let Some((key, secret)) = &params.embed {
+                embedded_server::ensure(key, secret).await;
+            }
+            signalling::resume(&params.server, &params.token, &params.query, &sid, reason).await
+        };
+        tokio::pin!(attempt);
+        loop {
+            tokio::select! {
+                result = &mut attempt => return Ok(result),
+                command = commands.recv() => match command {
+                    None | Some(SessionCommand::Leave) => {
+                        self.say_goodbye().await;
+                        return Err(EndReason::Done.into());
+                    }
+                    // The way of data is the publisher connection, which may well be up.
+                    Some(SessionCommand::SendData { kind, packet }) => self.send_data(kind, *packet),
+                    Some(command @ SessionCommand::RenewToken(_)) => self.command(command).await?,
+                    Some(command) => held.push(command),
+                },
+                Some(event) = self.publisher_events.recv() => self.peer_event(Role::Publisher, event).await?,
+                Some(event) = self.subscriber_events.recv() => self.peer_event(Role::Subscriber, event).await?,
+            }
+        }
+    }
+
+    /// Brings the server in step over the new connection.
+    async fn take_up(&mut self, connection: Connection, response: &ReconnectResponse, ice_restart: bool) -> Step {
+        let now = Instant::now();
+        self.connection = Some(connection);
+        self.liveness.heard(now);
+        self.links.restarted(now);
+        self.awaits_everybody = true;
+        let state = self.sync_state();
+        self.send(signal_request::Message::SyncState(state)).await;
+        self.negotiation.start_over();
+        self.negotiate(ice_restart).await?;
+        let unanswered: Vec<_> = self.unanswered.values().cloned().collect();
+        for request in unanswered {
+            self.send(signal_request::Message::AddTrack(request)).await;
+        }
+        for packet in self.reliable.missed(response.last_message_seq) {
+            if let Err(error) = self.publisher.send_data(DataKind::Reliable, packet) {
+                tracing::warn!(%error, "a data packet was not repeated");
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_state(&self) -> SyncState {
+        let published = |(cid, track): (&String, &_)| TrackPublishedResponse {
+            cid: cid.clone(),
+            track: Some(protocol::messages::TrackInfo::clone(track)),
+        };
+        let channel = |label: &str, target: SignalTarget| DataChannelInfo {
+            label: label.to_owned(),
+            id: 0,
+            target: target as i32,
+        };
+        let (offer, answer) = self.subscribed.clone().unzip();
+        SyncState {
+            offer,
+            answer,
+            subscription: Some(UpdateSubscription {
+                track_sids: self.wanted.iter().cloned().collect(),
+                subscribe: true,
+                ..UpdateSubscription::default()
+            }),
+            publish_tracks: self.published.iter().map(published).collect(),
+            data_channels: [SignalTarget::Publisher, SignalTarget::Subscriber]
+                .into_iter()
+                .flat_map(|target| [channel(RELIABLE_CHANNEL, target), channel(LOSSY_CHANNEL, target)])
+                .collect(),
+            datachannel_receive_states: self.reliable.receive_states(),
+            ..SyncState::default()
+        }
+    }
+
+    /// Forgets an outage that is over.
+    pub(super) fn forget_outage(&mut self, now: Instant) {
+        let resumed_at = self.outage.as_ref().and_then(|outage| outage.resumed_at);
+        if self.links.all_well() && resumed_at.is_some_and(|at| now.duration_since(at) >= SETTLED_AFTER) {
+            self.outage = None;
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! `startNetworkSpeedTest`: how well the ways to the room server and back carry what the application means to send.
+//!
+//! Two sessions of our own meet in a room that nobody else knows: one sends what looks like a video of the wanted rate, the
+//! other plays it. So it is measured what a call would meet, with any LiveKit server; but only the AppSign opens such a room.
+//! One task; the numbers are judged sans-IO in `judge`.
+
+mod filler;
+mod judge;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::messages::{TrackType, VideoLayer};
+use protocol::token::{self, Claims};
+use rand::RngCore as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, interval, sleep_until};
+use transport::{AccessUnitToSend, Peer, RemoteTrack};
+
+use self::filler::Filler;
+use self::judge::{Judge, Reading};
+use crate::address::ServerAddress;
+use crate::engine::EventGate;
+use crate::error::code;
+use crate::event;
+use crate::reconnect_policy::ReconnectPolicy;
+use crate::session::{
+    self, AudioTrack, PublishRequest, SenderSlot, SessionCommand, SessionEvent, SessionHandle, SessionParams,
+    SessionSink, VideoSenders, VideoTrack,
+};
+use crate::simulcast::WantedLayers;
+
+/// As long as the vendor's server lets one run.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The connections have to be there by then.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Time from one filling picture to the next.
+const PICTURES: Duration = Duration::from_millis(33);
+/// What is sent while only the way down is tested and no rate is wanted, kbit/s.
+const USUAL_KBPS: u32 = 600;
+/// Tokens are for this test alone.
+const TOKEN_LIFE: Duration = Duration::from_secs(60);
+/// Names within the test's room.
+const USERS: [&str; 2] = ["zg.speed.up", "zg.speed.down"];
+
+/// `ZegoNetworkSpeedTestType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Up = 0,
+    Down = 1,
+}
+
+/// `ZegoNetworkSpeedTestConfig`, and how often to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpeedTestConfig {
+    /// kbit/s that the way up shall carry; `None` = it is not tested, 0 = 600.
+    pub uplink_kbps: Option<u32>,
+    /// The same for the way down.
+    pub downlink_kbps: Option<u32>,
+    /// Time between two reports, in milliseconds.
+    pub interval_ms: u32,
+}
+
+/// A test that runs. Dropping it ends it without a word.
+pub(crate) struct SpeedTest(oneshot::Sender<i32>);
+
+impl SpeedTest {
+    /// Ends it and tells why.
+    pub(crate) fn stop(self, code: i32) {
+        let _ = self.0.send(code);
+    }
+}
+
+/// What a test needs.
+pub(crate) struct Access {
+    pub(crate) server: ServerAddress,
+    pub(crate) app: String,
+    pub(crate) secret: String,
+    pub(crate) policy: Arc<dyn ReconnectPolicy>,
+}
+
+/// Starts a test on the current runtime.
+pub(crate) fn start(config: SpeedTestConfig, access: &Access, gate: Arc<EventGate>) -> SpeedTest {
+    let (stop, stopped) = oneshot::channel();
+    let ways: Vec<Way> = [(Way::Up, config.uplink_kbps), (Way::Down, config.downlink_kbps)]
+        .into_iter()
+        .filter_map(|(way, kbps)| kbps.map(|_| way))
+        .collect();
+    let test = Test::new(config, access, gate.clone());
+    tokio::spawn(async move {
+        let code = match test {
+            Some(test) => test.until(stopped).await,
+            None => Some(code::SPEED_TEST_CONNECT_FAILED),
+        };
+        for way in code.is_some().then_some(ways).into_iter().flatten() {
+            gate.emit(event::speed_test_error(code.unwrap_or_default(), way as u32));
+        }
+    });
+    SpeedTest(stop)
+}
+
+/// Brings both sessions' news to the test.
+struct Inbox {
+    way: Way,
+    events: mpsc::UnboundedSender<(Way, SessionEvent)>,
+}
+
+impl SessionSink for Inbox {
+    fn emit(&self, event: SessionEvent) {
+        let _ = self.events.send((self.way, event));
+    }
+}
+
+struct Side {
+    session: SessionHandle,
+    /// What it sends on, and what it receives on.
+    peers: Option<(Arc<Peer>, Arc<Peer>)>,
+    judge: Judge,
+    /// Tested, and not only a help for the other way.
+    is_wanted: bool,
+}
+
+struct Test {
+    began: Instant,
+    events: mpsc::UnboundedReceiver<(Way, SessionEvent)>,
+    up: Side,
+    down: Side,
+    slot: SenderSlot<VideoSenders>,
+    filler: Filler,
+    most_bps: u64,
+    /// Kept, so that it goes on being received.
+    track: Option<RemoteTrack>,
+    interval: Duration,
+    gate: Arc<EventGate>,
+}
+
+impl Test {
+    fn new(config: SpeedTestConfig, access: &Access, gate: Arc<EventGate>) -> Option<Self> {
+        let room = format!("zg.speed.{:016x}", rand::rng().next_u64());
+        let (sender, events) = mpsc::unbounded_channel();
+        let wanted = |kbps: Option<u32>| kbps.map(|kbps| if kbps == 0 { USUAL_KBPS } else { kbps });
+        let (up_kbps, down_kbps) = (wanted(config.uplink_kbps), wanted(config.downlink_kbps));
+        let side = |way: Way, kbps: Option<u32>| {
+            let claims = Claims {
+                identity: USERS[way as usize].to_owned(),
+                room: room.clone(),
+                ttl: TOKEN_LIFE,
+                ..Claims::default()
+            };
+            let token = token::mint(&access.app, &access.secret, &claims).ok()?;
+            let params = SessionParams {
+                server: access.server.url.clone(),
+                token,
+                query: String::new(),
+                embed: access.server.may_embed.then(|| (access.app.clone(), access.secret.clone())),
+                policy: access.policy.clone(),
+            };
+            let session = session::spawn(params, Inbox { way, events: sender.clone() });
+            Some(Side { session, peers: None, judge: Judge::new(kbps.unwrap_or(0)), is_wanted: kbps.is_some() })
+        };
+        let most = up_kbps.max(down_kbps).unwrap_or(USUAL_KBPS);
+        Some(Self {
+            began: Instant::now(),
+            up: side(Way::Up, up_kbps)?,
+            down: side(Way::Down, down_kbps)?,
+            events,
+            slot: SenderSlot::default(),
+            filler: Filler::default(),
+            most_bps: u64::from(most) * 1000,
+            track: None,
+            interval: Duration::from_millis(u64::from(config.interval_ms)),
+            gate,
+        })
+    }
+
+    /// Runs until it is stopped or fails; gives the code to tell, if any.
+    async fn until(mut self, stopped: oneshot::Receiver<i32>) -> Option<i32> {
+        let code = tokio::select! {
+            code = stopped => code.ok(),
+            code = self.run() => Some(code),
+        };
+        for side in [&self.up, &self.down] {
+            side.session.send(SessionCommand::Leave);
+        }
+        code
+    }
+
+    async fn run(&mut self) -> i32 {
+        let (mut pictures, mut reports) = (interval(PICTURES), interval(self.interval));
+        loop {
+            let is_up = self.up.judge.is_connected() && (self.down.judge.is_connected() || !self.down.is_wanted);
+            let deadline = self.began + if is_up { LIMIT } else { CONNECT_LIMIT };
+            tokio::select! {
+                Some((way, event)) = self.events.recv() => {
+                    if let SessionEvent::Ended(reason) = event {
+                        tracing::info!(%reason, ?way, "a session of the speed test ended");
+                        return if is_up { code::SPEED_TEST_TIMEOUT } else { code::SPEED_TEST_CONNECT_FAILED };
+                    }
+                    self.news(way, event).await;
+                }
+                _ = pictures.tick() => self.send_picture(),
+                _ = reports.tick() => self.report().await,
+                () = sleep_until(deadline) => {
+                    return if is_up { code::SPEED_TEST_ENDED } else { code::SPEED_TEST_CONNECT_FAILED };
+                }
+            }
+        }
+    }
+
+    async fn news(&mut self, way: Way, event: SessionEvent) {
+        match (way, event) {
+            (Way::Up, SessionEvent::Joined(joined)) => {
+                self.up.peers = Some((joined.publisher, joined.subscriber));
+                self.up.session.send(SessionCommand::Publish(self.publish_request()));
+            }
+            (Way::Up, SessionEvent::Published { .. }) => {
+                let reading = self.up.reading(Way::Up).await;
+                self.up.judge.connected(self.began.elapsed(), Instant::now(), reading);
+            }
+            (Way::Down, SessionEvent::Joined(joined)) => {
+                self.down.peers = Some((joined.publisher, joined.subscriber));
+                self.subscribe(&joined.participants);
+            }
+            (Way::Down, SessionEvent::Participants(participants)) => self.subscribe(&participants),
+            (Way::Down, SessionEvent::Track(track)) => {
+                self.track = Some(*track);
+                let reading = self.down.reading(Way::Down).await;
+                self.down.judge.connected(self.began.elapsed(), Instant::now(), reading);
+            }
+            _ => {}
+        }
+    }
+
+    fn publish_request(&self) -> PublishRequest {
+        let bitrate = u32::try_from(self.most_bps).unwrap_or(u32::MAX);
+        let layer =
+            VideoLayer { quality: 2, width: filler::WIDTH, height: filler::HEIGHT, bitrate, ..Default::default() };
+        PublishRequest {
+            channel: 0,
+            stream_id: USERS[0].to_owned(),
+            video: VideoTrack {
+                width: filler::WIDTH,
+                height: filler::HEIGHT,
+                layers: vec![layer],
+                wanted: Arc::new(WantedLayers::default()),
+                muted: false,
+                slot: self.slot.clone(),
+            },
+            audio: AudioTrack { muted: false, is_stereo: false, slot: SenderSlot::default() },
+        }
+    }
+
+    fn subscribe(&self, participants: &[protocol::messages::ParticipantInfo]) {
+        let sender = participants.iter().filter(|participant| participant.identity == USERS[Way::Up as usize]);
+        let videos = sender.flat_map(|sender| &sender.tracks).filter(|track| track.r#type == TrackType::Video as i32);
+        let track_sids: Vec<String> = videos.map(|track| track.sid.clone()).collect();
+        if self.down.is_wanted && self.track.is_none() && !track_sids.is_empty() {
+            self.down.session.send(SessionCommand::Subscribe { track_sids, subscribe: true });
+        }
+    }
+
+    fn send_picture(&mut self) {
+        let Some(senders) = self.slot.read().clone() else { return };
+        let Some(sender) = senders.first() else { return };
+        sender.set_wanted(self.most_bps);
+        let bytes = sender.budget().bps as f64 * PICTURES.as_secs_f64() / 8.0;
+        // The RTP clock wraps by design.
+        let timestamp = (self.began.elapsed().as_secs_f64() * 90_000.0) as u64 as u32;
+        sender.send(AccessUnitToSend { data: self.filler.picture(bytes as usize), timestamp });
+    }
+
+    async fn report(&mut self) {
+        for way in [Way::Up, Way::Down] {
+            let side = if way == Way::Up { &mut self.up } else { &mut self.down };
+            if !side.is_wanted {
+                continue;
+            }
+            let reading = side.reading(way).await;
+            if let Some(quality) = side.judge.report(Instant::now(), reading) {
+                self.gate.emit(event::speed_test_quality(&quality, way as u32));
+            }
+        }
+    }
+}
+
+impl Side {
+    async fn reading(&self, way: Way) -> Reading {
+        let Some((publisher, subscriber)) = &self.peers else { return Reading::default() };
+        let (up, down) = (publisher.stats().await, subscriber.stats().await);
+        let rtt_ms = up.rtt_ms.or(down.rtt_ms).unwrap_or(0.0);
+        match way {
+            Way::Up => Reading {
+                packets: up.path_packets,
+                lost: up.path_packets_lost,
+                bytes: up.bytes_sent,
+                carries_kbps: up.send_estimate_bps / 1000,
+                rtt_ms,
+            },
+            Way::Down => Reading {
+                packets: down.packets_received + down.packets_lost,
+                lost: down.packets_lost + down.packets_recovered,
+                bytes: down.bytes_received,
+                carries_kbps: 0,
+                rtt_ms,
+            },
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The keys that a DTLS handshake gives for media (RFC 5764), for our own packets on a connection of `str0m`.
+//!
+//! `str0m` keeps them to itself, but its DTLS implementation can be exchanged. So the one that it has is wrapped, and what
+//! passes is looked at.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use str0m::crypto::dtls::{
+    DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion, SrtpProfile,
+};
+use str0m::crypto::{CryptoError, CryptoProvider};
+
+/// What a handshake gave.
+#[derive(Clone)]
+pub struct ExportedKeys {
+    /// Both ends' master keys and salts, as RFC 5764, section 4.2, puts them.
+    pub material: Vec<u8>,
+    /// What they are for.
+    pub profile: SrtpProfile,
+    /// Whether this end was the DTLS client.
+    pub is_client: bool,
+}
+
+/// Where the keys of one connection appear.
+#[derive(Clone, Default)]
+pub struct KeyCell(Arc<Mutex<Option<ExportedKeys>>>);
+
+impl KeyCell {
+    /// Takes the keys of the last handshake, once.
+    pub fn take(&self) -> Option<ExportedKeys> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, keys: ExportedKeys) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(keys);
+    }
+}
+
+impl std::fmt::Debug for KeyCell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyCell")
+    }
+}
+
+thread_local! {
+    /// The cell of the DTLS instance that this thread made last: a provider has no other way to tell which is whose.
+    static NEWEST: RefCell<Option<KeyCell>> = const { RefCell::new(None) };
+}
+
+/// The provider with its DTLS implementation wrapped. Takes a little memory for good, so it is to be called once.
+pub fn watched(provider: CryptoProvider) -> CryptoProvider {
+    let dtls: &'static Watcher = Box::leak(Box::new(Watcher(provider.dtls_provider)));
+    CryptoProvider { dtls_provider: dtls, ..provider }
+}
+
+/// Makes a connection, and gives the cell of its keys with it.
+pub fn with_keys<T>(make: impl FnOnce() -> T) -> (T, KeyCell) {
+    NEWEST.take();
+    let made = make();
+    (made, NEWEST.take().unwrap_or_default())
+}
+
+#[derive(Debug)]
+struct Watcher(&'static dyn DtlsProvider);
+
+impl DtlsProvider for Watcher {
+    fn generate_certificate(&self) -> Option<DtlsCert> {
+        self.0.generate_certificate()
+    }
+
+    fn new_dtls(
+        &self,
+        cert: &DtlsCert,
+        now: Instant,
+        dtls_version: DtlsVersion,
+        mtu: Option<usize>,
+    ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
+        let instance = self.0.new_dtls(cert, now, dtls_version, mtu)?;
+        let keys = KeyCell::default();
+        NEWEST.set(Some(keys.clone()));
+        Ok(Box::new(Watched { instance, keys }))
+    }
+
+    fn is_test(&self) -> bool {
+        self.0.is_test()
+    }
+}
+
+#[derive(Debug)]
+struct Watched {
+    instance: Box<dyn DtlsInstance>,
+    keys: KeyCell,
+}
+
+impl DtlsInstance for Watched {
+    fn set_active(&mut self, active: bool) {
+        self.instance.set_active(active);
+    }
+
+    fn handle_packet(&mut self, packet: &[u8]) -> Result<(), DtlsImplError> {
+        self.instance.handle_packet(packet)
+    }
+
+    fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
+        let output = self.instance.poll_output(buf);
+        if let DtlsOutput::KeyingMaterial(material, profile) = &output {
+            let is_client = self.instance.is_active();
+            self.keys.set(ExportedKeys { material: material.as_ref().to_vec(), profile: *profile, is_client });
+        }
+        output
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
+        self.instance.handle_timeout(now)
+    }
+
+    fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
+        self.instance.send_application_data(data)
+    }
+
+    fn is_active(&self) -> bool {
+        self.instance.is_active()
+    }
+
+    fn protocol_version(&self) -> Option<ProtocolVersion> {
+        self.instance.protocol_version()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.instance.is_closing()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.instance.is_closed()
+    }
+
+    fn close(&mut self) -> Result<(), DtlsImplError> {
+        self.instance.close()
+    }
+}

@@ -1,0 +1,48 @@
+//! What the rooms are told about how to behave.
+
+use std::time::Duration;
+
+use protocol::messages::{IceServer, WebhookEvent};
+use tokio::sync::mpsc;
+
+use crate::config::ServerConfig;
+use crate::limits::Limits;
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct HubSettings {
+    /// How long a participant is kept whose signalling connection is lost while its media still flow.
+    pub reconnect_timeout: Duration,
+    /// How long a room that was created by a call waits for somebody, unless the call says otherwise.
+    pub empty_timeout: Duration,
+    /// How long a room stays when the last participant has left.
+    pub departure_timeout: Duration,
+    /// Most participants of a room, unless its creation says otherwise; 0 is no limit.
+    pub max_participants: u32,
+    /// Servers that help clients find a way to us.
+    pub ice_servers: Vec<IceServer>,
+    /// How long texts may be.
+    pub limits: Limits,
+    /// Where it is told what happens; `None` when nobody wants to know.
+    pub notices: Option<mpsc::Sender<WebhookEvent>>,
+}
+
+impl HubSettings {
+    /// The part of a server's configuration that concerns the rooms.
+    pub fn new(config: &ServerConfig, notices: Option<mpsc::Sender<WebhookEvent>>) -> Self {
+        let ice_servers = config.ice_servers.iter().map(|server| IceServer {
+            urls: server.urls.clone(),
+            username: server.username.clone(),
+            credential: server.credential.clone(),
+        });
+        Self {
+            reconnect_timeout: config.reconnect_timeout,
+            empty_timeout: config.empty_timeout,
+            departure_timeout: config.departure_timeout,
+            max_participants: config.max_participants,
+            ice_servers: ice_servers.collect(),
+            limits: config.limits,
+            notices,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Lost packets that transport-wide feedback does not mention.
+//!
+//! Some receivers (`str0m` is one) begin each message with a packet that came: what was lost right before it is in no message.
+//! Messages are counted, so where none is missing in between, what lies between two of them was lost
+//! (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1). Sans-IO.
+
+/// A longer gap is a jump of the numbers, not a loss.
+const MOST: u16 = 500;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct FeedbackGaps {
+    /// Number of the last message, and of the first packet after it.
+    last: Option<(u8, u16)>,
+}
+
+impl FeedbackGaps {
+    /// Takes a message by its number, its first packet and how many it tells of; gives how many were lost before it.
+    pub(crate) fn lost_before(&mut self, message: u8, first: u16, packets: u16) -> u16 {
+        let before = self.last.replace((message, first.wrapping_add(packets)));
+        let Some((last, next)) = before else { return 0 };
+        if message != last.wrapping_add(1) {
+            return 0;
+        }
+        let gap = first.wrapping_sub(next);
+        if gap <= MOST { gap } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_between_two_messages_was_lost() {
+        let mut gaps = FeedbackGaps::default();
+        assert_eq!(gaps.lost_before(7, 100, 10), 0, "nothing is known of before");
+        assert_eq!(gaps.lost_before(8, 110, 10), 0);
+        assert_eq!(gaps.lost_before(9, 123, 1), 3);
+    }
+
+    #[test]
+    fn numbers_wrap() {
+        let mut gaps = FeedbackGaps::default();
+        gaps.lost_before(255, 65_530, 4);
+        assert_eq!(gaps.lost_before(0, 2, 1), 4);
+    }
+
+    #[test]
+    fn a_message_that_is_missing_or_late_tells_nothing() {
+        let mut gaps = FeedbackGaps::default();
+        gaps.lost_before(1, 100, 10);
+        assert_eq!(gaps.lost_before(3, 130, 10), 0, "message 2 may have told");
+        assert_eq!(gaps.lost_before(2, 110, 10), 0);
+    }
+
+    #[test]
+    fn overlapping_messages_and_jumps_are_no_losses() {
+        let mut gaps = FeedbackGaps::default();
+        gaps.lost_before(1, 100, 10);
+        assert_eq!(gaps.lost_before(2, 105, 10), 0);
+        assert_eq!(gaps.lost_before(3, 30_000, 10), 0);
+    }
+}

@@ -1,0 +1,36 @@
+// Clients whose network lets no UDP through: the server tells them of its TCP port only, so pictures come that way or not
+// at all.
+
+import { after, test } from 'node:test';
+import { dispose } from '@livekit/rtc-node';
+
+import { noBrowser } from './chromium.mjs';
+import { startServer, token, until } from './harness.mjs';
+import { NodeClient } from './stock/node_client.mjs';
+import { startChromium } from './stock/page_client.mjs';
+
+after(() => dispose());
+
+for (const [way, singlePeerConnection] of [['one peer connection', true], ['two peer connections', false]]) {
+  test(`rtc-node and livekit-client see and hear each other over TCP, on ${way}`, { skip: noBrowser }, async (t) => {
+    const server = await startServer('--config-body', 'rtc: { force_tcp: true }', ...(singlePeerConnection ? [] : ['--two-connections']));
+    const { newClient, stop } = await startChromium();
+    const clients = { node: new NodeClient(), browser: await newClient() };
+    t.after(async () => {
+      await Promise.all(Object.values(clients).map((client) => client.leave()));
+      await stop();
+      await server.stop();
+    });
+    for (const [name, client] of Object.entries(clients)) {
+      await client.connect({ url: server.url, token: await token(name), singlePeerConnection });
+      await client.publishVideo({ name });
+      await client.publishAudio({ name: `${name}-sound` });
+    }
+    for (const [client, other] of [[clients.node, 'browser'], [clients.browser, 'node']]) {
+      await until(`pictures and sound of ${other}`, async () => {
+        const { views, audioFrames } = await client.report();
+        return views[other]?.frames > 30 && audioFrames > 30;
+      });
+    }
+  });
+}
