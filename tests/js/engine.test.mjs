@@ -228,12 +228,13 @@ test('a preset of the audio configuration is a bitrate, and what was set can be 
   zego.setAudioConfig(3);
   assert.deepEqual(zego.getAudioConfig(), { bitrate: 128, channel: 1, codecID: 0 });
   zego.setAudioConfigWithChannel({ bitrate: 64, channel: null }, 1);
+  assert.equal(zego.getAudioConfig().bitrate, 128, 'another channel is another matter');
   zego.setAudioConfig(4);
   zego.setAudioCaptureStereoMode(1);
   assert.deepEqual(native.named('setAudioConfig'), [
     ['setAudioConfig', 128, false, 0], ['setAudioConfig', 64, false, 1], ['setAudioConfig', 192, true, 0],
   ]);
-  assert.equal(zego.getAudioConfig().bitrate, 128, 'another channel is another matter');
+  assert.deepEqual(zego.getAudioConfig(), { bitrate: 192, channel: 2, codecID: 0 });
   zego.setAudioConfig(9);
   zego.setAudioConfig({ bitrate: '64' });
   assert.deepEqual(errors.map((error) => error.funcName), ['setAudioConfig', 'setAudioConfig']);
