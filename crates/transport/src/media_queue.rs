@@ -61,6 +61,11 @@ impl<T> MediaQueue<T> {
         state.items.drain(..keep);
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().items.len()
+    }
+
     /// Ends the stream: what is queued can still be received.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;

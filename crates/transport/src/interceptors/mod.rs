@@ -7,6 +7,8 @@
 mod inbound;
 mod outbound;
 mod resending;
+#[cfg(test)]
+mod robustness;
 mod sending;
 mod ssrc_table;
 

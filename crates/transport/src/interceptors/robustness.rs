@@ -1,0 +1,214 @@
+//! Reports and media that were damaged on purpose, through the whole packet chain: whatever comes, nothing panics, little is
+//! kept, and what is right again afterwards is understood. The seeds are in `fuzz-seeds/`; one seed is one run.
+
+use super::inbound::VIDEO_CLOCK_HZ;
+use super::*;
+use crate::media_queue::MediaQueue;
+use crate::sender_clock::CaptureClock;
+use crate::stats::{ReceiverCounters, SenderCounters};
+use bytes::Bytes;
+use rtc::interceptor::{AttributedPacket, Interceptor, Packet, RTPHeaderExtension, StreamInfo, TaggedPacket};
+use rtc::sansio::Protocol;
+use rtc::shared::TransportContext;
+use rtc::shared::error::Error;
+use rtc::shared::marshal::Unmarshal;
+use rtc::{rtcp, rtp};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Sources as the seeds have them: what is sent, what is received, and the repetitions of either.
+const SENT_VIDEO: u32 = 0x1111;
+const SENT_REPEATED: u32 = 0x6666;
+const VIDEO: u32 = 0x3333;
+const AUDIO: u32 = 0x4444;
+const REPEATED: u32 = 0x5555;
+const NUMBER_EXTENSION: u16 = 3;
+const STEPS: usize = 3000;
+/// More than is ever on its way at once.
+const QUEUE: usize = 64;
+
+/// xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators").
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit.max(1)
+    }
+
+    /// One of them, up to seven bytes changed, inserted, or cut off with all that follow.
+    fn damaged(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = seeds[self.below(seeds.len())].clone();
+        for _ in 0..self.below(8) {
+            let at = self.below(bytes.len());
+            let byte = self.below(256) as u8;
+            match self.below(5) {
+                0 | 1 if at < bytes.len() => bytes[at] = byte,
+                2 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
+                3 => bytes.truncate(at),
+                _ => bytes.insert(at, byte),
+            }
+        }
+        bytes
+    }
+}
+
+fn seeds(folder: &str) -> Vec<Vec<u8>> {
+    let folder = format!("{}/fuzz-seeds/{folder}", env!("CARGO_MANIFEST_DIR"));
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+fn reports(bytes: &[u8]) -> Option<Packet> {
+    rtcp::packet::unmarshal(&mut &bytes[..]).ok().map(Packet::Rtcp)
+}
+
+fn media(bytes: &[u8]) -> Option<Packet> {
+    rtp::Packet::unmarshal(&mut &bytes[..]).ok().map(Packet::Rtp)
+}
+
+/// A peer that sends a picture and receives a picture and a sound.
+struct Scene<C> {
+    chain: C,
+    state: Arc<ChainState>,
+    now: Instant,
+    sequence: u16,
+    video: Arc<MediaQueue<crate::receive::ReceivedAccessUnit>>,
+    audio: Arc<MediaQueue<crate::receive::ReceivedAudio>>,
+    counters: Arc<ReceiverCounters>,
+    _events: tokio::sync::mpsc::UnboundedReceiver<crate::event::PeerEvent>,
+}
+
+fn scene() -> Scene<
+    impl Interceptor
+    + Protocol<TaggedPacket, TaggedPacket, (), Rout = TaggedPacket, Wout = TaggedPacket, Error = Error, Time = Instant>,
+> {
+    let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+    let state = Arc::new(ChainState::new(EventSender::new(sender)));
+    let mut chain = registry(&state, &mut MediaEngine::default()).unwrap().build();
+    let extension = RTPHeaderExtension {
+        uri: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01".to_owned(),
+        id: NUMBER_EXTENSION,
+    };
+    let info = |ssrc, ssrc_rtx, payload_type, clock_rate| StreamInfo {
+        ssrc,
+        ssrc_rtx,
+        payload_type,
+        payload_type_rtx: ssrc_rtx.map(|_| payload_type + 1),
+        clock_rate,
+        rtp_header_extensions: vec![extension.clone()],
+        ..StreamInfo::default()
+    };
+    chain.bind_local_stream(&info(SENT_VIDEO, Some(SENT_REPEATED), 96, VIDEO_CLOCK_HZ));
+    chain.bind_remote_stream(&info(VIDEO, Some(REPEATED), 96, VIDEO_CLOCK_HZ));
+    chain.bind_remote_stream(&info(AUDIO, None, 111, 48_000));
+    let stream = OutboundStream {
+        track_id: "picture".to_owned(),
+        is_video: true,
+        layer: 0,
+        rid: None,
+        section: None,
+        counters: Arc::<SenderCounters>::default(),
+        clock: CaptureClock::new(VIDEO_CLOCK_HZ),
+    };
+    state.outbound.insert(SENT_VIDEO, SENT_REPEATED, stream);
+    let (video, audio) = (Arc::new(MediaQueue::new(QUEUE)), Arc::new(MediaQueue::new(QUEUE)));
+    let counters = Arc::<ReceiverCounters>::default();
+    let pipeline = VideoPipeline::new(Arc::clone(&video));
+    state.inbound.insert(VIDEO, Some(REPEATED), InboundStream::video(vec![96], pipeline, Arc::clone(&counters)));
+    let pipeline = AudioPipeline::new(Arc::clone(&audio), vec![63]);
+    state.inbound.insert(AUDIO, None, InboundStream::audio(vec![111], pipeline, Arc::default()));
+    Scene { chain, state, now: Instant::now(), sequence: 0, video, audio, counters, _events: events }
+}
+
+impl<C> Scene<C>
+where
+    C: Protocol<
+            TaggedPacket,
+            TaggedPacket,
+            (),
+            Rout = TaggedPacket,
+            Wout = TaggedPacket,
+            Error = Error,
+            Time = Instant,
+        >,
+{
+    fn tagged(&self, packet: Packet) -> TaggedPacket {
+        TaggedPacket { now: self.now, transport: TransportContext::default(), message: AttributedPacket::new(packet) }
+    }
+
+    fn receive(&mut self, packet: Option<Packet>) {
+        let Some(packet) = packet else { return };
+        // What the stack cannot use is an error to nobody.
+        let _ = self.chain.handle_read(self.tagged(packet));
+        while self.chain.poll_read().is_some() {}
+    }
+
+    /// One picture's packet more is sent, and time goes on.
+    fn step(&mut self) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = rtp::Header {
+            version: 2,
+            payload_type: 96,
+            ssrc: SENT_VIDEO,
+            sequence_number: self.sequence,
+            timestamp: u32::from(self.sequence) * 3000,
+            ..rtp::Header::default()
+        };
+        let packet = rtp::Packet { header, payload: Bytes::from_static(&[0x61; 400]) };
+        self.chain.handle_write(self.tagged(Packet::Rtp(packet))).unwrap();
+        self.now += Duration::from_millis(10);
+        self.chain.handle_timeout(self.now).unwrap();
+        while self.chain.poll_write().is_some() {}
+        assert!(self.chain.poll_timeout().is_none_or(|due| due < self.now + Duration::from_secs(60)));
+    }
+}
+
+#[test]
+fn the_seeds_are_understood() {
+    for seed in seeds("reports") {
+        assert!(reports(&seed).is_some(), "{seed:02x?}");
+    }
+    let mut scene = scene();
+    for name in ["parameter_sets", "idr_begins", "idr_ends", "slice", "sound", "sound_with_copies"] {
+        let path = format!("{}/fuzz-seeds/media/{name}.bin", env!("CARGO_MANIFEST_DIR"));
+        scene.receive(media(&std::fs::read(path).unwrap()));
+        scene.step();
+    }
+    assert_eq!((scene.video.len(), scene.audio.len()), (2, 2), "a key picture, another one, and two sounds");
+}
+
+#[test]
+fn damaged_reports_and_media_are_dropped_and_what_follows_is_understood() {
+    let (report_seeds, media_seeds) = (seeds("reports"), seeds("media"));
+    for seed in [1, 0x5eed, 0xdead_beef, u64::MAX] {
+        let mut random = Random(seed);
+        let mut scene = scene();
+        for _ in 0..STEPS {
+            let report = random.damaged(&report_seeds);
+            scene.receive(reports(&report));
+            let packet = random.damaged(&media_seeds);
+            scene.receive(media(&packet));
+            scene.step();
+            assert!(scene.video.len() <= QUEUE && scene.audio.len() <= QUEUE);
+        }
+        let estimate = scene.state.budgets.estimate_bps();
+        assert!((50_000..=100_000_000).contains(&estimate), "seed {seed}: {estimate} bit/s");
+        // A stream that begins anew, as after a restart of its sender.
+        scene.video.clear();
+        let before = scene.counters.frames.load(Ordering::Relaxed);
+        for (number, name) in (40_000u16..).zip((0..60).flat_map(|_| ["parameter_sets", "idr_begins", "idr_ends"])) {
+            let path = format!("{}/fuzz-seeds/media/{name}.bin", env!("CARGO_MANIFEST_DIR"));
+            let Some(Packet::Rtp(mut packet)) = media(&std::fs::read(path).unwrap()) else { unreachable!() };
+            packet.header.sequence_number = number;
+            packet.header.timestamp = 700_000 + u32::from(number - 40_000) / 3 * 3000;
+            scene.receive(Some(Packet::Rtp(packet)));
+            scene.step();
+        }
+        let shown = scene.counters.frames.load(Ordering::Relaxed) - before;
+        assert!(shown >= 30, "seed {seed}: {shown} of 60 pictures");
+    }
+}
