@@ -51,7 +51,10 @@ impl Actor {
             let percent = publisher.expected_loss.percent();
             publisher.counters.audio_expected_loss_percent.store(percent, Relaxed);
             let audio_bps = self.sound.config(*channel).bitrate_kbps * 1000;
-            let copies = publisher.copies.update(percent, audio_bps, network.publisher.send_estimate_bps);
+            // Copies go all the way, and on a narrow one they would take the place of the picture.
+            let to_listeners = listener_kbps.map_or(u64::MAX, |kbps| u64::from(kbps) * 1000);
+            let path_bps = network.publisher.send_estimate_bps.min(to_listeners);
+            let copies = publisher.copies.update(percent, audio_bps, path_bps);
             publisher.audio.set_copies(copies);
             publisher.counters.audio_copies.store(copies as u8, Relaxed);
         }

@@ -1,5 +1,6 @@
 //! What the application lets a narrow link change of what it publishes.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use engine::{AudioConfig, VideoConfig};
@@ -136,4 +137,62 @@ fn losses_on_the_way_to_the_listeners_make_the_sound_more_redundant() {
     wait_for("the first reckoning", || publisher(&anna)["audioExpectedLossPercent"] == 5);
     relay.set_downlink(Quality { loss: 0.2, ..Quality::default() });
     wait_for("more redundancy", || publisher(&anna)["audioExpectedLossPercent"].as_u64() >= Some(12));
+}
+
+/// A file of pictures that take as many bits as they may have: noise.
+struct Noise(PathBuf);
+
+impl Noise {
+    fn new() -> Self {
+        let mut file = b"YUV4MPEG2 W640 H360 F30:1 C420\n".to_vec();
+        let mut state = 1u32;
+        let mut sample = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            120 + (state >> 28) as u8
+        };
+        for _ in 0..8 {
+            file.extend_from_slice(b"FRAME\n");
+            file.extend((0..640 * 360 * 3 / 2).map(|_| sample()));
+        }
+        let path = std::env::temp_dir().join(format!("noise-{}.y4m", std::process::id()));
+        std::fs::write(&path, file).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Noise {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_publisher_that_minds_its_listeners_sends_what_their_ways_carry() {
+    let (relay, noise) = (Relay::start(), Noise::new());
+    let mut fakes = fakes();
+    fakes.insert("zego_fake_camera".into(), noise.0.display().to_string());
+    let mut anna = Client::with(profile(&relay.url()), fakes);
+    anna.login("room", "anna");
+    let ben = joined(&relay, "ben");
+    anna.engine.set_video_config(VideoConfig { fps: 30, ..VideoConfig::preset(3) }, 0).unwrap();
+    anna.engine.set_traffic_control_focus_on(1, 0).unwrap();
+    anna.publish("anna-stream");
+    ben.play("anna-stream");
+    let kbps = || {
+        let bytes = || publisher(&anna)["videoBytesSent"].as_u64().unwrap();
+        let (before, began) = (bytes(), Instant::now());
+        std::thread::sleep(Duration::from_secs(1));
+        (bytes() - before) as f64 * 8.0 / 1000.0 / began.elapsed().as_secs_f64()
+    };
+    wait_for("pictures of the full rate", || kbps() > 900.0);
+    relay.set_downlink(narrow(600));
+    wait_for("less than the narrow way carries", || kbps() < 550.0);
+    let shown = || {
+        let stats = ben.engine.call_experimental_api(r#"{"method":"getStats"}"#);
+        serde_json::from_str::<Value>(&stats).unwrap()["players"][0]["framesDecoded"].as_u64().unwrap()
+    };
+    let before = shown();
+    wait_for("pictures that come through", || shown() >= before + 60);
+    relay.set_downlink(Quality::default());
+    wait_for("pictures of the full rate again", || kbps() > 900.0);
 }

@@ -17,6 +17,8 @@ use super::layer_selector::BEST;
 /// Share of a layer's rate that must be there to keep it, and to give it: estimates and encoders both waver.
 const KEEP: f64 = 0.95;
 const GIVE: f64 = 1.15;
+/// Share of what arrives of a picture that its encoder was told to make: the rest is headers, and what it makes too much.
+const ENCODED: f64 = 0.87;
 /// A picture is paused only with less than this share of its smallest layer's rate: an estimate lags behind a publisher that
 /// sends less of late, and a picture that comes badly is better than none.
 const PAUSE_BELOW: f64 = 0.7;
@@ -53,6 +55,9 @@ pub struct Video {
     pub priority: u32,
     /// Layers that may be given, from small to large. A picture without any is left alone.
     pub layers: Vec<Layer>,
+    /// Bits per second that the best of them may take by the publisher's word, 0 if it gave none. Less may come for now: the
+    /// picture is simple, or the publisher minds this very way and would send more if it could.
+    pub announced: u64,
 }
 
 /// What a picture gets.
@@ -232,8 +237,13 @@ impl Allocator {
 
 /// The rate that a subscriber could use at best, in bits per second, with the headroom that giving needs.
 pub fn desired(audio: u64, videos: &[Video]) -> u64 {
-    let best = videos.iter().filter_map(|video| video.layers.last()).map(|layer| layer.bps).sum::<u64>();
-    scaled(audio + best, GIVE)
+    let best = |video: &Video| video.layers.last().map(|layer| layer.bps.max(video.announced));
+    scaled(audio + videos.iter().filter_map(best).sum::<u64>(), GIVE)
+}
+
+/// Bits per second that encoders may be told to make of pictures that would all be given on a way that carries `estimate`.
+pub fn givable(estimate: u64, audio: u64) -> u64 {
+    scaled(estimate.saturating_sub(audio), ENCODED / GIVE)
 }
 
 fn fits(bps: u64, share: f64, replaced: u64, left: u64) -> bool {
@@ -253,11 +263,11 @@ mod tests {
 
     fn simulcast(track: &str, priority: u32) -> Video {
         let layers = [(1, 150_000), (2, 500_000), (3, 1_500_000)].map(|(rank, bps)| Layer { rank, bps }).to_vec();
-        Video { track: track.to_owned(), priority, layers }
+        Video { track: track.to_owned(), priority, layers, announced: 0 }
     }
 
     fn plain(track: &str, bps: u64) -> Video {
-        Video { track: track.to_owned(), priority: 0, layers: vec![Layer { rank: 3, bps }] }
+        Video { track: track.to_owned(), priority: 0, layers: vec![Layer { rank: 3, bps }], announced: 0 }
     }
 
     struct Link {
@@ -405,5 +415,22 @@ mod tests {
     fn what_is_desired_has_the_headroom_that_giving_needs() {
         let videos = [simulcast("a", 0), plain("b", 500_000)];
         assert_eq!(desired(0, &videos), 2_300_000);
+    }
+
+    #[test]
+    fn what_a_publisher_announced_is_worth_finding_out_about_though_less_comes_now() {
+        let video = |announced| Video { announced, ..plain("a", 300_000) };
+        assert!(desired(50_000, &[video(0)]).abs_diff(402_500) < 10);
+        assert!(desired(50_000, &[video(1_200_000)]).abs_diff(1_437_500) < 10);
+        let nothing = Video { layers: Vec::new(), ..video(1_200_000) };
+        assert!(desired(50_000, &[nothing]).abs_diff(57_500) < 10);
+    }
+
+    #[test]
+    fn what_encoders_are_told_fits_when_it_arrives() {
+        let told = givable(600_000, 100_000);
+        let mut link = Link::with(vec![plain("a", told * 106 / 100)]);
+        assert_eq!(link.after(WHILE, 600_000 - 50_000), [UpTo(3)]);
+        assert_eq!(givable(50_000, 100_000), 0);
     }
 }

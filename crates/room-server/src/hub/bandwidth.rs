@@ -6,7 +6,8 @@ use protocol::messages::{Response, StreamState, StreamStateInfo, StreamStateUpda
 
 use super::Hub;
 use super::ids::ParticipantId;
-use crate::forwarding::allocator::{Allocator, Layer, Share, Video, desired};
+use super::layers::announced_bps;
+use crate::forwarding::allocator::{Allocator, Layer, Share, Video, desired, givable};
 use crate::forwarding::core::MediaKind;
 use crate::forwarding::layer_selector::{BEST, rank};
 use crate::forwarding::probe_timer::ProbeTimer;
@@ -25,6 +26,8 @@ pub struct Bandwidth {
     estimate: Option<u64>,
     allocator: Allocator,
     shared_at: Option<Instant>,
+    /// What sound took of it then, in bits per second.
+    audio: u64,
     desired: u64,
     probes: ProbeTimer,
 }
@@ -35,9 +38,9 @@ impl Bandwidth {
         self.estimate.is_some()
     }
 
-    /// What the way carries in bits per second, as far as known.
-    pub fn estimate(&self) -> Option<u64> {
-        self.estimate
+    /// Bits per second of pictures that the way carries beside the sound, as far as known.
+    pub fn for_pictures(&self) -> Option<u64> {
+        self.estimate.map(|estimate| givable(estimate, self.audio))
     }
 }
 
@@ -84,6 +87,7 @@ impl Hub {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let (leg, bandwidth) = (participant.subscriber, &mut participant.bandwidth);
         bandwidth.shared_at = Some(now);
+        bandwidth.audio = audio;
         let desired = desired(audio, &videos);
         if desired.abs_diff(bandwidth.desired) * DESIRED_STEP > bandwidth.desired {
             bandwidth.desired = desired;
@@ -157,7 +161,8 @@ impl Hub {
                 layers.iter().filter(|layer| layer.rank <= subscriber.forwarder.layers.max_rank).count().max(1);
             layers.truncate(wanted);
             let priority = participant.priorities.get(&subscription.track_sid).copied().unwrap_or(0);
-            let video = Video { track: subscription.track_sid.clone(), priority, layers };
+            let announced = announced_bps(&track.info, subscriber.forwarder.layers.max_rank);
+            let video = Video { track: subscription.track_sid.clone(), priority, layers, announced };
             pictures.push(Watched {
                 publisher: subscription.publisher,
                 video,

@@ -61,6 +61,19 @@ fn layers_of(info: &TrackInfo) -> &[VideoLayer] {
     info.codecs.first().map(|codec| codec.layers.as_slice()).unwrap_or_default()
 }
 
+/// Most that a publisher is believed to send of one picture, in bits per second.
+const BELIEVED: u64 = 10_000_000;
+
+/// Bits per second of the best layer up to `max_rank` (without one, of the smallest) as the publisher announced them; 0 if
+/// it did not.
+pub(super) fn announced_bps(info: &TrackInfo, max_rank: u8) -> u64 {
+    let ranked = |layer: &VideoLayer| Some((rank(VideoQuality::try_from(layer.quality).ok()?), layer.bitrate));
+    let mut layers: Vec<(u8, u32)> = layers_of(info).iter().filter_map(ranked).collect();
+    layers.sort_unstable();
+    let fitting = layers.iter().rfind(|(rank, _)| *rank <= max_rank).or(layers.first());
+    fitting.map_or(0, |(_, bps)| u64::from(*bps).min(BELIEVED))
+}
+
 fn rank(quality: VideoQuality) -> u8 {
     match quality {
         VideoQuality::Low => 1,

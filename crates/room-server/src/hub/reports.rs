@@ -15,7 +15,7 @@ use super::legs::Role;
 use super::participant::Participant;
 use super::{Hub, unix_ms};
 use crate::auth::grants_of;
-use crate::forwarding::core::DataKind;
+use crate::forwarding::core::{DataKind, MediaKind};
 
 /// How often the quality is told.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
@@ -135,12 +135,19 @@ impl Hub {
         let mut worst = BTreeMap::<ParticipantId, ListenerReport>::new();
         for listener in self.participants.values() {
             let publishers: BTreeSet<ParticipantId> = listener.subscriptions.iter().map(|s| s.publisher).collect();
-            let shared = listener.bandwidth.estimate().unwrap_or(0) / 1000 / publishers.len().max(1) as u64;
-            let kbps = u32::try_from(shared).unwrap_or(u32::MAX);
             for publisher in publishers {
                 let report = worst.entry(publisher).or_default();
                 report.loss = report.loss.max(listener.link.down);
-                report.kbps = if report.kbps == 0 || kbps == 0 { report.kbps.max(kbps) } else { report.kbps.min(kbps) };
+            }
+            let Some(carried) = listener.bandwidth.for_pictures() else { continue };
+            let pictures = listener.subscriptions.iter().filter(|s| s.kind == MediaKind::Video);
+            let publishers: BTreeSet<ParticipantId> = pictures.map(|s| s.publisher).collect();
+            let shared = carried / 1000 / publishers.len().max(1) as u64;
+            // 0 would say that nobody knows.
+            let kbps = u32::try_from(shared).unwrap_or(u32::MAX).max(1);
+            for publisher in publishers {
+                let report = worst.entry(publisher).or_default();
+                report.kbps = if report.kbps == 0 { kbps } else { report.kbps.min(kbps) };
             }
         }
         let timestamp = unix_ms();

@@ -8,9 +8,7 @@ use crate::sender_clock::CaptureClock;
 use crate::stats::{ReceiverCounters, SenderCounters};
 use bytes::Bytes;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, RTPHeaderExtension, StreamInfo, TaggedPacket};
-use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
-use rtc::shared::error::Error;
 use rtc::shared::marshal::Unmarshal;
 use rtc::{rtcp, rtp};
 use std::sync::atomic::Ordering;
@@ -82,10 +80,7 @@ struct Scene<C> {
     _events: tokio::sync::mpsc::UnboundedReceiver<crate::event::PeerEvent>,
 }
 
-fn scene() -> Scene<
-    impl Interceptor
-    + Protocol<TaggedPacket, TaggedPacket, (), Rout = TaggedPacket, Wout = TaggedPacket, Error = Error, Time = Instant>,
-> {
+fn scene() -> Scene<impl Interceptor> {
     let (sender, events) = tokio::sync::mpsc::unbounded_channel();
     let state = Arc::new(ChainState::new(EventSender::new(sender)));
     let mut chain = registry(&state, &mut MediaEngine::default()).unwrap().build();
@@ -124,18 +119,7 @@ fn scene() -> Scene<
     Scene { chain, state, now: Instant::now(), sequence: 0, video, audio, counters, _events: events }
 }
 
-impl<C> Scene<C>
-where
-    C: Protocol<
-            TaggedPacket,
-            TaggedPacket,
-            (),
-            Rout = TaggedPacket,
-            Wout = TaggedPacket,
-            Error = Error,
-            Time = Instant,
-        >,
-{
+impl<C: Interceptor> Scene<C> {
     fn tagged(&self, packet: Packet) -> TaggedPacket {
         TaggedPacket { now: self.now, transport: TransportContext::default(), message: AttributedPacket::new(packet) }
     }
