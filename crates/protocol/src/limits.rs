@@ -17,6 +17,9 @@ pub const MESSAGE_TEXT_MAX: usize = 1024;
 pub const DATA_PAYLOAD_MAX: usize = 64_000;
 /// Longest signalling message in bytes that a server reads.
 pub const SIGNAL_MESSAGE_MAX: usize = 2 * 1024 * 1024;
+/// Bytes that are read from a signalling connection at once. The WebSocket library keeps and clears as many for each connection
+/// whenever it looks for a message; its 128 KiB were a third of what an idle participant took.
+pub const SIGNAL_READ_BUFFER: usize = 8 * 1024;
 /// Longest identity or room name in bytes that a server accepts from a stock client.
 pub const WIRE_NAME_MAX: usize = 256;
 /// Most bytes of a participant's metadata, and of its attributes' names and values together.

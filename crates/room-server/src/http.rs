@@ -19,7 +19,7 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_TYP
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use protocol::limits::SIGNAL_MESSAGE_MAX;
+use protocol::limits::{SIGNAL_MESSAGE_MAX, SIGNAL_READ_BUFFER};
 use protocol::messages::JoinRequest;
 use tokio::sync::mpsc;
 
@@ -153,6 +153,7 @@ fn accept(
     upgrade
         .max_message_size(SIGNAL_MESSAGE_MAX)
         .max_frame_size(SIGNAL_MESSAGE_MAX)
+        .read_buffer_size(SIGNAL_READ_BUFFER)
         .on_upgrade(move |socket| serve(socket, hub, connect, outgoing))
 }
 

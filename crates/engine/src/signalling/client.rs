@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use prost::Message as _;
-use protocol::limits::SIGNAL_MESSAGE_MAX;
+use protocol::limits::{SIGNAL_MESSAGE_MAX, SIGNAL_READ_BUFFER};
 use protocol::messages::{
     JoinResponse, LeaveRequest, ReconnectReason, ReconnectResponse, SignalRequest, SignalResponse, signal_request,
     signal_response,
@@ -86,8 +86,10 @@ async fn open(server: &str, token: &str, query: &str) -> Result<(Connection, sig
     let bearer = HeaderValue::from_str(&format!("Bearer {token}"))
         .map_err(|_| ConnectError::Refused { status: 401, body: "the token has forbidden characters".into() })?;
     request.headers_mut().insert(AUTHORIZATION, bearer);
-    let limits =
-        WebSocketConfig::default().max_message_size(Some(SIGNAL_MESSAGE_MAX)).max_frame_size(Some(SIGNAL_MESSAGE_MAX));
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(SIGNAL_MESSAGE_MAX))
+        .max_frame_size(Some(SIGNAL_MESSAGE_MAX))
+        .read_buffer_size(SIGNAL_READ_BUFFER);
     let attempt = connect_async_with_config(request, Some(limits), true);
     let (socket, _) =
         tokio::time::timeout(STEP_TIMEOUT, attempt).await.map_err(|_| ConnectError::Timeout)?.map_err(connect_error)?;

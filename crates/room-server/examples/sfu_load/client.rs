@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
+use protocol::limits::SIGNAL_READ_BUFFER;
 use protocol::messages::{
     AddTrackRequest, ProtoMessage, Request, Response, SessionDescription, SignalRequest, SignalResponse, TrackSource,
     TrackType,
@@ -15,16 +16,17 @@ use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, Ssrc};
 use str0m::{Candidate, Event, Input, Output, Rtc};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::TcpStream;
 use tokio::time::sleep_until;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use crate::stamped_socket::{Arrival, StampedSocket, now_us};
 
 /// Bytes of payload of each packet. The last eight are the time of sending.
 pub const PAYLOAD: usize = 1200;
 const CID: &str = "video";
-
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 #[derive(Clone, Copy)]
 pub enum Role {
@@ -79,7 +81,9 @@ struct Client {
     counters: Arc<Counters>,
     socket: Socket,
     rtc: Rtc,
-    udp: UdpSocket,
+    udp: StampedSocket,
+    /// When what was received last arrived.
+    arrived_us: u64,
     pending: Option<SdpPendingOffer>,
     deadline: Instant,
     highest: HashMap<Ssrc, u64>,
@@ -89,9 +93,10 @@ struct Client {
 }
 
 pub async fn run(url: String, role: Role, counters: Arc<Counters>) {
-    LazyLock::force(&EPOCH);
-    let (socket, _) = connect_async(url).await.expect("the server takes the client");
-    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    // The library clears its buffer at each look: with its usual 128 KiB that was a fifth of the load's own work.
+    let config = WebSocketConfig::default().read_buffer_size(SIGNAL_READ_BUFFER);
+    let (socket, _) = connect_async_with_config(url, Some(config), true).await.expect("the server takes the client");
+    let udp = StampedSocket::bind("127.0.0.1:0").await.unwrap();
     let mut rtc = Rtc::builder().set_rtp_mode(true).build(Instant::now());
     rtc.add_local_candidate(Candidate::host(udp.local_addr().unwrap(), "udp").unwrap());
     let mut client = Client {
@@ -100,6 +105,7 @@ pub async fn run(url: String, role: Role, counters: Arc<Counters>) {
         socket,
         rtc,
         udp,
+        arrived_us: 0,
         pending: None,
         deadline: Instant::now(),
         highest: HashMap::new(),
@@ -127,7 +133,10 @@ pub async fn run(url: String, role: Role, counters: Arc<Counters>) {
                 let Some(Ok(message)) = message else { return };
                 client.signal(message).await;
             }
-            Ok((length, source)) = client.udp.recv_from(&mut buffer) => client.receive(source, &buffer[..length]),
+            Ok(Arrival { length, source, at_us }) = client.udp.recv_from(&mut buffer) => {
+                client.arrived_us = at_us;
+                client.receive(source, &buffer[..length]);
+            }
             () = sleep_until(deadline.into()) => client.send_packets(),
         }
     }
@@ -185,7 +194,7 @@ impl Client {
         self.counters.packets.fetch_add(1, Ordering::Relaxed);
         self.counters.lost.fetch_add(missing, Ordering::Relaxed);
         let sent = u64::from_be_bytes(*payload.last_chunk().unwrap());
-        let latency = now_us().saturating_sub(sent);
+        let latency = self.arrived_us.saturating_sub(sent);
         self.counters.latencies_us.lock().unwrap().push(u32::try_from(latency).unwrap_or(u32::MAX));
     }
 
@@ -245,8 +254,4 @@ impl Client {
 
 fn description(r#type: &str, sdp: String, id: u32) -> SessionDescription {
     SessionDescription { r#type: r#type.to_owned(), sdp, id, ..SessionDescription::default() }
-}
-
-fn now_us() -> u64 {
-    u64::try_from(EPOCH.elapsed().as_micros()).unwrap()
 }

@@ -12,6 +12,7 @@
 mod client;
 mod floor;
 mod process;
+mod stamped_socket;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
