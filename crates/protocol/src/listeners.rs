@@ -1,5 +1,5 @@
-//! What our room server tells a publisher about the ways to those who play its tracks: a report of metrics on the lossy data
-//! channel, the protocol's own slot for numbers, which stock clients read past.
+//! What our room server tells a publisher about the ways to those who play its tracks: a report of metrics on the reliable
+//! data channel, the protocol's own slot for numbers, which stock clients read past.
 
 use crate::messages::{DataPacket, MetricSample, MetricsBatch, TimeSeriesMetric, data_packet};
 

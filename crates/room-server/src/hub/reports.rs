@@ -156,7 +156,8 @@ impl Hub {
                 continue;
             };
             let (leg, packet) = (publisher.subscriber, report.to_packet(timestamp).encode_to_vec());
-            self.legs.act(leg, now, |connection| connection.send_data(now, DataKind::Lossy, &packet));
+            // Not by the lossy channel: it is needed most where much gets lost.
+            self.legs.act(leg, now, |connection| connection.send_data(now, DataKind::Reliable, &packet));
         }
     }
 
