@@ -20,6 +20,7 @@ mod nokhwa_camera;
 pub mod pattern;
 pub mod pool;
 pub mod scale;
+pub mod screen;
 pub mod sink;
 mod source;
 pub mod sps;
