@@ -202,6 +202,23 @@ mod tests {
     }
 
     #[test]
+    fn grey_is_grey_up_to_the_edge_at_every_width() {
+        for width in (2..200).step_by(2).chain((1150..1200).step_by(2)) {
+            let mut pixels = Pixels::default();
+            pixels.reset(width, 4).as_chunks_mut::<PIXEL>().0.fill([200, 200, 200, 0]);
+            let frame = pixels.to_frame(&FramePool::new(), Instant::now()).unwrap();
+            let columns = width as usize / 2;
+            for row in frame.u().chunks(frame.strides()[1]).chain(frame.v().chunks(frame.strides()[2])) {
+                assert!(
+                    row[..columns].iter().all(|chroma| chroma.abs_diff(128) <= 1),
+                    "{width}: {:?}",
+                    &row[..columns]
+                );
+            }
+        }
+    }
+
+    #[test]
     fn icons_keep_what_is_clear_and_odd_ones_are_refused() {
         let image = icon(&[0x8011_2233; 4], (2, 2), (10, 10)).unwrap();
         assert_eq!((image.width, &image.pixels[..4]), (2, &[0x11, 0x22, 0x33, 0x80][..]));

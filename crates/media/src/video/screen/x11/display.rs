@@ -26,10 +26,18 @@ pub(super) struct Display {
 /// A monitor.
 #[derive(Clone, Debug)]
 pub(super) struct Monitor {
-    /// Stays the same while the monitor is connected.
+    /// Made of its name, so it stays the same whatever the server numbers anew.
     pub(super) id: u32,
     pub(super) name: String,
     pub(super) area: Area,
+}
+
+impl Monitor {
+    fn new(name: String, area: Area) -> Self {
+        // FNV-1a: names of monitors are few and short.
+        let id = name.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        Self { id, name, area }
+    }
 }
 
 pub(super) fn failed(error: impl std::fmt::Display) -> ScreenError {
@@ -83,7 +91,7 @@ impl Display {
         Ok(())
     }
 
-    /// All that is wider than the desktop in one piece.
+    /// The whole desktop, all monitors together.
     pub(super) fn desktop(&self) -> Result<Area, ScreenError> {
         let geometry = self.connection.get_geometry(self.root).map_err(failed)?.reply().map_err(failed)?;
         Ok(Area::of_size(geometry.width.into(), geometry.height.into()))
@@ -107,11 +115,11 @@ impl Display {
                 };
                 let name = self.connection.get_atom_name(monitor.name).map_err(failed)?.reply().map_err(failed)?;
                 let name = String::from_utf8_lossy(&name.name).into_owned();
-                monitors.push(Monitor { id: monitor.name, name, area });
+                monitors.push(Monitor::new(name, area));
             }
         }
         if monitors.is_empty() {
-            monitors.push(Monitor { id: self.root, name: "desktop".to_owned(), area: self.desktop()? });
+            monitors.push(Monitor::new("desktop".to_owned(), self.desktop()?));
         }
         Ok(monitors)
     }
