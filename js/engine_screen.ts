@@ -63,7 +63,14 @@ export abstract class EngineScreen extends EngineVideo {
       native.createScreenCaptureSource(sourceId, sourceType),
     );
     if (index === undefined) return null;
-    const source = new ZegoScreenCaptureSource((method, given, run) => this.call(method, given, run), index);
+    const source: ZegoScreenCaptureSource = new ZegoScreenCaptureSource(
+      (method, given, run) =>
+        this.call(method, given, (native) => {
+          this.demandScreenSource(source);
+          return run(native);
+        }),
+      index,
+    );
     this.screenSources.set(index, source);
     return source;
   }
@@ -71,11 +78,16 @@ export abstract class EngineScreen extends EngineVideo {
   /** A channel that shows it has no more pictures; what it publishes goes on. */
   destroyScreenCaptureSource(source: ZegoScreenCaptureSource): void {
     this.call('destroyScreenCaptureSource', [['source', source, 'object']], (native) => {
-      const known = source instanceof ZegoScreenCaptureSource;
-      if (!known) throw new ZegoError(ErrorCode.ScreenCaptureNoInstance, 'that is no screen capture source');
+      this.demandScreenSource(source);
       native.destroyScreenCaptureSource(source.getIndex());
       this.screenSources.delete(source.getIndex());
     });
+  }
+
+  /** One that was destroyed, or is an earlier engine's, must not pass for another with its number. */
+  private demandScreenSource(source: unknown): void {
+    const isKnown = source instanceof ZegoScreenCaptureSource && this.screenSources.get(source.getIndex()) === source;
+    if (!isKnown) throw new ZegoError(ErrorCode.ScreenCaptureNoInstance, 'that is no screen capture source, or no longer');
   }
 
   /** An event of a source goes to the source as well, under its own name and without the source's number. */

@@ -336,6 +336,10 @@ test('calls on a screen capture source carry its number, and what it cannot do i
   source.enableAudioCaptureWithConfig(true);
   zego.destroyScreenCaptureSource({});
   assert.deepEqual(errors.map(({ errorCode }) => errorCode), [1020050, 1020050, 1020003]);
+  zego.destroyScreenCaptureSource(source);
+  source.stopCapture();
+  assert.equal(errors.at(-1).errorCode, 1020003);
+  assert.deepEqual(native.named('stopScreenCapture'), []);
 });
 
 test('without a window system the list of screens is refused with its code', async () => {

@@ -220,15 +220,19 @@ mod tests {
         assert_eq!(settled(traffic(3), 100), (640, 15, 100_000), "both");
     }
 
+    fn of_screen(mut traffic: TrafficControl) -> TrafficControl {
+        traffic.prefers_size = true;
+        traffic
+    }
+
     #[test]
     fn a_screen_gets_slower_before_it_gets_smaller() {
-        let screen = TrafficControl { prefers_size: true, ..TrafficControl::default() };
+        let screen = of_screen(TrafficControl::default());
         assert_eq!(settled(screen, 2500), (1280, 30, 2_500_000));
         assert_eq!(settled(screen, 400), (1280, 14, 400_000));
         assert_eq!(settled(screen, 200), (1280, 7, 200_000));
         assert_eq!(settled(screen, 80), (960, 5, 80_000));
-        let only_size = TrafficControl { prefers_size: true, ..traffic(2) };
-        assert_eq!(settled(only_size, 100), (640, 30, 100_000), "what the application forbids stays");
+        assert_eq!(settled(of_screen(traffic(2)), 100), (640, 30, 100_000), "what the application forbids stays");
     }
 
     #[test]

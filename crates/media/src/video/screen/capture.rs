@@ -204,14 +204,14 @@ impl Course {
                 return Err(error);
             }
         };
-        if let Some(seen) = self.seen.replace(sight) {
-            if seen.is_shown != sight.is_shown && is_window {
-                let state = if sight.is_shown { WindowState::OnScreen } else { WindowState::OffScreen };
-                sink.on_event(ScreenEvent::Window(state, sight.area));
-            }
-            if seen.area != sight.area {
-                sink.on_event(ScreenEvent::Moved(sight.area));
-            }
+        let seen = self.seen.replace(sight);
+        let was_shown = seen.is_none_or(|seen| seen.is_shown);
+        if was_shown != sight.is_shown && is_window {
+            let state = if sight.is_shown { WindowState::OnScreen } else { WindowState::OffScreen };
+            sink.on_event(ScreenEvent::Window(state, sight.area));
+        }
+        if seen.is_some_and(|seen| seen.area != sight.area) {
+            sink.on_event(ScreenEvent::Moved(sight.area));
         }
         Ok(sight)
     }
@@ -384,6 +384,15 @@ mod tests {
         show(true);
         assert_eq!(running.event(), ScreenEvent::Window(WindowState::OnScreen, area));
         running.frame(|_| true);
+    }
+
+    #[test]
+    fn a_window_that_is_minimised_from_the_start_is_told_of() {
+        let window = FakeWindow::new(64, 48);
+        window.sight.lock().as_mut().unwrap().is_shown = false;
+        let running = start(window, settings());
+        let area = Area { x: 10, y: 20, width: 64, height: 48 };
+        assert_eq!(running.event(), ScreenEvent::Window(WindowState::OffScreen, area));
     }
 
     #[test]

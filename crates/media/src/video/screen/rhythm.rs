@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 /// The encoder makes the picture sharper with every repetition, so a picture at rest goes on for so long.
 const SETTLE: Duration = Duration::from_millis(1_000);
 
-/// After that it is repeated in this rhythm, for those who come late and for whoever measures.
-const REPEAT: Duration = Duration::from_millis(500);
+/// After that it is repeated in this rhythm: for those who come late, and so that nobody takes the rest for a break,
+/// which begins at half a second.
+const REPEAT: Duration = Duration::from_millis(300);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ mod tests {
         let (mut rhythm, mut now) = (Rhythm::default(), Instant::now());
         assert_eq!(sent(&mut rhythm, &mut now, 20, true), 20);
         assert_eq!(sent(&mut rhythm, &mut now, 9, false), 9, "it settles");
-        assert_eq!(sent(&mut rhythm, &mut now, 50, false), 10, "twice a second");
+        assert_eq!(sent(&mut rhythm, &mut now, 60, false), 20, "every third tick");
         assert_eq!(sent(&mut rhythm, &mut now, 1, true), 1, "a change is sent at once");
     }
 }

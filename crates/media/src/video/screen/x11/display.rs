@@ -2,7 +2,7 @@
 
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
-use x11rb::protocol::xproto::{ConnectionExt as _, ImageOrder, Visualtype, Window};
+use x11rb::protocol::xproto::{ConnectionExt as _, ImageOrder, Window};
 use x11rb::protocol::{composite, randr, xfixes};
 use x11rb::rust_connection::RustConnection;
 
@@ -60,11 +60,12 @@ impl Display {
         let setup = connection.setup();
         let screen = setup.roots.get(number).ok_or_else(|| ScreenError::NotSupported("no screen".to_owned()))?;
         let root = screen.root;
-        let visuals = screen.allowed_depths.iter().flat_map(|depth| &depth.visuals);
-        let is_bgrx = |visual: &Visualtype| (visual.red_mask, visual.blue_mask) == (0xff_0000, 0xff);
+        let mut visuals = screen.allowed_depths.iter().flat_map(|depth| &depth.visuals);
+        let visual = visuals.find(|visual| visual.visual_id == screen.root_visual);
+        let is_bgrx = visual.is_some_and(|visual| (visual.red_mask, visual.blue_mask) == (0xff_0000, 0xff));
         let deep =
             setup.pixmap_formats.iter().any(|format| format.depth == screen.root_depth && format.bits_per_pixel == 32);
-        if !deep || setup.image_byte_order != ImageOrder::LSB_FIRST || !visuals.into_iter().any(is_bgrx) {
+        if !deep || setup.image_byte_order != ImageOrder::LSB_FIRST || !is_bgrx {
             return Err(ScreenError::NotSupported("the screen has no pixels of four bytes".to_owned()));
         }
         let mut display =

@@ -20,6 +20,9 @@ use super::window_info::WindowInfo;
 /// How often the monitors are asked for; they rarely change.
 const MONITORS_EVERY: Duration = Duration::from_secs(1);
 
+/// Window managers put fewer windows than this around another.
+const DEEPEST_WINDOW: usize = 8;
+
 /// A window as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
@@ -55,8 +58,21 @@ impl Display {
         Ok(Place { area, border: geometry.border_width.into(), is_shown })
     }
 
+    /// The window with the title bar that a window manager put around a window; without one, the window.
+    fn frame_of(&self, mut window: Window) -> Result<Window, ReplyError> {
+        for _ in 0..DEEPEST_WINDOW {
+            let parent = self.connection.query_tree(window)?.reply()?.parent;
+            if parent == self.root || parent == x11rb::NONE {
+                break;
+            }
+            window = parent;
+        }
+        Ok(window)
+    }
+
     fn windows_on_screen(&self, windows: &[u32]) -> Vec<Area> {
-        let places = windows.iter().filter_map(|window| self.place_of(*window).ok().flatten());
+        let frames = windows.iter().filter_map(|window| self.frame_of(*window).ok());
+        let places = frames.filter_map(|window| self.place_of(window).ok().flatten());
         places.filter(|place| place.is_shown).map(|place| place.area).collect()
     }
 

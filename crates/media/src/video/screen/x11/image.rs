@@ -22,6 +22,11 @@ struct Segment {
     bytes: u32,
 }
 
+/// Windows may have other depths than the screen; those with 8 bits a colour lie in memory alike.
+fn is_bgrx(depth: u8) -> bool {
+    matches!(depth, 24 | 32)
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct ImageReader {
@@ -58,8 +63,9 @@ impl ImageReader {
                         segment.id,
                         0,
                     )?;
-                    let written = request.reply()?.size as usize == data.len();
-                    return Ok(written && segment.file.read_exact_at(data, 0).is_ok());
+                    let reply = request.reply()?;
+                    let fits = is_bgrx(reply.depth) && reply.size as usize == data.len();
+                    return Ok(fits && segment.file.read_exact_at(data, 0).is_ok());
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the X server shares no memory");
@@ -68,10 +74,10 @@ impl ImageReader {
             }
         }
         let request = connection.get_image(ImageFormat::Z_PIXMAP, drawable, x, y, width, height, ALL_PLANES)?;
-        let sent = request.reply()?.data;
-        let fits = sent.len() == data.len();
+        let reply = request.reply()?;
+        let fits = is_bgrx(reply.depth) && reply.data.len() == data.len();
         if fits {
-            data.copy_from_slice(&sent);
+            data.copy_from_slice(&reply.data);
         }
         Ok(fits)
     }
