@@ -76,6 +76,10 @@ declare namespace engine {
     onPlaybackAudioData: { data: Uint8Array; dataLength: number; param: ZegoAudioFrameParam };
     onMixedAudioData: { data: Uint8Array; dataLength: number; param: ZegoAudioFrameParam };
     onPlayerAudioData: { data: Uint8Array; dataLength: number; param: ZegoAudioFrameParam; streamID: string };
+    SCREENCAPTURE_onExceptionOccurred: { index: number; exceptionType: ZegoScreenCaptureSourceExceptionType };
+    SCREENCAPTURE_onCaptureTypeExceptionOccurred: { index: number; sourceType: ZegoScreenCaptureSourceType; exceptionType: ZegoScreenCaptureSourceExceptionType };
+    SCREENCAPTURE_onWindowStateChanged: { index: number; windowState: ZegoScreenCaptureWindowState; windowRect: ZegoRect };
+    SCREENCAPTURE_onRectChanged: { index: number; captureRect: ZegoRect };
   }
 
   interface ZegoExpressEngine extends EventEmitter {
@@ -306,13 +310,41 @@ declare namespace engine {
     createCopyrightedMusic(): unknown;
     /** Not built yet: fails with a ZegoError. */
     destroyCopyrightedMusic(copyrightedMusic: unknown): void;
-    /** Not built yet: fails with a ZegoError. */
     getScreenCaptureSources(thumbnailWidth: number, thumbnailHeight: number, iconWidth: number, iconHeight: number): Promise<ZegoScreenCaptureSourceInfo[]>;
-    /** Not built yet: fails with a ZegoError. */
-    createScreenCaptureSource(sourceId: number, sourceType: ZegoScreenCaptureSourceType): unknown;
-    /** Not built yet: fails with a ZegoError. */
-    destroyScreenCaptureSource(source: unknown): void;
+    createScreenCaptureSource(sourceId: number, sourceType: ZegoScreenCaptureSourceType): ZegoScreenCaptureSource;
+    destroyScreenCaptureSource(source: ZegoScreenCaptureSource): void;
     init(appID: number, appSign: string | null, isTestEnv: boolean, scenario: ZegoScenario): Promise<Record<string, any>>;
+  }
+
+  interface ZegoScreenCaptureSourceEvents {
+    onExceptionOccurred: { exceptionType: ZegoScreenCaptureSourceExceptionType };
+    onCaptureTypeExceptionOccurred: { sourceType: ZegoScreenCaptureSourceType; exceptionType: ZegoScreenCaptureSourceExceptionType };
+    onWindowStateChanged: { windowState: ZegoScreenCaptureWindowState; windowRect: ZegoRect };
+    onRectChanged: { captureRect: ZegoRect };
+  }
+
+  interface ZegoScreenCaptureSource extends EventEmitter {
+    on<E extends keyof ZegoScreenCaptureSourceEvents>(event: E, listener: (param: ZegoScreenCaptureSourceEvents[E]) => void): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+    once<E extends keyof ZegoScreenCaptureSourceEvents>(event: E, listener: (param: ZegoScreenCaptureSourceEvents[E]) => void): this;
+    once(event: string | symbol, listener: (...args: any[]) => void): this;
+    off<E extends keyof ZegoScreenCaptureSourceEvents>(event: E, listener: (param: ZegoScreenCaptureSourceEvents[E]) => void): this;
+    off(event: string | symbol, listener: (...args: any[]) => void): this;
+
+    updateCaptureSource(sourceId: number, sourceType: ZegoScreenCaptureSourceType): void;
+    startCapture(): void;
+    stopCapture(): void;
+    getCaptureSourceRect(): ZegoRect;
+    updateCaptureRegion(rect: ZegoRect): void;
+    updatePublishRegion(rect: ZegoRect): void;
+    setExcludeWindowList(list: number[]): void;
+    enableWindowActivate(active: boolean): void;
+    enableCursorVisible(visible: boolean): void;
+    enableHightLight(enable: boolean, config: ZegoLayerBorderConfig): void;
+    enableAudioCaptureWithConfig(enable: boolean, config: ZegoScreenCaptureAudioConfig): void;
+    getIndex(): number;
+    getCustomVideoCapturePlugin(): number;
+    enableAudioCapture(enable: boolean, audioParam: ZegoAudioFrameParam): void;
   }
 
   interface ZegoAudioConfig {
@@ -924,6 +956,7 @@ declare namespace engine {
   type ZegoBackgroundBlurLevel = 0 | 1 | 2;
   type ZegoLiveAudioEffectMode = 0 | 1 | 2 | 3;
   type ZegoDumpDataType = 0 | 1;
+  type ZegoScreenCaptureWindowState = 0 | 1 | 2;
 }
 
 export = engine;

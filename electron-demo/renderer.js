@@ -37,7 +37,7 @@ function render() {
   $('destroy').disabled = !state.engine;
   $('login').disabled = !state.engine || state.room;
   $('logout').disabled = !state.room;
-  for (const id of ['preview', 'cameras', 'microphones', 'speakers', 'muteMicrophone', 'muteSpeaker', 'camera']) {
+  for (const id of ['preview', 'share', 'cameras', 'microphones', 'speakers', 'muteMicrophone', 'muteSpeaker', 'camera']) {
     $(id).disabled = !state.engine;
   }
   for (const id of ['publish', 'play', 'send']) $(id).disabled = !state.room;
@@ -45,6 +45,8 @@ function render() {
   $('preview').textContent = state.preview ? 'Stop preview' : 'Start preview';
   $('publish').textContent = state.publishing ? 'Stop publishing' : 'Start publishing';
   $('play').textContent = state.playing ? 'Stop playing' : 'Start playing';
+  $('share').textContent = screenShare.isOn() ? 'Stop sharing' : 'Share screen';
+  $('share').classList.toggle('on', screenShare.isOn());
   const labels = {
     muteMicrophone: ['Mute microphone', 'Unmute microphone'],
     muteVideo: ['Mute video', 'Unmute video'],
@@ -76,6 +78,9 @@ function fakeDevices() {
   probe(engine.getAudioDeviceList(defines.ZegoAudioDeviceType.Output), 'speaker');
   return missing;
 }
+
+const { makeScreenShare } = window.require('./screen_share');
+const screenShare = makeScreenShare({ engine, defines, $, render, log });
 
 function notice(text) {
   $('notice').hidden = !text;
@@ -156,6 +161,7 @@ async function create() {
 }
 
 function destroy() {
+  screenShare.forget();
   engine.destroyEngine();
   Object.assign(state, { engine: false, room: false, preview: false, publishing: false, playing: '' });
   state.streams.clear();
@@ -228,6 +234,7 @@ $('logout').onclick = () => engine.logoutRoom($('room').value);
 $('preview').onclick = () => (state.preview ? stopPreview() : startPreview());
 $('publish').onclick = () => (state.publishing ? stopPublishing() : publish());
 $('play').onclick = () => (state.playing ? stopPlaying() : play($('playStream').value));
+$('share').onclick = () => (screenShare.isOn() ? screenShare.stop() : screenShare.choose());
 $('second').onclick = () => ipcRenderer.send('open-participant');
 $('preset').onchange = () => state.engine && setPreset();
 $('volume').oninput = () => state.playing && engine.setPlayVolume(state.playing, Number($('volume').value));

@@ -37,6 +37,7 @@ const FEATURES: ReadonlySet<number> = new Set([
   Defines.ZegoFeatureType.Video,
   Defines.ZegoFeatureType.SdkVideoCapture,
   Defines.ZegoFeatureType.SdkVideoRender,
+  Defines.ZegoFeatureType.ScreenCapture,
 ]);
 const MAIN = Defines.ZegoPublishChannel.Main;
 
@@ -131,6 +132,7 @@ export class ZegoExpressEngine extends EngineAccepted {
     this.fetchEvents();
     this.requests.abandon({ errorCode: ErrorCode.CommonEngineNotCreate });
     this.deliver();
+    this.forgetScreenSources();
     this.removeAllListeners();
     this.debugAssistant = this.microphoneMuted = this.speakerMuted = false;
   }
@@ -486,6 +488,7 @@ export class ZegoExpressEngine extends EngineAccepted {
       if (this.requests.answers(name, payload)) continue;
       readBytes(name, payload);
       if (name === 'onRoomStateChanged') this.endLogout(payload as RoomStateChanged);
+      this.tellScreenSource(name, payload);
       if (this.debugAssistant && !FREQUENT.test(name)) console.log(name, payload);
       this.emit(name, payload);
     }

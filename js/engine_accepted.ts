@@ -1,5 +1,5 @@
 import type { Argument, Kind } from './arguments';
-import { EngineVideo } from './engine_video';
+import { EngineScreen } from './engine_screen';
 
 /** Arguments of a call: names and kinds. */
 type Shape = readonly (readonly [string, Kind | `${Kind}?`])[];
@@ -28,7 +28,7 @@ const WITHOUT_EFFECT: Readonly<Record<string, Shape>> = {
 };
 
 /** The calls without an effect. */
-export abstract class EngineAccepted extends EngineVideo {
+export abstract class EngineAccepted extends EngineScreen {
   static {
     for (const [name, shape] of Object.entries(WITHOUT_EFFECT)) {
       Object.defineProperty(this.prototype, name, {

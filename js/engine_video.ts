@@ -18,6 +18,8 @@ const VIDEO_FIELDS = [
   'bitrate',
   'codecID',
 ] as const;
+/** What the native part calls sources of pictures. */
+const [NO_SOURCE, CAMERA_SOURCE, SCREEN_SOURCE] = [0, 1, 2];
 /** All of them are coded as H.264. */
 const CODECS: ReadonlySet<number> = new Set([
   Defines.ZegoVideoCodecID.Default,
@@ -124,7 +126,7 @@ export abstract class EngineVideo extends EngineMessages {
     this.call('useVideoDevice', args, (native) => native.useVideoDevice(deviceID, channel));
   }
 
-  /** Cameras and no picture at all; what else the vendor knows is refused with an error code. */
+  /** A camera, a screen capture source, or no picture at all; what else the vendor knows is refused with an error code. */
   setVideoSource(source: number, instanceID: number, channel = MAIN): number {
     const args: Argument[] = [
       ['source', source, 'count'],
@@ -132,12 +134,18 @@ export abstract class EngineVideo extends EngineMessages {
       ['channel', channel, 'count'],
     ];
     const { ZegoVideoSourceType: Source } = Defines;
-    const isCamera = [Source.Camera, Source.ZegoVideoSourceDefault, Source.ZegoVideoSourceCamera].some((it) => it === source);
-    const isNone = source === Source.None || source === Source.ZegoVideoSourceNone;
+    const kinds = new Map<number, number>([
+      [Source.None, NO_SOURCE],
+      [Source.ZegoVideoSourceNone, NO_SOURCE],
+      [Source.Camera, CAMERA_SOURCE],
+      [Source.ZegoVideoSourceDefault, CAMERA_SOURCE],
+      [Source.ZegoVideoSourceCamera, CAMERA_SOURCE],
+      [Source.ScreenCapture, SCREEN_SOURCE],
+      [Source.ZegoVideoSourceScreenCapture, SCREEN_SOURCE],
+    ]);
     const set = this.call('setVideoSource', args, (native) => {
-      if (!isCamera && !isNone) return ErrorCode.CommonSdkNoModule;
-      native.enableVideoSource(isCamera, channel);
-      return 0;
+      const kind = kinds.get(source);
+      return kind === undefined ? ErrorCode.CommonSdkNoModule : native.setVideoSource(kind, instanceID ?? 0, channel);
     });
     return set ?? ErrorCode.CommonIllegalParam;
   }

@@ -44,6 +44,20 @@ export interface NativeVideoConfig {
   codecID?: number;
 }
 
+/** In pixels. */
+export interface NativeSize {
+  width: number;
+  height: number;
+}
+
+/** `ZegoRect`, in pixels. */
+export interface Rect {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
 export interface DeviceInfo {
   deviceID: string;
   deviceName: string;
@@ -89,7 +103,20 @@ export interface NativeEngine {
   setMinVideoResolutionForTrafficControl(width: number, height: number, channel: number): void;
   setTrafficControlFocusOn(mode: number, channel: number): void;
   getVideoConfig(channel: number): NativeVideoConfig;
-  enableVideoSource(enable: boolean, channel: number): void;
+  /** 1 = camera, 2 = the screen capture source of that number, 0 = none; gives an error code. */
+  setVideoSource(kind: number, instance: number, channel: number): number;
+  getScreenCaptureSources(thumbnail: NativeSize, icon: NativeSize, request: number): void;
+  createScreenCaptureSource(sourceID: number, sourceType: number): number;
+  destroyScreenCaptureSource(index: number): void;
+  updateScreenCaptureSource(index: number, sourceID: number, sourceType: number): void;
+  startScreenCapture(index: number): void;
+  stopScreenCapture(index: number): void;
+  getCaptureSourceRect(index: number): Rect;
+  updateCaptureRegion(index: number, region: Rect): void;
+  updatePublishRegion(index: number, region: Rect): void;
+  setExcludeWindowList(index: number, windows: number[]): void;
+  enableWindowActivate(index: number, active: boolean): void;
+  enableCursorVisible(index: number, visible: boolean): void;
   setSEIConfig(kind: number): void;
   sendSEI(data: Uint8Array, channel: number): void;
   takePublishStreamSnapshot(channel: number, request: number): void;

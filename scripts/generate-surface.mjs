@@ -42,7 +42,7 @@ function typeOf(type) {
   return type
     .replace(/\bUInt8Array\b/g, 'Uint8Array')
     .replace(/\bMap<String,/g, 'Map<string,')
-    .replace(/\b(Zego(MediaPlayer|ScreenCaptureSource|CopyrightedMusic|AudioEffectPlayer))(?=$|\W)/g, 'unknown')
+    .replace(/\b(Zego(MediaPlayer|CopyrightedMusic|AudioEffectPlayer))(?=$|\W)/g, 'unknown')
     .replace(/^Object$/, 'Record<string, number>');
 }
 
@@ -55,19 +55,35 @@ const OWN_FIELDS = {
 };
 
 function engineTypes() {
-  const events = surface.events.map((it) => `    ${it.name}: { ${it.params.map(field).join('; ')} };\n`);
+  const eventOf = (it, name, own = []) => `    ${name}: { ${[...own, ...it.params.map(field)].join('; ')} };\n`;
+  const events = surface.events.map((it) => eventOf(it, it.name));
+  // Events of an object come on the engine as well, under another name and with the object's number.
+  for (const { prefix, events: own } of surface.classes) {
+    events.push(...own.map((it) => eventOf(it, prefix + it.name, ['index: number'])));
+  }
   const structs = surface.structs.map((it) => {
     const fields = it.fields.map((it) => `    ${field(it)};\n`).concat(OWN_FIELDS[it.name] ?? []);
     return `\n  interface ${it.name} {\n${fields.join('')}  }\n`;
   });
-  const enums = surface.enums.map((it) => {
+  const enums = [...surface.enums, ...surface.unexportedEnums].map((it) => {
     const values = [...new Set(Object.values(it.members))].join(' | ');
     return `  type ${it.name} = ${values};\n`;
   });
+  const signature = (it) => `    ${it.name}(${it.params.map(field).join(', ')}): ${typeOf(it.returns)};\n`;
+  const classes = surface.classes.map((it) => {
+    const own = `${it.name}Events`;
+    const listeners = ['on', 'once', 'off'].map(
+      (method) =>
+        `    ${method}<E extends keyof ${own}>(event: E, listener: (param: ${own}[E]) => void): this;\n` +
+        `    ${method}(event: string | symbol, listener: (...args: any[]) => void): this;\n`,
+    );
+    const types = it.events.map((it) => eventOf(it, it.name)).join('');
+    const members = [...listeners, '\n', ...it.methods.map(signature)].join('');
+    return `\n  interface ${own} {\n${types}  }\n\n  interface ${it.name} extends EventEmitter {\n${members}  }\n`;
+  });
   const methods = surface.methods.map((it) => {
     const late = it.built ? '' : '    /** Not built yet: fails with a ZegoError. */\n';
-    const params = it.params.map(field).join(', ');
-    return `${late}    ${it.name}(${params}): ${typeOf(it.returns)};\n`;
+    return late + signature(it);
   });
   return `${BANNER}
 import { EventEmitter } from 'events';
@@ -94,7 +110,7 @@ ${events.join('')}  }
     off(event: string | symbol, listener: (...args: any[]) => void): this;
 
 ${methods.join('')}  }
-${structs.join('')}
+${classes.join('')}${structs.join('')}
 ${enums.join('')}}
 
 export = engine;

@@ -10,6 +10,7 @@ mod frame_ring;
 mod network;
 mod pictures;
 mod room_server;
+mod screen;
 mod sound;
 mod tile;
 mod values;

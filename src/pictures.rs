@@ -18,12 +18,6 @@ impl NativeEngine {
         self.engine()?.get_video_config(channel).map(Into::into).map_err(engine_error)
     }
 
-    /// `setVideoSource`: whether the channel takes pictures from its camera.
-    #[napi]
-    pub fn enable_video_source(&self, enable: bool, channel: u32) -> Result<()> {
-        self.run(|engine| engine.enable_video_source(enable, channel))
-    }
-
     /// `setSEIConfig`.
     #[napi(js_name = "setSEIConfig")]
     pub fn set_sei_config(&self, kind: u32) -> Result<()> {

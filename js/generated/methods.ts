@@ -60,7 +60,4 @@ export const METHODS_TO_COME: ReadonlyArray<readonly [string, boolean, boolean]>
   ['unregisterCustomAudioCapturePlugin', false, false],
   ['createCopyrightedMusic', false, false],
   ['destroyCopyrightedMusic', false, false],
-  ['getScreenCaptureSources', true, false],
-  ['createScreenCaptureSource', false, false],
-  ['destroyScreenCaptureSource', false, false],
 ];

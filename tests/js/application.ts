@@ -1,6 +1,7 @@
 // Compiled, never run: what an application in TypeScript writes.
 import zego = require('../../ZegoExpressEngine');
 import Defines = require('../../ZegoExpressDefines');
+import ScreenCaptureSource = require('../../ZegoExpressScreenCaptureSource');
 
 zego.on('onRoomStateUpdate', ({ roomID, state, errorCode }) => {
   const text: string = roomID;
@@ -17,3 +18,13 @@ zego.createEngine(profile).then(() => {
   zego.loginRoom('room', { userID: 'u', userName: 'U' }, { isUserStatusNotify: true });
   zego.startPreview({ canvas: document.querySelector('canvas')! });
 });
+
+zego.getScreenCaptureSources(400, 400, 100, 100).then(([first]) => {
+  const source: zego.ZegoScreenCaptureSource = zego.createScreenCaptureSource(first!.sourceID!, first!.sourceType!);
+  source.on('onExceptionOccurred', ({ exceptionType }) => exceptionType === 1 && zego.destroyScreenCaptureSource(source));
+  zego.setVideoSource(Defines.ZegoVideoSourceType.ScreenCapture, source.getIndex(), 0);
+  source.startCapture();
+});
+zego.on('SCREENCAPTURE_onRectChanged', ({ index, captureRect }) => console.log(index + 1, captureRect.width));
+const made: unknown = zego;
+if (made instanceof ScreenCaptureSource) made.stopCapture();

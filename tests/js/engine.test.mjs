@@ -298,13 +298,57 @@ test('a call without an effect is checked and else changes nothing', async () =>
   assert.equal(native.calls.length, before);
 });
 
-test('a video source that is not built is refused with a code, cameras and none are not', async () => {
+test('a video source that is not built is refused with a code; cameras, screens and none are not', async () => {
   const { native, zego } = await created();
   const { ZegoVideoSourceType: Source } = require('../../dist/generated/defines.js');
   assert.equal(zego.setVideoSource(Source.Camera, 0, 1), 0);
   assert.equal(zego.setVideoSource(Source.None, 0, 0), 0);
-  assert.ok(zego.setVideoSource(Source.ScreenCapture, 1, 0) > 1000000);
-  assert.deepEqual(native.named('enableVideoSource'), [['enableVideoSource', true, 1], ['enableVideoSource', false, 0]]);
+  assert.equal(zego.setVideoSource(Source.ScreenCapture, 3, 0), 0);
+  assert.equal(zego.setVideoSource(Source.ZegoVideoSourceScreenCapture, 3, 1), 0);
+  assert.ok(zego.setVideoSource(Source.Player, 1, 0) > 1000000);
+  const set = native.named('setVideoSource').map(([, ...args]) => args);
+  assert.deepEqual(set, [[1, 0, 1], [0, 0, 0], [2, 3, 0], [2, 3, 1]]);
+});
+
+test('an event of a screen capture source goes to the source, and with its number to the engine', async () => {
+  const { native, zego } = await created();
+  const [first, second] = [zego.createScreenCaptureSource(70, 1), zego.createScreenCaptureSource(80, 2)];
+  assert.deepEqual([first.getIndex(), second.getIndex()], [0, 1]);
+  const heard = [];
+  first.on('onRectChanged', () => heard.push('first'));
+  second.on('onExceptionOccurred', (param) => heard.push(param));
+  zego.on('SCREENCAPTURE_onExceptionOccurred', (param) => heard.push(param));
+  native.emit(['SCREENCAPTURE_onExceptionOccurred', { index: 1, exceptionType: 2 }]);
+  native.emit(['SCREENCAPTURE_onRectChanged', { index: 7, captureRect: {} }]);
+  assert.deepEqual(heard, [{ exceptionType: 2 }, { index: 1, exceptionType: 2 }]);
+});
+
+test('calls on a screen capture source carry its number, and what it cannot do is told of', async () => {
+  const { native, zego } = await created();
+  const errors = debugErrors(zego);
+  const source = zego.createScreenCaptureSource(70, 1);
+  source.startCapture();
+  source.updateCaptureRegion({ x: 1, y: null, width: 30 });
+  source.enableHightLight(false);
+  assert.deepEqual(native.named('startScreenCapture'), [['startScreenCapture', 0]]);
+  assert.deepEqual(native.named('updateCaptureRegion'), [['updateCaptureRegion', 0, { x: 1, y: 0, width: 30, height: 0 }]]);
+  assert.deepEqual(errors, []);
+  source.enableHightLight(true, { width: 2, color: 0 });
+  source.enableAudioCaptureWithConfig(true);
+  zego.destroyScreenCaptureSource({});
+  assert.deepEqual(errors.map(({ errorCode }) => errorCode), [1020050, 1020050, 1020003]);
+  zego.destroyScreenCaptureSource(source);
+  source.stopCapture();
+  assert.equal(errors.at(-1).errorCode, 1020003);
+  assert.deepEqual(native.named('stopScreenCapture'), []);
+});
+
+test('without a window system the list of screens is refused with its code', async () => {
+  const { native, zego } = await created();
+  const listed = zego.getScreenCaptureSources(100, 100, 0, 0);
+  const [[, , , request]] = native.named('getScreenCaptureSources');
+  native.emit(['__reply', { id: request, value: { errorCode: 1020001, message: 'no X server' } }]);
+  await assert.rejects(listed, { code: 1020001 });
 });
 
 test('H.264 in software is what there is', async () => {

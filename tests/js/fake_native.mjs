@@ -22,6 +22,14 @@ export function fakeNative() {
       calls.push(['destroy']);
       events.push(['onRoomStateUpdate', { roomID: 'r', state: 0 }]);
     }
+    createScreenCaptureSource(...args) {
+      calls.push(['createScreenCaptureSource', ...args]);
+      return calls.filter(([name]) => name === 'createScreenCaptureSource').length - 1;
+    }
+    setVideoSource(...args) {
+      calls.push(['setVideoSource', ...args]);
+      return 0;
+    }
     getVideoDeviceList() {
       return [{ deviceID: 'pattern', deviceName: 'pattern' }];
     }

@@ -29,6 +29,9 @@ test('every path of the package loads in both spellings, without an engine or a 
     const codes = require(`zego-express-engine-electron/ZegoExpressErrorCode${end}`);
     assert.equal(Object.keys(codes).length, 419);
     assert.equal(codes.CommonEngineNotCreate, 1000001);
+    const ScreenCaptureSource = require(`zego-express-engine-electron/ZegoExpressScreenCaptureSource${end}`);
+    const { methods } = surface.classes.find(({ name }) => name === ScreenCaptureSource.name);
+    assert.deepEqual(methods.filter(({ name }) => typeof ScreenCaptureSource.prototype[name] !== 'function'), []);
   }
 });
 

@@ -15,6 +15,7 @@ use media::video::sink::FrameSink;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
+use crate::config::VideoSource;
 use crate::snapshot::PictureWishes;
 
 /// What happens on the capture side, told from its threads.
@@ -57,6 +58,14 @@ impl MirrorMode {
     }
 }
 
+/// What a channel takes pictures from, and what it got of it.
+#[derive(Debug, Default)]
+struct Taken {
+    source: VideoSource,
+    /// Of the last picture; `None` until the source gives one.
+    size: Option<(u32, u32)>,
+}
+
 /// The pictures of one publish channel, on their way to its preview and its encoder.
 pub(crate) struct ChannelFeed {
     channel: u32,
@@ -64,8 +73,7 @@ pub(crate) struct ChannelFeed {
     preview: RwLock<Option<Arc<dyn FrameSink>>>,
     encoder: RwLock<Option<Arc<dyn FrameSink>>>,
     mirror: AtomicU32,
-    /// Of the last picture; `None` until the camera gives one.
-    size: Mutex<Option<(u32, u32)>>,
+    taken: Mutex<Taken>,
     wishes: PictureWishes,
     /// Pictures captured since the engine began.
     pub(crate) captured: AtomicU64,
@@ -79,7 +87,7 @@ impl ChannelFeed {
             preview: RwLock::new(None),
             encoder: RwLock::new(None),
             mirror: AtomicU32::new(MirrorMode::OnlyPreview as u32),
-            size: Mutex::new(None),
+            taken: Mutex::default(),
             wishes: PictureWishes::default(),
             captured: AtomicU64::new(0),
         })
@@ -106,14 +114,40 @@ impl ChannelFeed {
         self.mirror.store(mode as u32, Relaxed);
     }
 
-    /// The camera was closed: its next picture is a first one again.
-    fn restart(&self) {
-        *self.size.lock() = None;
+    /// From now on only pictures of this source count: one that is slow to close must not mix its own in.
+    pub(crate) fn select(&self, source: VideoSource) {
+        let mut taken = self.taken.lock();
+        if taken.source != source {
+            *taken = Taken { source, size: None };
+        }
     }
 
-    fn announce(&self, frame: &VideoFrame) {
+    /// The camera was closed: its next picture is a first one again.
+    fn restart_camera(&self) {
+        let mut taken = self.taken.lock();
+        if taken.source == VideoSource::Camera {
+            taken.size = None;
+        }
+    }
+
+    /// Takes a picture of a source, if it is the selected one.
+    pub(crate) fn take(&self, source: VideoSource, frame: &VideoFrame) {
         let size = (frame.width(), frame.height());
-        let before = self.size.lock().replace(size);
+        let before = {
+            let mut taken = self.taken.lock();
+            if taken.source != source {
+                return;
+            }
+            taken.size.replace(size)
+        };
+        self.captured.fetch_add(1, Relaxed);
+        self.announce(before, size);
+        // A mirrored text cannot be read.
+        let mirror = if source == VideoSource::Camera { self.mirror.load(Relaxed) } else { MirrorMode::None as u32 };
+        self.pass_on(frame, mirror);
+    }
+
+    fn announce(&self, before: Option<(u32, u32)>, size: (u32, u32)) {
         if before.is_none() {
             (self.events)(CaptureEvent::FirstFrame { channel: self.channel });
         }
@@ -121,13 +155,8 @@ impl ChannelFeed {
             (self.events)(CaptureEvent::Size { channel: self.channel, width: size.0, height: size.1 });
         }
     }
-}
 
-impl FrameSink for ChannelFeed {
-    fn on_frame(&self, frame: &VideoFrame) {
-        self.captured.fetch_add(1, Relaxed);
-        self.announce(frame);
-        let mirror = self.mirror.load(Relaxed);
+    fn pass_on(&self, frame: &VideoFrame, mirror: u32) {
         let preview = self.preview();
         let encoder = self.encoder.read().clone();
         let mirrors = (preview.is_some() && MirrorMode::preview(mirror)) || MirrorMode::publish(mirror);
@@ -207,7 +236,7 @@ struct FanOut {
 impl FrameSink for FanOut {
     fn on_frame(&self, frame: &VideoFrame) {
         for feed in self.feeds.read().iter() {
-            feed.on_frame(frame);
+            feed.take(VideoSource::Camera, frame);
         }
     }
 }
@@ -222,7 +251,7 @@ fn reconcile(open: &mut BTreeMap<String, OpenCamera>, wants: &Wants, fakes: &Fak
     open.retain(|device, camera| {
         let keep = devices.get(device.as_str()).is_some_and(|(format, _)| *format == camera.format);
         if !keep {
-            camera.fan_out.feeds.read().iter().for_each(|feed| feed.restart());
+            camera.fan_out.feeds.read().iter().for_each(|feed| feed.restart_camera());
         }
         keep
     });

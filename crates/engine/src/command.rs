@@ -9,7 +9,7 @@ use media::video::sink::FrameSink;
 use crate::actor::Monitor;
 use crate::audio_command::AudioCommand;
 use crate::capture::CaptureEvent;
-use crate::config::{PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig};
+use crate::config::{PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig, VideoSource};
 use crate::engine::Reply;
 use crate::player::PlayerEvent;
 use crate::room::RoomKey;
@@ -63,7 +63,7 @@ pub(crate) enum PictureCommand {
     PublishSnapshot { channel: u32, reply: Reply },
     PlaySnapshot { stream_id: String, reply: Reply },
     GetConfig { channel: u32, answer: crossbeam_channel::Sender<VideoConfig> },
-    EnableSource { enable: bool, channel: u32 },
+    SetSource { source: VideoSource, channel: u32 },
 }
 
 /// What the network may change of what a channel publishes.

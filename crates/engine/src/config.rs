@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use media::video::encoder::Content;
 use serde::{Deserialize, Serialize};
 
 use crate::reconnect_policy::ReconnectPolicy;
@@ -115,6 +116,25 @@ impl AudioConfig {
     }
 }
 
+/// `ZegoVideoSourceType`, as far as there is such: where the pictures of a publish channel come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VideoSource {
+    /// Nowhere: the channel has no pictures.
+    None,
+    /// The channel's camera.
+    #[default]
+    Camera,
+    /// The screen capture source of that number.
+    Screen(u32),
+}
+
+impl VideoSource {
+    /// What its pictures show.
+    pub(crate) fn content(self) -> Content {
+        if matches!(self, Self::Screen(_)) { Content::Screen } else { Content::Camera }
+    }
+}
+
 /// `ZegoVideoConfig`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VideoConfig {
@@ -201,6 +221,24 @@ impl VideoConfig {
             && (1..=50_000).contains(&self.bitrate_kbps)
     }
 
+    /// The same for pictures of another shape that must not be cut, such as windows: as large as fits, upright for an
+    /// upright picture, never larger than the picture.
+    pub(crate) fn fitted(mut self, width: u32, height: u32) -> Self {
+        /// An encoder takes no shorter side; of a picture that is longer and thinner the ends are cut.
+        const LEAST_SIDE: u32 = 64;
+        let is_upright = |width: u32, height: u32| height > width;
+        if is_upright(width, height) != is_upright(self.encode_width, self.encode_height) {
+            std::mem::swap(&mut self.encode_width, &mut self.encode_height);
+        }
+        let (most_width, most_height) = (f64::from(self.encode_width), f64::from(self.encode_height));
+        let (width, height) = (f64::from(width.max(1)), f64::from(height.max(1)));
+        let scale = (most_width / width).min(most_height / height).min(1.0);
+        let side = |pixels: f64, most: u32| ((pixels * scale).round() as u32 & !1).max(LEAST_SIDE.min(most));
+        self.encode_width = side(width, self.encode_width);
+        self.encode_height = side(height, self.encode_height);
+        self
+    }
+
     /// The same with even sides, as 4:2:0 pictures need them.
     pub(crate) fn even(mut self) -> Self {
         for side in [&mut self.capture_width, &mut self.capture_height, &mut self.encode_width, &mut self.encode_height]
@@ -214,4 +252,29 @@ impl VideoConfig {
 /// Scenarios that start with the camera off: chat rooms, karaoke and voice calls.
 pub(crate) fn starts_with_camera(scenario: u32) -> bool {
     !matches!(scenario, 6 | 7 | 9 | 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_window_keeps_its_shape() {
+        let size = |width, height| {
+            let config = VideoConfig::preset(4).fitted(width, height);
+            (config.encode_width, config.encode_height)
+        };
+        assert_eq!(size(1920, 1080), (1280, 720));
+        assert_eq!(size(1600, 1200), (960, 720));
+        assert_eq!(size(1080, 1920), (720, 1280), "upright");
+        assert_eq!(size(401, 301), (400, 300), "never larger than it is");
+        assert_eq!(size(3840, 20), (1280, 64));
+        assert_eq!(size(0, 0), (64, 64));
+        assert_eq!(
+            VideoConfig { encode_width: 16, encode_height: 16, ..VideoConfig::preset(0) }
+                .fitted(800, 600)
+                .encode_height,
+            16
+        );
+    }
 }

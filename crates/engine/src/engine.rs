@@ -23,6 +23,7 @@ use crate::config::{
 use crate::error::{EngineError, code};
 use crate::event::{Event, EventSink};
 use crate::reconnect_policy::DefaultReconnectPolicy;
+use crate::screen_sources::ScreenSources;
 use crate::stats::Registry;
 use crate::{logging, runtime};
 
@@ -62,6 +63,7 @@ pub struct Engine {
     pub(crate) registry: Arc<Registry>,
     pub(crate) fakes: FakeDevices,
     pub(crate) devices: Arc<DeviceVolumes>,
+    pub(crate) screens: Arc<ScreenSources>,
     destroyed: AtomicBool,
 }
 
@@ -98,6 +100,7 @@ impl Engine {
         let (inbox, inputs) = mpsc::unbounded_channel();
         let gate = Arc::new(EventGate { open: Mutex::new(true), sink: events });
         let registry = Arc::new(Registry::default());
+        let screens = Arc::new(ScreenSources::new(gate.clone()));
         let capture_inbox = inbox.clone();
         let capture_events: CaptureEvents = Arc::new(move |event| {
             let _ = capture_inbox.send(Input::Capture(event));
@@ -119,11 +122,12 @@ impl Engine {
             gate: gate.clone(),
             registry: registry.clone(),
             cameras,
+            screens: screens.clone(),
         };
         let devices = parts.audio.devices().clone();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), server = parts.server.url, "engine created");
         runtime.spawn(Actor::new(parts).run(inputs));
-        Ok(Self { inbox, gate, registry, fakes, devices, destroyed: AtomicBool::new(false) })
+        Ok(Self { inbox, gate, registry, fakes, devices, screens, destroyed: AtomicBool::new(false) })
     }
 
     /// Leaves the room, closes the devices and stops. Waits a moment for the last events; none comes after. Idempotent.
@@ -136,6 +140,7 @@ impl Engine {
             // An actor that does not answer in time is cut off by the gate.
             let _ = waiting.recv_timeout(DESTROY_LIMIT);
         }
+        self.screens.clear();
         self.gate.close();
     }
 

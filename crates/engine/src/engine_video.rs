@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::actor::CHANNELS;
 use crate::command::{Command, PictureCommand};
-use crate::config::VideoConfig;
+use crate::config::{VideoConfig, VideoSource};
 use crate::engine::{Engine, Reply};
 use crate::error::{EngineError, code};
 
@@ -22,9 +23,20 @@ impl Engine {
         answers.recv_timeout(ANSWER_LIMIT).map_err(|_| no_channel())
     }
 
-    /// `setVideoSource`, as far as it goes: whether a channel takes pictures from its camera, or none at all.
-    pub fn enable_video_source(&self, enable: bool, channel: u32) -> Result<(), EngineError> {
-        self.pictures(PictureCommand::EnableSource { enable, channel })
+    /// `setVideoSource`, as far as it goes: a channel's camera, a screen capture source, or none at all. At any time,
+    /// while it publishes too.
+    ///
+    /// # Errors
+    /// [`code::ILLEGAL_PARAM`] for a channel that does not exist, [`code::SCREEN_CAPTURE_NO_INSTANCE`] for a screen
+    /// capture source.
+    pub fn set_video_source(&self, source: VideoSource, channel: u32) -> Result<(), EngineError> {
+        if channel >= CHANNELS {
+            return Err(EngineError::new(code::ILLEGAL_PARAM, "the publish channel must be 0, 1, 2 or 3"));
+        }
+        if let VideoSource::Screen(index) = source {
+            self.screens.get(index)?;
+        }
+        self.pictures(PictureCommand::SetSource { source, channel })
     }
 
     /// `setSEIConfig`: `ZegoSEIType` of what is sent from now on.

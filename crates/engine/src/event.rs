@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use media::video::screen::Area;
 use serde_json::{Value, json};
 
 use crate::config::User;
@@ -197,6 +198,31 @@ pub(crate) fn audio_device_volume(device_type: u32, device_id: &str, volume: u32
 /// `source` is a `ZegoAudioVADStableStateMonitorType`, `state` a `ZegoAudioVADType`.
 pub(crate) fn audio_vad_state(source: u32, state: i32) -> Event {
     event("onAudioVADStateUpdate", json!({"type": source, "state": state}))
+}
+
+/// Both events of an exception of a screen capture source, under the names that they have on the engine; `index` says
+/// which source. `exception` is a `ZegoScreenCaptureSourceExceptionType`, `kind` a `ZegoScreenCaptureSourceType`.
+pub(crate) fn screen_exception(index: u32, kind: u32, exception: i32) -> [Event; 2] {
+    let typed = json!({"index": index, "sourceType": kind, "exceptionType": exception});
+    [
+        event("SCREENCAPTURE_onExceptionOccurred", json!({"index": index, "exceptionType": exception})),
+        event("SCREENCAPTURE_onCaptureTypeExceptionOccurred", typed),
+    ]
+}
+
+/// `state` is a `ZegoScreenCaptureWindowState`.
+pub(crate) fn screen_window_state(index: u32, state: i32, place: &Area) -> Event {
+    let payload = json!({"index": index, "windowState": state, "windowRect": rect(place)});
+    event("SCREENCAPTURE_onWindowStateChanged", payload)
+}
+
+pub(crate) fn screen_rect(index: u32, place: &Area) -> Event {
+    event("SCREENCAPTURE_onRectChanged", json!({"index": index, "captureRect": rect(place)}))
+}
+
+/// `ZegoRect`.
+fn rect(area: &Area) -> Value {
+    json!({"x": area.x, "y": area.y, "width": area.width, "height": area.height})
 }
 
 pub(crate) fn captured_audio_first_frame() -> Event {

@@ -58,11 +58,11 @@ impl LayerEncoder {
     }
 
     /// Encodes a picture of any size. `None`: rate control left it out, or the encoder failed and starts afresh.
-    pub(crate) fn encode(&mut self, frame: &VideoFrame, encoding: Encoding) -> Option<AccessUnit> {
+    pub(crate) fn encode(&mut self, frame: &VideoFrame, encoding: Encoding, content: Content) -> Option<AccessUnit> {
         let now = frame.capture_time();
         let allowed = self.last_keyframe.is_none_or(|last| now.duration_since(last) >= MIN_KEYFRAME_INTERVAL);
         let force = allowed && self.keyframe_owed;
-        match self.encoder(encoding)?.encode(frame, force) {
+        match self.encoder(encoding, content)?.encode(frame, force) {
             Ok(unit) => {
                 if unit.as_ref().is_some_and(|unit| unit.is_keyframe) {
                     self.last_keyframe = Some(now);
@@ -91,14 +91,16 @@ impl LayerEncoder {
         true
     }
 
-    fn encoder(&mut self, wanted: Encoding) -> Option<&mut VideoEncoder> {
+    fn encoder(&mut self, wanted: Encoding, content: Content) -> Option<&mut VideoEncoder> {
+        // Another kind of content is another encoder, which begins with a key frame.
+        self.encoder.take_if(|(_, encoder)| encoder.config().content != content);
         if self.encoder.is_none() {
             let settings = EncoderConfig {
                 width: wanted.width,
                 height: wanted.height,
                 fps: wanted.fps,
                 bitrate_bps: wanted.bitrate_bps,
-                content: Content::Camera,
+                content,
             };
             match VideoEncoder::new(settings) {
                 Ok(encoder) => self.encoder = Some((wanted, encoder)),

@@ -17,6 +17,7 @@ mod engine;
 mod engine_audio;
 mod engine_devices;
 mod engine_network;
+mod engine_screen;
 mod engine_video;
 mod error;
 mod event;
@@ -36,6 +37,8 @@ mod room_info;
 mod room_service;
 mod roster;
 mod runtime;
+mod screen_list;
+mod screen_sources;
 mod sei;
 mod server_profile;
 mod session;
@@ -51,12 +54,13 @@ mod wall_clock;
 
 pub use config::{
     AudioConfig, EngineConfig, EngineProfile, Layering, LogConfig, PlayerConfig, PublisherConfig, RoomConfig, User,
-    VideoConfig,
+    VideoConfig, VideoSource,
 };
 pub use engine::{Engine, Reply};
 pub use error::{EngineError, code};
 pub use event::{Event, EventSink};
 pub use media::audio::DeviceKind;
+pub use media::video::screen::Area;
 pub use media::video::sink::FrameSink;
 pub use media::{DeviceInfo, FakeDevices};
 pub use network_time::NetworkTime;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use media::audio::red::RedWriter;
 use media::audio::{OpusPacket, OpusSink};
+use media::video::encoder::Content;
 use media::video::frame::VideoFrame;
 use media::video::scale;
 use media::video::sink::FrameSink;
@@ -59,6 +60,10 @@ struct Control {
     keyframes: AtomicU8,
     wanted: Arc<WantedLayers>,
     muted: AtomicBool,
+    /// The pictures are those of a screen or a window.
+    is_screen: AtomicBool,
+    /// The last picture of a screen, which may rest for long.
+    resting: Mutex<Option<VideoFrame>>,
     /// What the ways to those who play this carry, bits per second.
     listener_bps: AtomicU64,
     /// Messages that wait for a picture.
@@ -92,6 +97,8 @@ impl VideoPublisher {
             keyframes: AtomicU8::new(0),
             wanted,
             muted: AtomicBool::new(false),
+            is_screen: AtomicBool::new(false),
+            resting: Mutex::default(),
             listener_bps: AtomicU64::new(u64::MAX),
             sei: Mutex::default(),
         });
@@ -106,6 +113,7 @@ impl VideoPublisher {
             allocator: Allocator::default(),
             floor: VideoFloor::default(),
             epoch: Instant::now(),
+            last: None,
             timestamp_offset: rand::random(),
         };
         std::thread::Builder::new().name("zego-encoder".into()).spawn(move || worker.run())?;
@@ -126,12 +134,27 @@ impl VideoPublisher {
     pub(crate) fn force_keyframe(&self, layer: usize) {
         if layer < MOST_LAYERS {
             self.control.keyframes.fetch_or(1 << layer, Relaxed);
+            self.repeat_resting();
         }
     }
 
     /// The next picture is a key frame in every layer.
     pub(crate) fn force_all_keyframes(&self) {
         self.control.keyframes.store(u8::MAX, Relaxed);
+        self.repeat_resting();
+    }
+
+    /// A screen at rest would let those who wait for a key frame wait until it moves.
+    fn repeat_resting(&self) {
+        if let Some(frame) = &*self.control.resting.lock() {
+            let _ = self.frames.try_send(frame.at(Instant::now()));
+        }
+    }
+
+    /// What the pictures from now on show. Those of a screen are never cut.
+    pub(crate) fn set_content(&self, content: Content) {
+        self.control.is_screen.store(content == Content::Screen, Relaxed);
+        self.control.resting.lock().take();
     }
 
     pub(crate) fn set_config(&self, config: VideoConfig) {
@@ -199,6 +222,8 @@ struct EncoderThread {
     allocator: Allocator,
     floor: VideoFloor,
     epoch: Instant,
+    /// Capture time of the last picture.
+    last: Option<Instant>,
     timestamp_offset: u32,
 }
 
@@ -206,6 +231,13 @@ impl EncoderThread {
     fn run(mut self) {
         // Ends when the publisher and the capture side have both dropped their senders.
         while let Ok(frame) = self.frames.recv() {
+            // A picture that was repeated for a key frame may have overtaken one that was just being read.
+            if self.last.is_some_and(|last| frame.capture_time() < last) {
+                continue;
+            }
+            self.last = Some(frame.capture_time());
+            let is_screen = self.control.is_screen.load(Relaxed);
+            *self.control.resting.lock() = is_screen.then(|| frame.clone());
             let senders = self.slot.read().clone();
             match senders {
                 Some(senders) if !self.control.muted.load(Relaxed) => self.frame(&frame, &senders),
@@ -218,13 +250,19 @@ impl EncoderThread {
         let Some(first) = senders.first() else { return };
         let now = frame.capture_time();
         let count = self.layers.len();
-        let configs = simulcast::layers(&self.control.config.lock(), count);
+        let is_screen = self.control.is_screen.load(Relaxed);
+        let mut config = self.control.config.lock().clone();
+        if is_screen {
+            config = config.fitted(frame.width(), frame.height());
+        }
+        let configs = simulcast::layers(&config, count);
         let wanted = self.control.wanted.get(count);
         let wanted_kbps =
             configs.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(config, _)| config.bitrate_kbps);
         let wanted_bps = wanted_kbps.map(u64::from).sum::<u64>() * 1000;
         first.set_wanted(wanted_bps);
-        let traffic = *self.control.traffic.lock();
+        let mut traffic = *self.control.traffic.lock();
+        traffic.prefers_size = is_screen;
         let mut budget = first.budget();
         if !traffic.is_enabled() {
             budget.bps = wanted_bps;
@@ -245,7 +283,8 @@ impl EncoderThread {
             self.counters.skipped_frames.fetch_add(1, Relaxed);
             return;
         }
-        self.encode(frame, &due, senders);
+        let content = if is_screen { Content::Screen } else { Content::Camera };
+        self.encode(frame, &due, content, senders);
     }
 
     /// How each layer encodes the picture of this moment.
@@ -273,14 +312,14 @@ impl EncoderThread {
     }
 
     /// Encodes and sends, the largest first: it takes longest. Each size is made of the next larger one.
-    fn encode(&mut self, frame: &VideoFrame, due: &[Option<Encoding>], senders: &[Arc<VideoSender>]) {
+    fn encode(&mut self, frame: &VideoFrame, due: &[Option<Encoding>], content: Content, senders: &[Arc<VideoSender>]) {
         let timestamp = self.timestamp(frame.capture_time());
         let (mut picture, mut any_sent) = (frame.clone(), false);
         let messages = std::mem::take(&mut *self.control.sei.lock());
         for ((layer, encoding), sender) in self.layers.iter_mut().zip(due).zip(senders).rev() {
             let Some(encoding) = encoding else { continue };
             picture = scale::fill(&picture, encoding.width, encoding.height);
-            let Some(unit) = layer.encode(&picture, *encoding) else { continue };
+            let Some(unit) = layer.encode(&picture, *encoding, content) else { continue };
             if unit.is_keyframe {
                 tracing::debug!(bytes = unit.data.len(), width = encoding.width, "a key frame is sent");
                 self.counters.keyframes.fetch_add(1, Relaxed);

@@ -2,7 +2,8 @@
 //!
 //! The configured bitrate is the most. Below it the encoder gets what the network gives; where that is too
 //! little for the size, the picture becomes smaller before it becomes ugly, and in the end slower, as far as the
-//! application lets it. A frame is left out while older ones still wait to leave. Sans-IO: time is an argument.
+//! application lets it; with a screen, slower first and smaller in the end. A frame is left out while older ones still
+//! wait to leave. Sans-IO: time is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ const SLOWER_BELOW: f64 = 0.5;
 const MUCH_SLOWER_BELOW: f64 = 0.2;
 /// but not more rarely than this, unless the application says so.
 const LEAST_FPS: u32 = 8;
+/// nor a screen, on which little moves, more rarely than this.
+const LEAST_SCREEN_FPS: u32 = 5;
 /// A change of the rate below this share is not worth telling the encoder.
 const NOTICEABLE: f64 = 0.05;
 /// The sides are multiples of this, at least so large.
@@ -78,11 +81,13 @@ impl RateControl {
         let bps = given.min(most).max(LEAST_BPS.min(most));
         self.follow(bps, most);
         let smallest = smallest_scale(config, control);
-        self.choose_scale(now, config, smallest, f64::from(bps));
+        // A picture that may become slower first is small enough when it is good at its slowest.
+        let slower_first = control.prefers_size && control.adapts_fps();
+        let fps_of_size = if slower_first { least_fps(config, control) } else { config.fps };
+        self.choose_scale(now, config, smallest, f64::from(bps), fps_of_size);
         let side = |pixels: u32| scaled(pixels, SCALES[self.scale]);
-        let is_smallest = self.scale == smallest;
-        let fps =
-            if is_smallest && control.adapts_fps() { self.fps(config, control, f64::from(bps)) } else { config.fps };
+        let gives_way = control.adapts_fps() && (slower_first || self.scale == smallest);
+        let fps = if gives_way { self.fps(config, control, f64::from(bps)) } else { config.fps };
         Encoding {
             width: side(config.encode_width),
             height: side(config.encode_height),
@@ -103,30 +108,30 @@ impl RateControl {
         }
     }
 
-    fn bits(&self, config: &VideoConfig, bps: f64, scale: usize) -> f64 {
+    fn bits(&self, config: &VideoConfig, bps: f64, scale: usize, fps: u32) -> f64 {
         let side = |pixels: u32| f64::from(scaled(pixels, SCALES[scale]));
-        bps / (side(config.encode_width) * side(config.encode_height) * f64::from(config.fps.max(1)))
+        bps / (side(config.encode_width) * side(config.encode_height) * f64::from(fps.max(1)))
     }
 
-    /// Of a picture that cannot get smaller.
+    /// Of a picture that does not get smaller, or not yet.
     fn fps(&self, config: &VideoConfig, control: &TrafficControl, bps: f64) -> u32 {
-        let share = self.bits(config, bps, self.scale) / poor_bits(config);
+        let share = self.bits(config, bps, self.scale, config.fps) / poor_bits(config);
         let fps = match share {
+            share if control.prefers_size => (f64::from(config.fps) * share) as u32,
             share if share < MUCH_SLOWER_BELOW => config.fps / 4,
             share if share < SLOWER_BELOW => config.fps / 2,
             _ => config.fps,
         };
-        let least = if control.least_fps == 0 { LEAST_FPS } else { control.least_fps };
-        fps.max(least).min(config.fps)
+        fps.max(least_fps(config, control)).min(config.fps)
     }
 
-    fn choose_scale(&mut self, now: Instant, config: &VideoConfig, smallest: usize, bps: f64) {
+    fn choose_scale(&mut self, now: Instant, config: &VideoConfig, smallest: usize, bps: f64, fps: u32) {
         if self.scale > smallest {
             self.scale = smallest;
         }
         let poor = poor_bits(config);
-        let is_poor = self.scale < smallest && self.bits(config, bps, self.scale) < poor;
-        let is_rich = self.scale > 0 && self.bits(config, bps, self.scale - 1) >= poor * BACK;
+        let is_poor = self.scale < smallest && self.bits(config, bps, self.scale, fps) < poor;
+        let is_rich = self.scale > 0 && self.bits(config, bps, self.scale - 1, fps) >= poor * BACK;
         let lasts = |since: &mut Option<Instant>, is_so: bool, long: Duration| {
             *since = if is_so { since.or(Some(now)) } else { None };
             since.is_some_and(|since| now.saturating_duration_since(since) >= long)
@@ -139,6 +144,13 @@ impl RateControl {
             self.rich_since = None;
         }
     }
+}
+
+/// Frames per second below which nothing gets slower.
+fn least_fps(config: &VideoConfig, control: &TrafficControl) -> u32 {
+    let ours = if control.prefers_size { LEAST_SCREEN_FPS } else { LEAST_FPS };
+    let least = if control.least_fps == 0 { ours } else { control.least_fps };
+    least.min(config.fps)
 }
 
 /// Index of the smallest scale that the application lets us use.
@@ -206,6 +218,21 @@ mod tests {
         assert_eq!(settled(traffic(1), 100), (1280, 8, 100_000));
         assert_eq!(settled(traffic(2), 100), (640, 30, 100_000), "the size");
         assert_eq!(settled(traffic(3), 100), (640, 15, 100_000), "both");
+    }
+
+    fn of_screen(mut traffic: TrafficControl) -> TrafficControl {
+        traffic.prefers_size = true;
+        traffic
+    }
+
+    #[test]
+    fn a_screen_gets_slower_before_it_gets_smaller() {
+        let screen = of_screen(TrafficControl::default());
+        assert_eq!(settled(screen, 2500), (1280, 30, 2_500_000));
+        assert_eq!(settled(screen, 400), (1280, 14, 400_000));
+        assert_eq!(settled(screen, 200), (1280, 7, 200_000));
+        assert_eq!(settled(screen, 80), (960, 5, 80_000));
+        assert_eq!(settled(of_screen(traffic(2)), 100), (640, 30, 100_000), "what the application forbids stays");
     }
 
     #[test]

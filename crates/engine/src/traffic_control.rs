@@ -78,6 +78,8 @@ pub(crate) struct TrafficControl {
     /// Pixels; 0 = as we see fit.
     pub(crate) least_size: (u32, u32),
     pub(crate) focus: Focus,
+    /// The frame rate gives way before the size: text that is smaller cannot be read.
+    pub(crate) prefers_size: bool,
 }
 
 impl Default for TrafficControl {
@@ -90,6 +92,7 @@ impl Default for TrafficControl {
             least_fps: 0,
             least_size: (0, 0),
             focus: Focus::default(),
+            prefers_size: false,
         }
     }
 }

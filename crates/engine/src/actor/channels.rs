@@ -1,5 +1,6 @@
 //! The publish channels' capture side: cameras, previews, video settings.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use media::DeviceInfo;
@@ -11,13 +12,14 @@ use super::Actor;
 use super::publishing::PublishedDevice;
 use crate::capture::{CaptureEvent, CaptureEvents, ChannelFeed, MirrorMode, Wanted};
 use crate::command::{Input, View};
-use crate::config::{EngineProfile, VideoConfig, starts_with_camera};
+use crate::config::{EngineProfile, VideoConfig, VideoSource, starts_with_camera};
 use crate::error::code;
 use crate::event;
+use crate::screen_sources::Route;
 use crate::traffic_control::TrafficControl;
 
 /// `ZegoPublishChannel`: Main, Aux, Third, Fourth.
-const CHANNELS: u32 = 4;
+pub(crate) const CHANNELS: u32 = 4;
 
 /// `ZegoDeviceType`.
 const DEVICE_CAMERA: i32 = 1;
@@ -36,10 +38,16 @@ pub(super) struct Channel {
     format: Option<CaptureFormat>,
     device: String,
     pub(super) camera_enabled: bool,
-    /// The application wants pictures on this channel at all.
-    pub(super) has_source: bool,
+    pub(super) source: VideoSource,
     previewing: bool,
     pub(super) feed: Arc<ChannelFeed>,
+}
+
+impl Channel {
+    /// Whether the others are to believe that pictures come; a shared screen asks for no camera.
+    pub(super) fn is_open(&self) -> bool {
+        self.camera_enabled || matches!(self.source, VideoSource::Screen(_))
+    }
 }
 
 pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Vec<Channel> {
@@ -55,7 +63,7 @@ pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Ve
                 format: None,
                 device: String::new(),
                 camera_enabled: starts_with_camera(profile.scenario),
-                has_source: true,
+                source: VideoSource::default(),
                 previewing: false,
                 feed: ChannelFeed::new(channel, events),
             }
@@ -118,6 +126,22 @@ impl Actor {
         self.update_published_device(channel, PublishedDevice::Camera);
     }
 
+    /// Where the pictures come from, from now on; what is published goes on with a key frame.
+    pub(super) fn set_video_source(&mut self, source: VideoSource, channel: u32) {
+        let Some(state) = self.channel(channel, "setVideoSource") else { return };
+        let was_open = state.is_open();
+        state.source = source;
+        state.feed.select(source);
+        let is_open = state.is_open();
+        if let Some(publisher) = self.publishers.get(&channel) {
+            publisher.video.set_content(source.content());
+        }
+        self.update_cameras();
+        if is_open != was_open {
+            self.update_published_device(channel, PublishedDevice::Camera);
+        }
+    }
+
     pub(super) fn use_video_device(&mut self, device: DeviceInfo, channel: u32) {
         let Some(state) = self.channel(channel, "useVideoDevice") else { return };
         state.device = device.id;
@@ -151,12 +175,15 @@ impl Actor {
 
     /// Tells the capture side what is wanted now.
     pub(super) fn update_cameras(&mut self) {
-        let mut wants = std::collections::BTreeMap::new();
+        let (mut wants, mut routes) = (BTreeMap::new(), BTreeMap::<u32, Route>::new());
         for (channel, state) in (0u32..).zip(&mut self.channels) {
-            let needed = state.camera_enabled
-                && state.has_source
-                && (state.previewing || self.publishers.contains_key(&channel));
-            if !needed {
+            let needed = state.previewing || self.publishers.contains_key(&channel);
+            if let (true, VideoSource::Screen(index)) = (needed, state.source) {
+                let route = routes.entry(index).or_default();
+                route.feeds.push(state.feed.clone());
+                route.fps = route.fps.max(state.config.fps);
+            }
+            if !needed || !state.camera_enabled || state.source != VideoSource::Camera {
                 state.format = None;
                 continue;
             }
@@ -169,6 +196,7 @@ impl Actor {
             wants.insert(channel, Wanted { device: state.device.clone(), format, feed: state.feed.clone() });
         }
         self.cameras.want(wants);
+        self.screens.route(routes);
     }
 
     /// Whether a preview or a publisher needs the microphone.

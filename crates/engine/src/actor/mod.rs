@@ -32,12 +32,14 @@ use crate::event::{self, Event};
 use crate::network_quality::OwnQuality;
 use crate::reconnect_policy::ReconnectPolicy;
 use crate::room::{Room, RoomKey};
+use crate::screen_sources::ScreenSources;
 use crate::sei::SeiKind;
 use crate::session::SessionHandle;
 use crate::speed_test::SpeedTest;
 use crate::stats::Registry;
 
 pub(crate) use audio::Monitor;
+pub(crate) use channels::CHANNELS;
 
 use audio::AudioSettings;
 use channels::Channel;
@@ -64,6 +66,7 @@ pub(crate) struct Actor {
     pub(crate) registry: Arc<Registry>,
     pub(crate) audio: Arc<AudioPipeline>,
     pub(crate) cameras: Cameras,
+    pub(crate) screens: Arc<ScreenSources>,
     multi_room: bool,
     /// Those logged in to, at most one in single-room mode, and those visited.
     rooms: BTreeMap<RoomKey, Room>,
@@ -97,13 +100,14 @@ pub(crate) struct Parts {
     pub(crate) registry: Arc<Registry>,
     pub(crate) audio: Arc<AudioPipeline>,
     pub(crate) cameras: Cameras,
+    pub(crate) screens: Arc<ScreenSources>,
     /// `ZegoRoomMode.MultiRoom`.
     pub(crate) multi_room: bool,
 }
 
 impl Actor {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { profile, server, policy, inbox, gate, registry, audio, cameras, multi_room } = parts;
+        let Parts { profile, server, policy, inbox, gate, registry, audio, cameras, screens, multi_room } = parts;
         let channels = channels::all(&profile, &inbox);
         *registry.feeds.lock() = channels.iter().map(|channel| channel.feed.clone()).collect();
         Self {
@@ -115,6 +119,7 @@ impl Actor {
             registry,
             audio,
             cameras,
+            screens,
             multi_room,
             rooms: BTreeMap::new(),
             channels,

@@ -26,12 +26,7 @@ impl Actor {
                     let _ = answer.send(state.config.clone());
                 }
             }
-            PictureCommand::EnableSource { enable, channel } => {
-                if let Some(state) = self.channel(channel, "setVideoSource") {
-                    state.has_source = enable;
-                    self.update_cameras();
-                }
-            }
+            PictureCommand::SetSource { source, channel } => self.set_video_source(source, channel),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use media::video::encoder::Content;
 use protocol::conventions;
 use protocol::limits::{self, IdError};
 use transport::AudioSender;
@@ -62,7 +63,7 @@ pub(super) fn check_stream_id(stream_id: &str) -> Result<(), i32> {
 impl Actor {
     pub(super) fn start_publishing(&mut self, stream_id: String, config: &PublisherConfig, channel: u32) {
         let Some(state) = self.channel(channel, "startPublishingStream") else { return };
-        let (video_config, traffic) = (state.config.clone(), state.traffic);
+        let (video_config, traffic, content) = (state.config.clone(), state.traffic, state.source.content());
         let room = match self.check_publish(&stream_id, config, channel) {
             Ok(room) => room,
             Err(code) => return self.emit(event::publisher_state(&stream_id, PublisherState::NoPublish, code)),
@@ -76,6 +77,7 @@ impl Actor {
                 return self.emit(event::publisher_state(&stream_id, PublisherState::NoPublish, code));
             }
         };
+        publisher.video.set_content(content);
         let entry = PublisherEntry { stream_id: stream_id.clone(), counters: publisher.counters.clone() };
         self.registry.publishers.lock().insert(channel, entry);
         if let Some(state) = self.channels.get(channel as usize) {
@@ -180,8 +182,8 @@ impl Actor {
         };
         let mut attributes = HashMap::new();
         let microphone_enabled = self.sound.capture_enabled;
-        if !state.camera_enabled || !microphone_enabled {
-            attributes.extend(device_attribute(&publisher.stream_id, state.camera_enabled, microphone_enabled));
+        if !state.is_open() || !microphone_enabled {
+            attributes.extend(device_attribute(&publisher.stream_id, state.is_open(), microphone_enabled));
         }
         if !publisher.extra_info.is_empty() {
             let name = conventions::extra_info_attribute(&publisher.stream_id);
@@ -198,7 +200,8 @@ impl Actor {
                 height: state.config.encode_height,
                 layers: simulcast::announced(&state.config, publisher.video.layers()),
                 wanted: publisher.wanted_layers.clone(),
-                muted: publisher.video_muted || !state.camera_enabled,
+                is_screen: state.source.content() == Content::Screen,
+                muted: publisher.video_muted || !state.is_open(),
                 slot: publisher.video_slot.clone(),
             },
             audio: AudioTrack {
@@ -353,7 +356,7 @@ impl Actor {
         else {
             return;
         };
-        let (camera, microphone) = (state.camera_enabled, self.sound.capture_enabled);
+        let (camera, microphone) = (state.is_open(), self.sound.capture_enabled);
         let (kind, open, muted) = match device {
             PublishedDevice::Camera => (TrackKind::Video, camera, publisher.video_muted),
             PublishedDevice::Microphone => (TrackKind::Audio, microphone, publisher.audio_muted),

@@ -69,6 +69,8 @@ pub(crate) struct VideoTrack {
     pub(crate) layers: Vec<VideoLayer>,
     /// Where the session notes which of them somebody watches.
     pub(crate) wanted: Arc<WantedLayers>,
+    /// A shared screen or window, when publishing began.
+    pub(crate) is_screen: bool,
     pub(crate) muted: bool,
     pub(crate) slot: SenderSlot<VideoSenders>,
 }

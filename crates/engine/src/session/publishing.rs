@@ -67,6 +67,8 @@ pub(crate) struct LocalTracks {
 impl LocalTracks {
     /// Enters both tracks of a stream and gives the requests to send.
     pub(crate) fn add(&mut self, request: &PublishRequest) -> Vec<AddTrackRequest> {
+        let is_screen = |track: &LocalTrack| track.kind == TrackKind::Video && track.request.video.is_screen;
+        let first_screen = !self.tracks.iter().any(is_screen);
         [TrackKind::Audio, TrackKind::Video]
             .into_iter()
             .map(|kind| {
@@ -76,7 +78,7 @@ impl LocalTracks {
                     TrackKind::Audio => request.audio.muted,
                     TrackKind::Video => request.video.muted,
                 };
-                let message = add_track_message(request, kind, &cid, muted);
+                let message = add_track_message(request, kind, &cid, muted, first_screen);
                 self.tracks.push(LocalTrack {
                     channel: request.channel,
                     kind,
@@ -165,13 +167,23 @@ fn letter(kind: TrackKind) -> char {
 
 /// Older servers read the deprecated field for stereo.
 #[allow(deprecated)]
-fn add_track_message(request: &PublishRequest, kind: TrackKind, cid: &str, muted: bool) -> AddTrackRequest {
-    // Only channel 0 may use the well-known sources: stock clients expect at most one track of each.
+fn add_track_message(
+    request: &PublishRequest,
+    kind: TrackKind,
+    cid: &str,
+    muted: bool,
+    first_screen: bool,
+) -> AddTrackRequest {
+    // Stock clients expect at most one track of each well-known source: channel 0 may use those of camera and
+    // microphone, the first screen that of screens.
     let (r#type, source) = match (kind, request.channel) {
-        (TrackKind::Audio, 0) => (TrackType::Audio, TrackSource::Microphone),
-        (TrackKind::Video, 0) => (TrackType::Video, TrackSource::Camera),
-        (TrackKind::Audio, _) => (TrackType::Audio, TrackSource::Unknown),
+        (TrackKind::Video, _) if request.video.is_screen && first_screen => {
+            (TrackType::Video, TrackSource::ScreenShare)
+        }
+        (TrackKind::Video, 0) if !request.video.is_screen => (TrackType::Video, TrackSource::Camera),
         (TrackKind::Video, _) => (TrackType::Video, TrackSource::Unknown),
+        (TrackKind::Audio, 0) => (TrackType::Audio, TrackSource::Microphone),
+        (TrackKind::Audio, _) => (TrackType::Audio, TrackSource::Unknown),
     };
     let mut message = AddTrackRequest {
         cid: cid.to_owned(),
@@ -227,6 +239,7 @@ mod tests {
                 height: 360,
                 layers: Vec::new(),
                 wanted: Default::default(),
+                is_screen: false,
                 muted: false,
                 slot: Default::default(),
             },
@@ -258,6 +271,22 @@ mod tests {
         assert!(messages[0].muted && !messages[1].muted);
         assert!(messages[0].audio_features == [AudioTrackFeature::TfStereo as i32] && !messages[0].disable_red);
         assert_eq!((messages[1].width, messages[1].height), (640, 360));
+    }
+
+    #[test]
+    fn the_first_screen_is_announced_as_one() {
+        let mut tracks = LocalTracks::default();
+        let screen = |channel| {
+            let mut request = request(channel);
+            request.video.is_screen = true;
+            request
+        };
+        let sources = |messages: Vec<AddTrackRequest>| [messages[0].source, messages[1].source];
+        let unknown = TrackSource::Unknown as i32;
+        assert_eq!(sources(tracks.add(&screen(1))), [unknown, TrackSource::ScreenShare as i32]);
+        assert_eq!(sources(tracks.add(&screen(2))), [unknown, unknown]);
+        let camera = [TrackSource::Microphone as i32, TrackSource::Camera as i32];
+        assert_eq!(sources(tracks.add(&request(0))), camera);
     }
 
     #[test]

@@ -243,6 +243,7 @@ impl Test {
                 height: filler::HEIGHT,
                 layers: vec![layer],
                 wanted: Arc::new(WantedLayers::default()),
+                is_screen: false,
                 muted: false,
                 slot: self.slot.clone(),
             },

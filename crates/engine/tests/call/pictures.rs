@@ -1,5 +1,6 @@
 //! What travels inside pictures, and what is taken out of them.
 
+use engine::VideoSource;
 use serde_json::Value;
 
 use crate::harness::{Client, Server, answer};
@@ -85,14 +86,14 @@ fn a_channel_without_a_source_sends_no_pictures_until_it_has_its_camera_back() {
         let stats = anna.engine.call_experimental_api(r#"{"method":"getStats"}"#);
         serde_json::from_str::<Value>(&stats).unwrap()["previews"][0]["framesCaptured"].as_u64().unwrap()
     };
-    anna.engine.enable_video_source(false, 0).unwrap();
+    anna.engine.set_video_source(VideoSource::None, 0).unwrap();
     // The camera closes at its own pace.
     let mut before = u64::MAX;
     while before != captured() {
         before = captured();
         std::thread::sleep(std::time::Duration::from_millis(300));
     }
-    anna.engine.enable_video_source(true, 0).unwrap();
+    anna.engine.set_video_source(VideoSource::Camera, 0).unwrap();
     crate::harness::wait_for("the camera", || captured() > before + 5);
     screen.frames(3);
 }

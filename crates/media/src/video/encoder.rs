@@ -9,6 +9,7 @@ use openh264::encoder::{
 };
 use openh264::formats::YUVSlices;
 
+use super::at_rest::AtRest;
 use super::encoder_options;
 use super::frame::VideoFrame;
 use super::scale;
@@ -111,6 +112,8 @@ pub struct VideoEncoder {
     epoch: Option<Instant>,
     /// Asked for, but not produced yet, since rate control may skip the very frame that was to be it.
     idr_wanted: bool,
+    /// Keeps a screen at rest getting sharper.
+    at_rest: AtRest,
     /// Size of the last access unit, a guess for the next one's buffer.
     last_len: usize,
 }
@@ -122,7 +125,14 @@ impl VideoEncoder {
     /// [`EncodeError::Size`] for a size out of range.
     pub fn new(config: EncoderConfig) -> Result<Self, EncodeError> {
         let config = config.checked()?;
-        Ok(Self { config, encoder: build(&config)?, epoch: None, idr_wanted: true, last_len: 0 })
+        Ok(Self {
+            config,
+            encoder: build(&config)?,
+            epoch: None,
+            idr_wanted: true,
+            at_rest: AtRest::default(),
+            last_len: 0,
+        })
     }
 
     /// What it encodes to now.
@@ -138,7 +148,10 @@ impl VideoEncoder {
     /// [`EncodeError::Codec`] if the library fails; the encoder then starts anew with an IDR.
     pub fn encode(&mut self, frame: &VideoFrame, force_idr: bool) -> Result<Option<AccessUnit>, EncodeError> {
         self.idr_wanted |= force_idr;
-        let scaled = scale::fill(frame, self.config.width, self.config.height);
+        let mut scaled = scale::fill(frame, self.config.width, self.config.height);
+        if self.config.content == Content::Screen {
+            scaled = self.at_rest.nudge(scaled);
+        }
         let encoded = self.encode_scaled(&scaled);
         if encoded.is_err() {
             self.restart()?;

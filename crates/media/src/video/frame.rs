@@ -225,7 +225,7 @@ impl VideoFrame {
     }
 
     /// The same picture taken at another time, for a source that shows one twice.
-    pub(super) fn at(&self, capture_time: Instant) -> Self {
+    pub fn at(&self, capture_time: Instant) -> Self {
         Self { picture: self.picture.clone(), capture_time }
     }
 

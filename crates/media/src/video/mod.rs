@@ -3,6 +3,7 @@
 //! A source (camera, file, pattern) makes a [`VideoFrame`] and gives it to a [`FrameSink`] on its own thread. Pixels
 //! are planar YUV 4:2:0, 8 bit, BT.601 limited range all along; only a view asks for RGBA.
 
+mod at_rest;
 pub mod camera;
 mod camera_pixels;
 pub mod convert;
@@ -20,6 +21,7 @@ mod nokhwa_camera;
 pub mod pattern;
 pub mod pool;
 pub mod scale;
+pub mod screen;
 pub mod sink;
 mod source;
 pub mod sps;

@@ -48,7 +48,7 @@ pub(super) fn open(
     let device = device.ok_or(CaptureError::NoDevice)?.id;
     let (opened, outcome) = bounded(1);
     // Some systems bind a camera to the thread that opened it, so it never leaves its own.
-    let capture = Capture::spawn(move |stopped| run(&device, format, &*sink, &*on_error, &opened, stopped))?;
+    let capture = Capture::spawn("camera", move |stopped| run(&device, format, &*sink, &*on_error, &opened, stopped))?;
     match outcome.recv() {
         Ok(result) => result.map(|()| capture),
         Err(_) => Err(CaptureError::Failed { device: device_id.to_owned(), reason: "its thread ended".to_owned() }),

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
+use fast_image_resize::images::{TypedCroppedImage, TypedCroppedImageMut, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
@@ -85,7 +85,7 @@ fn scale_area(frame: &VideoFrame, area: Area, width: u32, height: u32) -> VideoF
             halve_plane(&source[from..], source_strides[plane], destination, strides[plane], columns);
             continue;
         }
-        let source = Plane { samples: source, stride: source_strides[plane], rows: source_size.1 };
+        let source = Plane { samples: source, stride: source_strides[plane], size: source_size };
         let destination = PlaneMut { samples: destination, stride: strides[plane], size: sizes[plane] };
         if scale_plane(source, area, destination).is_none() {
             tracing::error!(plane, ?area, width, height, "scaling was refused");
@@ -97,7 +97,7 @@ fn scale_area(frame: &VideoFrame, area: Area, width: u32, height: u32) -> VideoF
 struct Plane<'a> {
     samples: &'a [u8],
     stride: usize,
-    rows: usize,
+    size: (usize, usize),
 }
 
 struct PlaneMut<'a> {
@@ -121,8 +121,10 @@ fn halve_plane(source: &[u8], source_stride: usize, destination: &mut [u8], stri
 
 /// `None` if an area lies outside its plane, which the callers above rule out.
 fn scale_plane(source: Plane<'_>, area: Area, destination: PlaneMut<'_>) -> Option<()> {
-    let source_view =
-        TypedImageRef::<U8>::from_buffer(source.stride as u32, source.rows as u32, source.samples).ok()?;
+    let (source_columns, source_rows) = source.size;
+    let padded = TypedImageRef::<U8>::from_buffer(source.stride as u32, source_rows as u32, source.samples).ok()?;
+    // The filter reaches beyond the area that is asked for, but must not reach what lies behind the end of a row.
+    let source_view = TypedCroppedImage::from_ref(&padded, 0, 0, source_columns as u32, source_rows as u32).ok()?;
     let (columns, rows) = destination.size;
     let rows_view = TypedImage::<U8>::from_buffer(destination.stride as u32, rows as u32, destination.samples).ok()?;
     let mut destination_view = TypedCroppedImageMut::new(rows_view, 0, 0, columns as u32, rows as u32).ok()?;
@@ -216,6 +218,30 @@ mod tests {
         assert_eq!((fitted.width(), fitted.height()), (640, 360));
         let filled = fill(&frame, 320, 180);
         assert_eq!((filled.width(), filled.height()), (320, 180));
+    }
+
+    #[test]
+    fn nothing_from_behind_a_row_comes_into_the_picture() {
+        for (width, height) in [(480, 270), (1180, 960), (60, 40)] {
+            let mut picture = FramePool::new().take(width, height);
+            let (strides, sizes) = (picture.strides(), picture.plane_sizes());
+            for (plane, samples) in picture.planes_mut().into_iter().enumerate() {
+                for line in samples.chunks_mut(strides[plane]) {
+                    let (inside, behind) = line.split_at_mut(sizes[plane].0);
+                    (inside.fill(128), behind.fill(0));
+                }
+            }
+            let frame = picture.freeze(Instant::now());
+            for (width, height) in [(400, 300), (1280, 720), (width * 3 / 4, height * 3 / 4), (width / 3, height / 3)] {
+                for scaled in [scale(&frame, width, height), fill(&frame, width, height)] {
+                    for (plane, samples) in scaled.planes().into_iter().enumerate() {
+                        for line in samples.chunks(scaled.strides()[plane]) {
+                            assert!(line[..scaled.plane_sizes()[plane].0].iter().all(|sample| *sample == 128));
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]

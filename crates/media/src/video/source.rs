@@ -33,7 +33,7 @@ pub trait Source: Send {
     fn frame(&mut self, moment: Moment) -> Result<VideoFrame, CaptureError>;
 }
 
-/// A running camera, real or fake. Dropping it stops the pictures: none is delivered once the drop has returned.
+/// A running source, real or fake. Dropping it stops the pictures: none is delivered once the drop has returned.
 #[derive(Debug)]
 pub struct Capture {
     /// Its disconnection is the sign to stop.
@@ -43,8 +43,8 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Starts `body` on a thread; it must return soon after the receiver is disconnected.
-    pub(super) fn spawn(body: impl FnOnce(&Receiver<()>) + Send + 'static) -> Result<Self, CaptureError> {
+    /// Starts `body` on a thread of that name; it must return soon after the receiver is disconnected.
+    pub(super) fn spawn(name: &str, body: impl FnOnce(&Receiver<()>) + Send + 'static) -> Result<Self, CaptureError> {
         let (stop, stopped) = bounded::<()>(0);
         let (done_guard, done) = bounded::<()>(0);
         let run = move || {
@@ -52,7 +52,7 @@ impl Capture {
             drop(done_guard);
         };
         let thread = std::thread::Builder::new()
-            .name("camera".to_owned())
+            .name(name.to_owned())
             .spawn(run)
             .map_err(|error| CaptureError::Failed { device: "thread".to_owned(), reason: error.to_string() })?;
         Ok(Self { stop: Some(stop), done, thread: Some(thread) })
@@ -67,11 +67,11 @@ impl Drop for Capture {
             return; // dropped by the sink itself: the thread ends when the sink returns
         }
         if self.done.recv_timeout(JOIN_PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("the camera did not stop in time and is left behind");
+            tracing::warn!("a source of pictures did not stop in time and is left behind");
             return;
         }
         if thread.join().is_err() {
-            tracing::error!("the camera thread panicked");
+            tracing::error!("the thread of a source of pictures panicked");
         }
     }
 }
@@ -110,7 +110,7 @@ pub(super) fn run_paced(
     sink: Arc<dyn FrameSink>,
     on_error: Box<dyn Fn(CaptureError) + Send>,
 ) -> Result<Capture, CaptureError> {
-    Capture::spawn(move |stopped| {
+    Capture::spawn("camera", move |stopped| {
         let mut ticker = Ticker::new(Instant::now(), fps);
         while stopped.recv_deadline(ticker.due()) == Err(RecvTimeoutError::Timeout) {
             let instant = Instant::now();

@@ -1,0 +1,3 @@
+'use strict';
+
+module.exports = require('./dist/screen_capture_source.js').ZegoScreenCaptureSource;

@@ -1,0 +1,444 @@
+//! The thread that captures a screen or a window.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use parking_lot::Mutex;
+
+use super::area::Area;
+use super::pixels::Pixels;
+use super::rhythm::Rhythm;
+use super::{Grabber, ScreenError, ScreenEvent, ScreenSettings, ScreenTarget, Sight, WindowState, platform};
+use crate::video::camera::CaptureError;
+use crate::video::frame::VideoFrame;
+use crate::video::pool::FramePool;
+use crate::video::source::Capture;
+
+/// So many pictures in a row that the window system does not give end the capture.
+const MOST_FAILURES: u32 = 30;
+
+/// Takes what a capture gives, on its thread.
+pub trait ScreenSink: Send + Sync {
+    /// Whether anybody looks. If not, nothing is read from the window system; events come all the same.
+    fn wants_frames(&self) -> bool;
+
+    /// A new picture, or the last one again with a new time.
+    fn on_frame(&self, frame: &VideoFrame);
+
+    /// Something happened to what is captured. After [`ScreenEvent::Ended`] nothing comes any more.
+    fn on_event(&self, event: ScreenEvent);
+}
+
+/// What the thread is told while it runs.
+struct Control {
+    settings: Mutex<ScreenSettings>,
+    /// Counts what the thread has to look at.
+    version: AtomicU64,
+}
+
+/// A running capture. Dropping it stops the pictures: none is delivered once the drop has returned.
+pub struct ScreenCapture {
+    control: Arc<Control>,
+    _thread: Capture,
+}
+
+impl ScreenCapture {
+    /// Begins to capture. Returns at once; what comes of it is told to the sink.
+    ///
+    /// # Errors
+    /// [`CaptureError::Failed`] when the process cannot start a thread.
+    pub fn start(settings: ScreenSettings, sink: Arc<dyn ScreenSink>) -> Result<Self, CaptureError> {
+        Self::start_with(settings, sink, platform::open)
+    }
+
+    fn start_with(
+        settings: ScreenSettings,
+        sink: Arc<dyn ScreenSink>,
+        open: impl Fn(ScreenTarget) -> Result<Box<dyn Grabber>, ScreenError> + Send + 'static,
+    ) -> Result<Self, CaptureError> {
+        let control = Arc::new(Control { settings: Mutex::new(settings), version: AtomicU64::new(1) });
+        let told = control.clone();
+        let thread = Capture::spawn("screen", move |stopped| {
+            if let Err(error) = run(&told, &*sink, &open, stopped) {
+                sink.on_event(ScreenEvent::Ended(error));
+            }
+        })?;
+        Ok(Self { control, _thread: thread })
+    }
+
+    /// Changes how it is captured, from the next picture on; another target included.
+    pub fn set(&self, settings: ScreenSettings) {
+        *self.control.settings.lock() = settings;
+        self.refresh();
+    }
+
+    /// The next picture is given out even if nothing changed: somebody new looks.
+    pub fn refresh(&self) {
+        self.control.version.fetch_add(1, Relaxed);
+    }
+}
+
+type Open<'a> = &'a dyn Fn(ScreenTarget) -> Result<Box<dyn Grabber>, ScreenError>;
+
+/// Until it is stopped, or what is captured is gone.
+fn run(control: &Control, sink: &dyn ScreenSink, open: Open<'_>, stopped: &Receiver<()>) -> Result<(), ScreenError> {
+    let settings = control.settings.lock().clone();
+    let mut course = Course::open(settings, open)?;
+    let mut version = 0;
+    let mut due = Instant::now();
+    while stopped.recv_deadline(due) == Err(RecvTimeoutError::Timeout) {
+        let newest = control.version.load(Relaxed);
+        if std::mem::replace(&mut version, newest) != newest {
+            let settings = control.settings.lock().clone();
+            if settings.target == course.settings.target {
+                course.change(settings);
+            } else {
+                course = Course::open(settings, open)?;
+            }
+        }
+        course.step(Instant::now(), sink)?;
+        // A picture that took too long delays the next one, and no crowd of them follows.
+        due = (due + course.interval()).max(Instant::now());
+    }
+    Ok(())
+}
+
+/// One target that is captured, picture by picture.
+struct Course {
+    grabber: Box<dyn Grabber>,
+    settings: ScreenSettings,
+    seen: Option<Sight>,
+    /// The picture that is read now, and the one before it.
+    pixels: Pixels,
+    last_pixels: Pixels,
+    last_frame: Option<VideoFrame>,
+    pool: FramePool,
+    rhythm: Rhythm,
+    /// Somebody new looks, or looks again.
+    is_fresh: bool,
+    /// The region that lay outside was told of.
+    outside: Option<ScreenEvent>,
+    failures: u32,
+}
+
+impl Course {
+    fn open(settings: ScreenSettings, open: Open<'_>) -> Result<Self, ScreenError> {
+        let mut grabber = open(settings.target)?;
+        if settings.activate_window {
+            grabber.activate();
+        }
+        Ok(Self {
+            grabber,
+            settings,
+            seen: None,
+            pixels: Pixels::default(),
+            last_pixels: Pixels::default(),
+            last_frame: None,
+            pool: FramePool::new(),
+            rhythm: Rhythm::default(),
+            is_fresh: true,
+            outside: None,
+            failures: 0,
+        })
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_secs(1) / self.settings.fps.clamp(1, 60)
+    }
+
+    fn change(&mut self, settings: ScreenSettings) {
+        if settings.activate_window && !self.settings.activate_window {
+            self.grabber.activate();
+        }
+        self.settings = settings;
+        self.is_fresh = true;
+    }
+
+    /// Looks at the target, tells what happened to it, and gives out its picture if it is worth it.
+    fn step(&mut self, now: Instant, sink: &dyn ScreenSink) -> Result<(), ScreenError> {
+        let sight = self.look(sink)?;
+        if !sight.is_shown || !sink.wants_frames() {
+            self.is_fresh = true;
+            return Ok(());
+        }
+        let part = match self.part(sight.area) {
+            Ok(part) => part,
+            Err(event) => {
+                if self.outside.as_ref() != Some(&event) {
+                    sink.on_event(event.clone());
+                }
+                self.outside = Some(event);
+                return Ok(());
+            }
+        };
+        self.outside = None;
+        if !self.grab(part)? {
+            return Ok(());
+        }
+        self.draw_over(part.moved(sight.area.x, sight.area.y));
+        let changed = self.pixels != self.last_pixels || self.last_frame.is_none();
+        let is_fresh = std::mem::take(&mut self.is_fresh);
+        if !self.rhythm.is_due(now, changed || is_fresh) {
+            return Ok(());
+        }
+        let frame = match &self.last_frame {
+            Some(last) if !changed => last.at(now),
+            _ => self.pixels.to_frame(&self.pool, now).map_err(ScreenError::Failed)?,
+        };
+        sink.on_frame(&frame);
+        std::mem::swap(&mut self.pixels, &mut self.last_pixels);
+        self.last_frame = Some(frame);
+        Ok(())
+    }
+
+    fn look(&mut self, sink: &dyn ScreenSink) -> Result<Sight, ScreenError> {
+        let is_window = matches!(self.settings.target, ScreenTarget::Window(_));
+        let sight = match self.grabber.look() {
+            Ok(sight) => sight,
+            Err(error) => {
+                if let (true, Some(seen), ScreenError::Gone(_)) = (is_window, self.seen, &error) {
+                    sink.on_event(ScreenEvent::Window(WindowState::Closed, seen.area));
+                }
+                return Err(error);
+            }
+        };
+        let seen = self.seen.replace(sight);
+        let was_shown = seen.is_none_or(|seen| seen.is_shown);
+        if was_shown != sight.is_shown && is_window {
+            let state = if sight.is_shown { WindowState::OnScreen } else { WindowState::OffScreen };
+            sink.on_event(ScreenEvent::Window(state, sight.area));
+        }
+        if seen.is_some_and(|seen| seen.area != sight.area) {
+            sink.on_event(ScreenEvent::Moved(sight.area));
+        }
+        Ok(sight)
+    }
+
+    /// What to read of a target of that size, in pixels from its corner.
+    fn part(&self, target: Area) -> Result<Area, ScreenEvent> {
+        let region = target.part(&self.settings.region).and_then(|part| part.even());
+        let region = region.ok_or(ScreenEvent::RegionOutside)?;
+        let published = region.part(&self.settings.publish_region).and_then(|part| part.even());
+        let published = published.ok_or(ScreenEvent::PublishRegionOutside)?;
+        Ok(published.moved(region.x, region.y))
+    }
+
+    fn grab(&mut self, part: Area) -> Result<bool, ScreenError> {
+        let grabbed = self.grabber.grab(part, &mut self.pixels)?;
+        self.failures = if grabbed { 0 } else { self.failures + 1 };
+        if self.failures >= MOST_FAILURES {
+            return Err(ScreenError::Failed("no picture can be read".to_owned()));
+        }
+        Ok(grabbed)
+    }
+
+    /// Draws what belongs into the picture of that part of the desktop beside what was read.
+    fn draw_over(&mut self, part: Area) {
+        let is_screen = matches!(self.settings.target, ScreenTarget::Screen(_));
+        if is_screen && !self.settings.excluded.is_empty() {
+            for window in self.grabber.windows(&self.settings.excluded) {
+                self.pixels.hide(&window.moved(part.x.saturating_neg(), part.y.saturating_neg()));
+            }
+        }
+        if self.settings.show_cursor
+            && let Some(cursor) = self.grabber.cursor()
+        {
+            self.pixels.draw_cursor(&cursor, (part.x, part.y));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pixels::Cursor;
+    use super::*;
+    use crossbeam_channel::{Sender, unbounded};
+
+    /// A window that does as the test says.
+    #[derive(Clone)]
+    struct FakeWindow {
+        sight: Arc<Mutex<Option<Sight>>>,
+        shade: Arc<Mutex<u8>>,
+        excluded: Vec<Area>,
+    }
+
+    impl FakeWindow {
+        fn new(width: u32, height: u32) -> Self {
+            let sight = Sight { area: Area { x: 10, y: 20, width, height }, is_shown: true };
+            Self { sight: Arc::new(Mutex::new(Some(sight))), shade: Arc::new(Mutex::new(50)), excluded: Vec::new() }
+        }
+
+        fn resize(&self, width: u32, height: u32) {
+            if let Some(sight) = &mut *self.sight.lock() {
+                (sight.area.width, sight.area.height) = (width, height);
+            }
+        }
+    }
+
+    const WINDOW: ScreenTarget = ScreenTarget::Window(7);
+
+    impl Grabber for FakeWindow {
+        fn look(&mut self) -> Result<Sight, ScreenError> {
+            self.sight.lock().ok_or(ScreenError::Gone(WINDOW))
+        }
+
+        fn grab(&mut self, part: Area, into: &mut Pixels) -> Result<bool, ScreenError> {
+            into.reset(part.width, part.height).fill(*self.shade.lock());
+            Ok(true)
+        }
+
+        fn cursor(&mut self) -> Option<Cursor> {
+            None
+        }
+
+        fn windows(&mut self, _: &[u32]) -> Vec<Area> {
+            self.excluded.clone()
+        }
+
+        fn activate(&mut self) {}
+    }
+
+    struct Record(Sender<VideoFrame>, Sender<ScreenEvent>);
+
+    impl ScreenSink for Record {
+        fn wants_frames(&self) -> bool {
+            true
+        }
+
+        fn on_frame(&self, frame: &VideoFrame) {
+            self.0.send(frame.clone()).unwrap_or_default();
+        }
+
+        fn on_event(&self, event: ScreenEvent) {
+            self.1.send(event).unwrap_or_default();
+        }
+    }
+
+    struct Running {
+        window: FakeWindow,
+        capture: ScreenCapture,
+        frames: Receiver<VideoFrame>,
+        events: Receiver<ScreenEvent>,
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn settings() -> ScreenSettings {
+        ScreenSettings { fps: 60, ..ScreenSettings::new(WINDOW) }
+    }
+
+    fn start(window: FakeWindow, settings: ScreenSettings) -> Running {
+        let ((frame_sink, frames), (event_sink, events)) = (unbounded(), unbounded());
+        let shown = window.clone();
+        let open = move |_| -> Result<Box<dyn Grabber>, ScreenError> { Ok(Box::new(shown.clone())) };
+        let capture = ScreenCapture::start_with(settings, Arc::new(Record(frame_sink, event_sink)), open).unwrap();
+        Running { window, capture, frames, events }
+    }
+
+    impl Running {
+        fn frame(&self, accept: impl Fn(&VideoFrame) -> bool) -> VideoFrame {
+            let end = Instant::now() + PATIENCE;
+            loop {
+                let frame = self.frames.recv_deadline(end).unwrap();
+                if accept(&frame) {
+                    return frame;
+                }
+            }
+        }
+
+        fn event(&self) -> ScreenEvent {
+            self.events.recv_timeout(PATIENCE).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_window_at_rest_shares_its_pixels_from_picture_to_picture() {
+        let running = start(FakeWindow::new(64, 48), settings());
+        let (first, second) = (running.frame(|_| true), running.frame(|_| true));
+        assert_eq!(first.y().as_ptr(), second.y().as_ptr());
+        assert!(second.capture_time() > first.capture_time());
+        *running.window.shade.lock() = 200;
+        running.frame(|frame| frame.y()[0] > 150);
+    }
+
+    #[test]
+    fn a_window_that_grows_gives_larger_pictures_and_says_so() {
+        let running = start(FakeWindow::new(64, 48), settings());
+        running.frame(|_| true);
+        running.window.resize(101, 77);
+        running.frame(|frame| (frame.width(), frame.height()) == (100, 76));
+        assert_eq!(running.event(), ScreenEvent::Moved(Area { x: 10, y: 20, width: 101, height: 77 }));
+    }
+
+    #[test]
+    fn a_minimised_window_pauses_and_comes_back() {
+        let running = start(FakeWindow::new(64, 48), settings());
+        running.frame(|_| true);
+        let show = |is_shown| running.window.sight.lock().as_mut().unwrap().is_shown = is_shown;
+        let area = Area { x: 10, y: 20, width: 64, height: 48 };
+        show(false);
+        assert_eq!(running.event(), ScreenEvent::Window(WindowState::OffScreen, area));
+        while running.frames.try_recv().is_ok() {}
+        show(true);
+        assert_eq!(running.event(), ScreenEvent::Window(WindowState::OnScreen, area));
+        running.frame(|_| true);
+    }
+
+    #[test]
+    fn a_window_that_is_minimised_from_the_start_is_told_of() {
+        let window = FakeWindow::new(64, 48);
+        window.sight.lock().as_mut().unwrap().is_shown = false;
+        let running = start(window, settings());
+        let area = Area { x: 10, y: 20, width: 64, height: 48 };
+        assert_eq!(running.event(), ScreenEvent::Window(WindowState::OffScreen, area));
+    }
+
+    #[test]
+    fn a_closed_window_is_told_of_and_ends_the_pictures() {
+        let running = start(FakeWindow::new(64, 48), settings());
+        running.frame(|_| true);
+        *running.window.sight.lock() = None;
+        let area = Area { x: 10, y: 20, width: 64, height: 48 };
+        assert_eq!(running.event(), ScreenEvent::Window(WindowState::Closed, area));
+        assert_eq!(running.event(), ScreenEvent::Ended(ScreenError::Gone(WINDOW)));
+        assert!(running.events.recv_timeout(PATIENCE).is_err(), "the thread is gone");
+    }
+
+    #[test]
+    fn regions_cut_the_picture_and_one_outside_is_told_of_once() {
+        let running = start(FakeWindow::new(64, 48), settings());
+        let area = |x, y, width, height| Area { x, y, width, height };
+        running.capture.set(ScreenSettings { region: area(10, 10, 40, 20), ..settings() });
+        running.frame(|frame| (frame.width(), frame.height()) == (40, 20));
+        let publish_region = area(30, 0, 20, 20);
+        running.capture.set(ScreenSettings { region: area(10, 10, 40, 20), publish_region, ..settings() });
+        running.frame(|frame| (frame.width(), frame.height()) == (10, 20));
+        running.capture.set(ScreenSettings { region: area(64, 0, 10, 10), ..settings() });
+        assert_eq!(running.event(), ScreenEvent::RegionOutside);
+        running.capture.set(ScreenSettings { publish_region: area(0, 48, 10, 10), ..settings() });
+        assert_eq!(running.event(), ScreenEvent::PublishRegionOutside);
+        running.capture.set(settings());
+        running.frame(|frame| frame.width() == 64);
+        assert!(running.events.try_recv().is_err());
+    }
+
+    #[test]
+    fn excluded_windows_are_painted_over_on_a_screen() {
+        let mut window = FakeWindow::new(64, 48);
+        *window.shade.lock() = 255;
+        window.excluded = vec![Area { x: 10, y: 20, width: 16, height: 16 }];
+        let settings = ScreenSettings { target: ScreenTarget::Screen(1), excluded: vec![5], fps: 60, ..settings() };
+        let frame = start(window, settings).frame(|_| true);
+        assert!(frame.y()[0] < 20 && frame.y()[40] > 230);
+    }
+
+    #[test]
+    fn a_target_that_is_not_there_is_told_of() {
+        let ((frame_sink, _frames), (event_sink, events)) = (unbounded(), unbounded());
+        let open = |target| Err(ScreenError::Gone(target));
+        let _capture = ScreenCapture::start_with(settings(), Arc::new(Record(frame_sink, event_sink)), open).unwrap();
+        assert_eq!(events.recv_timeout(PATIENCE), Ok(ScreenEvent::Ended(ScreenError::Gone(WINDOW))));
+    }
+}
