@@ -16,7 +16,8 @@ fn page(pool: &FramePool, width: u32, height: u32, scroll: u32, at: Instant) -> 
     let mut picture = pool.take(width, height);
     let strides = picture.strides();
     let [y, u, v] = picture.planes_mut();
-    (u.fill(128), v.fill(128));
+    u.fill(128);
+    v.fill(128);
     for (row, line) in y.chunks_mut(strides[0]).enumerate() {
         let row = row as u32 + scroll;
         for (column, sample) in line.iter_mut().enumerate() {

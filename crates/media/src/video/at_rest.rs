@@ -67,7 +67,8 @@ mod tests {
         let mut picture = pool.take(SIZE.0, SIZE.1);
         let stride = picture.strides()[0];
         let [y, u, v] = picture.planes_mut();
-        (u.fill(128), v.fill(128));
+        u.fill(128);
+        v.fill(128);
         for (row, line) in y.chunks_mut(stride).enumerate() {
             for (column, sample) in line.iter_mut().enumerate() {
                 *sample = if (column + shift) * 7 % 11 < 3 && row % 12 < 8 { 30 } else { 235 };

@@ -389,6 +389,23 @@ mod tests {
     }
 
     #[test]
+    fn a_screen_keeps_to_its_rate_and_has_key_frames_when_they_are_asked_for() {
+        let config = EncoderConfig { content: Content::Screen, fps: 15, bitrate_bps: 600_000, ..CONFIG };
+        let mut encoder = VideoEncoder::new(config).unwrap();
+        let mut camera = Camera::new(640, 360);
+        rate(&mut encoder, &mut camera, 15, 15);
+        for bitrate_bps in [600_000, 250_000, 900_000] {
+            encoder.set_rate(bitrate_bps, 15).unwrap();
+            rate(&mut encoder, &mut camera, 15, 15);
+            let measured = rate(&mut encoder, &mut camera, 60, 15);
+            assert!(measured < f64::from(bitrate_bps) * 1.2, "asked for {bitrate_bps}, got {measured:.0} bit/s");
+        }
+        let frame = camera.frame(15);
+        let units = (0..15).filter_map(|index| encoder.encode(&frame, index == 3).unwrap());
+        assert_eq!(units.filter(|unit| unit.is_keyframe).count(), 1);
+    }
+
+    #[test]
     fn a_rate_set_before_the_first_frame_counts() {
         let mut encoder = VideoEncoder::new(EncoderConfig { bitrate_bps: 3_000_000, ..CONFIG }).unwrap();
         encoder.set_rate(300_000, 30).unwrap();

@@ -228,7 +228,8 @@ mod tests {
             for (plane, samples) in picture.planes_mut().into_iter().enumerate() {
                 for line in samples.chunks_mut(strides[plane]) {
                     let (inside, behind) = line.split_at_mut(sizes[plane].0);
-                    (inside.fill(128), behind.fill(0));
+                    inside.fill(128);
+                    behind.fill(0);
                 }
             }
             let frame = picture.freeze(Instant::now());

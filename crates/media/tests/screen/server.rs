@@ -1,16 +1,42 @@
-//! An X server without a screen, for one test.
+//! An X server without a screen for one test, and the process of its own that the test runs in.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-pub struct XServer {
+/// Set in the process that a test runs in.
+const INSIDE: &str = "SCREEN_TEST_INSIDE";
+
+/// What a test finds in its environment.
+#[derive(Clone, Copy)]
+pub enum Display {
+    /// A server of its own, 800 x 600.
+    Own,
+    None,
+}
+
+/// Runs the body of the test of that name where it finds such a display.
+pub fn run(test: &str, display: Display, body: fn()) {
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    let server = matches!(display, Display::Own).then(XServer::start);
+    let mut inside = Command::new(std::env::current_exe().unwrap());
+    inside.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    if let Some(server) = &server {
+        inside.env("DISPLAY", format!(":{}", server.number));
+    }
+    let output = inside.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+struct XServer {
     process: Child,
     number: u32,
 }
 
 impl XServer {
     /// Starts one and waits until it takes connections.
-    pub fn start() -> Self {
+    fn start() -> Self {
         let mut process = Command::new("Xvfb")
             .args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset"])
             .stdout(Stdio::piped())
@@ -21,23 +47,6 @@ impl XServer {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self { process, number: line.trim().parse().expect("Xvfb did not start") }
     }
-
-    /// What `DISPLAY` is called for it.
-    pub fn display(&self) -> String {
-        format!(":{}", self.number)
-    }
-}
-
-/// Runs the ignored tests of this program in a process of its own with that display, `no_display` without one. The
-/// display is a variable of the whole process.
-pub fn run_ignored_tests(display: Option<&str>) -> bool {
-    let mut tests = Command::new(std::env::current_exe().unwrap());
-    tests.args(["--ignored", "--test-threads=1"]).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
-    match display {
-        Some(display) => tests.args(["--skip", "no_display"]).env("DISPLAY", display),
-        None => tests.arg("no_display"),
-    };
-    tests.status().unwrap().success()
 }
 
 impl Drop for XServer {
