@@ -16,6 +16,7 @@ const SIZE = { width: 480, height: 300 };
 const PATIENCE_MS = 20000;
 
 let server;
+let url;
 let app;
 /** Who shares, and who watches. */
 let anna;
@@ -24,15 +25,21 @@ let ben;
 before(async () => {
   const port = await freePort();
   server = await startServer(port);
+  url = `ws://127.0.0.1:${port}`;
   app = await launch({ page: 'user.html' });
   anna = await ready(await app.firstWindow());
   ben = await openWindow(app);
   for (const [page, userID] of [[anna, 'anna'], [ben, 'ben']]) {
-    await enter(page, userID, `ws://127.0.0.1:${port}`);
+    await enter(page, userID, url);
     await addCanvas(page, 'id="c" style="width: 640px; height: 400px"');
   }
   await play(ben, 'anna', 'c');
-  await anna.evaluate(() => {
+  await prepare(anna);
+});
+
+/** What the tests need in the page of the one who shares. */
+const prepare = (page) =>
+  page.evaluate(() => {
     window.happened = [];
     for (const name of ['onExceptionOccurred', 'onCaptureTypeExceptionOccurred', 'onWindowStateChanged', 'onRectChanged']) {
       window.engine.on(`SCREENCAPTURE_${name}`, (param) => window.happened.push({ name: `SCREENCAPTURE_${name}`, param }));
@@ -49,7 +56,6 @@ before(async () => {
       return source.getIndex();
     };
   });
-});
 
 after(async () => {
   await app?.close();
@@ -293,5 +299,21 @@ test('wrong calls are told of, and the call goes on', async () => {
   });
   await happened('onExceptionOccurred', ({ exceptionType }) => exceptionType === INVALID);
   await isSteady();
+  await page.close();
+});
+
+test('a page that is reloaded while it shares comes back, and shares again', async () => {
+  const page = await colouredWindow('Reload');
+  const source = await listed('Reload');
+  await share(source);
+  await shows(ben, [RED, GREEN, BLUE]);
+  await anna.reload();
+  await ready(anna);
+  await addCanvas(anna, 'id="c" style="width: 640px; height: 400px"');
+  await enter(anna, 'anna', url);
+  await prepare(anna);
+  await showsCamera(ben);
+  await share(source);
+  await shows(ben, [RED, GREEN, BLUE]);
   await page.close();
 });
