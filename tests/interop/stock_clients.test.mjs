@@ -11,6 +11,9 @@ import { startChromium, startElectron } from './stock/page_client.mjs';
 import { PythonClient, installPython } from './stock/python_client.mjs';
 import { runScenario } from './stock/scenario.mjs';
 
+// A scenario that fails shows what the server told.
+process.env.RUST_LOG ??= 'debug,str0m=error,is=error,hyper_util=info,rustls=info';
+
 after(() => dispose());
 
 const WAYS = [['one peer connection', true], ['two peer connections', false]];

@@ -36,10 +36,21 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
     await sees(client, `pictures of ${name}`, (report) => frames(report, name) >= before + count);
   };
 
+  /** What the server told of itself is asked for when something did not come about. */
+  const step = (name, run) =>
+    t.test(name, async (own) => {
+      try {
+        await run();
+      } catch (error) {
+        own.diagnostic(server.log.slice(-20000));
+        throw error;
+      }
+    });
+
   const subject = await enter(await newClient(), 'subject', {}, relay.url);
   const peer = await enter(new NodeClient(), 'peer');
 
-  await t.test('sound and picture go both ways', async () => {
+  await step('sound and picture go both ways', async () => {
     await Promise.all([subject.publishAudio({ name: 'subject-sound' }), peer.publishAudio({ name: 'peer-sound' })]);
     await Promise.all([subject.publishVideo({ name: 'subject-1' }), peer.publishVideo({ name: 'peer-1' })]);
     await Promise.all([goesOn(subject, 'peer-1'), goesOn(peer, 'subject-1')]);
@@ -48,7 +59,7 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
     assert.match(server.log, new RegExp(`identity="subject" sid="\\w+" connections=${connections}`));
   });
 
-  await t.test('messages go both ways', async () => {
+  await step('messages go both ways', async () => {
     await subject.send({ text: 'from the subject' });
     await peer.send({ text: 'from the peer' });
     const has = (from, text) => ({ data }) => data.some((item) => item.from === from && item.text === text && item.topic === 't');
@@ -56,7 +67,7 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
     await sees(subject, 'message', has('peer', 'from the peer'));
   });
 
-  await t.test('each sees when the other mutes', async () => {
+  await step('each sees when the other mutes', async () => {
     for (const [by, at, identity] of [[subject, peer, 'subject'], [peer, subject, 'peer']]) {
       for (const muted of [true, false]) {
         await by.mute({ name: `${identity}-sound`, muted });
@@ -65,14 +76,14 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
     }
   });
 
-  await t.test('each sees the attributes of the other', async () => {
+  await step('each sees the attributes of the other', async () => {
     for (const [by, at, identity] of [[subject, peer, 'subject'], [peer, subject, 'peer']]) {
       await by.setAttributes({ mood: 'good' });
       await sees(at, 'attribute', ({ others }) => others[identity].attributes.mood === 'good');
     }
   });
 
-  await t.test('a smaller tile gets a smaller picture, a larger one the best', async () => {
+  await step('a smaller tile gets a smaller picture, a larger one the best', async () => {
     await peer.publishVideo({ name: 'layers', simulcast: true });
     await goesOn(subject, 'layers');
     await subject.resize({ name: 'layers', isSmall: false });
@@ -84,14 +95,14 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
     await sees(subject, 'the best layer again', ({ views }) => views.layers.width === 960);
   });
 
-  await t.test('four streams of one user are decoded, in both directions', async () => {
+  await step('four streams of one user are decoded, in both directions', async () => {
     for (const n of [2, 3, 4]) {
       await Promise.all([subject.publishVideo({ name: `subject-${n}` }), peer.publishVideo({ name: `peer-${n}` })]);
     }
     for (const n of [1, 2, 3, 4]) await Promise.all([goesOn(subject, `peer-${n}`, 3), goesOn(peer, `subject-${n}`, 3)]);
   });
 
-  await t.test('who may neither publish nor subscribe does neither', async () => {
+  await step('who may neither publish nor subscribe does neither', async () => {
     const guest = await enter(await newClient(), 'guest', { canPublish: false, canSubscribe: false, canPublishData: false });
     const { data } = await peer.report();
     // Some clients refuse by themselves, some ask, and of those some wait for 10 s before they believe it.
@@ -106,13 +117,13 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
     assert.deepEqual([at.data.length, Object.keys(of.views)], [data.length, []]);
   });
 
-  await t.test('a second login sends the first one away', async () => {
+  await step('a second login sends the first one away', async () => {
     const first = await enter(await newClient(), 'twice');
     await enter(new NodeClient(), 'twice');
     await sees(first, 'the end', ({ disconnected }) => disconnected === DisconnectReason.DUPLICATE_IDENTITY);
   });
 
-  await t.test('the signalling is cut and taken up again, the pictures go on', async () => {
+  await step('the signalling is cut and taken up again, the pictures go on', async () => {
     const { sid } = await subject.report();
     await Promise.all([goesOn(subject, 'peer-1'), goesOn(peer, 'subject-1')]);
     await subject.measure();

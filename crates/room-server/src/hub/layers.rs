@@ -91,6 +91,7 @@ impl Hub {
             return;
         }
         let wish = LayerWish::of(request);
+        tracing::debug!(?id, ?wish, tracks = ?request.track_sids, "layers are wished for");
         for sid in &request.track_sids {
             let Some(participant) = self.participants.get_mut(&id) else { return };
             let Some(publisher) = participant.subscriptions.iter().find(|s| s.track_sid == *sid).map(|s| s.publisher)
