@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use media::audio::codec::{OpusEncoder, PACKET_SAMPLES};
 use media::audio::jitter_buffer::JitterBuffer;
+use media::audio::red::RedWriter;
 use media::audio::{AudioPacket, DelayRange, FRAME_SAMPLES};
 use transport::lip_sync::{LipSync, Moment};
 use transport::playout::Playout;
@@ -24,6 +25,13 @@ struct Way {
     delay: u64,
     /// Added, evenly distributed; packets keep their order.
     jitter: u64,
+    /// Packets lost, in percent. A picture then comes later, a packet of sound only as a copy in one of the next.
+    loss: u64,
+}
+
+/// A way that loses nothing.
+fn whole(delay: u64, jitter: u64) -> Way {
+    Way { delay, jitter, loss: 0 }
 }
 
 struct Seen {
@@ -51,12 +59,38 @@ impl Rng {
     }
 }
 
-/// Arrival times of what is sent at `sent`, by number.
-fn arrivals(rng: &mut Rng, sent: impl Iterator<Item = u64>, way: Way) -> BTreeMap<u64, Vec<u64>> {
+/// Packets that one picture is sent in.
+const PICTURE_PACKETS: u64 = 8;
+/// From the gap to the request for what is missing.
+const NOTICED_MS: u64 = 10;
+
+/// How much later the last packet of a picture is there, if some are lost. Where the way has room repairs are sent twice.
+fn repairs_ms(rng: &mut Rng, way: Way) -> u64 {
+    let mut repairs = || match rng.below(100) < way.loss {
+        true => 1 + std::iter::repeat_with(|| rng.below(10_000)).take_while(|lot| *lot < way.loss * way.loss).count(),
+        false => 0,
+    };
+    (0..PICTURE_PACKETS).map(|_| repairs() as u64).max().unwrap_or(0) * (2 * way.delay + NOTICED_MS)
+}
+
+/// Arrival times of pictures that are sent at `sent`, by number. None passes another, all are repaired.
+fn pictures(rng: &mut Rng, sent: impl Iterator<Item = u64>, way: Way) -> BTreeMap<u64, Vec<u64>> {
+    let (mut arrivals, mut last) = (BTreeMap::<u64, Vec<u64>>::new(), 0);
+    for (number, sent) in (0u64..).zip(sent) {
+        last = last.max(sent + way.delay + rng.below(way.jitter) + repairs_ms(rng, way));
+        arrivals.entry(last).or_default().push(number);
+    }
+    arrivals
+}
+
+/// The same of packets of sound, of which those that are lost are left out.
+fn sounds(rng: &mut Rng, sent: impl Iterator<Item = u64>, way: Way) -> BTreeMap<u64, Vec<u64>> {
     let (mut arrivals, mut last) = (BTreeMap::<u64, Vec<u64>>::new(), 0);
     for (number, sent) in (0u64..).zip(sent) {
         last = last.max(sent + way.delay + rng.below(way.jitter));
-        arrivals.entry(last).or_default().push(number);
+        if rng.below(100) >= way.loss {
+            arrivals.entry(last).or_default().push(number);
+        }
     }
     arrivals
 }
@@ -75,11 +109,16 @@ fn call(seed: u64, video: Way, audio: Way) -> Seen {
     let mut rng = Rng(seed);
     let start = Instant::now();
     let at = |ms: u64| start + Duration::from_millis(ms);
-    let pictures = arrivals(&mut rng, (0..SECONDS * 30).map(|number| number * 100 / 3 + 5), video);
-    let packets = arrivals(&mut rng, (0..SECONDS * 50).map(|number| number * 20 + 22), audio);
+    let pictures = pictures(&mut rng, (0..SECONDS * 30).map(|number| number * 100 / 3 + 5), video);
+    let packets = sounds(&mut rng, (0..SECONDS * 50).map(|number| number * 20 + 22), audio);
     let (mut playout, mut sync, mut buffer) = (Playout::default(), LipSync::default(), JitterBuffer::new().unwrap());
-    let mut encoder = OpusEncoder::new(32_000, 0, false).unwrap();
-    let payloads: Vec<_> = (0..SECONDS * 50).map(|number| encoder.encode(&voice(number)).unwrap()).collect();
+    // As publishers do that are told of such losses.
+    let mut encoder = OpusEncoder::new(32_000, if audio.loss > 0 { audio.loss as u8 + 5 } else { 0 }, false).unwrap();
+    let mut writer = RedWriter::new(111);
+    writer.set_copies(usize::from(audio.loss > 0));
+    let payload =
+        |number| writer.pack((number * PACKET_SAMPLES as u64) as u32, &encoder.encode(&voice(number)).unwrap());
+    let payloads: Vec<_> = (0..SECONDS * 50).map(payload).collect();
     let mut seen = Seen { offsets: Vec::new(), ages: Vec::new(), steps: Vec::new(), concealed: 0.0 };
     let (mut waiting, mut heard, mut last_shown) = (Vec::<(Instant, Duration, u64)>::new(), None, None::<Instant>);
     for now in 0..SECONDS * 1000 {
@@ -88,7 +127,7 @@ fn call(seed: u64, video: Way, audio: Way) -> Seen {
                 sequence: *number as u16,
                 timestamp: (number * PACKET_SAMPLES as u64) as u32,
                 payload: payloads[*number as usize].clone(),
-                is_redundant: false,
+                is_redundant: true,
                 arrival: at(now),
             });
         }
@@ -149,7 +188,7 @@ const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 #[test]
 fn on_an_even_network_pictures_are_shown_nearly_at_once() {
     for seed in SEEDS {
-        let seen = call(seed, Way { delay: 25, jitter: 2 }, Way { delay: 25, jitter: 2 });
+        let seen = call(seed, whole(25, 2), whole(25, 2));
         assert_together(&seen, "even");
         assert!(quantile(&seen.ages, 0.5) <= 25.0 + 5.0 + 4.0 + 15.0);
     }
@@ -159,7 +198,7 @@ fn on_an_even_network_pictures_are_shown_nearly_at_once() {
 fn on_an_uneven_network_pictures_come_evenly_and_with_their_sound() {
     for seed in SEEDS {
         for jitter in [30, 60, 100] {
-            let way = Way { delay: 25, jitter };
+            let way = whole(25, jitter);
             let seen = call(seed, way, way);
             assert_together(&seen, &format!("{jitter} ms of jitter"));
             let (short, long) = (quantile(&seen.steps, 0.05), quantile(&seen.steps, 0.95));
@@ -171,8 +210,19 @@ fn on_an_uneven_network_pictures_come_evenly_and_with_their_sound() {
 #[test]
 fn a_medium_that_takes_longer_than_the_other_is_waited_for() {
     for seed in SEEDS {
-        let (quick, slow) = (Way { delay: 20, jitter: 5 }, Way { delay: 220, jitter: 20 });
+        let (quick, slow) = (whole(20, 5), whole(220, 20));
         assert_together(&call(seed, slow, quick), "late pictures");
         assert_together(&call(seed, quick, slow), "late sound");
+    }
+}
+
+#[test]
+fn repairs_of_the_picture_do_not_part_it_from_its_sound() {
+    for seed in SEEDS {
+        for (delay, jitter) in [(25, 5), (75, 5), (25, 60)] {
+            let way = Way { delay, jitter, loss: 5 };
+            let what = format!("5 % loss, {delay} ms of delay, {jitter} ms of jitter");
+            assert_together(&call(seed, way, way), &what);
+        }
     }
 }
