@@ -5,12 +5,17 @@
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use dimpl::Dtls;
 use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion, SrtpProfile,
 };
 use str0m::crypto::{CryptoError, CryptoProvider};
+
+/// A first flight may come before the client's ICE is done, and is then lost. The library would repeat it after a second
+/// (RFC 6347, section 4.2.4.1); browsers begin at 50 ms for the same reason.
+const FIRST_REPETITION: Duration = Duration::from_millis(80);
 
 /// What a handshake gave.
 #[derive(Clone)]
@@ -77,7 +82,7 @@ impl DtlsProvider for Watcher {
         dtls_version: DtlsVersion,
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        let instance = self.0.new_dtls(cert, now, dtls_version, mtu)?;
+        let instance = instance(cert, now, dtls_version, mtu)?;
         let keys = KeyCell::default();
         NEWEST.set(Some(keys.clone()));
         Ok(Box::new(Watched { instance, keys }))
@@ -88,9 +93,26 @@ impl DtlsProvider for Watcher {
     }
 }
 
-#[derive(Debug)]
+/// Like that of the library, but for the first repetition.
+fn instance(cert: &DtlsCert, now: Instant, version: DtlsVersion, mtu: Option<usize>) -> Result<Dtls, CryptoError> {
+    // ICE has seen to it that the other end is where it says.
+    let mut config = dimpl::Config::builder().use_server_cookie(false).flight_start_rto(FIRST_REPETITION);
+    if let Some(mtu) = mtu {
+        config = config.mtu(mtu);
+    }
+    let config = config.build().map_err(|error| CryptoError::Other(format!("DTLS cannot be set up: {error}")))?;
+    let certificate =
+        dimpl::DtlsCertificate { certificate: cert.certificate.clone(), private_key: cert.private_key.clone() };
+    match version {
+        DtlsVersion::Dtls12 => Ok(Dtls::new_12(config.into(), certificate, now)),
+        DtlsVersion::Dtls13 => Ok(Dtls::new_13(config.into(), certificate, now)),
+        DtlsVersion::Auto => Ok(Dtls::new_auto(config.into(), certificate, now)),
+        _ => Err(CryptoError::Other(format!("there is no {version} here"))),
+    }
+}
+
 struct Watched {
-    instance: Box<dyn DtlsInstance>,
+    instance: Dtls,
     keys: KeyCell,
 }
 
@@ -138,5 +160,11 @@ impl DtlsInstance for Watched {
 
     fn close(&mut self) -> Result<(), DtlsImplError> {
         self.instance.close()
+    }
+}
+
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watched")
     }
 }
