@@ -70,6 +70,12 @@ struct Control {
     sei: Mutex<Vec<Vec<u8>>>,
 }
 
+impl Control {
+    fn content(&self) -> Content {
+        if self.is_screen.load(Relaxed) { Content::Screen } else { Content::Camera }
+    }
+}
+
 /// The video half of a publisher. Dropping it stops the encoder thread.
 pub(crate) struct VideoPublisher {
     frames: Sender<VideoFrame>,
@@ -236,21 +242,21 @@ impl EncoderThread {
                 continue;
             }
             self.last = Some(frame.capture_time());
-            let is_screen = self.control.is_screen.load(Relaxed);
-            *self.control.resting.lock() = is_screen.then(|| frame.clone());
+            let content = self.control.content();
+            *self.control.resting.lock() = (content == Content::Screen).then(|| frame.clone());
             let senders = self.slot.read().clone();
             match senders {
-                Some(senders) if !self.control.muted.load(Relaxed) => self.frame(&frame, &senders),
+                Some(senders) if !self.control.muted.load(Relaxed) => self.frame(&frame, content, &senders),
                 _ => self.layers.iter_mut().for_each(LayerEncoder::rest),
             }
         }
     }
 
-    fn frame(&mut self, frame: &VideoFrame, senders: &[Arc<VideoSender>]) {
+    fn frame(&mut self, frame: &VideoFrame, content: Content, senders: &[Arc<VideoSender>]) {
         let Some(first) = senders.first() else { return };
         let now = frame.capture_time();
         let count = self.layers.len();
-        let is_screen = self.control.is_screen.load(Relaxed);
+        let is_screen = content == Content::Screen;
         let mut config = self.control.config.lock().clone();
         if is_screen {
             config = config.fitted(frame.width(), frame.height());
@@ -283,7 +289,6 @@ impl EncoderThread {
             self.counters.skipped_frames.fetch_add(1, Relaxed);
             return;
         }
-        let content = if is_screen { Content::Screen } else { Content::Camera };
         self.encode(frame, &due, content, senders);
     }
 

@@ -41,6 +41,8 @@ mod remote_media;
 mod send;
 mod stack;
 mod stats;
+#[cfg(test)]
+mod test_random;
 
 pub use budget::SendBudget;
 pub use config::{AddTrack, IceServer, PeerConfig, Role};

@@ -42,6 +42,9 @@ impl Actor {
         let listener_loss = listeners.map_or(0.0, |report| f64::from(report.loss));
         let loss = network.upstream_loss_since(&before).max(listener_loss);
         let listener_kbps = listeners.map(|report| report.kbps).filter(|kbps| *kbps > 0);
+        // Copies of sound go all the way, and on a narrow one they would take the place of the picture.
+        let to_listeners = listener_kbps.map_or(u64::MAX, |kbps| u64::from(kbps) * 1000);
+        let path_bps = network.publisher.send_estimate_bps.min(to_listeners);
         for (channel, publisher) in self.publishers.iter_mut().filter(|(_, publisher)| publisher.room == *room) {
             publisher.video.set_listener_limit(listener_kbps);
             if let Some(expected_loss_percent) = publisher.expected_loss.update(loss) {
@@ -51,9 +54,6 @@ impl Actor {
             let percent = publisher.expected_loss.percent();
             publisher.counters.audio_expected_loss_percent.store(percent, Relaxed);
             let audio_bps = self.sound.config(*channel).bitrate_kbps * 1000;
-            // Copies go all the way, and on a narrow one they would take the place of the picture.
-            let to_listeners = listener_kbps.map_or(u64::MAX, |kbps| u64::from(kbps) * 1000);
-            let path_bps = network.publisher.send_estimate_bps.min(to_listeners);
             let copies = publisher.copies.update(percent, audio_bps, path_bps);
             publisher.audio.set_copies(copies);
             publisher.counters.audio_copies.store(copies as u8, Relaxed);

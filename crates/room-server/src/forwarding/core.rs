@@ -157,6 +157,19 @@ pub struct MediaPacket {
     pub wallclock: Instant,
 }
 
+impl MediaPacket {
+    /// The part of a packet that does not depend on who gets it.
+    pub fn of(packet: &IncomingPacket) -> Self {
+        Self {
+            marker: packet.marker,
+            codec: packet.codec,
+            payload: Arc::clone(&packet.payload),
+            extensions: packet.extensions,
+            wallclock: packet.captured_at,
+        }
+    }
+}
+
 /// A packet for a subscriber.
 #[derive(Clone, Debug)]
 pub struct OutgoingPacket {

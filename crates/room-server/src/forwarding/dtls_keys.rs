@@ -1,7 +1,7 @@
 //! The keys that a DTLS handshake gives for media (RFC 5764), for our own packets on a connection of `str0m`.
 //!
-//! `str0m` keeps them to itself, but its DTLS implementation can be exchanged. So the one that it has is wrapped, and what
-//! passes is looked at.
+//! `str0m` keeps them to itself, but its DTLS implementation can be exchanged. So there is one that is like its own, over the
+//! same library, and looks at what passes; it is also quicker to repeat a first flight that came too early.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +54,7 @@ thread_local! {
     static NEWEST: RefCell<Option<KeyCell>> = const { RefCell::new(None) };
 }
 
-/// The provider with its DTLS implementation wrapped. Takes a little memory for good, so it is to be called once.
+/// The provider with our DTLS implementation; certificates are its own. Takes a little memory for good, so it is to be called once.
 pub fn watched(provider: CryptoProvider) -> CryptoProvider {
     let dtls: &'static Watcher = Box::leak(Box::new(Watcher(provider.dtls_provider)));
     CryptoProvider { dtls_provider: dtls, ..provider }

@@ -127,13 +127,7 @@ impl Scene {
             extensions: PacketExtensions { audio_level: Some(-20), voice_activity: None, orientation: Some(1) },
             captured_at: self.now,
         };
-        let media = Arc::new(MediaPacket {
-            marker: packet.marker,
-            codec: packet.codec,
-            payload: Arc::clone(&packet.payload),
-            extensions: packet.extensions,
-            wallclock: packet.captured_at,
-        });
+        let media = Arc::new(MediaPacket::of(&packet));
         let arriving: Vec<LayerId> = LAYERS.iter().take(self.layers).map(|name| id(name)).collect();
         let starts_keyframe = starts_keyframe(packet.codec, &packet.payload);
         let context = Context { media: &media, starts_keyframe, arriving: &arriving };

@@ -11,6 +11,9 @@ use super::Hub;
 use super::ids::ParticipantId;
 use crate::forwarding::layer_selector::BEST;
 
+/// Most that a publisher is believed to send of one picture, in bits per second.
+const BELIEVED: u64 = 10_000_000;
+
 /// The layer that a subscriber wants at best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerWish {
@@ -60,9 +63,6 @@ impl LayerWish {
 fn layers_of(info: &TrackInfo) -> &[VideoLayer] {
     info.codecs.first().map(|codec| codec.layers.as_slice()).unwrap_or_default()
 }
-
-/// Most that a publisher is believed to send of one picture, in bits per second.
-const BELIEVED: u64 = 10_000_000;
 
 /// Bits per second of the best layer up to `max_rank` (without one, of the smallest) as the publisher announced them; 0 if
 /// it did not.

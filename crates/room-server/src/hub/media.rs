@@ -75,13 +75,7 @@ impl Hub {
             track.info.mime_type = mime_type(packet.codec).to_owned();
             learned_codec = true;
         }
-        let media = Arc::new(MediaPacket {
-            marker: packet.marker,
-            codec: packet.codec,
-            payload: Arc::clone(&packet.payload),
-            extensions: packet.extensions,
-            wallclock: packet.captured_at,
-        });
+        let media = Arc::new(MediaPacket::of(packet));
         // For those who take no redundant packets.
         let plain = match packet.codec {
             _ if packet.payload.is_empty() => None,

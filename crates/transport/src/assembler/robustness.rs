@@ -2,22 +2,11 @@
 
 use super::tests::{Bench, delta, keyframe};
 use super::*;
+use crate::test_random::Random;
 
 /// Seeds kept for good; one that finds a bug joins them.
 const SEEDS: [u64; 8] = [1, 2, 3, 0xdead_beef, 0x5eed, 77, 1_000_003, u64::MAX];
 const FRAMES: u32 = 120;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        // xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators").
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
-    }
-}
 
 fn stream(first: u16) -> Vec<Packet> {
     let frame = |number: u32| {

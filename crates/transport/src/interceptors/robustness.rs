@@ -6,6 +6,7 @@ use super::*;
 use crate::media_queue::MediaQueue;
 use crate::sender_clock::CaptureClock;
 use crate::stats::{ReceiverCounters, SenderCounters};
+use crate::test_random::Random;
 use bytes::Bytes;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, RTPHeaderExtension, StreamInfo, TaggedPacket};
 use rtc::shared::TransportContext;
@@ -25,32 +26,20 @@ const STEPS: usize = 3000;
 /// More than is ever on its way at once.
 const QUEUE: usize = 64;
 
-/// xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators").
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit.max(1)
-    }
-
-    /// One of them, up to seven bytes changed, inserted, or cut off with all that follow.
-    fn damaged(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
-        let mut bytes = seeds[self.below(seeds.len())].clone();
-        for _ in 0..self.below(8) {
-            let at = self.below(bytes.len());
-            let byte = self.below(256) as u8;
-            match self.below(5) {
-                0 | 1 if at < bytes.len() => bytes[at] = byte,
-                2 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
-                3 => bytes.truncate(at),
-                _ => bytes.insert(at, byte),
-            }
+/// One of the seeds, up to seven of its bytes changed, inserted, or cut off with all that follow.
+fn damaged(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = seeds[random.place(seeds.len())].clone();
+    for _ in 0..random.below(8) {
+        let at = random.place(bytes.len());
+        let byte = random.below(256) as u8;
+        match random.below(5) {
+            0 | 1 if at < bytes.len() => bytes[at] = byte,
+            2 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+            3 => bytes.truncate(at),
+            _ => bytes.insert(at, byte),
         }
-        bytes
     }
+    bytes
 }
 
 fn seeds(folder: &str) -> Vec<Vec<u8>> {
@@ -172,9 +161,9 @@ fn damaged_reports_and_media_are_dropped_and_what_follows_is_understood() {
         let mut random = Random(seed);
         let mut scene = scene();
         for _ in 0..STEPS {
-            let report = random.damaged(&report_seeds);
+            let report = damaged(&mut random, &report_seeds);
             scene.receive(reports(&report));
-            let packet = random.damaged(&media_seeds);
+            let packet = damaged(&mut random, &media_seeds);
             scene.receive(media(&packet));
             scene.step();
             assert!(scene.video.len() <= QUEUE && scene.audio.len() <= QUEUE);
