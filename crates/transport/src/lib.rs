@@ -30,6 +30,8 @@ mod budget;
 mod codecs;
 mod config;
 mod data;
+mod dtls_flights;
+mod dtls_runtime;
 mod error;
 mod event;
 mod feedback_gaps;

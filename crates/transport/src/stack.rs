@@ -2,6 +2,7 @@
 
 use crate::config::{PeerConfig, Role};
 use crate::data::{DataChannels, DataKind, STACK_BUFFER};
+use crate::dtls_runtime::DtlsRuntime;
 use crate::error::TransportError;
 use crate::event::{PeerEvent, PeerState};
 use crate::interceptors::{self, ChainState};
@@ -71,6 +72,7 @@ pub(crate) async fn build(
         .with_media_engine(engine)
         .with_interceptor_registry(registry)
         .with_handler(Arc::new(handler))
+        .with_runtime(Arc::new(DtlsRuntime))
         .with_udp_addrs(addresses::to_bind(config.server_address))
         .with_data_channel_send_buffer_limit(STACK_BUFFER)
         .build()

@@ -7,6 +7,7 @@ mod extra_info;
 mod harness;
 mod layers;
 mod link;
+mod lossy_joining;
 mod media_flow;
 mod messages;
 mod misuse;

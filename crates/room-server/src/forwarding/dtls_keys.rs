@@ -16,6 +16,9 @@ use str0m::crypto::{CryptoError, CryptoProvider};
 /// A first flight may come before the client's ICE is done, and is then lost. The library would repeat it after a second
 /// (RFC 6347, section 4.2.4.1); browsers begin at 50 ms for the same reason.
 const FIRST_REPETITION: Duration = Duration::from_millis(80);
+/// Each repetition waits twice as long as the one before; so many are 40 s, when the library gives up anyhow. Its own
+/// four would be 2.5 s from such a beginning, in which a client over a bad link has hardly repeated its part.
+const REPETITIONS: usize = 8;
 
 /// What a handshake gave.
 #[derive(Clone)]
@@ -96,7 +99,10 @@ impl DtlsProvider for Watcher {
 /// Like that of the library, but for the first repetition.
 fn instance(cert: &DtlsCert, now: Instant, version: DtlsVersion, mtu: Option<usize>) -> Result<Dtls, CryptoError> {
     // ICE has seen to it that the other end is where it says.
-    let mut config = dimpl::Config::builder().use_server_cookie(false).flight_start_rto(FIRST_REPETITION);
+    let mut config = dimpl::Config::builder()
+        .use_server_cookie(false)
+        .flight_start_rto(FIRST_REPETITION)
+        .flight_retries(REPETITIONS);
     if let Some(mtu) = mtu {
         config = config.mtu(mtu);
     }

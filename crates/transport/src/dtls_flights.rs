@@ -1,0 +1,277 @@
+//! Sees to it that a DTLS handshake gets through losses, whatever the stack's own timer does. Sans-IO.
+//!
+//! RFC 6347, section 4.2.4: who has to wait repeats his last flight, by a timer and whenever the other end repeats its
+//! own. The stack (`rtc-dtls` 0.21) stops its timer when anything of the other end comes, also what came before, and never
+//! starts it again: a lost flight of ours met by a repetition of the other's is then waited for in vain, at both ends. So
+//! what the other end only repeats is kept from the stack, and answered with our last flight as it was sent; that is also
+//! repeated by a timer, which begins well under the stack's second.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// When a flight is first repeated; each time then waits twice as long, up to the most.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const MOST_WAIT: Duration = Duration::from_secs(2);
+/// A repetition of the other end is not answered again before this.
+const LEAST_WAIT: Duration = Duration::from_millis(20);
+/// What is sent so soon after a datagram belongs to the same flight.
+const ONE_FLIGHT: Duration = Duration::from_millis(50);
+/// A flight is not repeated more often than this: what comes then is not meant for us.
+const MOST_REPETITIONS: u32 = 20;
+/// Nor is more kept of it, or remembered of what the other end sent.
+const MOST_DATAGRAMS: usize = 16;
+const MOST_FRAGMENTS: usize = 256;
+
+/// Length of a record's header, and of a handshake message's (RFC 6347, sections 4.1 and 4.2.2).
+const RECORD_HEADER: usize = 13;
+/// Types of content.
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+
+/// Whether a datagram is DTLS (RFC 7983, section 7).
+pub(crate) fn is_dtls(datagram: &[u8]) -> bool {
+    matches!(datagram.first(), Some(20..=63))
+}
+
+/// What becomes of a datagram that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is for the stack.
+    Pass,
+    /// The stack has answered it.
+    Repeated,
+}
+
+struct Record<'a> {
+    kind: u8,
+    epoch: u16,
+    body: &'a [u8],
+}
+
+/// The records of a datagram, up to what is none.
+fn records(mut rest: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    std::iter::from_fn(move || {
+        let (header, after) = rest.split_at_checked(RECORD_HEADER)?;
+        let length = usize::from(u16::from_be_bytes([header[11], header[12]]));
+        let (body, after) = after.split_at_checked(length)?;
+        rest = after;
+        Some(Record { kind: header[0], epoch: u16::from_be_bytes([header[3], header[4]]), body })
+    })
+}
+
+/// See the module. One per socket of a connection.
+#[derive(Default)]
+pub(crate) struct DtlsFlights {
+    /// Our last flight.
+    flight: Vec<(Vec<u8>, SocketAddr)>,
+    last_sent: Option<Instant>,
+    wait: Duration,
+    repetitions: u32,
+    repeat_at: Option<Instant>,
+    /// What the other end has said, by its hash.
+    heard: HashSet<u64>,
+    /// Something of it is new since our last flight.
+    is_answer_due: bool,
+    is_over: bool,
+}
+
+impl DtlsFlights {
+    /// The stack sends this.
+    pub(crate) fn on_sent(&mut self, now: Instant, datagram: &[u8], to: SocketAddr) {
+        let is_handshake = matches!(datagram.first(), Some(&(CHANGE_CIPHER_SPEC | HANDSHAKE)));
+        if self.is_over || !is_handshake {
+            return;
+        }
+        let is_other = self.last_sent.is_none_or(|last| now.saturating_duration_since(last) > ONE_FLIGHT);
+        if self.is_answer_due || is_other {
+            self.flight.clear();
+            (self.wait, self.repetitions) = (FIRST_WAIT, 0);
+        }
+        self.is_answer_due = false;
+        if self.flight.len() < MOST_DATAGRAMS {
+            self.flight.push((datagram.to_vec(), to));
+        }
+        self.last_sent = Some(now);
+        self.repeat_at = Some(now + self.wait);
+    }
+
+    /// This has come from the other end.
+    pub(crate) fn on_received(&mut self, now: Instant, datagram: &[u8]) -> Verdict {
+        if self.is_over {
+            return Verdict::Pass;
+        }
+        let (mut is_new, mut messages) = (false, 0);
+        for record in records(datagram) {
+            if record.epoch > 0 {
+                // It has finished, so it has all that we sent before; the rest the stack can do.
+                self.is_over = matches!(record.kind, HANDSHAKE | APPLICATION_DATA);
+                is_new = true;
+            } else if record.kind == HANDSHAKE {
+                messages += 1;
+                is_new |= self.is_first(record.body);
+            } else if record.kind != CHANGE_CIPHER_SPEC {
+                is_new = true;
+            }
+        }
+        if self.is_over {
+            self.flight.clear();
+            self.repeat_at = None;
+        }
+        self.is_answer_due |= is_new;
+        // What the stack has not answered it may have dropped: its DTLS begins after its ICE.
+        if self.is_answer_due || self.flight.is_empty() || messages == 0 {
+            return Verdict::Pass;
+        }
+        let earliest = self.last_sent.map_or(now, |last| last + LEAST_WAIT);
+        self.repeat_at = self.repeat_at.map(|planned| planned.min(earliest.max(now)));
+        Verdict::Repeated
+    }
+
+    fn is_first(&mut self, message: &[u8]) -> bool {
+        let mut hasher = DefaultHasher::new();
+        message.hash(&mut hasher);
+        self.heard.len() >= MOST_FRAGMENTS || self.heard.insert(hasher.finish())
+    }
+
+    /// When [`Self::due`] wants to be called.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.repeat_at
+    }
+
+    /// What is to be sent again now.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(Vec<u8>, SocketAddr)> {
+        if self.repeat_at.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        self.repetitions += 1;
+        self.last_sent = Some(now);
+        self.repeat_at = (self.repetitions < MOST_REPETITIONS).then_some(now + self.wait);
+        self.wait = (self.wait * 2).min(MOST_WAIT);
+        self.flight.clone()
+    }
+
+    /// The handshake needs no help any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TO: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7);
+    const MS: Duration = Duration::from_millis(1);
+
+    fn record(kind: u8, epoch: u16, sequence: u8, body: &[u8]) -> Vec<u8> {
+        let mut record = vec![kind, 254, 253];
+        record.extend(epoch.to_be_bytes());
+        record.extend([0, 0, 0, 0, 0, sequence]);
+        record.extend((body.len() as u16).to_be_bytes());
+        record.extend(body);
+        record
+    }
+
+    fn hello(sequence: u8) -> Vec<u8> {
+        record(HANDSHAKE, 0, sequence, b"hello")
+    }
+
+    #[test]
+    fn a_flight_is_repeated_until_the_other_end_has_finished() {
+        let start = Instant::now();
+        let mut flights = DtlsFlights::default();
+        flights.on_sent(start, &hello(0), TO);
+        flights.on_sent(start + MS, &hello(1), TO);
+        assert_eq!(flights.due(start + 99 * MS), vec![]);
+        assert_eq!(flights.due(start + 101 * MS), vec![(hello(0), TO), (hello(1), TO)]);
+        assert_eq!(flights.next(), Some(start + 201 * MS));
+        assert_eq!(flights.due(start + 201 * MS).len(), 2);
+        assert_eq!(flights.next(), Some(start + 401 * MS));
+        let finished = record(HANDSHAKE, 1, 0, b"secret");
+        assert_eq!(flights.on_received(start + 250 * MS, &finished), Verdict::Pass);
+        assert!(flights.is_over());
+        assert_eq!((flights.next(), flights.due(start + 900 * MS).len()), (None, 0));
+    }
+
+    #[test]
+    fn what_the_other_end_repeats_is_kept_from_the_stack_and_answered_soon() {
+        let start = Instant::now();
+        let mut flights = DtlsFlights::default();
+        let theirs = [record(HANDSHAKE, 0, 0, b"one"), record(HANDSHAKE, 0, 1, b"two")].concat();
+        assert_eq!(flights.on_received(start, &theirs), Verdict::Pass);
+        flights.on_sent(start + MS, &hello(0), TO);
+        // As it is repeated: the same messages under other record numbers.
+        let again = [record(HANDSHAKE, 0, 2, b"one"), record(HANDSHAKE, 0, 3, b"two")].concat();
+        assert_eq!(flights.on_received(start + 40 * MS, &again), Verdict::Repeated);
+        assert_eq!(flights.due(start + 40 * MS), vec![(hello(0), TO)]);
+        assert_eq!(flights.on_received(start + 41 * MS, &again), Verdict::Repeated);
+        assert_eq!(flights.due(start + 41 * MS).len(), 0);
+        assert_eq!(flights.due(start + 60 * MS).len(), 1);
+    }
+
+    #[test]
+    fn the_missing_part_of_a_flight_passes_with_what_is_known() {
+        let start = Instant::now();
+        let mut flights = DtlsFlights::default();
+        assert_eq!(flights.on_received(start, &record(HANDSHAKE, 0, 0, b"one")), Verdict::Pass);
+        let both = [record(HANDSHAKE, 0, 2, b"one"), record(HANDSHAKE, 0, 3, b"two")].concat();
+        assert_eq!(flights.on_received(start, &both), Verdict::Pass);
+    }
+
+    #[test]
+    fn an_answer_replaces_the_flight_before() {
+        let start = Instant::now();
+        let mut flights = DtlsFlights::default();
+        flights.on_sent(start, &hello(0), TO);
+        flights.on_received(start + 5 * MS, &record(HANDSHAKE, 0, 0, b"verify"));
+        flights.on_sent(start + 6 * MS, &hello(1), TO);
+        assert_eq!(flights.due(start + 200 * MS), vec![(hello(1), TO)]);
+    }
+
+    #[test]
+    fn what_the_stack_has_not_answered_it_gets_again() {
+        let start = Instant::now();
+        let mut flights = DtlsFlights::default();
+        let theirs = record(HANDSHAKE, 0, 0, b"verify");
+        // Before it has sent anything: it may not have listened yet.
+        assert_eq!([1, 2].map(|ms| flights.on_received(start + ms * MS, &theirs)), [Verdict::Pass; 2]);
+        flights.on_sent(start + 3 * MS, &hello(0), TO);
+        assert_eq!(flights.on_received(start + 50 * MS, &theirs), Verdict::Repeated);
+        let next = record(HANDSHAKE, 0, 1, b"part of the next");
+        assert_eq!([51, 52].map(|ms| flights.on_received(start + ms * MS, &next)), [Verdict::Pass; 2]);
+        assert_eq!(flights.due(start + 52 * MS), vec![(hello(0), TO)], "planned before");
+        assert_eq!(flights.due(start + 120 * MS), vec![]);
+    }
+
+    #[test]
+    fn nobody_is_answered_forever() {
+        let start = Instant::now();
+        let mut flights = DtlsFlights::default();
+        flights.on_received(start, &hello(0));
+        flights.on_sent(start, &hello(9), TO);
+        let mut sent = 0;
+        for tick in 1..100_000 {
+            flights.on_received(start + tick * MS, &hello(1));
+            sent += flights.due(start + tick * MS).len();
+        }
+        assert_eq!(sent, MOST_REPETITIONS as usize);
+    }
+
+    #[test]
+    fn broken_datagrams_pass_and_leave_no_trace() {
+        let mut random = crate::test_random::Random(0x7e57);
+        let mut flights = DtlsFlights::default();
+        let start = Instant::now();
+        for _ in 0..10_000 {
+            let length = random.place(60);
+            let datagram: Vec<u8> = (0..length).map(|_| 20 + random.below(4) as u8).collect();
+            flights.on_received(start, &datagram);
+        }
+        let cut = &hello(0)[..10];
+        assert_eq!(DtlsFlights::default().on_received(start, cut), Verdict::Pass);
+        assert!(flights.heard.len() <= MOST_FRAGMENTS);
+    }
+}

@@ -1,0 +1,198 @@
+//! Puts [`DtlsFlights`] between the stack and its UDP sockets: the stack takes its sockets from a runtime, and this one is
+//! tokio's but for them.
+
+use std::future::Future;
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use webrtc::runtime::{
+    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, TokioRuntime,
+    Transmit,
+};
+
+use crate::dtls_flights::{DtlsFlights, Verdict, is_dtls};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct DtlsRuntime;
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl Runtime for DtlsRuntime {
+    fn spawn(&self, future: Boxed<'static, ()>) -> Box<dyn JoinHandle> {
+        TokioRuntime.spawn(future)
+    }
+
+    fn spawn_reactor(&self, pool_size: usize, future: Boxed<'static, ()>) -> Box<dyn JoinHandle> {
+        TokioRuntime.spawn_reactor(pool_size, future)
+    }
+
+    fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let socket = Arc::new(DtlsSocket {
+            inner: TokioRuntime.wrap_udp_socket(socket)?,
+            flights: Mutex::default(),
+            is_over: AtomicBool::new(false),
+            changed: Arc::default(),
+        });
+        tokio::spawn(repeat(Arc::downgrade(&socket), socket.changed.clone()));
+        Ok(socket)
+    }
+
+    fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
+        TokioRuntime.wrap_tcp_listener(listener)
+    }
+
+    fn connect_tcp(&self, remote: SocketAddr) -> Boxed<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
+        TokioRuntime.connect_tcp(remote)
+    }
+
+    fn resolve_host<'a>(&'a self, host: &'a str) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
+        TokioRuntime.resolve_host(host)
+    }
+
+    fn sleep(&self, duration: Duration) -> Boxed<'static, ()> {
+        TokioRuntime.sleep(duration)
+    }
+
+    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
+        TokioRuntime.interval(period)
+    }
+
+    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
+        TokioRuntime.block_on(future);
+    }
+
+    fn yield_now(&self) -> Boxed<'static, ()> {
+        TokioRuntime.yield_now()
+    }
+
+    fn name(&self) -> &'static str {
+        "tokio, with repeated DTLS flights"
+    }
+}
+
+struct DtlsSocket {
+    inner: Arc<dyn AsyncUdpSocket>,
+    flights: Mutex<DtlsFlights>,
+    /// Nothing needs to be looked at any more.
+    is_over: AtomicBool,
+    /// Tells the repeating task that there is something to wait for, or nothing any more.
+    changed: Arc<Notify>,
+}
+
+impl std::fmt::Debug for DtlsSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("DtlsSocket").field(&self.inner).finish()
+    }
+}
+
+impl Drop for DtlsSocket {
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
+}
+
+impl DtlsSocket {
+    fn is_for_stack(&self, datagram: &[u8]) -> bool {
+        if !is_dtls(datagram) {
+            return true;
+        }
+        let mut flights = self.flights.lock();
+        let verdict = flights.on_received(Instant::now(), datagram);
+        self.is_over.store(flights.is_over(), Ordering::Relaxed);
+        self.changed.notify_one();
+        verdict == Verdict::Pass
+    }
+
+    /// Takes out of a message, which may hold several datagrams, what is not for the stack.
+    fn sift(&self, buffer: &mut [u8], meta: &mut RecvMeta) {
+        let (length, stride) = (meta.len.min(buffer.len()), meta.stride.max(1));
+        let mut kept = 0;
+        for start in (0..length).step_by(stride) {
+            let end = (start + stride).min(length);
+            if self.is_for_stack(&buffer[start..end]) {
+                buffer.copy_within(start..end, kept);
+                kept += end - start;
+            }
+        }
+        meta.len = kept;
+    }
+}
+
+impl AsyncUdpSocket for DtlsSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let sent = self.inner.poll_send(cx, transmit);
+        if sent.is_ready() && !self.is_over.load(Ordering::Relaxed) && is_dtls(transmit.contents) {
+            self.flights.lock().on_sent(Instant::now(), transmit.contents, transmit.destination);
+            self.changed.notify_one();
+        }
+        sent
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_over.load(Ordering::Relaxed) {
+            return self.inner.poll_recv(cx, bufs, meta);
+        }
+        // One at a time, so that nothing has to move up when it is taken out.
+        let (Some(buffer), Some(meta)) = (bufs.first_mut(), meta.first_mut()) else { return Poll::Ready(Ok(0)) };
+        loop {
+            let count = ready!(self.inner.poll_recv(cx, slice::from_mut(buffer), slice::from_mut(meta)))?;
+            let was_empty = meta.len == 0;
+            self.sift(buffer, meta);
+            if count == 0 || was_empty || meta.len > 0 {
+                return Poll::Ready(Ok(count));
+            }
+        }
+    }
+
+    fn max_gso_segments(&self) -> usize {
+        self.inner.max_gso_segments()
+    }
+
+    fn max_gro_segments(&self) -> usize {
+        self.inner.max_gro_segments()
+    }
+}
+
+/// Sends again what is due, until the handshake is over or the socket is gone.
+async fn repeat(socket: Weak<DtlsSocket>, changed: Arc<Notify>) {
+    loop {
+        let next = match socket.upgrade() {
+            Some(socket) if !socket.is_over.load(Ordering::Relaxed) => socket.flights.lock().next(),
+            _ => return,
+        };
+        match next {
+            Some(at) => tokio::select! {
+                () = tokio::time::sleep_until(at.into()) => {}
+                () = changed.notified() => continue,
+            },
+            None => {
+                changed.notified().await;
+                continue;
+            }
+        }
+        let Some(socket) = socket.upgrade() else { return };
+        let due = socket.flights.lock().due(Instant::now());
+        for (datagram, to) in due {
+            // What cannot be sent now is sent the next time.
+            let _ = socket.inner.send_to(&datagram, to).await;
+        }
+    }
+}
