@@ -10,7 +10,7 @@ use media::audio::mixer::Mixer;
 use media::audio::processing::{ProcessingConfig, Processor};
 use media::audio::resample::Resampler;
 use media::audio::stereo::StereoFrame;
-use media::audio::time_stretch::{Stretch, stretch};
+use media::audio::time_stretch::{Limits, Stretch, stretch};
 use media::audio::{AudioPacket, FRAME_SAMPLES, Frame};
 
 const ROUNDS: usize = 1000;
@@ -89,7 +89,7 @@ fn main() {
     let mut stretched = Vec::with_capacity(2 * PACKET_SAMPLES);
     measure("time stretch, when it acts", 2.0, |round| {
         stretched.clear();
-        stretch(&packets[round], Stretch::Accelerate, &mut stretched);
+        stretch(&packets[round], Stretch::Accelerate, Limits::default(), &mut stretched);
     });
     let mut mixer = Mixer::default();
     measure("mix 10 streams", 1.0, |round| {

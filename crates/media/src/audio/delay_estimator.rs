@@ -3,10 +3,11 @@
 //! Every packet's transit time (arrival minus RTP time) is compared with the fastest of the last seconds; the differences
 //! go into a histogram that forgets, as in WebRTC's NetEq. Unlike there the target is not a quantile: it is the shortest
 //! wait at which next to nothing has to be invented beyond what no wait can save, and lost packets count for the time at
-//! which a copy of them comes ([`Recoveries`]).
+//! which a copy of them comes ([`Recoveries`]). To that comes what the player itself makes necessary ([`PullRhythm`]).
 
 use std::collections::VecDeque;
 
+use super::pull_rhythm::PullRhythm;
 use super::recoveries::Recoveries;
 
 /// Width of a bucket, samples: 5 ms.
@@ -21,14 +22,12 @@ const MAY_MISS: f32 = 0.0155;
 const LOSS_WEIGHT: f32 = 3.0;
 /// The fastest transit is looked for among this much of the past, samples: 2 s.
 const WINDOW: i64 = 96_000;
-/// Always added, samples: 10 ms for the rhythm of the player's own thread.
-const MARGIN: f32 = 480.0;
 /// Added after every packet that was late through the player's own fault, samples: 10 ms.
 const UNDERRUN_STEP: f32 = 480.0;
 /// Most that this adds, samples: 80 ms.
 const MAX_UNDERRUN: f32 = 3840.0;
-/// Delay under the target that the buffer leaves alone, samples: 10 ms.
-const TOLERANCE: i64 = 480;
+/// How much less slack than the target the buffer leaves alone, samples: 2 ms.
+pub(crate) const TOLERANCE: i64 = 96;
 /// What remains of it after one more packet (half is gone after 20 s).
 const UNDERRUN_DECAY: f32 = 0.9993;
 
@@ -40,6 +39,7 @@ pub(crate) struct DelayEstimator {
     /// (arrival, transit), transit rising: the first is the fastest of the window.
     fastest: VecDeque<(i64, i64)>,
     underrun: f32,
+    rhythm: PullRhythm,
     recoveries: Recoveries,
 }
 
@@ -50,15 +50,21 @@ impl Default for DelayEstimator {
             packets: 0,
             fastest: VecDeque::new(),
             underrun: 0.0,
+            rhythm: PullRhythm::default(),
             recoveries: Recoveries::new(BUCKETS),
         }
     }
 }
 
 impl DelayEstimator {
-    /// Forgets everything, for a new stream.
+    /// Forgets everything of the network, for a new stream.
     pub(crate) fn reset(&mut self) {
-        *self = Self::default();
+        *self = Self { rhythm: std::mem::take(&mut self.rhythm), ..Self::default() };
+    }
+
+    /// The player takes the next 10 ms.
+    pub(crate) fn on_pull(&mut self, now: i64) {
+        self.rhythm.on_pull(now);
     }
 
     /// Takes the arrival of one packet.
@@ -106,7 +112,7 @@ impl DelayEstimator {
         self.fastest.front().map(|&(_, transit)| transit)
     }
 
-    /// How long after the fastest possible arrival a sample should be played, samples.
+    /// How long after the fastest possible arrival a packet should be needed, samples.
     pub(crate) fn target(&self) -> i64 {
         // Share of the packets that come later than the last buckets, by themselves and as copies.
         let (mut late, mut copied) = (1.0f32, self.recoveries.total());
@@ -119,7 +125,7 @@ impl DelayEstimator {
                 break;
             }
         }
-        upper + (MARGIN + self.underrun) as i64
+        upper + (self.rhythm.early() + self.underrun) as i64
     }
 }
 
@@ -136,26 +142,26 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_link_needs_15_ms() {
+    fn a_clean_link_needs_7_ms() {
         let mut estimator = DelayEstimator::default();
         feed(&mut estimator, 0..100, |packet| packet % 2 * MS);
-        assert_eq!(estimator.target(), 15 * MS);
+        assert_eq!(estimator.target(), 7 * MS);
     }
 
     #[test]
     fn jitter_raises_the_target_and_calm_lowers_it() {
         let mut estimator = DelayEstimator::default();
         feed(&mut estimator, 0..200, |packet| packet * 7 % 6 * 10 * MS);
-        assert!((60 * MS..=80 * MS).contains(&estimator.target()), "{}", estimator.target());
+        assert!((55 * MS..=75 * MS).contains(&estimator.target()), "{}", estimator.target());
         feed(&mut estimator, 200..600, |_| 0);
-        assert_eq!(estimator.target(), 15 * MS);
+        assert_eq!(estimator.target(), 7 * MS);
     }
 
     #[test]
     fn one_straggler_is_not_worth_waiting_for() {
         let mut estimator = DelayEstimator::default();
         feed(&mut estimator, 0..300, |packet| if packet == 290 { 300 * MS } else { 0 });
-        assert_eq!(estimator.target(), 15 * MS);
+        assert_eq!(estimator.target(), 7 * MS);
     }
 
     #[test]
@@ -179,11 +185,11 @@ mod tests {
 
     #[test]
     fn loss_makes_it_wait_for_copies_if_there_are_any() {
-        assert_eq!(target_with_loss(1, &[1]), 35 * MS);
-        assert_eq!(target_with_loss(1, &[]), 15 * MS);
-        assert_eq!(target_with_loss(4, &[1, 2, 3, 4]), 95 * MS);
+        assert_eq!(target_with_loss(1, &[1]), 27 * MS);
+        assert_eq!(target_with_loss(1, &[]), 7 * MS);
+        assert_eq!(target_with_loss(4, &[1, 2, 3, 4]), 87 * MS);
         // What no copy brings is not waited for.
-        assert_eq!(target_with_loss(4, &[1, 2]), 55 * MS);
+        assert_eq!(target_with_loss(4, &[1, 2]), 47 * MS);
     }
 
     #[test]
@@ -195,7 +201,7 @@ mod tests {
                 estimator.on_copy(packet - 1, packet * 960, (packet - 1) * 960);
             }
         }
-        assert_eq!(estimator.target(), 15 * MS);
+        assert_eq!(estimator.target(), 7 * MS);
     }
 
     #[test]
@@ -203,8 +209,8 @@ mod tests {
         let mut estimator = DelayEstimator::default();
         feed(&mut estimator, 0..50, |_| 0);
         estimator.on_late(50 * 960 + 300 * MS, 50 * 960);
-        assert_eq!(estimator.target(), 15 * MS);
+        assert_eq!(estimator.target(), 7 * MS);
         estimator.on_late(50 * 960 + 2 * MS, 50 * 960);
-        assert_eq!(estimator.target(), 25 * MS);
+        assert_eq!(estimator.target(), 17 * MS);
     }
 }

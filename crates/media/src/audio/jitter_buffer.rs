@@ -11,11 +11,11 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::codec::{self, CodecError};
-use super::delay_estimator::DelayEstimator;
+use super::delay_estimator::{self, DelayEstimator};
 use super::red;
 use super::stereo::StereoFrame;
 use super::stream_decoder::StreamDecoder;
-use super::time_stretch::{self, Stretch};
+use super::time_stretch::{self, Limits, Stretch};
 use super::{AudioPacket, FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
 /// Samples of one millisecond.
@@ -31,13 +31,21 @@ const MAX_CONCEALMENT: i64 = 100 * MS;
 const PLC_STEP: i64 = 120;
 /// Delay over the target from which packets are thrown away instead of played faster.
 const MAX_EXCESS: i64 = 300 * MS;
-/// Delay over or under the target that is left alone.
-const ACCELERATE_ABOVE: f32 = 10.0 * MS as f32;
-const EXPAND_BELOW: f32 = 10.0 * MS as f32;
-/// Delay over the target from which every packet is shortened.
+/// Slack over the target from which playing is faster: what is left out may cost a whole frame of it.
+const ACCELERATE_ABOVE: f32 = 12.0 * MS as f32;
+/// Slack under the target from which playing is slower.
+const EXPAND_BELOW: f32 = delay_estimator::TOLERANCE as f32;
+/// What is decoded too early, because packets do not begin where frames do, is left out from this on.
+const TIDY_ABOVE: usize = 5 * MS as usize;
+/// Slack over the target from which every packet is shortened.
 const HURRY_ABOVE: f32 = 100.0 * MS as f32;
 /// Packets between two changes of length otherwise.
 const STRETCH_EVERY: u32 = 3;
+/// A pause is what is so far below the loudest of the last seconds, as a share of its mean square: 25 dB. In one nobody
+/// hears a seam, whatever the room sounds like.
+const PAUSE_SHARE: f32 = 0.003;
+/// What remains of the loudest after one more packet (half is gone after 3 s).
+const LOUDEST_DECAY: f32 = 0.9955;
 
 /// What has happened to one stream since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,7 +139,11 @@ pub struct JitterBuffer {
     /// Concealed since the last real packet, samples.
     concealed_run: i64,
     last_was_dtx: bool,
+    /// What was left of the packet before when the last one was needed, samples. It makes sound older and nothing safer.
+    carried: usize,
     since_stretch: u32,
+    /// Mean square of the loudest packet of late.
+    loudest: f32,
     /// Smoothed delay, samples.
     smooth_delay: f32,
     epoch: Option<Instant>,
@@ -156,7 +168,9 @@ impl JitterBuffer {
             decoded_right: Vec::new(),
             concealed_run: 0,
             last_was_dtx: false,
+            carried: 0,
             since_stretch: 0,
+            loudest: 0.0,
             smooth_delay: 0.0,
             epoch: None,
             lost_before: 0,
@@ -290,6 +304,7 @@ impl JitterBuffer {
     /// Gives the next 10 ms to play, at `now`; silence when nothing is due.
     pub fn pull_stereo(&mut self, now: Instant) -> StereoFrame {
         let now = self.clock(now);
+        self.delay.on_pull(now);
         if self.state == State::Playing {
             self.limit_excess(now);
             let delay = self.delay_at(now) as f32;
@@ -358,7 +373,8 @@ impl JitterBuffer {
         }
         self.drop_late();
         let Some((&sequence, head)) = self.packets.first_key_value() else {
-            return self.run_dry(FRAME_SAMPLES as i64, false);
+            let missing = (FRAME_SAMPLES - self.decoded.len().min(FRAME_SAMPLES)) as i64;
+            return self.run_dry((missing + PLC_STEP - 1) / PLC_STEP * PLC_STEP, false);
         };
         let gap = head.timestamp - self.next_timestamp;
         if gap <= 0 {
@@ -366,7 +382,7 @@ impl JitterBuffer {
             return true;
         }
         // The buffer was dry, and what it invented has covered the gap: go on with the packet.
-        if self.concealed_run > 0 && self.delay_at(now) - gap >= self.target() {
+        if self.concealed_run > 0 && self.slack_at(now) - gap >= self.target() {
             self.next_timestamp = head.timestamp;
             self.smooth_delay = self.delay_at(now) as f32;
             return true;
@@ -388,7 +404,7 @@ impl JitterBuffer {
     /// Starts with the newest packet that is due.
     fn try_start(&mut self, now: i64) -> bool {
         let Some(base) = self.delay.base() else { return false };
-        let (waited, target) = (now - base + self.decoded.len() as i64, self.target());
+        let (waited, target) = (now - base, self.target() - delay_estimator::TOLERANCE);
         let due: Vec<i64> = self
             .packets
             .iter()
@@ -411,6 +427,11 @@ impl JitterBuffer {
     /// Delay of the next sample to play against the fastest way through the network, samples.
     fn delay_at(&self, now: i64) -> i64 {
         now - self.delay.base().unwrap_or(0) - (self.next_timestamp - self.decoded.len() as i64)
+    }
+
+    /// How long the next packet could have been waiting if it is needed now, against the fastest way, samples.
+    fn slack_at(&self, now: i64) -> i64 {
+        self.delay_at(now) - self.decoded.len() as i64
     }
 
     fn limit_excess(&mut self, now: i64) {
@@ -475,22 +496,27 @@ impl JitterBuffer {
 
     fn append_stretched(&mut self, samples: usize) {
         self.since_stretch = self.since_stretch.saturating_add(1);
-        let over = self.smooth_delay - self.target() as f32;
+        self.loudest = (self.loudest * LOUDEST_DECAY).max(time_stretch::power(self.decoder.left(samples)));
+        self.carried = self.decoded.len();
+        let over = self.smooth_delay - self.carried as f32 - self.target() as f32;
         let rested = self.since_stretch >= STRETCH_EVERY;
-        let direction = if over > HURRY_ABOVE || (over > ACCELERATE_ABOVE && rested) {
-            Stretch::Accelerate
+        let (direction, most) = if over > HURRY_ABOVE || (over > ACCELERATE_ABOVE && rested) {
+            (Stretch::Accelerate, usize::MAX)
         } else if over < -EXPAND_BELOW && rested {
-            Stretch::Expand
+            (Stretch::Expand, usize::MAX)
+        } else if self.carried > TIDY_ABOVE && rested {
+            (Stretch::Accelerate, self.carried)
         } else {
             self.append(samples);
             return;
         };
         let left = self.decoder.left(samples);
+        let quiet = (self.loudest * PAUSE_SHARE).max(time_stretch::QUIET_POWER);
         let changed = if self.decoder.is_stereo() {
             let out = [&mut self.decoded, &mut self.decoded_right];
-            time_stretch::stretch_pair([left, self.decoder.right(samples)], direction, out)
+            time_stretch::stretch_pair([left, self.decoder.right(samples)], direction, Limits { most, quiet }, out)
         } else {
-            time_stretch::stretch(left, direction, &mut self.decoded)
+            time_stretch::stretch(left, direction, Limits { most, quiet }, &mut self.decoded)
         };
         match direction {
             Stretch::Accelerate => {

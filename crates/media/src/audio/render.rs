@@ -8,26 +8,19 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::device_slot::{DeviceSlot, Opener};
 use super::device_volumes::DeviceVolumes;
+use super::headroom::Headroom;
 use super::mixer::{Mixer, gain_of_volume, ramp};
 use super::pacer::Pacer;
 use super::player::Voice;
 use super::resample::Resampler;
 use super::stereo::{StereoFrame, interleave};
-use super::stream::{CHANNELS, OutputStream, StreamStatus};
+use super::stream::{CHANNELS, OutputStream};
 use super::{AudioEvents, DeviceKind, FRAME_SAMPLES, SAMPLE_RATE};
 
 /// How often the ring is looked at.
 const POLL: Duration = Duration::from_millis(4);
 /// A speaker that has taken nothing for this long is not playing (yet): streams go on without it.
 const STALLED_AFTER: Duration = Duration::from_millis(100);
-/// What is kept in the ring beyond the next callback, milliseconds: at least, and at most after underruns.
-const MIN_HEADROOM_MS: u32 = 10;
-const MAX_HEADROOM_MS: u32 = 80;
-/// An underrun adds this much headroom, milliseconds.
-const UNDERRUN_STEP_MS: u32 = 10;
-/// After this long without an underrun one step is taken back.
-const CALM: Duration = Duration::from_secs(20);
-
 /// What the render thread is told.
 pub(crate) enum RenderCommand {
     AddPlayer(Box<Voice>),
@@ -57,37 +50,6 @@ impl Default for RenderShared {
 const DEFAULT_MONITOR_VOLUME: u32 = 60;
 /// More than this of the own microphone is not kept waiting: a late echo of oneself is worse than a gap.
 const MOST_MONITOR_FRAMES: usize = 3;
-
-/// How full the speaker's ring is kept.
-struct Headroom {
-    ms: u32,
-    missed: u64,
-    calm_since: Instant,
-}
-
-impl Headroom {
-    fn new(now: Instant) -> Self {
-        Self { ms: MIN_HEADROOM_MS, missed: 0, calm_since: now }
-    }
-
-    /// Frames that should be waiting, at `rate` Hz.
-    fn frames(&mut self, status: &StreamStatus, rate: u32, now: Instant) -> usize {
-        let missed = status.missed_frames.load(Ordering::Relaxed);
-        // What was missed before the first sound was there is no underrun.
-        if missed != self.missed {
-            if self.missed > 0 {
-                self.ms = (self.ms + UNDERRUN_STEP_MS).min(MAX_HEADROOM_MS);
-            }
-            self.missed = missed;
-            self.calm_since = now;
-        } else if now.saturating_duration_since(self.calm_since) > CALM {
-            self.ms = self.ms.saturating_sub(UNDERRUN_STEP_MS).max(MIN_HEADROOM_MS);
-            self.calm_since = now;
-        }
-        let headroom = (rate * self.ms / 1000) as usize;
-        status.callback_frames.load(Ordering::Relaxed) as usize + headroom
-    }
-}
 
 /// State of the thread.
 pub(crate) struct RenderThread {
@@ -228,13 +190,16 @@ impl RenderThread {
             let Some(stream) = self.slot.stream() else { return progress };
             let capacity = stream.samples.buffer().capacity() / CHANNELS;
             let waiting = capacity - stream.samples.slots() / CHANNELS;
-            let wanted = self.headroom.frames(&stream.status, stream.sample_rate, now).min(capacity / 2);
+            let headroom = self.headroom.update(stream.status.missed_frames.load(Ordering::Relaxed), now);
+            let headroom = (headroom.as_secs_f64() * f64::from(stream.sample_rate)) as usize;
+            let callback = stream.status.callback_frames.load(Ordering::Relaxed) as usize;
+            let wanted = (callback + headroom).min(capacity / 2);
             if waiting >= wanted || self.resamplers.is_none() {
                 return progress;
             }
             progress = true;
-            let held = if stream.holds_callback { stream.status.callback_frames.load(Ordering::Relaxed) } else { 0 };
-            let ahead = waiting + held as usize;
+            let held = if stream.holds_callback { callback } else { 0 };
+            let ahead = waiting + held;
             let heard_at = now + Duration::from_secs_f64(ahead as f64 / f64::from(stream.sample_rate.max(1)));
             self.mix(now, heard_at);
             for ((side, resampler), out) in

@@ -13,8 +13,8 @@ const OVERLAP: usize = 480;
 const COARSE: usize = 4;
 /// Below this likeness a change would be heard.
 const MIN_CORRELATION: f32 = 0.8;
-/// Mean square below which nobody hears a seam: -60 dBFS.
-const QUIET_POWER: f32 = 1e-6;
+/// Mean square below which nobody hears a seam in any case: -60 dBFS.
+pub const QUIET_POWER: f32 = 1e-6;
 
 /// Shortest piece that can be stretched, samples: 20 ms.
 pub const MIN_SAMPLES: usize = MAX_LAG + OVERLAP;
@@ -28,19 +28,35 @@ pub enum Stretch {
     Expand,
 }
 
+/// What may be changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most samples left out or said twice.
+    pub most: usize,
+    /// Mean square below which nobody hears a seam.
+    pub quiet: f32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { most: MAX_LAG, quiet: QUIET_POWER }
+    }
+}
+
 /// Appends `input` to `out`, shorter or longer by one period of 2.5 to 10 ms; gives the change in samples.
 ///
-/// When `input` is too short ([`MIN_SAMPLES`]) or not periodic enough it is appended as it is and the answer is 0.
-pub fn stretch(input: &[f32], direction: Stretch, out: &mut Vec<f32>) -> usize {
-    let lag = find_lag(input);
+/// When `input` is too short ([`MIN_SAMPLES`]), or neither periodic enough nor quiet ([`Limits`]), it is
+/// appended as it is and the answer is 0.
+pub fn stretch(input: &[f32], direction: Stretch, limits: Limits, out: &mut Vec<f32>) -> usize {
+    let lag = find_lag(input, limits);
     apply(input, lag, direction, out);
     lag.unwrap_or(0)
 }
 
 /// The same for two channels of equal length, which keep together.
-pub fn stretch_pair(input: [&[f32]; 2], direction: Stretch, out: [&mut Vec<f32>; 2]) -> usize {
+pub fn stretch_pair(input: [&[f32]; 2], direction: Stretch, limits: Limits, out: [&mut Vec<f32>; 2]) -> usize {
     let both: Vec<f32> = input[0].iter().zip(input[1]).map(|(left, right)| (left + right) / 2.0).collect();
-    let lag = find_lag(&both);
+    let lag = find_lag(&both, limits);
     input.into_iter().zip(out).for_each(|(input, out)| apply(input, lag, direction, out));
     lag.unwrap_or(0)
 }
@@ -64,19 +80,24 @@ fn apply(input: &[f32], lag: Option<usize>, direction: Stretch, out: &mut Vec<f3
     out.extend_from_slice(&input[to + OVERLAP..]);
 }
 
-fn find_lag(input: &[f32]) -> Option<usize> {
-    if input.len() < MIN_SAMPLES {
+/// Mean square.
+pub fn power(samples: &[f32]) -> f32 {
+    samples.iter().map(|s| s * s).sum::<f32>() / samples.len().max(1) as f32
+}
+
+fn find_lag(input: &[f32], limits: Limits) -> Option<usize> {
+    let most = limits.most.min(MAX_LAG);
+    if input.len() < MIN_SAMPLES || most < MIN_LAG {
         return None;
     }
-    let power = input.iter().map(|s| s * s).sum::<f32>() / input.len() as f32;
-    if power < QUIET_POWER {
-        return Some(MAX_LAG);
+    if power(input) < limits.quiet {
+        return Some(most);
     }
     let best = |candidates: &mut dyn Iterator<Item = usize>, step: usize| {
         candidates.map(|lag| (lag, correlation(input, lag, step))).max_by(|a, b| a.1.total_cmp(&b.1))
     };
-    let (coarse, _) = best(&mut (MIN_LAG..=MAX_LAG).step_by(COARSE), COARSE)?;
-    let around = coarse.saturating_sub(COARSE - 1).max(MIN_LAG)..=(coarse + COARSE - 1).min(MAX_LAG);
+    let (coarse, _) = best(&mut (MIN_LAG..=most).step_by(COARSE), COARSE)?;
+    let around = coarse.saturating_sub(COARSE - 1).max(MIN_LAG)..=(coarse + COARSE - 1).min(most);
     let (lag, likeness) = best(&mut around.into_iter(), 1)?;
     (likeness >= MIN_CORRELATION).then_some(lag)
 }
@@ -108,7 +129,7 @@ mod tests {
     #[test]
     fn acceleration_leaves_out_a_period_and_keeps_the_pitch() {
         let mut out = Vec::new();
-        let removed = stretch(&sine(440.0, 960), Stretch::Accelerate, &mut out);
+        let removed = stretch(&sine(440.0, 960), Stretch::Accelerate, Limits::default(), &mut out);
         assert!((MIN_LAG..=MAX_LAG).contains(&removed));
         assert_eq!(out.len(), 960 - removed);
         assert!(is_smooth(&out));
@@ -119,7 +140,7 @@ mod tests {
     #[test]
     fn expansion_says_a_period_twice_without_a_seam() {
         let mut out = Vec::new();
-        let added = stretch(&sine(150.0, 960), Stretch::Expand, &mut out);
+        let added = stretch(&sine(150.0, 960), Stretch::Expand, Limits::default(), &mut out);
         assert_eq!(out.len(), 960 + added);
         assert!(is_smooth(&out));
     }
@@ -134,20 +155,30 @@ mod tests {
             })
             .collect();
         let mut out = Vec::new();
-        assert_eq!(stretch(&noise, Stretch::Accelerate, &mut out), 0);
+        assert_eq!(stretch(&noise, Stretch::Accelerate, Limits::default(), &mut out), 0);
+        // But for what is far below the voice.
+        assert_eq!(
+            stretch(
+                &noise,
+                Stretch::Accelerate,
+                Limits { quiet: 2.0 * power(&noise), ..Limits::default() },
+                &mut Vec::new()
+            ),
+            MAX_LAG
+        );
         assert_eq!(out, noise);
     }
 
     #[test]
     fn silence_gives_way_most() {
         let mut out = Vec::new();
-        assert_eq!(stretch(&[0.0; 960], Stretch::Accelerate, &mut out), MAX_LAG);
+        assert_eq!(stretch(&[0.0; 960], Stretch::Accelerate, Limits::default(), &mut out), MAX_LAG);
     }
 
     #[test]
     fn a_short_piece_is_left_alone() {
         let mut out = Vec::new();
-        assert_eq!(stretch(&sine(440.0, 480), Stretch::Expand, &mut out), 0);
+        assert_eq!(stretch(&sine(440.0, 480), Stretch::Expand, Limits::default(), &mut out), 0);
         assert_eq!(out.len(), 480);
     }
 }

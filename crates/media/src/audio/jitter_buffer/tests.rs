@@ -185,7 +185,7 @@ fn single_losses_leave_no_silence() {
         listener.listen(arrivals, 20_000);
         let stats = listener.buffer.stats();
         assert!((20..=90).contains(&stats.lost), "{stats:?}");
-        assert!(listener.silent(200, 19_900) < 0.01, "seed {seed}: {}", listener.silent(200, 19_900));
+        assert!(listener.silent(200, 19_900) < 0.02, "seed {seed}: {}", listener.silent(200, 19_900));
         assert!(listener.delay_between(1_000, 19_900) < 70.0, "{}", listener.delay_between(1_000, 19_900));
     }
 }
