@@ -7,8 +7,11 @@ use std::os::raw::c_void;
 use openh264::encoder::Encoder;
 use openh264_sys2::{
     ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_MAX_BITRATE,
-    ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo, SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
+    ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo, SPATIAL_LAYER_0, SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
 };
+
+/// The maximum as a multiple of the target.
+const MOST_OVER_TARGET: i32 = 2;
 
 /// A value that the library reads for an option.
 trait OptionValue {}
@@ -26,20 +29,24 @@ pub(super) fn silence(encoder: &mut Encoder) -> Result<(), i32> {
 
 /// Changes the target of an encoder that has encoded at least one frame; no IDR follows from it.
 ///
+/// The library also keeps a maximum for its only layer, which the safe wrapper sets to the first target: no target above it
+/// is accepted, and one near it makes rate control leave pictures out that the target alone would let through. So it
+/// goes along, well above the target.
+///
 /// # Errors
 /// The library's return code if it refuses a value.
 pub(super) fn set_rate(encoder: &mut Encoder, bitrate_bps: i32, fps: f32, raise: bool) -> Result<(), i32> {
     set(encoder, ENCODER_OPTION_FRAME_RATE, fps)?;
+    let target = SBitrateInfo { iLayer: SPATIAL_LAYER_ALL, iBitrate: bitrate_bps };
+    let most = SBitrateInfo { iLayer: SPATIAL_LAYER_0, iBitrate: bitrate_bps.saturating_mul(MOST_OVER_TARGET) };
     // The target may never lie above the maximum, so whichever gives room comes first.
-    let order = if raise {
-        [ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_BITRATE]
+    if raise {
+        set(encoder, ENCODER_OPTION_MAX_BITRATE, most)?;
+        set(encoder, ENCODER_OPTION_BITRATE, target)
     } else {
-        [ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE]
-    };
-    for option in order {
-        set(encoder, option, SBitrateInfo { iLayer: SPATIAL_LAYER_ALL, iBitrate: bitrate_bps })?;
+        set(encoder, ENCODER_OPTION_BITRATE, target)?;
+        set(encoder, ENCODER_OPTION_MAX_BITRATE, most)
     }
-    Ok(())
 }
 
 fn set<V: OptionValue>(encoder: &mut Encoder, option: ENCODER_OPTION, mut value: V) -> Result<(), i32> {
