@@ -1,3 +1,5 @@
+import { WITH_SOUND } from './ways.mjs';
+
 // What this package has to reach, and where it must not be worse than a peer in the same run.
 const GOALS = [
   ['5 % loss, 50 ms', 'wholePercent', '>=', 100],
@@ -26,6 +28,9 @@ const COMPARED = {
 
 const holds = (value, sign, goal) => (sign === '>=' ? value >= goal : value <= goal);
 
+/** Picture and sound, in every case. */
+const MOST_APART_MS = 40;
+
 export function goals(rows) {
   const ours = rows.filter(({ way }) => way === 'ours');
   const absolute = GOALS.flatMap(([name, figure, sign, goal]) => {
@@ -35,12 +40,16 @@ export function goals(rows) {
   });
   const compared = ours.flatMap((row) =>
     Object.entries(COMPARED).flatMap(([figure, sign]) => {
-      const peers = rows.filter((it) => it.case === row.case && it.way !== 'ours' && it[figure] !== undefined);
+      const peers = rows.filter((it) => it.case === row.case && it.way !== 'ours' && it.way !== WITH_SOUND && it[figure] !== undefined);
       if (row[figure] === undefined || peers.length === 0) return [];
       const values = peers.map((it) => it[figure]);
       const best = sign === '>=' ? Math.max(...values) : Math.min(...values);
       const name = `${row.case}: ${figure}, beside the better peer`;
       return [{ name, goal: `${sign} ${best}`, value: row[figure], ok: holds(row[figure], sign, best) }];
     }));
-  return [...absolute, ...compared];
+  const together = rows.filter((row) => row.lipSyncP95Ms !== undefined).map((row) => {
+    const [value, name] = [row.lipSyncP95Ms, `${row.case}: picture and sound apart, p95, ms`];
+    return { name, goal: `<= ${MOST_APART_MS}`, value, ok: value <= MOST_APART_MS };
+  });
+  return [...absolute, ...together, ...compared];
 }

@@ -9,9 +9,9 @@ import { endAll } from '../../tests/node/harness.mjs';
 import { startServerBehindLink } from '../../tests/node/link.mjs';
 import { median, round } from '../numbers.mjs';
 import { writePicture } from './app/picture.js';
-import { CASES } from './cases.mjs';
+import { CASES, quantile } from './cases.mjs';
 import { goals } from './goals.mjs';
-import { openWays } from './ways.mjs';
+import { WITH_SOUND, openWays } from './ways.mjs';
 
 export const needsScreen = true;
 
@@ -34,7 +34,7 @@ function bothWays(side, { capacity = [], ...link }, seed) {
 }
 
 async function measure({ link, server, picture }, start, way, it, seed) {
-  const call = { url: server.url, room: `link-${way}-${CASES.indexOf(it)}-${seed}`, picture, kbps: it.kbps };
+  const call = { url: server.url, room: `link-${way.replace(/\W+/g, '-')}-${CASES.indexOf(it)}-${seed}`, picture, kbps: it.kbps, sound: way === WITH_SOUND };
   const sides = {};
   try {
     for (const [name, method] of [['publisher', 'publish'], ['subscriber', 'play']]) {
@@ -48,10 +48,12 @@ async function measure({ link, server, picture }, start, way, it, seed) {
     await sleep(it.warmMs);
     const { at: from } = await link.mark();
     await subscriber.call('take');
+    if (call.sound) await subscriber.call('offsets');
     const before = await subscriber.call('decoded');
     await sleep(it.measuredMs);
     const decoded = (await subscriber.call('decoded')) - before;
-    const own = way === 'ours' ? [await sides.publisher.call('stats'), await subscriber.call('stats')] : undefined;
+    const apart = call.sound ? { lipSyncP95Ms: quantile((await subscriber.call('offsets')).map(Math.abs), 0.95) } : {};
+    const own = way.startsWith('ours') ? [await sides.publisher.call('stats'), await subscriber.call('stats')] : undefined;
     const [out, back] = [await link.report('publisher'), await link.report('subscriber')];
     await sleep(LATE_MS);
     const shown = await subscriber.call('take');
@@ -59,9 +61,9 @@ async function measure({ link, server, picture }, start, way, it, seed) {
     const received = most(back, 'down');
     const loaded = it.side === 'publisher' ? most(out, 'up') : received;
     return {
-      figures: it.figures({
+      figures: { ...apart, ...it.figures({
         shown, from, to: from + it.measuredMs, decoded, inTimeMs: it.inTimeMs, picture: received.picture, link: loaded,
-      }),
+      }) },
       own,
       gaps: gaps(shown, from, from + it.measuredMs),
       lostPercent: (loaded.lost / loaded.sent) * 100,

@@ -24,7 +24,7 @@ function rate(bins) {
 }
 
 const capacity = STEPS.flatMap(([from, bps]) => [[from / 1000, bps / 1e6], [from / 1000 + 20, bps / 1e6]]);
-const shown = courses.filter((course) => course.case === '3, 1, 4 Mbit/s');
+const shown = courses.filter((course) => course.case === '3, 1, 4 Mbit/s' && NAMES[course.way]);
 const grid = [0, 1, 2, 3, 4, 5].map((mbps) =>
   `<line x1="${LEFT}" x2="${WIDTH - 10}" y1="${y(mbps)}" y2="${y(mbps)}" stroke="#ddd"/>${text(-0.5, mbps - 0.07, 'end', mbps)}`);
 const ticks = [0, 10, 20, 30, 40, 50, 60].map((at) => text(at, -0.4, 'middle', `${at} s`));

@@ -37,12 +37,19 @@ window.play = async (call) => {
   const first = shown.first();
   await enter(call);
   // The picture alone, as the peers play it here: with sound it would wait for that.
-  engine.muteAllPlayStreamAudio(true);
+  if (!call.sound) engine.muteAllPlayStreamAudio(true);
   engine.startPlayingStream('stream', { canvas });
   await first;
 };
 
+/** How far the picture is behind its sound, in milliseconds, each quarter of a second. */
+const offsets = [];
+setInterval(() => {
+  const offset = window.stats?.()?.players[0]?.timing.offsetMs;
+  if (typeof offset === 'number') offsets.push(offset);
+}, 250);
+window.offsets = () => offsets.splice(0);
 window.take = () => shown.take();
 window.decoded = () => JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}')).players[0].framesDecoded;
-window.stats = () => JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}'));
+window.stats = () => JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}') || 'null');
 window.stop = () => engine.destroyEngine();
