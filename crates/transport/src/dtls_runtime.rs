@@ -135,7 +135,12 @@ impl AsyncUdpSocket for DtlsSocket {
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         let sent = self.inner.poll_send(cx, transmit);
         if sent.is_ready() && !self.is_over.load(Ordering::Relaxed) && is_dtls(transmit.contents) {
-            self.flights.lock().on_sent(Instant::now(), transmit.contents, transmit.destination);
+            let (now, mut flights) = (Instant::now(), self.flights.lock());
+            let length = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
+            for datagram in transmit.contents.chunks(length) {
+                flights.on_sent(now, datagram, transmit.destination);
+            }
+            drop(flights);
             self.changed.notify_one();
         }
         sent

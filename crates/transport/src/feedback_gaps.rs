@@ -2,16 +2,24 @@
 //!
 //! Some receivers (`str0m` is one) begin each message with a packet that came: what was lost right before it is in no message.
 //! Messages are counted, so where none is missing in between, what lies between two of them was lost
-//! (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1). Sans-IO.
+//! (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1). Where that is all of a long silence, the way was gone
+//! in it. Sans-IO.
+
+use std::time::{Duration, Instant};
 
 /// A longer gap is a jump of the numbers, not a loss.
 const MOST: u16 = 500;
+/// So long a silence with so many packets lost in it is an outage.
+const OUTAGE: Duration = Duration::from_millis(400);
+const OUTAGE_PACKETS: u16 = 20;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct FeedbackGaps {
     /// Number of the last message, and of the first packet after it.
     last: Option<(u8, u16)>,
+    /// When it came.
+    last_at: Option<Instant>,
 }
 
 impl FeedbackGaps {
@@ -25,6 +33,12 @@ impl FeedbackGaps {
         let gap = first.wrapping_sub(next);
         if gap <= MOST { gap } else { 0 }
     }
+
+    /// Takes when a message came before which so many packets were lost; says whether it ends an outage.
+    pub(crate) fn ends_outage(&mut self, now: Instant, lost: u16) -> bool {
+        let before = self.last_at.replace(now);
+        lost >= OUTAGE_PACKETS && before.is_some_and(|before| now.saturating_duration_since(before) >= OUTAGE)
+    }
 }
 
 #[cfg(test)]
@@ -37,6 +51,16 @@ mod tests {
         assert_eq!(gaps.lost_before(7, 100, 10), 0, "nothing is known of before");
         assert_eq!(gaps.lost_before(8, 110, 10), 0);
         assert_eq!(gaps.lost_before(9, 123, 1), 3);
+    }
+
+    #[test]
+    fn a_long_silence_in_which_much_was_lost_is_an_outage() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut gaps = FeedbackGaps::default();
+        assert!(!gaps.ends_outage(start, 100), "nothing is known of before");
+        assert!(!gaps.ends_outage(start + ms(1000), 3), "little was sent, or little of it lost");
+        assert!(!gaps.ends_outage(start + ms(1300), 100), "it was not long");
+        assert!(gaps.ends_outage(start + ms(1700), 100));
     }
 
     #[test]

@@ -209,6 +209,14 @@ impl<T> Pacer<T> {
         Duration::from_secs_f64((self.queued_bytes as f64 * 8.0 / self.bps).min(3600.0))
     }
 
+    /// Takes out everything that waits but the sound.
+    pub fn abandon_pictures(&mut self) {
+        self.retransmissions.clear();
+        self.video.clear();
+        self.spare.clear();
+        self.queued_bytes = 0;
+    }
+
     /// Takes out the waiting video packets that `gone` names.
     pub fn remove_video(&mut self, mut gone: impl FnMut(&T) -> bool) {
         let queued = &mut self.queued_bytes;
@@ -246,6 +254,19 @@ mod tests {
     /// A packet of 1250 bytes takes 10 ms.
     fn megabit() -> Pacer<u32> {
         Pacer::new(1e6)
+    }
+
+    #[test]
+    fn what_is_abandoned_is_not_sent_and_the_sound_is() {
+        let (mut pacer, now) = (Pacer::new(1e6), Instant::now());
+        pacer.enqueue(Kind::Video, 1250, 1);
+        pacer.enqueue(Kind::Retransmission, 1250, 2);
+        pacer.enqueue(Kind::Spare, 1250, 3);
+        pacer.enqueue(Kind::Audio, 125, 4);
+        pacer.abandon_pictures();
+        assert_eq!(pacer.backlog(), Duration::ZERO);
+        let sent = [0, 50].map(|later| pacer.poll(now + ms(later), true, None));
+        assert!(matches!(sent, [Some(Departure::Packet { packet: 4, .. }), None]));
     }
 
     #[test]

@@ -56,6 +56,11 @@ impl<P: Clone> ResendBuffer<P> {
         Some(kept.packet.clone())
     }
 
+    /// Forgets what is kept: nobody can use it any more.
+    pub fn forget(&mut self) {
+        self.packets.clear();
+    }
+
     /// A recent packet to send once more as padding, the newest first, each of the last `count` in turn.
     pub fn padding(&self, turn: usize, count: usize) -> Option<P> {
         let count = count.min(self.packets.len());
@@ -74,6 +79,14 @@ mod tests {
         let mut buffer = ResendBuffer::default();
         sequences.into_iter().for_each(|sequence| buffer.keep(sequence, sequence));
         buffer
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_sent_again_and_what_comes_then_is() {
+        let (mut buffer, now) = (buffer(1..=5), Instant::now());
+        buffer.forget();
+        buffer.keep(6, 6);
+        assert_eq!([5, 6].map(|sequence| buffer.requested(sequence, now, SPACING)), [None, Some(6)]);
     }
 
     #[test]

@@ -197,6 +197,11 @@ impl<T> SendControl<T> {
         self.estimator.is_calm() && self.estimator.estimate_bps() >= self.estimator.target_bps() * DOUBLE_ROOM
     }
 
+    /// Takes out everything that waits but the sound.
+    pub fn abandon_pictures(&mut self) {
+        self.pacer.abandon_pictures();
+    }
+
     /// Takes out the waiting video packets that `gone` names.
     pub fn remove_video(&mut self, gone: impl FnMut(&T) -> bool) {
         self.pacer.remove_video(gone);

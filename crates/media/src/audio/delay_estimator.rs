@@ -115,7 +115,8 @@ impl DelayEstimator {
     /// How long after the fastest possible arrival a packet should be needed, samples.
     pub(crate) fn target(&self) -> i64 {
         // Share of the packets that come later than the last buckets, by themselves and as copies.
-        let (mut late, mut copied) = (1.0f32, self.recoveries.total());
+        let known = if self.packets == 0 { 0.0 } else { 1.0f32 };
+        let (mut late, mut copied) = (known, self.recoveries.total());
         let mut upper = BUCKET;
         for (bucket, share) in self.histogram.iter().enumerate() {
             late -= share;
@@ -146,6 +147,11 @@ mod tests {
         let mut estimator = DelayEstimator::default();
         feed(&mut estimator, 0..100, |packet| packet % 2 * MS);
         assert_eq!(estimator.target(), 7 * MS);
+    }
+
+    #[test]
+    fn before_anything_has_come_it_is_that_of_a_clean_link() {
+        assert_eq!(DelayEstimator::default().target(), 7 * MS);
     }
 
     #[test]

@@ -31,6 +31,10 @@ const LONGER_REPAIR: f64 = 0.5;
 const SHORTER_REPAIR: f64 = 0.02;
 /// How far before the first packet seen a reordered first packet may lie.
 const MAX_START_REORDER: u64 = 64;
+/// A hole of so many packets and so long a time, in units of the 90 kHz clock, is an outage: 0.3 to 30 s. A sender that
+/// knows of it begins anew, and one that does not is to be asked at once.
+const OUTAGE_PACKETS: u64 = 20;
+const OUTAGE_TIME: std::ops::Range<u32> = 27_000..2_700_000;
 
 /// How long a hole may stay open before a key frame is asked for: enough for several requests and their
 /// answers.
@@ -120,6 +124,8 @@ pub struct Assembler {
     repair: Option<Duration>,
     awaiting_keyframe: bool,
     lost_since_frame: bool,
+    /// RTP time of the last picture that could be taken out.
+    last_timestamp: Option<u32>,
     parameter_sets: BytesMut,
     keyframe_requests: KeyframeRequests,
     ready: VecDeque<Frame>,
@@ -149,6 +155,7 @@ impl Default for Assembler {
             repair: None,
             awaiting_keyframe: true,
             lost_since_frame: false,
+            last_timestamp: None,
             parameter_sets: BytesMut::new(),
             keyframe_requests: KeyframeRequests::default(),
             ready: VecDeque::new(),
@@ -199,6 +206,10 @@ impl Assembler {
         self.packets.insert(number, Slot { timestamp, marker, payload, arrival: now });
         if self.packets.len() > MAX_BUFFERED_PACKETS || self.buffered_bytes > MAX_BUFFERED_BYTES {
             self.overflow();
+        }
+        if self.is_behind_outage() && !self.is_in_doubt() {
+            self.doubted = Some(self.scanned);
+            self.keyframe_requests.want();
         }
         self.drain(now);
     }
@@ -276,6 +287,18 @@ impl Assembler {
 
     fn is_in_doubt(&self) -> bool {
         self.doubted == Some(self.scanned)
+    }
+
+    /// Whether the hole in front of what waits is that of an outage.
+    fn is_behind_outage(&self) -> bool {
+        if self.packets.contains_key(&self.scanned) {
+            return false;
+        }
+        let (Some(last), Some((&number, slot))) = (self.last_timestamp, self.packets.range(self.scanned + 1..).next())
+        else {
+            return false;
+        };
+        number - self.scanned >= OUTAGE_PACKETS && OUTAGE_TIME.contains(&slot.timestamp.wrapping_sub(last))
     }
 
     fn lose(&mut self) {
@@ -391,6 +414,7 @@ impl Assembler {
             }
         }
         self.started = true;
+        self.last_timestamp = Some(timestamp);
         self.move_to(end + 1, true);
         if !whole {
             return;

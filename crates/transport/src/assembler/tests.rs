@@ -205,6 +205,24 @@ fn after_a_loss_a_complete_key_frame_is_shown_without_waiting_for_holes_before_i
 }
 
 #[test]
+fn after_an_outage_a_key_frame_is_asked_for_at_once_and_shown_at_once() {
+    let mut bench = Bench::new();
+    bench.push_all(0, &keyframe(0, 0));
+    bench.push_all(1000, &delta(63, 90_000));
+    assert!(bench.keyframe_wanted(1000));
+    bench.push_all(1060, &keyframe(66, 96_000));
+    assert_eq!(bench.timestamps(), [0, 96_000]);
+}
+
+#[test]
+fn what_is_lost_in_a_short_time_is_waited_for() {
+    let mut bench = Bench::new();
+    bench.push_all(0, &keyframe(0, 0));
+    bench.push_all(200, &delta(63, 18_000));
+    assert!(!bench.keyframe_wanted(200));
+}
+
+#[test]
 fn padding_between_frames_is_passed_over() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(0, 0));

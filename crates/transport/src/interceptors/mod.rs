@@ -18,7 +18,7 @@ pub(crate) use sending::START_BPS;
 
 use crate::budget::Budgets;
 use crate::error::TransportError;
-use crate::event::EventSender;
+use crate::event::{EventSender, PeerEvent};
 use crate::rtt::SharedRtt;
 use rtc::interceptor::{ReceiverReportBuilder, Registry, SenderReportBuilder, Slot};
 use rtc::peer_connection::configuration::interceptor_registry::configure_twcc_receiver_only;
@@ -58,6 +58,13 @@ impl ChainState {
             events,
             arrivals: AtomicU64::new(0),
             checks_answered: AtomicU64::new(0),
+        }
+    }
+
+    /// Pictures of every stream have to begin anew, as if the other end had asked for it.
+    pub(crate) fn request_keyframes(&self) {
+        for (track_id, layer) in self.outbound.layers() {
+            self.events.emit(PeerEvent::KeyframeRequested { track_id, layer });
         }
     }
 }

@@ -62,6 +62,18 @@ impl OutboundStreams {
         self.0.lock().of_packet(ssrc).is_some_and(|stream| stream.is_video)
     }
 
+    /// SSRCs of all streams of pictures.
+    pub(super) fn pictures(&self) -> Vec<u32> {
+        self.0.lock().streams.iter().filter(|(_, stream)| stream.is_video).map(|(ssrc, _)| *ssrc).collect()
+    }
+
+    /// Track and layer of all of them.
+    pub(super) fn layers(&self) -> Vec<(String, usize)> {
+        let table = self.0.lock();
+        let pictures = table.streams.values().filter(|stream| stream.is_video);
+        pictures.map(|stream| (stream.track_id.clone(), stream.layer)).collect()
+    }
+
     /// What carries this RTP time was captured `at`.
     pub(crate) fn on_captured(&self, ssrc: u32, rtp_time: u32, at: Instant) {
         if let Some(stream) = self.0.lock().streams.get_mut(&ssrc) {

@@ -91,6 +91,13 @@ impl Resender {
         copies
     }
 
+    /// Forgets what was sent on a stream.
+    pub(super) fn forget(&mut self, ssrc: u32) {
+        if let Some(stream) = self.streams.get_mut(&ssrc) {
+            stream.buffer.forget();
+        }
+    }
+
     /// A copy of a packet that got lost, unless one left just now.
     pub(super) fn repeat(&mut self, ssrc: u32, sequence: u16, now: Instant, spacing: Duration) -> Option<rtp::Packet> {
         self.streams.get_mut(&ssrc)?.repeat(sequence, now, spacing)

@@ -94,14 +94,17 @@ impl SendingEnd {
             let acknowledgements: Vec<_> = acknowledgements(feedback).collect();
             let base = feedback.base_sequence_number;
             let unmentioned = self.gaps.lost_before(feedback.fb_pkt_count, base, feedback.packet_status_count);
-            // After an outage that is all that was sent in it.
             let before = (1..=unmentioned).rev().map(|behind| (base.wrapping_sub(behind), false));
             let told = acknowledgements.iter().map(|told| (told.sequence, told.arrival.is_some()));
             let lost = self.log.on_told(before.chain(told));
             let results = self.history.on_feedback(acknowledgements);
             self.state.budgets.on_results(&results, unmentioned);
             self.control.on_results(now, &results);
-            self.repeat(lost, now);
+            if self.gaps.ends_outage(now, unmentioned) {
+                self.begin_anew();
+            } else {
+                self.repeat(lost, now);
+            }
             self.publish(now);
         } else if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
             let spacing = self.control.resend_spacing();
@@ -109,6 +112,16 @@ impl SendingEnd {
                 self.enqueue(Kind::Retransmission, copy);
             }
         }
+    }
+
+    /// After an outage its pictures are of no use, and would be in the way of new ones: those begin with a key frame.
+    fn begin_anew(&mut self) {
+        tracing::debug!("an outage has ended, pictures begin anew");
+        self.control.abandon_pictures();
+        for ssrc in self.state.outbound.pictures() {
+            self.resender.forget(ssrc);
+        }
+        self.state.request_keyframes();
     }
 
     /// The receiver will ask for what is lost, too, but maybe later, and not again soon if the repetition got lost as well.
