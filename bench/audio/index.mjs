@@ -28,6 +28,8 @@ const ROOM = [
   'near voice kept dB',
   'near voice to rest before dB',
   'near voice to rest after dB',
+  'understood before',
+  'understood after',
   'CPU us',
 ];
 

@@ -16,6 +16,8 @@ mod rng;
 mod room;
 #[path = "../tests/audio_lab/speech.rs"]
 mod speech;
+#[path = "../tests/audio_lab/stoi.rs"]
+mod stoi;
 
 use listening::{Heard, listen};
 use media::audio::ProcessingConfig;
@@ -115,6 +117,8 @@ fn echo() {
             "near voice kept dB": spread(talked.iter().map(|recorded| recorded.voice_kept_db(from, to)).collect()),
             "near voice to rest before dB": spread(talked.iter().map(|recorded| recorded.voice_to_rest_db(from, to).0).collect()),
             "near voice to rest after dB": spread(talked.iter().map(|recorded| recorded.voice_to_rest_db(from, to).1).collect()),
+            "understood before": spread(talked.iter().map(|recorded| recorded.understood(from, to).0).collect()),
+            "understood after": spread(talked.iter().map(|recorded| recorded.understood(from, to).1).collect()),
             "CPU us": spread(alone.iter().map(|recorded| recorded.cpu_us).collect()),
         });
         println!("{row}");

@@ -9,6 +9,7 @@ mod network;
 mod rng;
 mod room;
 mod speech;
+mod stoi;
 
 use listening::{Heard, listen};
 use media::audio::ProcessingConfig;
@@ -114,4 +115,28 @@ fn who_speaks_at_the_same_time_is_heard() {
         let (_, clear) = recorded.voice_to_rest_db(4.0, 10.0);
         assert!(clear >= 3.0, "{clear} dB");
     }
+}
+
+#[test]
+fn who_speaks_while_somebody_else_does_is_understood() {
+    for seed in SEEDS {
+        let recorded = Room { near_from: Some(4.0), ..ROOM }.record(12, seed);
+        let (before, after) = recorded.understood(5.0, 12.0);
+        assert!(after >= 0.65 && after >= before - 0.25, "seed {seed}: {before:.2} -> {after:.2}");
+    }
+}
+
+#[test]
+fn a_voice_is_understood_by_itself_and_ever_less_under_noise() {
+    let mut talker = speech::Speech::new(1, 190.0, 0.08);
+    let voice: Vec<f32> = (0..5 * 48_000).map(|_| talker.sample()).collect();
+    let mut rng = rng::Rng::new(1);
+    let mut under = |noise: f64| {
+        let heard: Vec<f32> = voice.iter().map(|sample| sample + (noise * rng::signed(&mut rng)) as f32).collect();
+        stoi::stoi(&voice, &heard)
+    };
+    let understood = [0.0, 0.01, 0.1, 1.0].map(&mut under);
+    assert!(understood[0] > 0.999, "{understood:?}");
+    assert!(understood.windows(2).all(|pair| pair[1] < pair[0]), "{understood:?}");
+    assert!(understood[3] < 0.6, "{understood:?}");
 }

@@ -4,6 +4,7 @@
 use super::cost::Cost;
 use super::rng::{Rng, signed};
 use super::speech::Speech;
+use super::stoi::stoi;
 use media::audio::processing::{ProcessingConfig, Processor};
 use media::audio::{FRAME_SAMPLES, Frame};
 use realfft::RealFftPlanner;
@@ -158,6 +159,19 @@ impl Recorded {
         let range = (from * 48_000.0) as usize..(to * 48_000.0) as usize;
         let ratio = |signal: &[f32]| Spectra::of(&self.near[range.clone()], signal).signal_to_rest_db();
         (ratio(&self.microphone[range.clone()]), ratio(&self.sent[range.clone()]))
+    }
+}
+
+impl Recorded {
+    /// How well the near voice is understood (STOI, 0 to 1) in the microphone's signal and in what is sent, between two times.
+    pub fn understood(&self, from: f64, to: f64) -> (f64, f64) {
+        let range = (from * 48_000.0) as usize..(to * 48_000.0) as usize;
+        let near = &self.near[range.clone()];
+        let of = |signal: &[f32]| {
+            let late = lag(near, signal);
+            stoi(&near[..near.len() - late], &signal[late..])
+        };
+        (of(&self.microphone[range.clone()]), of(&self.sent[range]))
     }
 }
 
