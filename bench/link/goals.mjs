@@ -1,5 +1,3 @@
-import { WITH_SOUND } from './ways.mjs';
-
 // What this package has to reach, and where it must not be worse than a peer in the same run.
 const GOALS = [
   ['5 % loss, 50 ms', 'wholePercent', '>=', 100],
@@ -40,7 +38,7 @@ export function goals(rows) {
   });
   const compared = ours.flatMap((row) =>
     Object.entries(COMPARED).flatMap(([figure, sign]) => {
-      const peers = rows.filter((it) => it.case === row.case && it.way !== 'ours' && it.way !== WITH_SOUND && it[figure] !== undefined);
+      const peers = rows.filter((it) => it.case === row.case && !it.way.startsWith('ours') && it[figure] !== undefined);
       if (row[figure] === undefined || peers.length === 0) return [];
       const values = peers.map((it) => it[figure]);
       const best = sign === '>=' ? Math.max(...values) : Math.min(...values);

@@ -40,16 +40,21 @@ window.play = async (call) => {
   if (!call.sound) engine.muteAllPlayStreamAudio(true);
   engine.startPlayingStream('stream', { canvas });
   await first;
+  if (call.sound) sampling = setInterval(sample, 250);
 };
 
-/** How far the picture is behind its sound, in milliseconds, each quarter of a second. */
+/** How far the picture was behind its sound, in milliseconds. */
 const offsets = [];
-setInterval(() => {
-  const offset = window.stats?.()?.players[0]?.timing.offsetMs;
-  if (typeof offset === 'number') offsets.push(offset);
-}, 250);
+let sampling;
+const sample = () => {
+  const { offsetMs } = window.stats().players[0].timing;
+  if (offsetMs !== null) offsets.push(offsetMs);
+};
 window.offsets = () => offsets.splice(0);
 window.take = () => shown.take();
 window.decoded = () => JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}')).players[0].framesDecoded;
-window.stats = () => JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}') || 'null');
-window.stop = () => engine.destroyEngine();
+window.stats = () => JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}'));
+window.stop = () => {
+  clearInterval(sampling);
+  return engine.destroyEngine();
+};

@@ -68,7 +68,6 @@ pub(crate) struct DtlsFlights {
     /// Our last flight.
     flight: Vec<(Vec<u8>, SocketAddr)>,
     last_sent: Option<Instant>,
-    wait: Duration,
     repetitions: u32,
     repeat_at: Option<Instant>,
     /// What the other end has said, by its hash.
@@ -88,14 +87,14 @@ impl DtlsFlights {
         let is_other = self.last_sent.is_none_or(|last| now.saturating_duration_since(last) > ONE_FLIGHT);
         if self.is_answer_due || is_other {
             self.flight.clear();
-            (self.wait, self.repetitions) = (FIRST_WAIT, 0);
+            self.repetitions = 0;
         }
         self.is_answer_due = false;
         if self.flight.len() < MOST_DATAGRAMS {
             self.flight.push((datagram.to_vec(), to));
         }
         self.last_sent = Some(now);
-        self.repeat_at = Some(now + self.wait);
+        self.repeat_at = Some(now + self.wait());
     }
 
     /// This has come from the other end.
@@ -107,7 +106,7 @@ impl DtlsFlights {
         for record in records(datagram) {
             if record.epoch > 0 {
                 // It has finished, so it has all that we sent before; the rest the stack can do.
-                self.is_over = matches!(record.kind, HANDSHAKE | APPLICATION_DATA);
+                self.is_over |= matches!(record.kind, HANDSHAKE | APPLICATION_DATA);
                 is_new = true;
             } else if record.kind == HANDSHAKE {
                 messages += 1;
@@ -117,8 +116,7 @@ impl DtlsFlights {
             }
         }
         if self.is_over {
-            self.flight.clear();
-            self.repeat_at = None;
+            (self.flight, self.heard, self.repeat_at) = Default::default();
         }
         self.is_answer_due |= is_new;
         // What the stack has not answered it may have dropped: its DTLS begins after its ICE.
@@ -146,11 +144,15 @@ impl DtlsFlights {
         if self.repeat_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
+        let next = now + self.wait();
         self.repetitions += 1;
         self.last_sent = Some(now);
-        self.repeat_at = (self.repetitions < MOST_REPETITIONS).then_some(now + self.wait);
-        self.wait = (self.wait * 2).min(MOST_WAIT);
+        self.repeat_at = (self.repetitions < MOST_REPETITIONS).then_some(next);
         self.flight.clone()
+    }
+
+    fn wait(&self) -> Duration {
+        FIRST_WAIT.saturating_mul(1 << self.repetitions).min(MOST_WAIT)
     }
 
     /// The handshake needs no help any more.
@@ -244,6 +246,14 @@ mod tests {
         assert_eq!([51, 52].map(|ms| flights.on_received(start + ms * MS, &next)), [Verdict::Pass; 2]);
         assert_eq!(flights.due(start + 52 * MS), vec![(hello(0), TO)], "planned before");
         assert_eq!(flights.due(start + 120 * MS), vec![]);
+    }
+
+    #[test]
+    fn what_follows_the_end_in_one_datagram_does_not_undo_it() {
+        let mut flights = DtlsFlights::default();
+        let both = [record(HANDSHAKE, 1, 0, b"finished"), record(21, 1, 1, b"alert")].concat();
+        flights.on_received(Instant::now(), &both);
+        assert!(flights.is_over());
     }
 
     #[test]

@@ -316,20 +316,24 @@ mod tests {
         nal_units(&unit.data).map(Nal::kind).collect()
     }
 
-    /// Bits per second over this many frames, none of them a key frame.
-    fn steady_rate(encoder: &mut VideoEncoder, camera: &mut Camera, frames: u32, fps: u32) -> f64 {
-        let units: Vec<_> = (0..frames).filter_map(|_| encoder.encode(&camera.frame(fps), false).unwrap()).collect();
-        assert!(units.iter().all(|unit| !unit.is_keyframe));
-        let bytes: usize = units.iter().map(|unit| unit.data.len()).sum();
-        bytes as f64 * 8.0 * f64::from(fps) / f64::from(frames)
+    fn encoded(encoder: &mut VideoEncoder, camera: &mut Camera, frames: u32, fps: u32) -> Vec<AccessUnit> {
+        (0..frames).filter_map(|_| encoder.encode(&camera.frame(fps), false).unwrap()).collect()
     }
 
     /// Bits per second over this many frames.
     fn rate(encoder: &mut VideoEncoder, camera: &mut Camera, frames: u32, fps: u32) -> f64 {
-        let bytes: usize = (0..frames)
-            .filter_map(|_| encoder.encode(&camera.frame(fps), false).unwrap())
-            .map(|unit| unit.data.len())
-            .sum();
+        rate_of(&encoded(encoder, camera, frames, fps), frames, fps)
+    }
+
+    /// The same, none of them a key frame.
+    fn steady_rate(encoder: &mut VideoEncoder, camera: &mut Camera, frames: u32, fps: u32) -> f64 {
+        let units = encoded(encoder, camera, frames, fps);
+        assert!(units.iter().all(|unit| !unit.is_keyframe));
+        rate_of(&units, frames, fps)
+    }
+
+    fn rate_of(units: &[AccessUnit], frames: u32, fps: u32) -> f64 {
+        let bytes: usize = units.iter().map(|unit| unit.data.len()).sum();
         bytes as f64 * 8.0 * f64::from(fps) / f64::from(frames)
     }
 

@@ -61,9 +61,9 @@ impl ChainState {
         }
     }
 
-    /// Pictures of every stream have to begin anew, as if the other end had asked for it.
-    pub(crate) fn request_keyframes(&self) {
-        for (track_id, layer) in self.outbound.layers() {
+    /// The pictures of a stream have to begin anew.
+    fn request_keyframe(&self, ssrc: u32) {
+        if let Some((track_id, layer)) = self.outbound.layer(ssrc) {
             self.events.emit(PeerEvent::KeyframeRequested { track_id, layer });
         }
     }

@@ -3,7 +3,6 @@
 
 use super::ChainState;
 use super::ssrc_table::SsrcTable;
-use crate::event::PeerEvent;
 use crate::sender_clock::CaptureClock;
 use crate::stats::SenderCounters;
 use parking_lot::Mutex;
@@ -67,11 +66,11 @@ impl OutboundStreams {
         self.0.lock().streams.iter().filter(|(_, stream)| stream.is_video).map(|(ssrc, _)| *ssrc).collect()
     }
 
-    /// Track and layer of all of them.
-    pub(super) fn layers(&self) -> Vec<(String, usize)> {
+    /// Track and layer of a stream of pictures.
+    pub(super) fn layer(&self, ssrc: u32) -> Option<(String, usize)> {
         let table = self.0.lock();
-        let pictures = table.streams.values().filter(|stream| stream.is_video);
-        pictures.map(|stream| (stream.track_id.clone(), stream.layer)).collect()
+        let stream = table.streams.get(&ssrc).filter(|stream| stream.is_video)?;
+        Some((stream.track_id.clone(), stream.layer))
     }
 
     /// What carries this RTP time was captured `at`.
@@ -147,14 +146,12 @@ impl OutboundObserver {
     }
 
     fn on_keyframe_request(&self, ssrc: u32) {
-        let table = self.state.outbound.0.lock();
-        if let Some(stream) = table.streams.get(&ssrc)
+        if let Some(stream) = self.state.outbound.0.lock().streams.get(&ssrc)
             && stream.is_video
         {
             stream.counters.plis.fetch_add(1, Ordering::Relaxed);
-            let (track_id, layer) = (stream.track_id.clone(), stream.layer);
-            self.state.events.emit(PeerEvent::KeyframeRequested { track_id, layer });
         }
+        self.state.request_keyframe(ssrc);
     }
 
     fn on_rtcp(&mut self, packet: &dyn rtc::rtcp::Packet, now: Instant) {

@@ -120,8 +120,8 @@ impl SendingEnd {
         self.control.abandon_pictures();
         for ssrc in self.state.outbound.pictures() {
             self.resender.forget(ssrc);
+            self.state.request_keyframe(ssrc);
         }
-        self.state.request_keyframes();
     }
 
     /// The receiver will ask for what is lost, too, but maybe later, and not again soon if the repetition got lost as well.
