@@ -16,7 +16,7 @@ const ELECTRON = [
 ];
 
 /** For the test that plays and records through a real sound server. */
-const SOUND = ['libasound2-plugins', 'pulseaudio'];
+const SOUND = ['libasound2-plugins', 'pulseaudio', 'pulseaudio-utils'];
 /** For the tests against a cluster of LiveKit servers. */
 const CLUSTER = ['redis-server'];
 /** For the tests of the join page. Only Debian has a browser under this name. */

@@ -1,14 +1,9 @@
-//! From cameras to what wants their pictures: one open camera a device, shared by the publish channels that use it.
-//!
-//! Opening a camera can take seconds, so a thread of its own makes the open cameras match what the channels want.
+//! From cameras and screens to what wants their pictures: one feed for each publish channel.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::thread::JoinHandle;
 
-use media::FakeDevices;
-use media::video::camera::{self, Capture, CaptureError, CaptureFormat};
+use media::video::camera::{CameraTrouble, CaptureError};
 use media::video::frame::VideoFrame;
 use media::video::scale;
 use media::video::sink::FrameSink;
@@ -21,9 +16,23 @@ use crate::snapshot::PictureWishes;
 /// What happens on the capture side, told from its threads.
 #[derive(Debug)]
 pub(crate) enum CaptureEvent {
-    FirstFrame { channel: u32 },
-    Size { channel: u32, width: u32, height: u32 },
-    Failed { channel: u32, error: CaptureError },
+    FirstFrame {
+        channel: u32,
+    },
+    Size {
+        channel: u32,
+        width: u32,
+        height: u32,
+    },
+    /// A camera does not open, or was lost. Told once until pictures come again.
+    Failed {
+        error: CaptureError,
+    },
+    /// The camera of this channel gives no pictures for this reason; `None`: it gives them again, or is not wanted.
+    Trouble {
+        channel: u32,
+        trouble: Option<CameraTrouble>,
+    },
 }
 
 /// Takes capture events; must not block.
@@ -74,6 +83,7 @@ pub(crate) struct ChannelFeed {
     encoder: RwLock<Option<Arc<dyn FrameSink>>>,
     mirror: AtomicU32,
     taken: Mutex<Taken>,
+    trouble: Mutex<Option<CameraTrouble>>,
     wishes: PictureWishes,
     /// Pictures captured since the engine began.
     pub(crate) captured: AtomicU64,
@@ -88,6 +98,7 @@ impl ChannelFeed {
             encoder: RwLock::new(None),
             mirror: AtomicU32::new(MirrorMode::OnlyPreview as u32),
             taken: Mutex::default(),
+            trouble: Mutex::default(),
             wishes: PictureWishes::default(),
             captured: AtomicU64::new(0),
         })
@@ -122,8 +133,15 @@ impl ChannelFeed {
         }
     }
 
+    /// What is the matter with the channel's camera, from now on.
+    pub(crate) fn set_trouble(&self, trouble: Option<CameraTrouble>) {
+        if std::mem::replace(&mut *self.trouble.lock(), trouble) != trouble {
+            (self.events)(CaptureEvent::Trouble { channel: self.channel, trouble });
+        }
+    }
+
     /// The camera was closed: its next picture is a first one again.
-    fn restart_camera(&self) {
+    pub(crate) fn restart_camera(&self) {
         let mut taken = self.taken.lock();
         if taken.source == VideoSource::Camera {
             taken.size = None;
@@ -141,6 +159,9 @@ impl ChannelFeed {
             taken.size.replace(size)
         };
         self.captured.fetch_add(1, Relaxed);
+        if before.is_none() && source == VideoSource::Camera {
+            self.set_trouble(None);
+        }
         self.announce(before, size);
         // A mirrored text cannot be read.
         let mirror = if source == VideoSource::Camera { self.mirror.load(Relaxed) } else { MirrorMode::None as u32 };
@@ -171,112 +192,4 @@ impl ChannelFeed {
             preview.on_frame(pick(MirrorMode::preview(mirror)));
         }
     }
-}
-
-/// What one channel wants of the cameras.
-#[derive(Clone)]
-pub(crate) struct Wanted {
-    /// Empty = the default camera.
-    pub(crate) device: String,
-    pub(crate) format: CaptureFormat,
-    pub(crate) feed: Arc<ChannelFeed>,
-}
-
-type Wants = BTreeMap<u32, Wanted>;
-
-/// Keeps the open cameras in step with what the channels want. Dropping it closes them all.
-pub(crate) struct Cameras {
-    wants: crossbeam_channel::Sender<Wants>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Cameras {
-    pub(crate) fn new(fakes: FakeDevices, events: CaptureEvents) -> std::io::Result<Self> {
-        let (wants, receiver) = crossbeam_channel::unbounded::<Wants>();
-        let thread = std::thread::Builder::new().name("zego-cameras".into()).spawn(move || {
-            let mut open = BTreeMap::new();
-            while let Ok(mut wants) = receiver.recv() {
-                // Only the newest wish counts: a camera is slow to open.
-                while let Ok(newer) = receiver.try_recv() {
-                    wants = newer;
-                }
-                reconcile(&mut open, &wants, &fakes, &events);
-            }
-        })?;
-        Ok(Self { wants, thread: Some(thread) })
-    }
-
-    /// Sets what is wanted from now on, by channel.
-    pub(crate) fn want(&self, wants: Wants) {
-        let _ = self.wants.send(wants);
-    }
-}
-
-impl Drop for Cameras {
-    fn drop(&mut self) {
-        let (closed, _) = crossbeam_channel::bounded(0);
-        self.wants = closed;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-struct OpenCamera {
-    format: CaptureFormat,
-    fan_out: Arc<FanOut>,
-    _capture: Capture,
-}
-
-#[derive(Default)]
-struct FanOut {
-    feeds: RwLock<Vec<Arc<ChannelFeed>>>,
-}
-
-impl FrameSink for FanOut {
-    fn on_frame(&self, frame: &VideoFrame) {
-        for feed in self.feeds.read().iter() {
-            feed.take(VideoSource::Camera, frame);
-        }
-    }
-}
-
-fn reconcile(open: &mut BTreeMap<String, OpenCamera>, wants: &Wants, fakes: &FakeDevices, events: &CaptureEvents) {
-    let mut devices = BTreeMap::<&str, (CaptureFormat, Vec<Arc<ChannelFeed>>)>::new();
-    for wanted in wants.values() {
-        let entry = devices.entry(&wanted.device).or_insert_with(|| (wanted.format, Vec::new()));
-        entry.0 = largest(entry.0, wanted.format);
-        entry.1.push(wanted.feed.clone());
-    }
-    open.retain(|device, camera| {
-        let keep = devices.get(device.as_str()).is_some_and(|(format, _)| *format == camera.format);
-        if !keep {
-            camera.fan_out.feeds.read().iter().for_each(|feed| feed.restart_camera());
-        }
-        keep
-    });
-    for (device, (format, feeds)) in devices {
-        if let Some(camera) = open.get(device) {
-            *camera.fan_out.feeds.write() = feeds;
-            continue;
-        }
-        let fan_out = Arc::new(FanOut { feeds: RwLock::new(feeds.clone()) });
-        let failed = failure_reporter(&feeds, events);
-        match camera::open(device, format, fakes, fan_out.clone(), Box::new(failed)) {
-            Ok(capture) => {
-                open.insert(device.to_owned(), OpenCamera { format, fan_out, _capture: capture });
-            }
-            Err(error) => failure_reporter(&feeds, events)(error),
-        }
-    }
-}
-
-fn failure_reporter(feeds: &[Arc<ChannelFeed>], events: &CaptureEvents) -> impl Fn(CaptureError) + Send + use<> {
-    let channel = feeds.first().map_or(0, |feed| feed.channel);
-    let events = events.clone();
-    move |error| events(CaptureEvent::Failed { channel, error })
-}
-
-fn largest(a: CaptureFormat, b: CaptureFormat) -> CaptureFormat {
-    CaptureFormat { width: a.width.max(b.width), height: a.height.max(b.height), fps: a.fps.max(b.fps) }
 }

@@ -6,10 +6,11 @@ use media::DeviceInfo;
 use media::audio::DeviceKind;
 use media::video::sink::FrameSink;
 
-use crate::actor::Monitor;
+use crate::actor::{AudioDeviceNews, Monitor};
 use crate::audio_command::AudioCommand;
 use crate::capture::CaptureEvent;
 use crate::config::{PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig, VideoSource};
+use crate::device_watch::DeviceChange;
 use crate::engine::Reply;
 use crate::player::PlayerEvent;
 use crate::room::RoomKey;
@@ -104,9 +105,12 @@ pub(crate) enum Input {
     },
     Capture(CaptureEvent),
     CapturedAudioFirstFrame,
-    AudioDeviceFailed {
-        kind: DeviceKind,
-        message: String,
+    AudioDevice(AudioDeviceNews),
+    DevicesChanged(DeviceChange),
+    /// Pictures of this channel cannot be encoded.
+    EncoderFailed {
+        channel: u32,
+        reason: String,
     },
     SentFirstFrame {
         channel: u32,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use media::video::encoder::Content;
+use media::video::encoder::{Content, can_encode};
 use serde::{Deserialize, Serialize};
 
+use crate::error::code;
 use crate::reconnect_policy::ReconnectPolicy;
 
 /// `ZegoEngineProfile`, plus our `server`.
@@ -210,15 +211,23 @@ impl VideoConfig {
         }
     }
 
-    /// Whether every field is within its documented range.
-    pub(crate) fn is_valid(&self) -> bool {
+    /// The code that refuses a configuration, and why: what is accepted can be encoded.
+    pub(crate) fn refusal(&self) -> Option<(i32, &'static str)> {
         let side = |pixels: u32| (16..=4096).contains(&pixels);
-        side(self.capture_width)
-            && side(self.capture_height)
-            && side(self.encode_width)
-            && side(self.encode_height)
-            && (1..=60).contains(&self.fps)
-            && (1..=50_000).contains(&self.bitrate_kbps)
+        match self {
+            _ if !side(self.capture_width) || !side(self.capture_height) => {
+                Some((code::ILLEGAL_PARAM, "captured pictures have sides of 16 to 4096 pixels"))
+            }
+            _ if !can_encode(self.encode_width, self.encode_height) => Some((
+                code::ILLEGAL_PARAM,
+                "encoded pictures have sides of 16 to 4096 pixels, and at most 4096 x 2304 of them",
+            )),
+            _ if !(1..=60).contains(&self.fps) => Some((code::ILLEGAL_PARAM, "fps must be 1 to 60")),
+            _ if !(1..=50_000).contains(&self.bitrate_kbps) => {
+                Some((code::PUBLISHER_BITRATE_INVALID, "the bitrate must be 1 to 50000 kbit/s"))
+            }
+            _ => None,
+        }
     }
 
     /// The same for pictures of another shape that must not be cut, such as windows: as large as fits, upright for an
@@ -257,6 +266,27 @@ pub(crate) fn starts_with_camera(scenario: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_encoded_is_refused_with_its_code() {
+        let refusal = |change: fn(&mut VideoConfig)| {
+            let mut config = VideoConfig::preset(2);
+            change(&mut config);
+            config.refusal().map(|(code, _)| code)
+        };
+        let bad = Some(code::ILLEGAL_PARAM);
+        assert_eq!(refusal(|_| ()), None);
+        assert_eq!(refusal(|config| (config.encode_width, config.encode_height) = (4096, 2304)), None);
+        assert_eq!(refusal(|config| (config.encode_width, config.encode_height) = (16, 16)), None);
+        assert_eq!(refusal(|config| (config.encode_width, config.encode_height) = (4096, 4096)), bad);
+        assert_eq!(refusal(|config| config.encode_width = 15), bad);
+        assert_eq!(refusal(|config| config.encode_width = u32::MAX), bad);
+        assert_eq!(refusal(|config| config.capture_height = 0), bad);
+        assert_eq!(refusal(|config| config.fps = 0), bad);
+        assert_eq!(refusal(|config| config.fps = 61), bad);
+        assert_eq!(refusal(|config| config.bitrate_kbps = 0), Some(code::PUBLISHER_BITRATE_INVALID));
+        assert_eq!(refusal(|config| config.bitrate_kbps = 50_001), Some(code::PUBLISHER_BITRATE_INVALID));
+    }
 
     #[test]
     fn a_shared_window_keeps_its_shape() {

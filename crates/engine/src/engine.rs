@@ -13,13 +13,15 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use crate::actor::{Actor, Parts};
+use crate::actor::{Actor, AudioDeviceNews, Parts};
 use crate::address::ServerAddress;
-use crate::capture::{Cameras, CaptureEvents};
+use crate::cameras::Cameras;
+use crate::capture::CaptureEvents;
 use crate::command::{Command, Input, View};
 use crate::config::{
     EngineConfig, EngineProfile, LogConfig, PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig,
 };
+use crate::device_watch::DeviceWatch;
 use crate::error::{EngineError, code};
 use crate::event::{Event, EventSink};
 use crate::reconnect_policy::DefaultReconnectPolicy;
@@ -64,6 +66,7 @@ pub struct Engine {
     pub(crate) fakes: FakeDevices,
     pub(crate) devices: Arc<DeviceVolumes>,
     pub(crate) screens: Arc<ScreenSources>,
+    _watch: DeviceWatch,
     destroyed: AtomicBool,
 }
 
@@ -76,8 +79,13 @@ impl AudioEvents for AudioInbox {
         let _ = self.inbox.send(Input::CapturedAudioFirstFrame);
     }
 
-    fn device_error(&self, kind: DeviceKind, error: &AudioDeviceError) {
-        let _ = self.inbox.send(Input::AudioDeviceFailed { kind, message: error.to_string() });
+    fn device_error(&self, kind: DeviceKind, id: &str, error: &AudioDeviceError) {
+        let news = AudioDeviceNews::Failed { kind, id: id.to_owned(), error: error.clone() };
+        let _ = self.inbox.send(Input::AudioDevice(news));
+    }
+
+    fn device_recovered(&self, kind: DeviceKind) {
+        let _ = self.inbox.send(Input::AudioDevice(AudioDeviceNews::Recovered { kind }));
     }
 }
 
@@ -125,9 +133,14 @@ impl Engine {
             screens: screens.clone(),
         };
         let devices = parts.audio.devices().clone();
+        let changes = inbox.clone();
+        let watch = DeviceWatch::start(fakes.clone(), move |change| {
+            let _ = changes.send(Input::DevicesChanged(change));
+        })
+        .map_err(|error| EngineError::new(code::ROOM_INNER_ERROR, format!("no device thread: {error}")))?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), server = parts.server.url, "engine created");
         runtime.spawn(Actor::new(parts).run(inputs));
-        Ok(Self { inbox, gate, registry, fakes, devices, screens, destroyed: AtomicBool::new(false) })
+        Ok(Self { inbox, gate, registry, fakes, devices, screens, _watch: watch, destroyed: AtomicBool::new(false) })
     }
 
     /// Leaves the room, closes the devices and stops. Waits a moment for the last events; none comes after. Idempotent.

@@ -2,6 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use media::DeviceInfo;
+use media::audio::DeviceKind;
 use media::video::screen::Area;
 use serde_json::{Value, json};
 
@@ -169,6 +171,17 @@ pub(crate) fn barrage_message(room_id: &str, message: &str, id: &str, send_time_
 pub(crate) fn device_exception(exception: i32, device: i32, device_id: &str) -> Event {
     let payload = json!({"exceptionType": exception, "deviceType": device, "deviceID": device_id});
     event("onLocalDeviceExceptionOccurred", payload)
+}
+
+pub(crate) fn video_device_state(update: UpdateType, device: &DeviceInfo) -> Event {
+    event("onVideoDeviceStateChanged", json!({"updateType": update as i32, "deviceInfo": device}))
+}
+
+pub(crate) fn audio_device_state(update: UpdateType, kind: DeviceKind, device: &DeviceInfo) -> Event {
+    // `ZegoAudioDeviceType`.
+    let device_type = i32::from(kind == DeviceKind::Speaker);
+    let payload = json!({"updateType": update as i32, "deviceType": device_type, "deviceInfo": device});
+    event("onAudioDeviceStateChanged", payload)
 }
 
 /// `ZegoEngineState`.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use media::video::encoder::{AccessUnit, Content, EncoderConfig, VideoEncoder};
+use media::video::encoder::{AccessUnit, Content, EncodeError, EncoderConfig, VideoEncoder};
 use media::video::frame::VideoFrame;
 use transport::SendBudget;
 
@@ -57,8 +57,16 @@ impl LayerEncoder {
         self.is_due(now, encoding.fps).then_some(encoding)
     }
 
-    /// Encodes a picture of any size. `None`: rate control left it out, or the encoder failed and starts afresh.
-    pub(crate) fn encode(&mut self, frame: &VideoFrame, encoding: Encoding, content: Content) -> Option<AccessUnit> {
+    /// Encodes a picture of any size. `None`: rate control left it out.
+    ///
+    /// # Errors
+    /// When the encoder refuses what is wanted, or failed; it starts afresh with the next picture.
+    pub(crate) fn encode(
+        &mut self,
+        frame: &VideoFrame,
+        encoding: Encoding,
+        content: Content,
+    ) -> Result<Option<AccessUnit>, EncodeError> {
         let now = frame.capture_time();
         let allowed = self.last_keyframe.is_none_or(|last| now.duration_since(last) >= MIN_KEYFRAME_INTERVAL);
         let force = allowed && self.keyframe_owed;
@@ -68,12 +76,11 @@ impl LayerEncoder {
                     self.last_keyframe = Some(now);
                     self.keyframe_owed = false;
                 }
-                unit
+                Ok(unit)
             }
             Err(error) => {
-                tracing::error!(%error, "a picture was not encoded; the encoder starts afresh");
                 self.encoder = None;
-                None
+                Err(error)
             }
         }
     }
@@ -91,23 +98,22 @@ impl LayerEncoder {
         true
     }
 
-    fn encoder(&mut self, wanted: Encoding, content: Content) -> Option<&mut VideoEncoder> {
+    fn encoder(&mut self, wanted: Encoding, content: Content) -> Result<&mut VideoEncoder, EncodeError> {
         // Another kind of content is another encoder, which begins with a key frame.
         self.encoder.take_if(|(_, encoder)| encoder.config().content != content);
-        if self.encoder.is_none() {
-            let settings = EncoderConfig {
-                width: wanted.width,
-                height: wanted.height,
-                fps: wanted.fps,
-                bitrate_bps: wanted.bitrate_bps,
-                content,
-            };
-            match VideoEncoder::new(settings) {
-                Ok(encoder) => self.encoder = Some((wanted, encoder)),
-                Err(error) => tracing::error!(%error, "no video encoder"),
+        let (current, encoder) = match &mut self.encoder {
+            Some(encoder) => encoder,
+            none => {
+                let settings = EncoderConfig {
+                    width: wanted.width,
+                    height: wanted.height,
+                    fps: wanted.fps,
+                    bitrate_bps: wanted.bitrate_bps,
+                    content,
+                };
+                none.insert((wanted, VideoEncoder::new(settings)?))
             }
-        }
-        let (current, encoder) = self.encoder.as_mut()?;
+        };
         if (current.width, current.height) != (wanted.width, wanted.height)
             && let Err(error) = encoder.set_size(wanted.width, wanted.height)
         {
@@ -119,6 +125,6 @@ impl LayerEncoder {
             tracing::warn!(%error, "the encoder kept its old rate");
         }
         *current = wanted;
-        Some(encoder)
+        Ok(encoder)
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use media::audio::red::RedWriter;
 use media::audio::{OpusPacket, OpusSink};
-use media::video::encoder::Content;
+use media::video::encoder::{Content, EncodeError};
 use media::video::frame::VideoFrame;
 use media::video::scale;
 use media::video::sink::FrameSink;
@@ -50,6 +50,9 @@ pub(crate) struct PublisherCounters {
 
 /// Told once, from the media threads, when the first picture or packet has been sent.
 pub(crate) type FirstSent = Box<dyn Fn() + Send + Sync>;
+
+/// Told from the encoder thread when pictures cannot be encoded; once, until one is again.
+pub(crate) type EncoderFailed = Box<dyn Fn(&EncodeError) + Send + Sync>;
 
 /// What the encoder thread is told while it runs.
 #[derive(Debug)]
@@ -93,6 +96,7 @@ impl VideoPublisher {
         wanted: Arc<WantedLayers>,
         counters: Arc<PublisherCounters>,
         first_sent: FirstSent,
+        failed: EncoderFailed,
     ) -> std::io::Result<Self> {
         let layers = simulcast::layer_count(&config);
         // One picture waits while another is encoded; a third replaces the one that waits.
@@ -115,6 +119,8 @@ impl VideoPublisher {
             slot,
             counters,
             first_sent,
+            failed,
+            has_failed: false,
             layers: std::iter::repeat_with(LayerEncoder::default).take(layers).collect(),
             allocator: Allocator::default(),
             floor: VideoFloor::default(),
@@ -223,6 +229,8 @@ struct EncoderThread {
     slot: SenderSlot<VideoSenders>,
     counters: Arc<PublisherCounters>,
     first_sent: FirstSent,
+    failed: EncoderFailed,
+    has_failed: bool,
     /// From low to high.
     layers: Vec<LayerEncoder>,
     allocator: Allocator,
@@ -324,7 +332,19 @@ impl EncoderThread {
         for ((layer, encoding), sender) in self.layers.iter_mut().zip(due).zip(senders).rev() {
             let Some(encoding) = encoding else { continue };
             picture = scale::fill(&picture, encoding.width, encoding.height);
-            let Some(unit) = layer.encode(&picture, *encoding, content) else { continue };
+            let unit = match layer.encode(&picture, *encoding, content) {
+                Ok(Some(unit)) => unit,
+                Ok(None) => continue,
+                Err(error) => {
+                    // Once: the next picture may well fail in the same way.
+                    if !std::mem::replace(&mut self.has_failed, true) {
+                        tracing::error!(%error, width = encoding.width, height = encoding.height, "no picture is encoded");
+                        (self.failed)(&error);
+                    }
+                    continue;
+                }
+            };
+            self.has_failed = false;
             if unit.is_keyframe {
                 tracing::debug!(bytes = unit.data.len(), width = encoding.width, "a key frame is sent");
                 self.counters.keyframes.fetch_add(1, Relaxed);

@@ -6,6 +6,7 @@ pub mod audio;
 pub mod video;
 
 mod devices;
+mod fake_file;
 pub use devices::{DeviceInfo, FakeDevices};
 
 /// Lets a test forbid its thread to allocate.

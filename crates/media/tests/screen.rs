@@ -199,6 +199,21 @@ tests! {
         }
     }
 
+    Depth16 a_display_of_16_bits_a_pixel_is_captured_in_its_colours {
+        let painter = Painter::new();
+        // 299 columns: rows have a gap at their end.
+        let window = painter.window("red", Area { x: 101, y: 100, width: 299, height: 100 }, 0xf800);
+        let screen = start(without_cursor(the_screen()));
+        screen.frame(|frame| of_size(800, 600)(frame) && is(frame, 150, 150, RED) && is(frame, 398, 198, RED));
+        let running = start(without_cursor(ScreenTarget::Window(window)));
+        running.frame(|frame| of_size(298, 100)(frame) && is(frame, 0, 0, RED) && is(frame, 297, 99, RED));
+        painter.window("green", Area { x: 0, y: 0, width: 80, height: 80 }, 0x07e0);
+        screen.frame(|frame| is(frame, 40, 40, GREEN));
+        let listed = screen::list((50, 50), (0, 0)).unwrap();
+        let found = listed.iter().find(|source| source.target == ScreenTarget::Window(window)).unwrap();
+        assert_eq!(found.thumbnail.as_ref().unwrap().pixels[..4], [255, 0, 0, 255]);
+    }
+
     None without_a_server_there_is_a_reason {
         let error = screen::list((0, 0), (0, 0)).unwrap_err();
         assert!(matches!(error, ScreenError::NotSupported(_)), "{error}");

@@ -4,31 +4,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use media::DeviceInfo;
-use media::audio::DeviceKind;
-use media::video::camera::{CaptureError, CaptureFormat};
+use media::video::camera::{CameraTrouble, CaptureFormat};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Actor;
+use super::devices::camera_state;
 use super::publishing::PublishedDevice;
-use crate::capture::{CaptureEvent, CaptureEvents, ChannelFeed, MirrorMode, Wanted};
+use crate::cameras::Wanted;
+use crate::capture::{CaptureEvent, CaptureEvents, ChannelFeed, MirrorMode};
 use crate::command::{Input, View};
 use crate::config::{EngineProfile, VideoConfig, VideoSource, starts_with_camera};
 use crate::error::code;
 use crate::event;
+use crate::roster::{DEVICE_DISABLED, DEVICE_OPEN};
 use crate::screen_sources::Route;
 use crate::traffic_control::TrafficControl;
 
 /// `ZegoPublishChannel`: Main, Aux, Third, Fourth.
 pub(crate) const CHANNELS: u32 = 4;
-
-/// `ZegoDeviceType`.
-const DEVICE_CAMERA: i32 = 1;
-const DEVICE_MICROPHONE: i32 = 2;
-const DEVICE_SPEAKER: i32 = 3;
-/// `ZegoDeviceExceptionType`.
-const EXCEPTION_GENERIC: i32 = 1;
-const EXCEPTION_INVALID_ID: i32 = 2;
-const EXCEPTION_UNPLUGGED: i32 = 6;
 
 /// What one publish channel captures, whether or not it publishes.
 pub(super) struct Channel {
@@ -37,6 +30,10 @@ pub(super) struct Channel {
     /// Set while the camera runs: the size stays until it stops.
     format: Option<CaptureFormat>,
     device: String,
+    /// Grows when the application chooses the camera or switches it on, see [`Wanted::choice`].
+    choice: u64,
+    /// Why the camera gives no pictures.
+    pub(super) trouble: Option<CameraTrouble>,
     pub(super) camera_enabled: bool,
     pub(super) source: VideoSource,
     previewing: bool,
@@ -44,9 +41,14 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// Whether the others are to believe that pictures come; a shared screen asks for no camera.
-    pub(super) fn is_open(&self) -> bool {
-        self.camera_enabled || matches!(self.source, VideoSource::Screen(_))
+    /// `ZegoRemoteDeviceState`: whether the others are to believe that pictures come, or why not; a shared screen asks for
+    /// no camera.
+    pub(super) fn device_state(&self) -> i32 {
+        match self.source {
+            VideoSource::Screen(_) => DEVICE_OPEN,
+            _ if !self.camera_enabled => DEVICE_DISABLED,
+            _ => camera_state(self.trouble),
+        }
     }
 }
 
@@ -62,6 +64,8 @@ pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Ve
                 traffic: TrafficControl::default(),
                 format: None,
                 device: String::new(),
+                choice: 0,
+                trouble: None,
                 camera_enabled: starts_with_camera(profile.scenario),
                 source: VideoSource::default(),
                 previewing: false,
@@ -69,16 +73,6 @@ pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Ve
             }
         })
         .collect()
-}
-
-/// The exception that a camera's failure is, and the camera's ID as far as it is known.
-fn camera_exception(error: &CaptureError) -> (i32, &str) {
-    match error {
-        CaptureError::NoDevice => (EXCEPTION_INVALID_ID, ""),
-        CaptureError::Failed { device, .. } => (EXCEPTION_GENERIC, device),
-        CaptureError::Lost { device, .. } => (EXCEPTION_UNPLUGGED, device),
-        _ => (EXCEPTION_GENERIC, ""),
-    }
 }
 
 impl Actor {
@@ -122,6 +116,7 @@ impl Actor {
     pub(super) fn enable_camera(&mut self, enable: bool, channel: u32) {
         let Some(state) = self.channel(channel, "enableCamera") else { return };
         state.camera_enabled = enable;
+        state.choice += u64::from(enable);
         self.update_cameras();
         self.update_published_device(channel, PublishedDevice::Camera);
     }
@@ -129,15 +124,15 @@ impl Actor {
     /// Where the pictures come from, from now on; what is published goes on with a key frame.
     pub(super) fn set_video_source(&mut self, source: VideoSource, channel: u32) {
         let Some(state) = self.channel(channel, "setVideoSource") else { return };
-        let was_open = state.is_open();
+        let before = state.device_state();
         state.source = source;
         state.feed.select(source);
-        let is_open = state.is_open();
+        let now = state.device_state();
         if let Some(publisher) = self.publishers.get(&channel) {
             publisher.video.set_content(source.content());
         }
         self.update_cameras();
-        if is_open != was_open {
+        if now != before {
             self.update_published_device(channel, PublishedDevice::Camera);
         }
     }
@@ -145,6 +140,7 @@ impl Actor {
     pub(super) fn use_video_device(&mut self, device: DeviceInfo, channel: u32) {
         let Some(state) = self.channel(channel, "useVideoDevice") else { return };
         state.device = device.id;
+        state.choice += 1;
         self.update_cameras();
     }
 
@@ -157,8 +153,8 @@ impl Actor {
     }
 
     pub(super) fn set_video_config(&mut self, config: VideoConfig, channel: u32) {
-        if !config.is_valid() {
-            return self.debug_error(code::ILLEGAL_PARAM, "setVideoConfig", "a value is out of its range");
+        if let Some((code, why)) = config.refusal() {
+            return self.debug_error(code, "setVideoConfig", why);
         }
         let config = config.even();
         let Some(state) = self.channel(channel, "setVideoConfig") else { return };
@@ -193,7 +189,10 @@ impl Actor {
                 height: config.capture_height,
                 fps: config.fps,
             });
-            wants.insert(channel, Wanted { device: state.device.clone(), format, feed: state.feed.clone() });
+            wants.insert(
+                channel,
+                Wanted { device: state.device.clone(), format, feed: state.feed.clone(), choice: state.choice },
+            );
         }
         self.cameras.want(wants);
         self.screens.route(routes);
@@ -228,23 +227,8 @@ impl Actor {
             CaptureEvent::Size { channel, width, height } => {
                 self.emit(event::publisher_video_size(width, height, channel));
             }
-            CaptureEvent::Failed { channel, error } => {
-                tracing::warn!(channel, %error, "the camera failed");
-                self.emit(event::debug_error(code::DEVICE_ERROR, "camera", &error.to_string()));
-                let (exception, device) = camera_exception(&error);
-                self.emit(event::device_exception(exception, DEVICE_CAMERA, device));
-            }
+            CaptureEvent::Failed { error } => self.camera_failed(&error),
+            CaptureEvent::Trouble { channel, trouble } => self.camera_trouble(channel, trouble),
         }
-    }
-
-    pub(super) fn audio_device_failed(&mut self, kind: DeviceKind, message: &str) {
-        let name = match kind {
-            DeviceKind::Microphone => "microphone",
-            DeviceKind::Speaker => "speaker",
-        };
-        tracing::warn!(device = name, message, "an audio device failed");
-        self.emit(event::debug_error(code::DEVICE_ERROR, name, message));
-        let device = if kind == DeviceKind::Microphone { DEVICE_MICROPHONE } else { DEVICE_SPEAKER };
-        self.emit(event::device_exception(EXCEPTION_GENERIC, device, ""));
     }
 }

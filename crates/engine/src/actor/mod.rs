@@ -2,6 +2,7 @@
 
 mod audio;
 mod channels;
+mod devices;
 mod extra_info;
 mod guests;
 mod messages;
@@ -24,14 +25,16 @@ use media::audio::AudioPipeline;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::address::ServerAddress;
-use crate::capture::Cameras;
+use crate::cameras::Cameras;
 use crate::command::{Command, Input};
 use crate::config::EngineProfile;
 use crate::engine::EventGate;
+use crate::error::code;
 use crate::event::{self, Event};
 use crate::network_quality::OwnQuality;
 use crate::reconnect_policy::ReconnectPolicy;
 use crate::room::{Room, RoomKey};
+use crate::roster::DEVICE_OPEN;
 use crate::screen_sources::ScreenSources;
 use crate::sei::SeiKind;
 use crate::session::SessionHandle;
@@ -40,6 +43,7 @@ use crate::stats::Registry;
 
 pub(crate) use audio::Monitor;
 pub(crate) use channels::CHANNELS;
+pub(crate) use devices::AudioDeviceNews;
 
 use audio::AudioSettings;
 use channels::Channel;
@@ -82,6 +86,8 @@ pub(crate) struct Actor {
     /// Sessions that were told to leave.
     leaving: Vec<SessionHandle>,
     sound: AudioSettings,
+    /// `ZegoRemoteDeviceState` of the microphone while it is switched on.
+    microphone_state: i32,
     own_quality: OwnQuality,
     /// The one that was started last; it may have ended by itself.
     speed_test: Option<SpeedTest>,
@@ -131,6 +137,7 @@ impl Actor {
             last_request: 0,
             leaving: Vec::new(),
             sound: AudioSettings::default(),
+            microphone_state: DEVICE_OPEN,
             own_quality: OwnQuality::default(),
             speed_test: None,
             sei_kind: SeiKind::default(),
@@ -195,7 +202,12 @@ impl Actor {
                     self.emit(event::captured_audio_first_frame());
                 }
             }
-            Input::AudioDeviceFailed { kind, message } => self.audio_device_failed(kind, &message),
+            Input::AudioDevice(news) => self.audio_device_news(news),
+            Input::DevicesChanged(change) => self.devices_changed(change),
+            Input::EncoderFailed { channel, reason } => {
+                let info = format!("channel {channel}: {reason}");
+                self.debug_error(code::PUBLISHER_VIDEO_ENCODER_FAIL, "startPublishingStream", &info);
+            }
             Input::SentFirstFrame { channel, video } => self.sent_first_frame(channel, video),
             Input::Player { stream_id, generation, event } => self.player_event(&stream_id, generation, event),
             Input::Network { room, network } => self.take_network(&room, network),

@@ -15,7 +15,7 @@ use crate::command::Input;
 use crate::config::{PublisherConfig, VideoConfig};
 use crate::error::code;
 use crate::event::{self, PublisherState};
-use crate::publisher::{AudioPublisher, FirstSent, PublisherCounters, VideoPublisher};
+use crate::publisher::{AudioPublisher, EncoderFailed, FirstSent, PublisherCounters, VideoPublisher};
 use crate::quality::PublisherReading;
 use crate::room::RoomKey;
 use crate::roster::{DEVICE_DISABLED, DEVICE_OPEN, format_device_states};
@@ -134,6 +134,10 @@ impl Actor {
                 let _ = inbox.send(Input::SentFirstFrame { channel, video });
             })
         };
+        let inbox = self.inbox.clone();
+        let failed: EncoderFailed = Box::new(move |error| {
+            let _ = inbox.send(Input::EncoderFailed { channel, reason: error.to_string() });
+        });
         let wanted_layers = Arc::new(WantedLayers::default());
         let video = VideoPublisher::start(
             config,
@@ -142,6 +146,7 @@ impl Actor {
             wanted_layers.clone(),
             counters.clone(),
             first_sent(true),
+            failed,
         )?;
         let audio = AudioPublisher::new(audio_slot.clone(), counters.clone(), first_sent(false));
         Ok(Publisher {
@@ -181,9 +186,9 @@ impl Actor {
             return;
         };
         let mut attributes = HashMap::new();
-        let microphone_enabled = self.sound.capture_enabled;
-        if !state.is_open() || !microphone_enabled {
-            attributes.extend(device_attribute(&publisher.stream_id, state.is_open(), microphone_enabled));
+        let (camera, microphone) = (state.device_state(), self.published_microphone());
+        if (camera, microphone) != (DEVICE_OPEN, DEVICE_OPEN) {
+            attributes.extend(device_attribute(&publisher.stream_id, camera, microphone));
         }
         if !publisher.extra_info.is_empty() {
             let name = conventions::extra_info_attribute(&publisher.stream_id);
@@ -201,11 +206,11 @@ impl Actor {
                 layers: simulcast::announced(&state.config, publisher.video.layers()),
                 wanted: publisher.wanted_layers.clone(),
                 is_screen: state.source.content() == Content::Screen,
-                muted: publisher.video_muted || !state.is_open(),
+                muted: publisher.video_muted || camera != DEVICE_OPEN,
                 slot: publisher.video_slot.clone(),
             },
             audio: AudioTrack {
-                muted: publisher.audio_muted || !microphone_enabled,
+                muted: publisher.audio_muted || microphone != DEVICE_OPEN,
                 is_stereo: self.sound.config(channel).is_stereo,
                 slot: publisher.audio_slot.clone(),
             },
@@ -350,17 +355,23 @@ impl Actor {
         }
     }
 
+    /// `ZegoRemoteDeviceState` of the microphone, as the others are told.
+    fn published_microphone(&self) -> i32 {
+        if self.sound.capture_enabled { self.microphone_state } else { DEVICE_DISABLED }
+    }
+
     /// Tells the others about a device of a publishing channel: muted for all clients, and why for ours.
     pub(super) fn update_published_device(&mut self, channel: u32, device: PublishedDevice) {
         let (Some(publisher), Some(state)) = (self.publishers.get(&channel), self.channels.get(channel as usize))
         else {
             return;
         };
-        let (camera, microphone) = (state.is_open(), self.sound.capture_enabled);
-        let (kind, open, muted) = match device {
+        let (camera, microphone) = (state.device_state(), self.published_microphone());
+        let (kind, state, muted) = match device {
             PublishedDevice::Camera => (TrackKind::Video, camera, publisher.video_muted),
             PublishedDevice::Microphone => (TrackKind::Audio, microphone, publisher.audio_muted),
         };
+        let open = state == DEVICE_OPEN;
         let muted = muted || !open;
         let attributes = device_attribute(&publisher.stream_id, camera, microphone);
         let attribute = SessionCommand::SetAttributes { attributes, request: 0 };
@@ -383,13 +394,9 @@ pub(super) enum PublishedDevice {
     Microphone,
 }
 
-/// The attribute that tells closed devices; an empty value takes it back.
-fn device_attribute(stream_id: &str, camera_open: bool, microphone_open: bool) -> HashMap<String, String> {
-    let state = |open: bool| if open { DEVICE_OPEN } else { DEVICE_DISABLED };
-    let value = if camera_open && microphone_open {
-        String::new()
-    } else {
-        format_device_states(state(camera_open), state(microphone_open))
-    };
+/// The attribute that tells devices that give nothing, as `ZegoRemoteDeviceState`; an empty value takes it back.
+fn device_attribute(stream_id: &str, camera: i32, microphone: i32) -> HashMap<String, String> {
+    let all_open = (camera, microphone) == (DEVICE_OPEN, DEVICE_OPEN);
+    let value = if all_open { String::new() } else { format_device_states(camera, microphone) };
     HashMap::from([(conventions::device_state_attribute(stream_id), value)])
 }

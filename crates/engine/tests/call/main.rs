@@ -14,6 +14,7 @@ mod misuse;
 mod numbers;
 mod obedience;
 mod pictures;
+mod plugging;
 mod publishing;
 mod reconnect;
 mod relay;

@@ -10,6 +10,7 @@ use super::capture_clock::CaptureClock;
 use super::codec::{CodecError, LOOKAHEAD, OpusEncoder, PACKET_SAMPLES};
 use super::device_slot::{DeviceSlot, Opener};
 use super::device_volumes::DeviceVolumes;
+use super::downmix::Downmix;
 use super::level::LevelMeter;
 use super::mixer::{gain_of_volume, ramp};
 use super::processing::{ProcessingConfig, Processor};
@@ -56,6 +57,7 @@ impl EncoderSettings {
 pub(crate) enum CaptureCommand {
     Want(bool),
     Select(String),
+    DevicesChanged,
     Processing(ProcessingConfig),
     /// Whether both channels are taken.
     Stereo(bool),
@@ -122,6 +124,7 @@ pub(crate) struct CaptureThread {
     processor: Option<Processor>,
     /// Both channels are taken.
     is_stereo: bool,
+    downmix: Downmix,
     /// One for each channel that is taken.
     resamplers: Vec<Resampler>,
     clock: CaptureClock,
@@ -157,6 +160,7 @@ impl CaptureThread {
             processing: ProcessingConfig::default(),
             processor: None,
             is_stereo: false,
+            downmix: Downmix::default(),
             resamplers: Vec::new(),
             clock: CaptureClock::default(),
             encoders: Vec::new(),
@@ -202,6 +206,7 @@ impl CaptureThread {
                 }
             }
             CaptureCommand::Select(id) => self.slot.select(&id, Instant::now()),
+            CaptureCommand::DevicesChanged => self.slot.devices_changed(Instant::now()),
             CaptureCommand::Processing(config) => {
                 self.processing = config;
                 if let Some(processor) = &mut self.processor {
@@ -283,7 +288,7 @@ impl CaptureThread {
                 self.raw[0].push(left);
                 self.raw[1].push(right);
             } else {
-                self.raw[0].push((left + right) / 2.0);
+                self.raw[0].push(self.downmix.mix(left, right));
             }
         }
         chunk.commit_all();
@@ -380,7 +385,10 @@ impl CaptureThread {
         if self.encoders.iter().any(|encoder| encoder.settings.is_stereo) {
             interleave(left, right, &mut both);
         }
-        let mono: Vec<f32> = left.iter().zip(right).map(|(left, right)| (left + right) / 2.0).collect();
+        let mono: Vec<f32> = match self.is_stereo {
+            true => left.iter().zip(right).map(|(left, right)| self.downmix.mix(*left, *right)).collect(),
+            false => left.clone(),
+        };
         let (timestamp, heard) = (self.timestamp, capture_time.checked_sub(LOOKAHEAD).unwrap_or(capture_time));
         for encoder in &mut self.encoders {
             match encoder.inner.encode(if encoder.settings.is_stereo { &both } else { &mono }) {

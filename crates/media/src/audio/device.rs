@@ -3,6 +3,7 @@
 //! Devices come in any rate, channel count and sample format; the callbacks turn them into mono `f32` in a ring and do
 //! nothing else: no locks, no allocation, no logging. Rates are converted on the other side of the ring.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,9 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{FromSample, SampleFormat, SizedSample, StreamConfig};
 
 use super::callback::{FromRing, IntoRing};
+use super::device_slot::Attempt;
 use super::stream::{InputStream, OutputStream, StreamStatus, stereo_ring_capacity};
-use super::{AudioDeviceError, DeviceKind, SAMPLE_RATE};
+use super::{AudioDeviceError, DeviceKind, SAMPLE_RATE, fake_device};
 use crate::{DeviceInfo, FakeDevices};
 
 /// Preferred length of a callback, milliseconds.
@@ -27,22 +29,43 @@ pub fn list(kind: DeviceKind, fakes: &FakeDevices) -> Vec<DeviceInfo> {
         DeviceKind::Microphone => &fakes.microphone,
         DeviceKind::Speaker => &fakes.speaker,
     };
-    let mut devices: Vec<DeviceInfo> =
-        fake.iter().map(|name| DeviceInfo { id: name.clone(), name: name.clone() }).collect();
+    let there = fake.iter().filter(|name| fake_device::is_there(kind, name));
+    let mut devices: Vec<DeviceInfo> = there.map(|name| DeviceInfo { id: name.clone(), name: name.clone() }).collect();
     devices.extend(quietly(|| list_real(kind)));
     devices
 }
 
-/// The id in [`list`] of the device that is used when none was chosen; empty if there is none.
+/// Changes when cards or fake devices come and go; far cheaper than [`list`]. Devices of a sound server, and systems other
+/// than Linux, have nothing so cheap to look at.
+pub fn fingerprint(kind: DeviceKind, fakes: &FakeDevices) -> u64 {
+    let fake = match kind {
+        DeviceKind::Microphone => &fakes.microphone,
+        DeviceKind::Speaker => &fakes.speaker,
+    };
+    let mut hasher = DefaultHasher::new();
+    fake.as_deref().map(|name| fake_device::is_there(kind, name)).hash(&mut hasher);
+    let mut nodes: Vec<_> =
+        std::fs::read_dir("/dev/snd").into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    nodes.sort();
+    nodes.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The id in [`list`] of the device that is used when none was chosen; empty if there is none. A default that is not in the
+/// list, as ALSA has one on machines without any device, gives way to the first that is.
 pub fn default_id(kind: DeviceKind, fakes: &FakeDevices) -> String {
     let fake = match kind {
         DeviceKind::Microphone => &fakes.microphone,
         DeviceKind::Speaker => &fakes.speaker,
     };
-    fake.clone().unwrap_or_else(|| {
-        quietly(|| {
-            find("", kind).ok().and_then(|device| device.id().ok()).map_or_else(String::new, |id| id.to_string())
-        })
+    if let Some(fake) = fake {
+        return fake.clone();
+    }
+    quietly(|| {
+        let default = find("", kind).ok().and_then(|device| device.id().ok()).map(|id| id.to_string());
+        let listed: Vec<String> = list_real(kind).into_iter().map(|device| device.id).collect();
+        let default = default.filter(|id| listed.contains(id));
+        default.or_else(|| listed.into_iter().next()).unwrap_or_default()
     })
 }
 
@@ -83,14 +106,13 @@ fn is_for_people(id: &str) -> bool {
 }
 
 /// Opens a real microphone; `id` as listed, or empty for the default; with two channels if `is_stereo` and it has them. Blocks for as long as the audio system likes.
-pub(crate) fn open_microphone(id: &str, is_stereo: bool) -> Result<InputStream, AudioDeviceError> {
-    quietly(|| {
-        let device = find(id, DeviceKind::Microphone)?;
-        let (format, config) = choose_format(&device, DeviceKind::Microphone, is_stereo)?;
+pub(crate) fn open_microphone(id: &str, is_stereo: bool) -> Attempt<InputStream> {
+    open_found(id, DeviceKind::Microphone, |device| {
+        let (format, config) = choose_format(device, DeviceKind::Microphone, is_stereo)?;
         let status = Arc::new(StreamStatus::default());
         with_buffer_sizes(config, |config| {
             let (producer, samples) = rtrb::RingBuffer::new(stereo_ring_capacity(config.sample_rate));
-            let stream = build_input(&device, format, config, producer, status.clone())?;
+            let stream = build_input(device, format, config, producer, status.clone())?;
             stream.play()?;
             Ok(InputStream {
                 samples,
@@ -104,14 +126,13 @@ pub(crate) fn open_microphone(id: &str, is_stereo: bool) -> Result<InputStream, 
 }
 
 /// Opens a real speaker; `id` as listed, or empty for the default. Blocks for as long as the audio system likes.
-pub(crate) fn open_speaker(id: &str) -> Result<OutputStream, AudioDeviceError> {
-    quietly(|| {
-        let device = find(id, DeviceKind::Speaker)?;
-        let (format, config) = choose_format(&device, DeviceKind::Speaker, true)?;
+pub(crate) fn open_speaker(id: &str) -> Attempt<OutputStream> {
+    open_found(id, DeviceKind::Speaker, |device| {
+        let (format, config) = choose_format(device, DeviceKind::Speaker, true)?;
         let status = Arc::new(StreamStatus::default());
         with_buffer_sizes(config, |config| {
             let (samples, consumer) = rtrb::RingBuffer::new(stereo_ring_capacity(config.sample_rate));
-            let stream = build_output(&device, format, config, consumer, status.clone())?;
+            let stream = build_output(device, format, config, consumer, status.clone())?;
             stream.play()?;
             Ok(OutputStream {
                 samples,
@@ -121,6 +142,21 @@ pub(crate) fn open_speaker(id: &str) -> Result<OutputStream, AudioDeviceError> {
                 _device: Box::new(OpenDevice(Some(stream))),
             })
         })
+    })
+}
+
+/// Finds a device and opens it; the attempt names the one that the default stands for.
+fn open_found<S>(
+    id: &str,
+    kind: DeviceKind,
+    open: impl FnOnce(&cpal::Device) -> Result<S, AudioDeviceError>,
+) -> Attempt<S> {
+    quietly(|| match find(id, kind) {
+        Ok(device) => {
+            let id = device.id().map_or_else(|_| id.to_owned(), |id| id.to_string());
+            Attempt { id, stream: open(&device) }
+        }
+        Err(error) => Attempt { id: id.to_owned(), stream: Err(error) },
     })
 }
 
@@ -331,8 +367,11 @@ mod tests {
 
     #[test]
     fn an_unknown_device_is_not_found() {
-        let missing = open_speaker("alsa:plughw:CARD=Nowhere,DEV=9").err();
-        assert!(matches!(missing, Some(AudioDeviceError::NotFound { .. })), "{missing:?}");
-        assert!(matches!(open_microphone("nonsense", false).err(), Some(AudioDeviceError::NotFound { .. })));
+        let missing = open_speaker("alsa:plughw:CARD=Nowhere,DEV=9");
+        assert_eq!(missing.id, "alsa:plughw:CARD=Nowhere,DEV=9");
+        let error = missing.stream.err();
+        assert!(matches!(error, Some(AudioDeviceError::NotFound { .. })), "{error:?}");
+        let error = open_microphone("nonsense", false).stream.err();
+        assert!(matches!(error, Some(AudioDeviceError::NotFound { .. })), "{error:?}");
     }
 }

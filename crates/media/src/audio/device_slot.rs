@@ -1,5 +1,6 @@
 //! One place for one device: opens it in the background, replaces it when another is selected, and goes on trying when it
-//! is lost. Time is an argument; the opening itself is a function from outside.
+//! is lost. While the selected one is not there the default serves. Time is an argument; the opening itself is a function
+//! from outside.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,8 +10,15 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use super::stream::DeviceStream;
 use super::{AudioDeviceError, AudioEvents};
 
+/// What came of opening a device.
+pub(crate) struct Attempt<S> {
+    /// Which it was, also if it was asked for as the default; empty if there is none.
+    pub(crate) id: String,
+    pub(crate) stream: Result<S, AudioDeviceError>,
+}
+
 /// Opens the device with this id (empty: the default). May block; runs on a thread of its own.
-pub(crate) type Opener<S> = Arc<dyn Fn(&str) -> Result<S, AudioDeviceError> + Send + Sync>;
+pub(crate) type Opener<S> = Arc<dyn Fn(&str) -> Attempt<S> + Send + Sync>;
 
 /// A device that has not answered for this long is reported; it may still come.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,8 +32,19 @@ const LAST_RETRY: Duration = Duration::from_secs(8);
 const PROVEN_AFTER: Duration = Duration::from_secs(5);
 
 struct Pending<S> {
-    answer: Receiver<Result<S, AudioDeviceError>>,
+    answer: Receiver<Attempt<S>>,
     since: Instant,
+    /// The default is opened because the selected device is not there.
+    is_fallback: bool,
+}
+
+struct Open<S> {
+    stream: S,
+    id: String,
+    since: Instant,
+    /// Callbacks seen, and when the last was new.
+    progress: Option<(u64, Instant)>,
+    is_fallback: bool,
 }
 
 pub(crate) struct DeviceSlot<S> {
@@ -33,17 +52,13 @@ pub(crate) struct DeviceSlot<S> {
     events: Arc<dyn AudioEvents>,
     selected: String,
     wanted: bool,
-    stream: Option<S>,
-    opened_at: Option<Instant>,
-    /// Callbacks seen, and when the last was new.
-    progress: Option<(u64, Instant)>,
+    open: Option<Open<S>>,
     pending: Option<Pending<S>>,
-    /// The default is tried because the selected device is not there.
-    on_default: bool,
+    /// When the selected device is tried again.
     retry_at: Option<Instant>,
     retry_delay: Duration,
-    /// The application knows already that there is no device.
-    reported: bool,
+    /// What the application knows of, since sound last went through.
+    told: Vec<AudioDeviceError>,
 }
 
 impl<S: DeviceStream> DeviceSlot<S> {
@@ -53,14 +68,11 @@ impl<S: DeviceStream> DeviceSlot<S> {
             events,
             selected: String::new(),
             wanted: false,
-            stream: None,
-            opened_at: None,
-            progress: None,
+            open: None,
             pending: None,
-            on_default: false,
             retry_at: None,
             retry_delay: FIRST_RETRY,
-            reported: false,
+            told: Vec::new(),
         }
     }
 
@@ -72,9 +84,9 @@ impl<S: DeviceStream> DeviceSlot<S> {
         }
     }
 
-    /// Selects another device (empty: the default); an open one is replaced.
+    /// Selects another device (empty: the default); an open one is replaced. The same again counts while it is not there.
     pub(crate) fn select(&mut self, id: &str, now: Instant) {
-        if id != self.selected || self.on_default {
+        if id != self.selected || !self.has_selected() {
             self.selected = id.to_owned();
             self.restart(now);
         }
@@ -87,9 +99,17 @@ impl<S: DeviceStream> DeviceSlot<S> {
         }
     }
 
+    /// The machine has another device than before: what waits for its next attempt makes it now.
+    pub(crate) fn devices_changed(&mut self, now: Instant) {
+        if self.retry_at.is_some() {
+            self.retry_at = Some(now);
+            self.retry_delay = FIRST_RETRY;
+        }
+    }
+
     /// The open device.
     pub(crate) fn stream(&mut self) -> Option<&mut S> {
-        self.stream.as_mut()
+        self.open.as_mut().map(|open| &mut open.stream)
     }
 
     /// Whether there is anything to wait for.
@@ -102,68 +122,83 @@ impl<S: DeviceStream> DeviceSlot<S> {
         if let Some(error) = self.failure(now) {
             self.on_lost(&error, now);
         }
-        if self.retry_at.is_some_and(|at| at <= now) {
+        if self.pending.is_none() && self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
-            self.begin_open(now);
+            self.begin_open(false, now);
         }
         let Some(pending) = &self.pending else { return false };
+        let (since, is_fallback) = (pending.since, pending.is_fallback);
         match pending.answer.try_recv() {
-            Ok(Ok(stream)) => {
+            Ok(Attempt { id, stream: Ok(stream) }) => {
                 self.pending = None;
-                self.stream = Some(stream);
-                self.opened_at = Some(now);
-                self.progress = None;
+                self.open = Some(Open { stream, id, since: now, progress: None, is_fallback });
                 true
             }
-            Ok(Err(error)) => {
-                self.on_open_failed(&error, now);
+            Ok(Attempt { id, stream: Err(error) }) => {
+                self.on_open_failed(&id, &error, is_fallback, now);
                 false
             }
             Err(TryRecvError::Empty) => {
-                if now.saturating_duration_since(pending.since) > OPEN_TIMEOUT {
-                    self.report(&AudioDeviceError::NotResponding);
+                if now.saturating_duration_since(since) > OPEN_TIMEOUT {
+                    let id = if is_fallback { String::new() } else { self.selected.clone() };
+                    self.report(&id, &AudioDeviceError::NotResponding);
                 }
                 false
             }
             Err(TryRecvError::Disconnected) => {
-                self.on_open_failed(&AudioDeviceError::NoDevice, now);
+                self.on_open_failed("", &AudioDeviceError::NoDevice, is_fallback, now);
                 false
             }
         }
     }
 
+    fn has_selected(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| !open.is_fallback)
+    }
+
     fn failure(&mut self, now: Instant) -> Option<AudioDeviceError> {
-        let stream = self.stream.as_ref()?;
-        let callbacks = stream.callbacks();
-        match self.progress {
+        let open = self.open.as_mut()?;
+        let callbacks = open.stream.callbacks();
+        let failure = open.stream.failure();
+        match open.progress {
             Some((seen, at)) if seen == callbacks => {
-                let limit = if seen == 0 { BEGIN_TIMEOUT } else { STALL_TIMEOUT };
+                let (limit, error) = match seen {
+                    0 => (BEGIN_TIMEOUT, AudioDeviceError::NotResponding),
+                    // A sound server says no more than this of a device that was taken from it.
+                    _ => (STALL_TIMEOUT, AudioDeviceError::Unplugged),
+                };
                 let stalled = now.saturating_duration_since(at) > limit;
-                stream.failure().or_else(|| stalled.then_some(AudioDeviceError::NotResponding))
+                failure.or_else(|| stalled.then_some(error))
             }
             _ => {
-                self.progress = Some((callbacks, now));
-                stream.failure()
+                open.progress = Some((callbacks, now));
+                if failure.is_none() && callbacks > 0 && !self.told.is_empty() {
+                    self.told.clear();
+                    self.events.device_recovered(S::KIND);
+                }
+                failure
             }
         }
     }
 
     fn restart(&mut self, now: Instant) {
-        self.stream = None;
+        self.open = None;
         self.pending = None;
         self.retry_at = None;
         self.retry_delay = FIRST_RETRY;
-        self.on_default = false;
-        self.reported = false;
         if self.wanted {
-            self.begin_open(now);
+            self.begin_open(false, now);
+        } else if !self.told.is_empty() {
+            // Nobody misses it any more.
+            self.told.clear();
+            self.events.device_recovered(S::KIND);
         }
     }
 
-    fn begin_open(&mut self, now: Instant) {
+    fn begin_open(&mut self, is_fallback: bool, now: Instant) {
         let (sender, answer) = crossbeam_channel::bounded(1);
         let opener = self.opener.clone();
-        let id = if self.on_default { String::new() } else { self.selected.clone() };
+        let id = if is_fallback { String::new() } else { self.selected.clone() };
         // A thread for each attempt: audio systems may block for seconds. An answer that nobody waits for any more is
         // dropped there, and the device closed.
         let thread = std::thread::Builder::new().name("audio-open".to_owned()).spawn(move || {
@@ -172,31 +207,35 @@ impl<S: DeviceStream> DeviceSlot<S> {
         if let Err(error) = thread {
             tracing::warn!(%error, "no thread to open an audio device");
         }
-        self.pending = Some(Pending { answer, since: now });
+        self.pending = Some(Pending { answer, since: now, is_fallback });
     }
 
-    fn on_open_failed(&mut self, error: &AudioDeviceError, now: Instant) {
+    fn on_open_failed(&mut self, id: &str, error: &AudioDeviceError, is_fallback: bool, now: Instant) {
         self.pending = None;
-        self.report(error);
-        if !self.on_default && !self.selected.is_empty() {
-            self.on_default = true;
-            self.begin_open(now);
-        } else {
-            self.on_default = false;
+        self.report(id, error);
+        if !is_fallback {
             self.retry_later(now);
+            if self.open.is_none() && !self.selected.is_empty() {
+                self.begin_open(true, now);
+            }
         }
     }
 
     fn on_lost(&mut self, error: &AudioDeviceError, now: Instant) {
-        self.stream = None;
-        let proven = self.opened_at.is_some_and(|at| now.saturating_duration_since(at) > PROVEN_AFTER);
-        if proven {
-            self.reported = false;
+        let Some(lost) = self.open.take() else { return };
+        if now.saturating_duration_since(lost.since) > PROVEN_AFTER {
             self.retry_delay = FIRST_RETRY;
         }
-        self.report(error);
-        self.on_default = !self.selected.is_empty() && !self.on_default;
+        self.report(&lost.id, error);
+        if lost.is_fallback {
+            // The next attempt on the selected one leads to the default again.
+            self.devices_changed(now + FIRST_RETRY);
+            return;
+        }
         self.retry_later(now);
+        if !self.selected.is_empty() {
+            self.begin_open(true, now);
+        }
     }
 
     fn retry_later(&mut self, now: Instant) {
@@ -204,11 +243,12 @@ impl<S: DeviceStream> DeviceSlot<S> {
         self.retry_delay = (self.retry_delay * 2).min(LAST_RETRY);
     }
 
-    fn report(&mut self, error: &AudioDeviceError) {
-        if !self.reported {
-            self.reported = true;
-            tracing::warn!(kind = ?S::KIND, %error, "audio device");
-            self.events.device_error(S::KIND, error);
+    /// Each kind of trouble once; none while another device serves.
+    fn report(&mut self, id: &str, error: &AudioDeviceError) {
+        if self.open.is_none() && !self.told.contains(error) {
+            self.told.push(error.clone());
+            tracing::warn!(kind = ?S::KIND, id, %error, "audio device");
+            self.events.device_error(S::KIND, id, error);
         }
     }
 }
@@ -240,20 +280,27 @@ mod tests {
         }
     }
 
+    /// Errors, and how often it was well again.
     #[derive(Default)]
-    struct Seen(Mutex<Vec<AudioDeviceError>>);
+    struct Seen(Mutex<Vec<AudioDeviceError>>, AtomicUsize);
 
     impl AudioEvents for Seen {
         fn captured_first_frame(&self) {}
 
-        fn device_error(&self, _: DeviceKind, error: &AudioDeviceError) {
+        fn device_error(&self, _: DeviceKind, _: &str, error: &AudioDeviceError) {
             self.0.lock().push(error.clone());
+        }
+
+        fn device_recovered(&self, _: DeviceKind) {
+            self.1.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     struct House {
         slot: DeviceSlot<Fake>,
         seen: Arc<Seen>,
+        /// What can be opened now.
+        present: Arc<Mutex<Vec<&'static str>>>,
         lost: Arc<AtomicBool>,
         callbacks: Arc<AtomicUsize>,
         /// Whether open devices run.
@@ -263,19 +310,24 @@ mod tests {
 
     impl House {
         /// Every id in `present` can be opened.
-        fn new(present: &'static [&'static str]) -> Self {
+        fn new(present: &[&'static str]) -> Self {
+            let present = Arc::new(Mutex::new(present.to_vec()));
+            let there = present.clone();
             let lost = Arc::new(AtomicBool::new(false));
             let flag = lost.clone();
             let callbacks = Arc::new(AtomicUsize::new(0));
             let counter = callbacks.clone();
             let opener: Opener<Fake> = Arc::new(move |id| {
-                let there = present.contains(&id);
-                there
+                let stream = there
+                    .lock()
+                    .contains(&id)
                     .then(|| Fake { id: id.to_owned(), lost: flag.clone(), callbacks: counter.clone() })
-                    .ok_or(AudioDeviceError::NoDevice)
+                    .ok_or(AudioDeviceError::NoDevice);
+                Attempt { id: id.to_owned(), stream }
             });
             let seen = Arc::new(Seen::default());
-            Self { slot: DeviceSlot::new(opener, seen.clone()), seen, lost, callbacks, runs: true, now: Instant::now() }
+            let slot = DeviceSlot::new(opener, seen.clone());
+            Self { slot, seen, present, lost, callbacks, runs: true, now: Instant::now() }
         }
 
         /// Lets the opening threads answer, and time pass.
@@ -327,17 +379,68 @@ mod tests {
         assert_eq!(*house.seen.0.lock(), [AudioDeviceError::NoDevice]);
     }
 
-    #[test]
-    fn an_unplugged_device_gives_way_to_the_default() {
+    /// A headset that has been in use for a while, and was just unplugged.
+    fn unplugged() -> House {
         let mut house = House::new(&["", "usb"]);
         house.slot.select("usb", house.now);
         house.slot.want(true, house.now);
         assert_eq!(house.settle(Duration::from_secs(10)).as_deref(), Some("usb"));
+        *house.present.lock() = vec![""];
         house.lost.store(true, Ordering::Relaxed);
         house.slot.poll(house.now);
         house.lost.store(false, Ordering::Relaxed);
         assert_eq!(*house.seen.0.lock(), [AudioDeviceError::Unplugged]);
-        assert_eq!(house.settle(Duration::from_secs(3)).as_deref(), Some(""));
+        house
+    }
+
+    #[test]
+    fn an_unplugged_device_gives_way_to_the_default_at_once() {
+        let mut house = unplugged();
+        assert_eq!(house.settle(SHORT).as_deref(), Some(""));
+        assert_eq!(house.seen.1.load(Ordering::Relaxed), 1, "sound goes through again");
+    }
+
+    #[test]
+    fn a_headset_that_is_plugged_in_again_is_used_again() {
+        let mut house = unplugged();
+        assert_eq!(house.settle(Duration::from_secs(60)).as_deref(), Some(""));
+        *house.present.lock() = vec!["", "usb"];
+        assert_eq!(house.settle(LAST_RETRY + SHORT).as_deref(), Some("usb"), "nobody told us");
+        assert_eq!(*house.seen.0.lock(), [AudioDeviceError::Unplugged], "what was missed meanwhile is no news");
+    }
+
+    #[test]
+    fn a_headset_whose_return_is_seen_is_used_at_once() {
+        let mut house = unplugged();
+        house.settle(Duration::from_secs(60));
+        *house.present.lock() = vec!["", "usb"];
+        house.slot.devices_changed(house.now);
+        assert_eq!(house.settle(SHORT).as_deref(), Some("usb"));
+    }
+
+    #[test]
+    fn choosing_a_headset_again_tries_it_at_once() {
+        let mut house = unplugged();
+        house.settle(Duration::from_secs(60));
+        *house.present.lock() = vec!["", "usb"];
+        house.slot.select("usb", house.now);
+        assert_eq!(house.settle(SHORT).as_deref(), Some("usb"));
+    }
+
+    #[test]
+    fn a_default_that_goes_too_is_told_and_comes_back() {
+        let mut house = unplugged();
+        house.settle(SHORT);
+        house.present.lock().clear();
+        house.lost.store(true, Ordering::Relaxed);
+        house.slot.poll(house.now);
+        house.lost.store(false, Ordering::Relaxed);
+        assert_eq!(house.settle(Duration::from_secs(30)), None);
+        *house.present.lock() = vec![""];
+        assert_eq!(house.settle(LAST_RETRY + SHORT).as_deref(), Some(""));
+        use AudioDeviceError::{NoDevice, Unplugged};
+        assert_eq!(*house.seen.0.lock(), [Unplugged, Unplugged, NoDevice]);
+        assert_eq!(house.seen.1.load(Ordering::Relaxed), 2);
     }
 
     #[test]
@@ -347,7 +450,7 @@ mod tests {
         house.settle(Duration::from_secs(10));
         house.runs = false;
         house.settle(Duration::from_secs(4));
-        assert_eq!(*house.seen.0.lock(), [AudioDeviceError::NotResponding]);
+        assert_eq!(*house.seen.0.lock(), [AudioDeviceError::Unplugged]);
         house.runs = true;
         assert_eq!(house.settle(Duration::from_secs(3)).as_deref(), Some(""));
     }
@@ -360,7 +463,7 @@ mod tests {
         let opener: Opener<Fake> = Arc::new(move |_| {
             count.fetch_add(1, Ordering::Relaxed);
             let _ = hold.recv();
-            Err(AudioDeviceError::NoDevice)
+            Attempt { id: String::new(), stream: Err(AudioDeviceError::NoDevice) }
         });
         let seen = Arc::new(Seen::default());
         let mut slot = DeviceSlot::new(opener, seen.clone());

@@ -21,7 +21,7 @@ pub enum AudioDeviceError {
     /// The operating system does not let this process use the device.
     #[error("no permission to use the audio device")]
     PermissionDenied,
-    /// The device went away while it ran.
+    /// The device went away while it ran, or stands still for seconds.
     #[error("audio device was unplugged")]
     Unplugged,
     /// The device does not answer the request to open it.

@@ -2,7 +2,7 @@
 //!
 //! Each has a thread of its own that beats by the clock, as a real device would.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -13,7 +13,9 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use super::pacer::{BEAT, Pacer};
 use super::stereo::{StereoFrame, interleave};
 use super::stream::{CHANNELS, InputStream, OutputStream, StreamStatus, stereo_ring_capacity};
-use super::{AudioDeviceError, FRAME_SAMPLES, SAMPLE_RATE, tone, wav};
+use super::wav::{self, Recording};
+use super::{AudioDeviceError, DeviceKind, FRAME_SAMPLES, SAMPLE_RATE, tone};
+use crate::fake_file;
 
 /// `ZEGO_FAKE_MICROPHONE` with this value hums; any other is a file.
 pub(crate) const TONE: &str = "tone";
@@ -23,6 +25,9 @@ pub(crate) const STEREO_TONE: &str = "stereo-tone";
 const STEREO_FILE: &str = "stereo:";
 /// `ZEGO_FAKE_SPEAKER` with this value throws away; any other is a file.
 pub(crate) const NULL: &str = "null";
+
+/// How often a device's file is looked for, in beats of 10 ms.
+const LOOK_EVERY_BEATS: u64 = 25;
 
 /// The wall clock may be set while the tone runs; a jump over this is followed.
 const CLOCK_STEP: Duration = Duration::from_millis(5);
@@ -61,7 +66,7 @@ impl Drop for PacedThread {
 
 enum Source {
     Tone { start: Duration, started: Instant, is_stereo: bool },
-    File { samples: Vec<f32>, position: usize },
+    File { recording: Recording, position: usize },
 }
 
 impl Source {
@@ -80,15 +85,41 @@ impl Source {
                     frame.right = frame.left;
                 }
             }
-            Self::File { samples, position } => {
-                for sample in &mut frame.left {
-                    *sample = samples[*position];
-                    *position = (*position + 1) % samples.len();
+            Self::File { recording, position } => {
+                let right = recording.right.as_ref().unwrap_or(&recording.left);
+                for at in 0..FRAME_SAMPLES {
+                    (frame.left[at], frame.right[at]) = (recording.left[*position], right[*position]);
+                    *position = (*position + 1) % recording.left.len();
                 }
-                frame.right = frame.left;
             }
         }
     }
+
+    /// False once it was unplugged.
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Tone { .. } => true,
+            Self::File { recording, .. } => recording.file.is_there(),
+        }
+    }
+}
+
+/// Whether this fake device is plugged in: a microphone's file is there, or a speaker's folder.
+pub(crate) fn is_there(kind: DeviceKind, spec: &str) -> bool {
+    match kind {
+        DeviceKind::Microphone => spec == TONE || spec == STEREO_TONE || fake_file::is_there(Path::new(spec)),
+        DeviceKind::Speaker => spec == NULL || folder_is_there(speaker_file(spec).1),
+    }
+}
+
+fn folder_is_there(file: &Path) -> bool {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.is_none_or(Path::is_dir)
+}
+
+/// Channels and path of a fake speaker's file.
+fn speaker_file(spec: &str) -> (u16, &Path) {
+    spec.strip_prefix(STEREO_FILE).map_or((1, Path::new(spec)), |path| (2, Path::new(path)))
 }
 
 fn since_epoch() -> Duration {
@@ -101,13 +132,16 @@ pub(crate) fn open_microphone(spec: &str) -> Result<InputStream, AudioDeviceErro
     let mut source = if is_tone {
         Source::Tone { start: since_epoch(), started: Instant::now(), is_stereo: spec == STEREO_TONE }
     } else {
-        Source::File { samples: wav::read(Path::new(spec))?, position: 0 }
+        Source::File { recording: wav::read(Path::new(spec))?, position: 0 }
     };
     let (mut producer, samples) = rtrb::RingBuffer::new(stereo_ring_capacity(SAMPLE_RATE));
     let status = Arc::new(StreamStatus::default());
     let reported = status.clone();
     let mut interleaved = Vec::with_capacity(FRAME_SAMPLES * CHANNELS);
     let device = PacedThread::spawn("fake-microphone", move |beat| {
+        if beat.is_multiple_of(LOOK_EVERY_BEATS) && !source.is_there() {
+            reported.unplug();
+        }
         let mut frame = StereoFrame::SILENCE;
         source.fill(beat, &mut frame);
         interleaved.clear();
@@ -137,15 +171,22 @@ impl FakeSpeakers {
         let mut file = if spec == NULL {
             None
         } else {
-            let (channels, path) = spec.strip_prefix(STEREO_FILE).map_or((1, spec), |path| (2, path));
-            let writer = wav::Writer::open(&PathBuf::from(path), channels, self.written.load(Ordering::Relaxed))?;
+            let (channels, path) = speaker_file(spec);
+            if !folder_is_there(path) {
+                return Err(AudioDeviceError::NotFound { id: spec.to_owned() });
+            }
+            let writer = wav::Writer::open(path, channels, self.written.load(Ordering::Relaxed))?;
             self.written.store(true, Ordering::Relaxed);
             Some(writer)
         };
+        let spec = spec.to_owned();
         let (samples, mut consumer) = rtrb::RingBuffer::new(stereo_ring_capacity(SAMPLE_RATE));
         let status = Arc::new(StreamStatus::default());
         let reported = status.clone();
-        let device = PacedThread::spawn("fake-speaker", move |_| {
+        let device = PacedThread::spawn("fake-speaker", move |beat| {
+            if beat.is_multiple_of(LOOK_EVERY_BEATS) && !is_there(DeviceKind::Speaker, &spec) {
+                reported.unplug();
+            }
             let mut interleaved = [0.0; FRAME_SAMPLES * CHANNELS];
             let missing = consumer.pop_partial_slice(&mut interleaved).1.len();
             reported.on_callback(FRAME_SAMPLES, missing / CHANNELS);
@@ -161,17 +202,40 @@ impl FakeSpeakers {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_file_loops() {
-        let mut source = Source::File { samples: vec![0.1, 0.2, 0.3], position: 0 };
-        let mut frame = StereoFrame::SILENCE;
-        source.fill(0, &mut frame);
-        assert_eq!(frame.left[..4], [0.1, 0.2, 0.3, 0.1]);
+    /// A WAV file of three samples for each ear, at 48 kHz.
+    fn recording(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("media-{}-{name}.wav", std::process::id()));
+        let mut writer = wav::Writer::open(&path, 2, false).unwrap();
+        writer.write(&[0.1, -0.1, 0.2, -0.2, 0.3, -0.3]);
+        path
     }
 
     #[test]
-    fn a_missing_file_is_an_error() {
-        assert!(matches!(open_microphone("no/such.wav"), Err(AudioDeviceError::File { .. })));
-        assert!(matches!(FakeSpeakers::default().open("no/such.wav"), Err(AudioDeviceError::File { .. })));
+    fn a_file_loops_on_both_sides() {
+        let path = recording("loops");
+        let mut source = Source::File { recording: wav::read(&path).unwrap(), position: 0 };
+        let mut frame = StereoFrame::SILENCE;
+        source.fill(0, &mut frame);
+        let near = |side: &[f32], expected: [f32; 4]| side.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3);
+        assert!(near(&frame.left, [0.1, 0.2, 0.3, 0.1]) && near(&frame.right, [-0.1, -0.2, -0.3, -0.1]));
+        assert!(source.is_there() && is_there(DeviceKind::Microphone, &path.display().to_string()));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!source.is_there() && !is_there(DeviceKind::Microphone, &path.display().to_string()));
+    }
+
+    #[test]
+    fn a_missing_file_or_folder_is_a_device_that_is_not_there() {
+        let error = |id: &str| Some(AudioDeviceError::NotFound { id: id.to_owned() });
+        assert_eq!(open_microphone("no/such.wav").err(), error("no/such.wav"));
+        assert_eq!(FakeSpeakers::default().open("no/such.wav").err(), error("no/such.wav"));
+    }
+
+    #[test]
+    fn a_file_that_somebody_else_locks_is_a_busy_microphone() {
+        let path = recording("busy");
+        let other = std::fs::File::open(&path).unwrap();
+        other.lock().unwrap();
+        assert_eq!(open_microphone(&path.display().to_string()).err(), Some(AudioDeviceError::Busy));
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -25,6 +25,7 @@ mod delay_estimator;
 mod device;
 mod device_slot;
 mod device_volumes;
+mod downmix;
 mod error;
 mod fake_device;
 mod headroom;
@@ -37,13 +38,14 @@ mod render;
 mod stream;
 mod stream_decoder;
 mod wav;
+mod wav_reader;
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
 pub use capture::EncoderSettings;
-pub use device::{default_id, list};
+pub use device::{default_id, fingerprint, list};
 pub use device_volumes::DeviceVolumes;
 pub use error::AudioDeviceError;
 pub use jitter_buffer::DelayRange;
@@ -74,8 +76,12 @@ pub trait AudioEvents: Send + Sync {
     /// The first frame since capture was started (or restarted) has come from the microphone.
     fn captured_first_frame(&self);
 
-    /// A device could not be opened, or was lost while it ran. The pipeline goes on trying by itself.
-    fn device_error(&self, kind: DeviceKind, error: &AudioDeviceError);
+    /// A device could not be opened, or was lost while it ran. The pipeline goes on trying by itself. `id` is that of
+    /// [`list`], empty if there is no device at all.
+    fn device_error(&self, kind: DeviceKind, id: &str, error: &AudioDeviceError);
+
+    /// After errors sound goes through again, by the same device or another; or the device is not wanted any more.
+    fn device_recovered(&self, kind: DeviceKind);
 }
 
 /// Takes encoded audio on the capture thread (not the realtime one).

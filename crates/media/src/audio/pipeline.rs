@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use super::capture::{CaptureCommand, CaptureShared, CaptureThread, EncoderSettings};
-use super::device_slot::Opener;
+use super::device_slot::{Attempt, Opener};
 use super::device_volumes::DeviceVolumes;
 use super::fake_device::{self, FakeSpeakers};
 use super::player;
@@ -92,6 +92,14 @@ impl AudioPipeline {
         match kind {
             DeviceKind::Microphone => self.tell_capture(CaptureCommand::Select(id.to_owned())),
             DeviceKind::Speaker => self.tell_render(RenderCommand::Select(id.to_owned())),
+        }
+    }
+
+    /// The machine has another microphone or speaker than before: one that is missed is tried now.
+    pub fn devices_changed(&self, kind: DeviceKind) {
+        match kind {
+            DeviceKind::Microphone => self.tell_capture(CaptureCommand::DevicesChanged),
+            DeviceKind::Speaker => self.tell_render(RenderCommand::DevicesChanged),
         }
     }
 
@@ -212,7 +220,9 @@ impl Drop for AudioPipeline {
 
 fn microphone_opener(fake: Option<String>, is_stereo: Arc<AtomicBool>) -> Opener<InputStream> {
     Arc::new(move |id| match &fake {
-        Some(fake) if id.is_empty() || id == fake => fake_device::open_microphone(fake),
+        Some(fake) if id.is_empty() || id == fake => {
+            Attempt { id: fake.clone(), stream: fake_device::open_microphone(fake) }
+        }
         _ => device::open_microphone(id, is_stereo.load(Ordering::Relaxed)),
     })
 }
@@ -220,7 +230,7 @@ fn microphone_opener(fake: Option<String>, is_stereo: Arc<AtomicBool>) -> Opener
 fn speaker_opener(fake: Option<String>) -> Opener<OutputStream> {
     let fakes = FakeSpeakers::default();
     Arc::new(move |id| match &fake {
-        Some(fake) if id.is_empty() || id == fake => fakes.open(fake),
+        Some(fake) if id.is_empty() || id == fake => Attempt { id: fake.clone(), stream: fakes.open(fake) },
         _ => device::open_speaker(id),
     })
 }

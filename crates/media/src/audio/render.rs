@@ -26,6 +26,7 @@ pub(crate) enum RenderCommand {
     AddPlayer(Box<Voice>),
     RemovePlayer(u64),
     Select(String),
+    DevicesChanged,
     /// Whether the microphone is to be heard too.
     Monitor(bool),
 }
@@ -139,6 +140,7 @@ impl RenderThread {
             RenderCommand::AddPlayer(voice) => self.voices.push(*voice),
             RenderCommand::RemovePlayer(id) => self.voices.retain(|voice| voice.id != id),
             RenderCommand::Select(id) => self.slot.select(&id, now),
+            RenderCommand::DevicesChanged => self.slot.devices_changed(now),
             RenderCommand::Monitor(on) => {
                 self.monitoring = on;
                 self.monitor_gain = 0.0;

@@ -44,6 +44,11 @@ impl StreamStatus {
         }
     }
 
+    /// The device went away.
+    pub(crate) fn unplug(&self) {
+        self.failure.store(Self::UNPLUGGED, Ordering::Release);
+    }
+
     /// Why the stream has ended, if it has.
     pub(crate) fn failure(&self) -> Option<AudioDeviceError> {
         match self.failure.load(Ordering::Acquire) {

@@ -1,15 +1,17 @@
 //! WAV files as fake devices.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use super::resample::Resampler;
 use super::stream::CHANNELS;
+use super::wav_reader::{self, Sound};
 use super::{AudioDeviceError, SAMPLE_RATE};
+use crate::fake_file::{FakeFile, FileTrouble};
 
 /// Longest part of a file that is played, seconds: it is held in memory.
-const MAX_SECONDS: u64 = 600;
+const MAX_SECONDS: u32 = 600;
 /// The header is brought up to date this often, so that the file can be read while it grows.
 const FLUSH_EVERY_FRAMES: u32 = 25;
 
@@ -17,30 +19,34 @@ fn file_error(path: &Path, reason: impl ToString) -> AudioDeviceError {
     AudioDeviceError::File { path: path.to_owned(), reason: reason.to_string() }
 }
 
-/// Reads a WAV file of any usual format as 48 kHz mono. At most ten minutes; never empty.
-pub(crate) fn read(path: &Path) -> Result<Vec<f32>, AudioDeviceError> {
-    let mut reader = hound::WavReader::open(path).map_err(|error| file_error(path, error))?;
-    let spec = reader.spec();
-    let channels = usize::from(spec.channels.max(1));
-    let limit = (u64::from(spec.sample_rate) * MAX_SECONDS) as usize * channels;
-    let interleaved: Result<Vec<f32>, hound::Error> = match spec.sample_format {
-        hound::SampleFormat::Float => reader.samples::<f32>().take(limit).collect(),
-        hound::SampleFormat::Int => {
-            let full_scale = 2f32.powi(i32::from(spec.bits_per_sample.clamp(1, 32)) - 1);
-            reader.samples::<i32>().take(limit).map(|sample| Ok(sample? as f32 / full_scale)).collect()
-        }
+/// What a fake microphone plays, at 48 kHz; never empty.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub(crate) left: Vec<f32>,
+    /// As long as `left`; absent in mono.
+    pub(crate) right: Option<Vec<f32>>,
+    /// For whoever wants to know whether it is still there.
+    pub(crate) file: FakeFile,
+}
+
+/// Reads a WAV file, see [`wav_reader`]. At most ten minutes.
+pub(crate) fn read(path: &Path) -> Result<Recording, AudioDeviceError> {
+    let file = FakeFile::open(path).map_err(|(trouble, reason)| match trouble {
+        FileTrouble::Missing => AudioDeviceError::NotFound { id: path.display().to_string() },
+        FileTrouble::Locked => AudioDeviceError::Busy,
+        FileTrouble::NotAllowed => AudioDeviceError::PermissionDenied,
+        FileTrouble::NotAFile | FileTrouble::Other => file_error(path, reason),
+    })?;
+    let Sound { sample_rate, left, right } =
+        wav_reader::read(&mut BufReader::new(file.file()), MAX_SECONDS).map_err(|reason| file_error(path, reason))?;
+    let resampled = |samples: Vec<f32>| {
+        let mut out = Vec::new();
+        Resampler::new(sample_rate, SAMPLE_RATE)
+            .ok_or_else(|| file_error(path, format!("unusable sample rate {sample_rate} Hz")))?
+            .process(&samples, &mut out);
+        if out.is_empty() { Err(file_error(path, "no samples")) } else { Ok(out) }
     };
-    let mono: Vec<f32> = interleaved
-        .map_err(|error| file_error(path, error))?
-        .chunks_exact(channels)
-        .map(|frame| frame.iter().sum::<f32>() / channels as f32)
-        .map(|sample| if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 })
-        .collect();
-    let mut samples = Vec::new();
-    Resampler::new(spec.sample_rate, SAMPLE_RATE)
-        .ok_or_else(|| file_error(path, "unusable sample rate"))?
-        .process(&mono, &mut samples);
-    if samples.is_empty() { Err(file_error(path, "no samples")) } else { Ok(samples) }
+    Ok(Recording { left: resampled(left)?, right: right.map(resampled).transpose()?, file })
 }
 
 /// Writes what is played to a 16-bit WAV file, mono or stereo, that can be read while it grows.
@@ -54,6 +60,10 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the file of 1 or 2 `channels` anew, or goes on with it if `append` (and if there is one).
     pub(crate) fn open(path: &Path, channels: u16, append: bool) -> Result<Self, AudioDeviceError> {
+        // Opening a pipe would wait for somebody who reads it.
+        if std::fs::metadata(path).is_ok_and(|existing| !existing.is_file()) {
+            return Err(file_error(path, "not a regular file"));
+        }
         let spec = hound::WavSpec {
             channels,
             sample_rate: SAMPLE_RATE,

@@ -1,5 +1,7 @@
 //! Cameras by name: the list of them, and opening one, real or fake.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,9 +11,10 @@ use super::native_camera;
 use super::pattern::Pattern;
 use super::pool::FramePool;
 use super::sink::FrameSink;
-use super::source::{Moment, Source, run_paced};
+use super::source::{Moment, Source, SourceError, run_paced};
 use super::strip::{self, Strip};
 use crate::devices::{DeviceInfo, FakeDevices};
+use crate::fake_file;
 
 pub use super::source::Capture;
 
@@ -40,53 +43,93 @@ impl CaptureFormat {
     }
 }
 
-/// Why a camera gives no pictures, or no more of them.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CaptureError {
+/// What is the matter with a camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CameraTrouble {
     /// The machine has no camera, or none with this id.
-    #[error("no such camera")]
     NoDevice,
-    /// The camera is there but did not open: in use, forbidden, or without a format we understand.
-    #[error("camera {device} does not open: {reason}")]
-    Failed {
-        /// The id it was asked for with.
-        device: String,
-        /// What the system said.
-        reason: String,
-    },
-    /// The camera stopped giving pictures: unplugged, or its driver failed.
-    #[error("camera {device} is lost: {reason}")]
-    Lost {
-        /// The id it was opened with.
-        device: String,
-        /// What the system said.
-        reason: String,
-    },
-    /// The file of a fake camera cannot be read or is not what its name says.
-    #[error("camera file {path}: {reason}")]
-    File {
-        /// As it was given.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// Another application uses it.
+    Busy,
+    /// The operating system or its user does not let this process use it.
+    NotAllowed,
+    /// It is there but gives nothing that we understand.
+    Failed,
+    /// It runs, but for seconds no good picture has come of it.
+    NoPictures,
+    /// It went away while it ran.
+    Unplugged,
 }
 
-/// All cameras, the fake one first.
+impl CameraTrouble {
+    fn text(self) -> &'static str {
+        match self {
+            Self::NoDevice => "is not there",
+            Self::Busy => "is in use",
+            Self::NotAllowed => "must not be used",
+            Self::Failed => "does not work",
+            Self::NoPictures => "gives no pictures",
+            Self::Unplugged => "was unplugged",
+        }
+    }
+
+    /// What an error of the operating system says about a camera that is to be opened.
+    pub(super) fn of(error: &std::io::Error) -> Self {
+        /// ENXIO and ENODEV, which have no kind of their own: the device behind the node is gone.
+        #[cfg(unix)]
+        const GONE: [i32; 2] = [6, 19];
+        #[cfg(unix)]
+        if error.raw_os_error().is_some_and(|code| GONE.contains(&code)) {
+            return Self::NoDevice;
+        }
+        match error.kind() {
+            ErrorKind::ResourceBusy => Self::Busy,
+            ErrorKind::PermissionDenied => Self::NotAllowed,
+            ErrorKind::NotFound => Self::NoDevice,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// Why a camera gives no pictures, or no more of them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("camera {device:?} {}: {reason}", trouble.text())]
+pub struct CaptureError {
+    /// The camera's id in [`list`], also if it was asked for as the default one; empty if there is none.
+    pub device: String,
+    /// The kind of it.
+    pub trouble: CameraTrouble,
+    /// For people: what the system said.
+    pub reason: String,
+}
+
+impl CaptureError {
+    pub(super) fn new(device: &str, trouble: CameraTrouble, reason: impl ToString) -> Self {
+        Self { device: device.to_owned(), trouble, reason: reason.to_string() }
+    }
+}
+
+/// All cameras, the fake one first, if its file is there.
 pub fn list(fakes: &FakeDevices) -> Vec<DeviceInfo> {
-    let fake = fakes.camera.iter().map(|name| DeviceInfo { id: fake_id(name), name: name.clone() });
-    fake.chain(native_camera::list()).collect()
+    let fake = fakes.camera.iter().filter(|name| file_of(name).is_none_or(fake_file::is_there));
+    fake.map(|name| DeviceInfo { id: fake_id(name), name: name.clone() }).chain(native_camera::list()).collect()
+}
+
+/// Changes when [`list`] may have changed; far cheaper than the list where the system has something to look at.
+pub fn fingerprint(fakes: &FakeDevices) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    fakes.camera.as_deref().map(|name| file_of(name).is_none_or(fake_file::is_there)).hash(&mut hasher);
+    native_camera::fingerprint().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Opens a camera by its id; `""` is the default one: the fake one if it is set, else the first of the list.
 ///
 /// Frames have the aspect ratio of `format` (what is too much is cut) and at most its size. The sink is called on the
-/// camera's thread; `on_error` at most once, when the pictures end by themselves. May block for as long as the device
-/// takes to open. Dropping the [`Capture`] stops it.
+/// camera's thread; `on_error` at most once, when the pictures end by themselves: a damaged one is left out, and ends
+/// nothing. May block for as long as the device takes to open. Dropping the [`Capture`] stops it.
 ///
 /// # Errors
-/// [`CaptureError::NoDevice`] if there is none; the others say what went wrong with it.
+/// What [`CaptureError::trouble`] says. It may pass: trying again is up to the caller.
 pub fn open(
     device_id: &str,
     format: CaptureFormat,
@@ -97,7 +140,8 @@ pub fn open(
     let format = format.sane();
     match &fakes.camera {
         Some(name) if device_id.is_empty() || device_id == fake_id(name) => {
-            run_paced(fake_source(name, format)?, format.fps, sink, on_error)
+            let failed = |(trouble, reason)| CaptureError::new(&fake_id(name), trouble, reason);
+            run_paced(&fake_id(name), fake_source(name, format).map_err(failed)?, format.fps, sink, on_error)
         }
         _ => native_camera::open(device_id, format, sink, on_error),
     }
@@ -107,14 +151,15 @@ fn fake_id(name: &str) -> String {
     format!("fake:{name}")
 }
 
-fn fake_source(name: &str, format: CaptureFormat) -> Result<Box<dyn Source>, CaptureError> {
-    if name == PATTERN {
-        return Ok(Box::new(PatternSource::new(format)));
-    }
-    match name.strip_prefix(WITH_STRIP) {
-        Some(name) => Ok(Box::new(StripSource::new(file_source::open(Path::new(name), format)?))),
-        None => file_source::open(Path::new(name), format),
-    }
+/// The file that a fake camera plays, if it is one.
+fn file_of(name: &str) -> Option<&Path> {
+    (name != PATTERN).then(|| Path::new(name.strip_prefix(WITH_STRIP).unwrap_or(name)))
+}
+
+fn fake_source(name: &str, format: CaptureFormat) -> Result<Box<dyn Source>, SourceError> {
+    let Some(path) = file_of(name) else { return Ok(Box::new(PatternSource::new(format))) };
+    let file = file_source::open(path, format)?;
+    if name.starts_with(WITH_STRIP) { Ok(Box::new(StripSource::new(file))) } else { Ok(file) }
 }
 
 /// The pattern as a camera.
@@ -131,7 +176,7 @@ impl PatternSource {
 }
 
 impl Source for PatternSource {
-    fn frame(&mut self, moment: Moment) -> Result<VideoFrame, CaptureError> {
+    fn frame(&mut self, moment: Moment) -> Result<VideoFrame, SourceError> {
         let frame = self.pattern.draw(&self.pool, moment.unix_ms, self.counter, moment.instant);
         self.counter = self.counter.wrapping_add(1);
         Ok(frame)
@@ -152,11 +197,11 @@ impl StripSource {
 }
 
 impl Source for StripSource {
-    fn frame(&mut self, moment: Moment) -> Result<VideoFrame, CaptureError> {
+    fn frame(&mut self, moment: Moment) -> Result<VideoFrame, SourceError> {
         let frame = self.source.frame(moment)?;
         let mut picture = self.pool.take(frame.width(), frame.height());
         let copied = picture.copy_from(frame.planes(), frame.strides());
-        copied.map_err(|error| CaptureError::File { path: WITH_STRIP.to_owned(), reason: error.to_string() })?;
+        copied.map_err(|error| (CameraTrouble::Failed, error.to_string()))?;
         strip::draw_over(&mut picture, Strip { capture_ms: moment.unix_ms & 0xffff_ffff_ffff, counter: self.counter });
         self.counter = self.counter.wrapping_add(1);
         Ok(picture.freeze(moment.instant))
@@ -225,14 +270,37 @@ mod tests {
     #[test]
     fn an_unknown_camera_is_no_device() {
         for id in ["no-such-camera", "4294967295"] {
-            assert_eq!(refusal(id, &fake("pattern")), CaptureError::NoDevice);
+            let error = refusal(id, &fake("pattern"));
+            assert_eq!((error.trouble, error.device.as_str()), (CameraTrouble::NoDevice, id));
         }
     }
 
     #[test]
-    fn a_missing_file_says_which() {
+    fn a_missing_file_says_which_and_is_not_in_the_list() {
         let error = refusal("", &fake("no-such-file.y4m"));
-        assert!(matches!(error, CaptureError::File { path, .. } if path == "no-such-file.y4m"));
+        assert_eq!((error.trouble, error.device.as_str()), (CameraTrouble::NoDevice, "fake:no-such-file.y4m"));
+        assert!(list(&fake("no-such-file.y4m")).iter().all(|device| !device.id.starts_with("fake:")));
+    }
+
+    #[test]
+    fn a_file_that_comes_and_goes_changes_the_fingerprint() {
+        let path = std::env::temp_dir().join(format!("media-{}-comes.y4m", std::process::id()));
+        let fakes = fake(&path.display().to_string());
+        let absent = fingerprint(&fakes);
+        std::fs::write(&path, b"x").unwrap();
+        assert_ne!(fingerprint(&fakes), absent);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(fingerprint(&fakes), absent);
+    }
+
+    #[test]
+    fn a_file_that_somebody_else_locks_is_busy() {
+        let path = std::env::temp_dir().join(format!("media-{}-busy.y4m", std::process::id()));
+        let other = std::fs::File::create(&path).unwrap();
+        other.lock().unwrap();
+        let error = refusal("", &fake(&path.display().to_string()));
+        assert_eq!(error.trouble, CameraTrouble::Busy, "{error}");
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

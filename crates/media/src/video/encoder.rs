@@ -1,5 +1,6 @@
 //! H.264 encoder for live video: constrained baseline, IDR pictures on demand only, rate changed on the fly.
 
+use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use openh264::encoder::{
 use openh264::formats::YUVSlices;
 
 use super::at_rest::AtRest;
+use super::decoder::{MAX_AREA, MAX_SIDE};
 use super::encoder_options;
 use super::frame::VideoFrame;
 use super::scale;
@@ -27,7 +29,7 @@ pub enum Content {
 /// What to encode to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncoderConfig {
-    /// In pixels, 16..=3840; odd widths lose a column. The longer side is at most 3840, the shorter one 2160.
+    /// In pixels, see [`can_encode`]; odd widths lose a column.
     pub width: u32,
     /// In pixels, as `width`.
     pub height: u32,
@@ -39,11 +41,20 @@ pub struct EncoderConfig {
     pub content: Content,
 }
 
+/// Shortest and longest side that is encoded, in pixels.
+const SIDES: RangeInclusive<u32> = 16..=MAX_SIDE;
+
+/// Whether pictures of this size can be encoded, and decoded by the other side: sides of 16 to 4096 pixels, and no more
+/// macroblocks than level 5.1 of H.264 has (4096 x 2304 pixels, whole blocks of 16 counted).
+pub fn can_encode(width: u32, height: u32) -> bool {
+    let fits = |side: &u32| SIDES.contains(side);
+    fits(&width) && fits(&height) && width.next_multiple_of(16) * height.next_multiple_of(16) <= MAX_AREA
+}
+
 impl EncoderConfig {
     fn checked(self) -> Result<Self, EncodeError> {
         let (width, height) = (self.width & !1, self.height & !1);
-        let (longer, shorter) = (width.max(height), width.min(height));
-        if !(16..=2160).contains(&shorter) || longer > 3840 {
+        if !can_encode(width, height) {
             return Err(EncodeError::Size { width: self.width, height: self.height });
         }
         let (bitrate_bps, fps) = sane_rate(self.bitrate_bps, self.fps);
@@ -490,12 +501,30 @@ mod tests {
         let mut encoder = VideoEncoder::new(EncoderConfig { width: 427, height: 241, ..CONFIG }).unwrap();
         let unit = encoder.encode(&Camera::new(641, 361).frame(30), false).unwrap().unwrap();
         assert_eq!((unit.width, unit.height), (426, 240));
-        for (width, height) in [(0, 0), (8, 360), (3842, 100), (2200, 2200), (u32::MAX, u32::MAX)] {
+        for (width, height) in [(0, 0), (8, 360), (4098, 100), (3088, 3072), (u32::MAX, u32::MAX)] {
             let error = VideoEncoder::new(EncoderConfig { width, height, ..CONFIG }).err().unwrap();
             assert_eq!(error, EncodeError::Size { width, height });
             assert!(encoder.set_size(width, height).is_err());
         }
         assert_eq!(encoder.config().width, 426);
+    }
+
+    #[test]
+    fn whatever_is_said_to_be_encodable_is_encoded_and_decoded() {
+        let sizes =
+            [(16, 16), (4096, 16), (16, 4096), (18, 1000), (426, 240), (3840, 2160), (4096, 2304), (2304, 4096)];
+        for (width, height) in sizes {
+            for (fps, bitrate_bps, content) in [(1, 10_000, Content::Camera), (60, 8_000_000, Content::Screen)] {
+                let config = EncoderConfig { width, height, fps, bitrate_bps, content };
+                let mut encoder = VideoEncoder::new(config).unwrap();
+                let mut decoder = VideoDecoder::new().unwrap();
+                let mut camera = Camera::new(320, 180);
+                let unit = encoder.encode(&camera.frame(fps), false).unwrap().unwrap();
+                let shown = decoder.decode(&unit.data, unit.capture_time).unwrap().unwrap();
+                assert_eq!((shown.width(), shown.height()), (width, height), "{config:?}");
+                encoder.encode(&camera.frame(fps), false).unwrap();
+            }
+        }
     }
 
     /// The codec's build leaves its assembler out in silence; this program's own symbols tell.

@@ -2,26 +2,37 @@
 
 use std::path::Path;
 
-use super::camera::{CaptureError, CaptureFormat};
+use super::camera::{CameraTrouble, CaptureFormat};
 use super::frame::VideoFrame;
 use super::mjpeg::MjpegFile;
 use super::scale;
-use super::source::{Moment, Source};
+use super::source::{Moment, Source, SourceError};
 use super::y4m::Y4mFile;
+use crate::fake_file::{FakeFile, FileTrouble};
 
 /// Opens a file by its extension, `.y4m`, `.mjpeg` or `.mjpg`.
 ///
 /// Pictures get the aspect ratio of `format` (what is too much is cut) and at most its size. A Y4M file plays at its
 /// own speed, an MJPEG file, which knows none, one picture for each frame of `format`.
-pub(super) fn open(path: &Path, format: CaptureFormat) -> Result<Box<dyn Source>, CaptureError> {
-    let failed = |reason: String| CaptureError::File { path: path.display().to_string(), reason };
+pub(super) fn open(path: &Path, format: CaptureFormat) -> Result<Box<dyn Source>, SourceError> {
+    let failed = |reason: String| (CameraTrouble::Failed, reason);
+    let held = FakeFile::open(path).map_err(|(trouble, reason)| (camera_trouble(trouble), reason))?;
     let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
     let file = match extension.as_deref().and_then(|extension| extension.to_str()) {
-        Some("y4m") => File::Y4m(Y4mFile::open(path).map_err(failed)?),
-        Some("mjpeg" | "mjpg") => File::Mjpeg(MjpegFile::open(path).map_err(failed)?),
+        Some("y4m") => File::Y4m(Y4mFile::open(held.file()).map_err(failed)?),
+        Some("mjpeg" | "mjpg") => File::Mjpeg(MjpegFile::open(held.file()).map_err(failed)?),
         _ => return Err(failed("neither .y4m nor .mjpeg".to_owned())),
     };
-    Ok(Box::new(FileSource { path: path.display().to_string(), file, format, last: None }))
+    Ok(Box::new(FileSource { held, file, format, last: None }))
+}
+
+fn camera_trouble(trouble: FileTrouble) -> CameraTrouble {
+    match trouble {
+        FileTrouble::Missing => CameraTrouble::NoDevice,
+        FileTrouble::Locked => CameraTrouble::Busy,
+        FileTrouble::NotAllowed => CameraTrouble::NotAllowed,
+        FileTrouble::NotAFile | FileTrouble::Other => CameraTrouble::Failed,
+    }
 }
 
 enum File {
@@ -30,7 +41,7 @@ enum File {
 }
 
 struct FileSource {
-    path: String,
+    held: FakeFile,
     file: File,
     format: CaptureFormat,
     /// The picture shown last and its index, since a slow file is asked for the same one more than once.
@@ -38,7 +49,7 @@ struct FileSource {
 }
 
 impl Source for FileSource {
-    fn frame(&mut self, moment: Moment) -> Result<VideoFrame, CaptureError> {
+    fn frame(&mut self, moment: Moment) -> Result<VideoFrame, SourceError> {
         let index = match &self.file {
             File::Y4m(file) => file.index_at(moment.tick, self.format.fps),
             File::Mjpeg(file) => moment.tick % file.len(),
@@ -52,10 +63,14 @@ impl Source for FileSource {
             File::Y4m(file) => file.read(index, moment.instant),
             File::Mjpeg(file) => file.read(index, moment.instant),
         };
-        let frame = read.map_err(|reason| CaptureError::File { path: self.path.clone(), reason })?;
+        let frame = read.map_err(|reason| (CameraTrouble::Failed, reason))?;
         let frame = scale::fit(&frame, self.format.width, self.format.height);
         self.last = Some((index, frame.clone()));
         Ok(frame)
+    }
+
+    fn is_there(&self) -> bool {
+        self.held.is_there()
     }
 }
 
@@ -128,19 +143,20 @@ mod tests {
     fn files_of_other_kinds_are_refused_with_a_reason() {
         let cases = [
             ("deep.y4m", y4m("F30:1 C420p10", 1), "8 bit"),
-            ("wide.y4m", y4m("F30:1 C444", 1), "4:2:0"),
+            ("lies.y4m", y4m("F30:1 C444", 1), "no picture"),
             ("huge.y4m", b"YUV4MPEG2 W99999 H99999 F30:1\nFRAME\n".to_vec(), "size"),
             ("empty.y4m", b"YUV4MPEG2 W32 H16 F30:1\n".to_vec(), "no picture"),
             ("cut.y4m", y4m("F30:1", 1)[..300].to_vec(), "no picture"),
             ("other.y4m", b"RIFF....".to_vec(), "YUV4MPEG2"),
+            ("kind.y4m", y4m("F30:1 C555", 1), "colour format"),
             ("none.mjpeg", b"nothing here".to_vec(), "no picture"),
             ("clip.mp4", Vec::new(), "neither"),
         ];
         for (name, content, expected) in cases {
             let file = Scratch::new(name, &content);
             let error = open(&file.0, CaptureFormat { width: 32, height: 16, fps: 30 }).err().unwrap();
-            let CaptureError::File { reason, .. } = error else { panic!("{error:?}") };
-            assert!(reason.contains(expected), "{name}: {reason}");
+            assert_eq!(error.0, CameraTrouble::Failed, "{name}");
+            assert!(error.1.contains(expected), "{name}: {error:?}");
         }
     }
 
@@ -151,6 +167,33 @@ mod tests {
         let levels = play(&file.0, 30, 4);
         assert!(levels[0] < 160 && levels[1] > 220, "{levels:?}");
         assert_eq!(levels[..2], levels[2..]);
+    }
+
+    #[test]
+    fn a_picture_that_is_damaged_is_left_out_of_the_loop() {
+        use super::super::mjpeg::tests::{GREY, WHITE};
+        let mut damaged = GREY.to_vec();
+        let size = damaged.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap() + 4;
+        damaged[size..size + 9].fill(0);
+        let file = Scratch::new("damaged.mjpeg", &[GREY, &damaged, WHITE].concat());
+        let mut source = open(&file.0, CaptureFormat { width: 32, height: 16, fps: 30 }).unwrap();
+        let good = (0..6).map(|tick| source.frame(Moment { instant: Instant::now(), unix_ms: 0, tick }).is_ok());
+        assert_eq!(good.collect::<Vec<_>>(), [true, false, true, true, false, true]);
+    }
+
+    #[test]
+    fn a_y4m_file_of_any_colour_resolution_plays() {
+        for (header, chroma_len) in [("C422", 32 * 16), ("C444 XCOLORRANGE=FULL", 2 * 32 * 16), ("Cmono", 0)] {
+            let mut content = format!("YUV4MPEG2 W32 H16 F30:1 {header}\n").into_bytes();
+            for luma in [50, 51] {
+                content.extend_from_slice(b"FRAME\n");
+                content.extend(std::iter::repeat_n(luma, 32 * 16));
+                content.extend(std::iter::repeat_n(128, chroma_len));
+            }
+            let file = Scratch::new("colour.y4m", &content);
+            let expected = if header.contains("FULL") { [59, 60] } else { [50, 51] };
+            assert_eq!(play(&file.0, 30, 2), expected, "{header}");
+        }
     }
 
     #[test]

@@ -19,11 +19,13 @@ const MAX_SIDE: usize = 4_096;
 pub(super) struct JpegReader {
     pool: FramePool,
     rgb: Vec<u8>,
+    completed: Vec<u8>,
 }
 
 impl JpegReader {
     /// JPEG uses the full range of values, so the way goes through RGB. The error is a text for people.
     pub(super) fn read(&mut self, jpeg: &[u8], capture_time: Instant) -> Result<VideoFrame, String> {
+        let jpeg = if has_huffman_tables(jpeg) { jpeg } else { with_default_tables(jpeg, &mut self.completed) };
         let options = DecoderOptions::new_fast()
             .set_max_width(MAX_SIDE)
             .set_max_height(MAX_SIDE)
@@ -44,6 +46,41 @@ impl JpegReader {
     }
 }
 
+const START_OF_IMAGE: [u8; 2] = [0xff, 0xd8];
+
+/// Application data by which the decoder knows a picture out of an AVI file. Those leave out the Huffman tables of ITU-T
+/// T.81, annex K, and so do many cameras.
+const OUT_OF_AVI: &[u8] = b"\xff\xe0\x00\x07AVI1\0";
+
+/// The picture again, with the sign that it lacks the tables that everybody knows.
+fn with_default_tables<'a>(jpeg: &'a [u8], completed: &'a mut Vec<u8>) -> &'a [u8] {
+    let Some(rest) = jpeg.strip_prefix(&START_OF_IMAGE) else { return jpeg };
+    completed.clear();
+    completed.extend_from_slice(&START_OF_IMAGE);
+    completed.extend_from_slice(OUT_OF_AVI);
+    completed.extend_from_slice(rest);
+    completed
+}
+
+/// Whether a picture brings Huffman tables before its first scan; one that is too damaged to tell counts as well.
+fn has_huffman_tables(jpeg: &[u8]) -> bool {
+    const HUFFMAN_TABLES: u8 = 0xc4;
+    const START_OF_SCAN: u8 = 0xda;
+    let mut rest = jpeg.get(START_OF_IMAGE.len()..).unwrap_or_default();
+    loop {
+        match *rest {
+            [0xff, 0xff, ..] => rest = &rest[1..], // padding
+            [0xff, HUFFMAN_TABLES, ..] => return true,
+            [0xff, START_OF_SCAN, ..] => return false,
+            [0xff, _, high, low, ..] => {
+                let len = usize::from(u16::from_be_bytes([high, low]).max(2));
+                rest = rest.get(2 + len..).unwrap_or_default();
+            }
+            _ => return true,
+        }
+    }
+}
+
 /// Which of the three bytes of a pixel is which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PixelOrder {
@@ -61,4 +98,47 @@ pub(super) fn rgb_to_i420(picture: &mut I420, rgb: &[u8], stride: usize, order: 
         PixelOrder::Bgr => yuv::bgr_to_yuv420(&mut image, rgb, row, range, matrix, mode),
     }
     .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mjpeg::tests::GREY;
+    use super::*;
+
+    /// 32 x 16, coded with the tables of T.81, annex K.
+    const DEFAULTS: &[u8] = include_bytes!("../../seeds/default-tables.jpg");
+
+    /// Without the segments of that marker.
+    fn without(jpeg: &[u8], marker: u8) -> Vec<u8> {
+        let (mut out, mut rest) = (jpeg[..2].to_vec(), &jpeg[2..]);
+        while rest[1] != 0xda {
+            let len = 2 + usize::from(u16::from_be_bytes([rest[2], rest[3]]));
+            if rest[1] != marker {
+                out.extend_from_slice(&rest[..len]);
+            }
+            rest = &rest[len..];
+        }
+        out.extend_from_slice(rest);
+        out
+    }
+
+    fn planes(jpeg: &[u8]) -> Result<[Vec<u8>; 3], String> {
+        JpegReader::default().read(jpeg, Instant::now()).map(|frame| frame.planes().map(<[u8]>::to_vec))
+    }
+
+    #[test]
+    fn a_picture_without_huffman_tables_is_the_one_with_them() {
+        let bare = without(DEFAULTS, 0xc4);
+        assert!(bare.len() + 400 < DEFAULTS.len() && !has_huffman_tables(&bare));
+        assert_eq!(planes(&bare).unwrap(), planes(DEFAULTS).unwrap());
+        // As capture cards for interlaced pictures write it.
+        let field = [&bare[..2], b"\xff\xe0\x00\x10AVI1\x01\0\0\0\0\0\0\0\0\0", &bare[2..]].concat();
+        assert_eq!(planes(&field).unwrap(), planes(DEFAULTS).unwrap());
+    }
+
+    #[test]
+    fn a_picture_without_anything_to_decode_with_is_an_error() {
+        assert!(planes(&without(GREY, 0xdb)).is_err(), "no quantization");
+        assert!(planes(b"").is_err() && planes(b"\xff\xd8").is_err());
+    }
 }

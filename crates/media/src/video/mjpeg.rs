@@ -1,7 +1,8 @@
 //! MJPEG files: JPEG pictures, one behind the other.
 
+use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
-use std::path::Path;
 use std::time::Instant;
 
 use super::frame::VideoFrame;
@@ -18,12 +19,12 @@ pub(super) struct MjpegFile {
 }
 
 impl MjpegFile {
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
-        let len = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-        if len > MAX_BYTES {
-            return Err(format!("{len} bytes are too many"));
+    pub(super) fn open(file: &File) -> Result<Self, String> {
+        let mut data = Vec::new();
+        file.take(MAX_BYTES + 1).read_to_end(&mut data).map_err(|error| error.to_string())?;
+        if data.len() as u64 > MAX_BYTES {
+            return Err(format!("more than {MAX_BYTES} bytes"));
         }
-        let data = std::fs::read(path).map_err(|error| error.to_string())?;
         let pictures = find_pictures(&data);
         if pictures.is_empty() {
             return Err("no picture in it".to_owned());
@@ -100,6 +101,9 @@ pub(super) mod tests {
     /// 32 x 16, white, progressive.
     pub(in super::super) const WHITE: &[u8] = include_bytes!("../../seeds/white.jpg");
 
+    /// 4:2:0 colour bars.
+    pub(in super::super) const BARS: &[u8] = include_bytes!("../../seeds/bars.jpg");
+
     #[test]
     fn pictures_are_found_between_rubbish() {
         let file = [b"--boundary\r\n", GREY, b"\xff\xff\r\n", WHITE, GREY].concat();
@@ -129,7 +133,6 @@ pub(super) mod tests {
 
     #[test]
     fn damaged_pictures_are_errors_or_pictures_but_no_panic() {
-        let bars = include_bytes!("../../seeds/bars.jpg");
         let mut reader = JpegReader::default();
         let mut state = 0x5eed_u32;
         let mut random = |limit: usize| {
@@ -138,7 +141,7 @@ pub(super) mod tests {
         };
         let mut read = 0;
         for round in 0..3_000 {
-            let mut jpeg = [GREY, WHITE, bars][round % 3].to_vec();
+            let mut jpeg = [GREY, WHITE, BARS][round % 3].to_vec();
             for _ in 0..1 + random(4) {
                 let at = random(jpeg.len());
                 match random(4) {

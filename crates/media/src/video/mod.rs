@@ -19,6 +19,7 @@ pub mod nal;
 mod native_camera;
 mod nokhwa_camera;
 pub mod pattern;
+mod planes;
 pub mod pool;
 pub mod scale;
 pub mod screen;
@@ -30,7 +31,7 @@ mod strip;
 mod v4l_camera;
 mod y4m;
 
-pub use camera::{Capture, CaptureError, CaptureFormat};
+pub use camera::{CameraTrouble, Capture, CaptureError, CaptureFormat};
 pub use decoder::{DecodeError, VideoDecoder};
 pub use encoder::{AccessUnit, Content, EncodeError, EncoderConfig, VideoEncoder};
 pub use frame::{I420, PlaneError, VideoFrame};

@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
-use super::camera::{CaptureError, CaptureFormat};
+use super::camera::{CameraTrouble, CaptureError, CaptureFormat};
 use super::camera_pixels::PixelFormat;
 use super::nokhwa_camera;
 #[cfg(not(target_os = "linux"))]
 use super::nokhwa_camera::NativeCamera;
 use super::scale;
 use super::sink::FrameSink;
-use super::source::Capture;
+use super::source::{Capture, SILENCE, SourceError};
 #[cfg(target_os = "linux")]
 use super::v4l_camera::{self, NativeCamera};
 use crate::devices::DeviceInfo;
 
-/// A camera without a good picture for this long is lost.
-const SILENCE: Duration = Duration::from_secs(3);
+/// How often a camera that fails is looked for in the list.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Between two attempts on a camera that fails at once.
 const RETRY: Duration = Duration::from_millis(50);
@@ -30,6 +30,30 @@ pub(super) fn list() -> Vec<DeviceInfo> {
     #[cfg(target_os = "linux")]
     let devices = devices.into_iter().filter(|device| v4l_camera::gives_pictures(&device.id)).collect();
     devices
+}
+
+/// Changes when the list may have changed. The nodes are cheap to look at, while the list opens every camera.
+#[cfg(target_os = "linux")]
+pub(super) fn fingerprint() -> impl std::hash::Hash {
+    let entries = std::fs::read_dir("/dev").into_iter().flatten().flatten();
+    let mut nodes: Vec<_> =
+        entries.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with("video")).collect();
+    nodes.sort();
+    nodes
+}
+
+/// Changes when the list has changed.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn fingerprint() -> impl std::hash::Hash {
+    list().into_iter().map(|device| device.id).collect::<Vec<_>>()
+}
+
+/// Whether a camera that is open is still plugged in.
+fn is_there(device: &str) -> bool {
+    #[cfg(target_os = "linux")]
+    return v4l_camera::gives_pictures(device);
+    #[cfg(not(target_os = "linux"))]
+    return list().iter().any(|listed| listed.id == device);
 }
 
 /// Opens a camera by its id, `""` for the first one, and returns once it streams or has failed to.
@@ -45,15 +69,18 @@ pub(super) fn open(
     } else {
         devices.into_iter().find(|device| device.id == device_id)
     };
-    let device = device.ok_or(CaptureError::NoDevice)?.id;
+    let device = device.ok_or_else(|| CaptureError::new(device_id, CameraTrouble::NoDevice, "not in the list"))?.id;
     let (opened, outcome) = bounded(1);
     // Some systems bind a camera to the thread that opened it, so it never leaves its own.
     let capture = Capture::spawn("camera", move |stopped| run(&device, format, &*sink, &*on_error, &opened, stopped))?;
     match outcome.recv() {
         Ok(result) => result.map(|()| capture),
-        Err(_) => Err(CaptureError::Failed { device: device_id.to_owned(), reason: "its thread ended".to_owned() }),
+        Err(_) => Err(CaptureError::new(device_id, CameraTrouble::Failed, "its thread ended")),
     }
 }
+
+/// Why a camera does not open.
+pub(super) type OpenError = SourceError;
 
 fn run(
     device: &str,
@@ -65,15 +92,15 @@ fn run(
 ) {
     let mut camera = match NativeCamera::open(device, format) {
         Ok(camera) => camera,
-        Err(reason) => {
-            drop(opened.send(Err(CaptureError::Failed { device: device.to_owned(), reason })));
+        Err((trouble, reason)) => {
+            drop(opened.send(Err(CaptureError::new(device, trouble, reason))));
             return;
         }
     };
     if opened.send(Ok(())).is_err() {
         return;
     }
-    let mut last_good = Instant::now();
+    let (mut last_good, mut looked) = (Instant::now(), Instant::now());
     while stopped.try_recv() == Err(TryRecvError::Empty) {
         let reason = match camera.read() {
             Ok(Some(frame)) => {
@@ -88,8 +115,15 @@ fn run(
                 reason
             }
         };
+        // Asked again only now and then: a list may take long.
+        if looked.elapsed() > LOOK {
+            looked = Instant::now();
+            if !is_there(device) {
+                return on_error(CaptureError::new(device, CameraTrouble::Unplugged, reason));
+            }
+        }
         if last_good.elapsed() > SILENCE {
-            return on_error(CaptureError::Lost { device: device.to_owned(), reason });
+            return on_error(CaptureError::new(device, CameraTrouble::NoPictures, reason));
         }
     }
 }

@@ -10,10 +10,10 @@ use nokhwa::utils::{
     ApiBackend, CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution,
 };
 
-use super::camera::CaptureFormat;
+use super::camera::{CameraTrouble, CaptureFormat};
 use super::camera_pixels::{PixelFormat, PixelReader, RawPicture};
 use super::frame::VideoFrame;
-use super::native_camera::{Offer, choose};
+use super::native_camera::{Offer, OpenError, choose};
 use crate::devices::DeviceInfo;
 
 /// What the pixel formats are called here.
@@ -53,11 +53,11 @@ pub(super) struct NativeCamera {
 }
 
 impl NativeCamera {
-    /// The error is a text for people.
-    pub(super) fn open(id: &str, wanted: CaptureFormat) -> Result<Self, String> {
-        request_permission()?;
+    /// Asks the user first, where the system wants that.
+    pub(super) fn open(id: &str, wanted: CaptureFormat) -> Result<Self, OpenError> {
+        request_permission().map_err(|reason| (CameraTrouble::NotAllowed, reason))?;
         let index = id.parse().map_or_else(|_| CameraIndex::String(id.to_owned()), CameraIndex::Index);
-        let mut camera = open_in_any_format(&index, wanted)?;
+        let mut camera = open_in_any_format(&index, wanted).map_err(open_error)?;
         let offered = camera.compatible_camera_formats().unwrap_or_default();
         let offers: Vec<_> = offered.iter().filter_map(|format| Some((offer(format)?, *format))).collect();
         if let Some((_, best)) = choose(&offers, |(offer, _)| *offer, wanted) {
@@ -66,7 +66,7 @@ impl NativeCamera {
                 tracing::warn!(%error, format = %best, "the camera refuses a format that it offers");
             }
         }
-        camera.open_stream().map_err(|error| error.to_string())?;
+        camera.open_stream().map_err(|error| open_error(error.to_string()))?;
         tracing::info!(id, format = %camera.camera_format(), "camera opened");
         Ok(Self { camera, reader: PixelReader::default() })
     }
@@ -79,6 +79,21 @@ impl NativeCamera {
         let picture = RawPicture { format, width, height, stride: 0, data: buffer.buffer() };
         self.reader.read(&picture, Instant::now()).map(Some)
     }
+}
+
+/// The library hands on what the system says as text only; Windows' codes are in it.
+fn open_error(reason: String) -> OpenError {
+    // E_ACCESSDENIED: the privacy settings forbid it.
+    const FORBIDDEN: [&str; 1] = ["0x80070005"];
+    // MF_E_HW_MFT_FAILED_START_STREAMING and MF_E_VIDEO_RECORDING_DEVICE_PREEMPTED: another application has it.
+    const IN_USE: [&str; 2] = ["0xC00D3704", "0xC00D3EA3"];
+    let says = |codes: &[&str]| codes.iter().any(|code| reason.to_uppercase().contains(&code.to_uppercase()));
+    let trouble = match () {
+        () if says(&FORBIDDEN) => CameraTrouble::NotAllowed,
+        () if says(&IN_USE) => CameraTrouble::Busy,
+        () => CameraTrouble::Failed,
+    };
+    (trouble, reason)
 }
 
 fn pixel_format(format: FrameFormat) -> Option<PixelFormat> {

@@ -6,12 +6,21 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::camera::CaptureError;
+use super::camera::{CameraTrouble, CaptureError};
 use super::frame::VideoFrame;
 use super::sink::FrameSink;
 
 /// How long dropping a [`Capture`] waits for a device driver that does not come back.
 const JOIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A source without a good picture for this long is lost; until then a damaged one is only left out.
+pub(super) const SILENCE: Duration = Duration::from_secs(3);
+
+/// How often a source is asked whether it is still there.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What is the matter, and a text for people.
+pub(super) type SourceError = (CameraTrouble, String);
 
 /// The moment for which a picture is asked.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +34,17 @@ pub struct Moment {
 }
 
 /// Something that gives a picture whenever it is asked: the fake cameras.
-pub trait Source: Send {
+pub(super) trait Source: Send {
     /// The picture of this moment.
     ///
     /// # Errors
-    /// A [`CaptureError`] ends the capture.
-    fn frame(&mut self, moment: Moment) -> Result<VideoFrame, CaptureError>;
+    /// There is no good picture for this moment; the next may be good.
+    fn frame(&mut self, moment: Moment) -> Result<VideoFrame, SourceError>;
+
+    /// False once it was unplugged.
+    fn is_there(&self) -> bool {
+        true
+    }
 }
 
 /// A running source, real or fake. Dropping it stops the pictures: none is delivered once the drop has returned.
@@ -54,7 +68,7 @@ impl Capture {
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(run)
-            .map_err(|error| CaptureError::Failed { device: "thread".to_owned(), reason: error.to_string() })?;
+            .map_err(|error| CaptureError::new("", CameraTrouble::Failed, error))?;
         Ok(Self { stop: Some(stop), done, thread: Some(thread) })
     }
 }
@@ -103,21 +117,48 @@ impl Ticker {
     }
 }
 
-/// Asks the source for a picture `fps` times a second until the [`Capture`] is dropped or the source fails.
+/// Asks the source for a picture `fps` times a second until the [`Capture`] is dropped or the source is lost. `device` is
+/// its name in errors.
 pub(super) fn run_paced(
-    mut source: Box<dyn Source>,
+    device: &str,
+    source: Box<dyn Source>,
     fps: u32,
     sink: Arc<dyn FrameSink>,
     on_error: Box<dyn Fn(CaptureError) + Send>,
 ) -> Result<Capture, CaptureError> {
+    run_patient(device, source, fps, SILENCE, sink, on_error)
+}
+
+fn run_patient(
+    device: &str,
+    mut source: Box<dyn Source>,
+    fps: u32,
+    patience: Duration,
+    sink: Arc<dyn FrameSink>,
+    on_error: Box<dyn Fn(CaptureError) + Send>,
+) -> Result<Capture, CaptureError> {
+    let device = device.to_owned();
     Capture::spawn("camera", move |stopped| {
         let mut ticker = Ticker::new(Instant::now(), fps);
+        let (mut last_good, mut looked) = (Instant::now(), Instant::now());
         while stopped.recv_deadline(ticker.due()) == Err(RecvTimeoutError::Timeout) {
             let instant = Instant::now();
+            if instant.saturating_duration_since(looked) >= LOOK {
+                looked = instant;
+                if !source.is_there() {
+                    return on_error(CaptureError::new(&device, CameraTrouble::Unplugged, "it is gone"));
+                }
+            }
             let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
             match source.frame(Moment { instant, unix_ms, tick: ticker.take(instant) }) {
-                Ok(frame) => sink.on_frame(&frame),
-                Err(error) => return on_error(error),
+                Ok(frame) => {
+                    last_good = instant;
+                    sink.on_frame(&frame);
+                }
+                Err((trouble, reason)) if instant.saturating_duration_since(last_good) >= patience => {
+                    return on_error(CaptureError::new(&device, trouble, reason));
+                }
+                Err((_, reason)) => tracing::debug!(device, reason, "a picture is left out"),
             }
         }
     })
@@ -132,10 +173,7 @@ mod tests {
     struct Blank(FramePool);
 
     impl Source for Blank {
-        fn frame(&mut self, moment: Moment) -> Result<VideoFrame, CaptureError> {
-            if moment.tick >= 1_000 {
-                return Err(CaptureError::NoDevice);
-            }
+        fn frame(&mut self, moment: Moment) -> Result<VideoFrame, SourceError> {
             Ok(self.0.take(16, 16).freeze(moment.instant))
         }
     }
@@ -170,25 +208,67 @@ mod tests {
     fn no_frame_comes_after_the_capture_is_dropped() {
         let (sender, receiver) = bounded(1_000);
         let sink = Arc::new(move |frame: &VideoFrame| sender.try_send(frame.capture_time()).unwrap_or_default());
-        let capture = run_paced(blank(), 120, sink, Box::new(|_| ())).unwrap();
+        let capture = run_paced("", blank(), 120, sink, Box::new(|_| ())).unwrap();
         receiver.recv_timeout(Duration::from_secs(5)).unwrap();
         drop(capture);
         let stopped = Instant::now();
         assert!(receiver.iter().all(|captured| captured <= stopped), "the sink is gone, so this loop ends");
     }
 
-    #[test]
-    fn a_source_that_fails_reports_once_and_ends() {
-        struct Broken;
-        impl Source for Broken {
-            fn frame(&mut self, _: Moment) -> Result<VideoFrame, CaptureError> {
-                Err(CaptureError::NoDevice)
+    /// Every third picture is damaged, or all of them.
+    struct Damaged {
+        pool: FramePool,
+        all: bool,
+        asked: u32,
+        there: bool,
+    }
+
+    impl Source for Damaged {
+        fn frame(&mut self, moment: Moment) -> Result<VideoFrame, SourceError> {
+            self.asked += 1;
+            if self.all || self.asked.is_multiple_of(3) {
+                return Err((CameraTrouble::Failed, "damaged".to_owned()));
             }
+            Ok(self.pool.take(16, 16).freeze(moment.instant))
         }
+
+        fn is_there(&self) -> bool {
+            self.there
+        }
+    }
+
+    fn damaged(all: bool, there: bool) -> Box<dyn Source> {
+        Box::new(Damaged { pool: FramePool::new(), all, asked: 0, there })
+    }
+
+    /// What a source reports until it ends.
+    fn reported(source: Box<dyn Source>, patience: Duration) -> Vec<CaptureError> {
         let (sender, receiver) = bounded(10);
         let on_error = Box::new(move |error| drop(sender.send(error)));
-        let _capture = run_paced(Box::new(Broken), 30, Arc::new(|_: &VideoFrame| ()), on_error).unwrap();
-        assert_eq!(receiver.iter().collect::<Vec<_>>(), [CaptureError::NoDevice]);
+        let sink = Arc::new(|_: &VideoFrame| ());
+        let _capture = run_patient("it", source, 120, patience, sink, on_error).unwrap();
+        receiver.iter().collect()
+    }
+
+    #[test]
+    fn a_damaged_picture_is_left_out_and_does_not_end_the_source() {
+        let (sender, receiver) = bounded(20);
+        let sink = Arc::new(move |_: &VideoFrame| sender.try_send(()).unwrap_or_default());
+        let on_error = Box::new(|error| panic!("{error}"));
+        let _capture = run_patient("it", damaged(false, true), 120, SILENCE, sink, on_error).unwrap();
+        (0..20).for_each(|_| receiver.recv_timeout(Duration::from_secs(5)).unwrap());
+    }
+
+    #[test]
+    fn a_source_of_damaged_pictures_alone_reports_once_and_ends() {
+        let lost = CaptureError::new("it", CameraTrouble::Failed, "damaged");
+        assert_eq!(reported(damaged(true, true), Duration::ZERO), [lost]);
+    }
+
+    #[test]
+    fn a_source_that_is_gone_was_unplugged() {
+        let errors = reported(damaged(false, false), SILENCE);
+        assert_eq!(errors.iter().map(|error| error.trouble).collect::<Vec<_>>(), [CameraTrouble::Unplugged]);
     }
 
     #[test]
@@ -203,7 +283,7 @@ mod tests {
             })
         };
         let mut guard = slot.lock();
-        *guard = Some(run_paced(blank(), 120, sink, Box::new(|_| ())).unwrap());
+        *guard = Some(run_paced("", blank(), 120, sink, Box::new(|_| ())).unwrap());
         drop(guard);
         assert!(receiver.recv_timeout(Duration::from_secs(5)).is_err_and(|error| error.is_disconnected()));
     }

@@ -12,10 +12,10 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
-use super::camera::CaptureFormat;
+use super::camera::{CameraTrouble, CaptureFormat};
 use super::camera_pixels::{PixelFormat, PixelReader, RawPicture};
 use super::frame::VideoFrame;
-use super::native_camera::{Offer, choose};
+use super::native_camera::{Offer, OpenError, choose};
 
 /// What the pixel formats are called here.
 const FOURCCS: [(PixelFormat, &[u8; 4]); 6] = [
@@ -57,21 +57,24 @@ pub(super) struct NativeCamera {
 }
 
 impl NativeCamera {
-    /// The error is a text for people.
-    pub(super) fn open(id: &str, wanted: CaptureFormat) -> Result<Self, String> {
-        let number = id.parse().map_err(|_| "not a number".to_owned())?;
-        let device = Device::new(number).map_err(|error| error.to_string())?;
-        let mut format = device.format().map_err(|error| error.to_string())?;
+    /// Returns once the first picture has come.
+    pub(super) fn open(id: &str, wanted: CaptureFormat) -> Result<Self, OpenError> {
+        let failed = |reason: &str| (CameraTrouble::Failed, reason.to_owned());
+        let number = id.parse().map_err(|_| failed("not a number"))?;
+        let device = Device::new(number).map_err(open_error)?;
+        let mut format = device.format().map_err(open_error)?;
         if let Some((offer, interval)) = best_offer(&device, wanted) {
             let asked = Format::new(offer.width, offer.height, fourcc(offer.pixels));
-            format = device.set_format(&asked).map_err(|error| error.to_string())?;
+            format = device.set_format(&asked).map_err(open_error)?;
             if let Err(error) = device.set_params(&Parameters::new(interval)) {
                 tracing::debug!(%error, "the camera keeps its frame rate");
             }
         }
-        let pixels = pixel_format(format.fourcc).ok_or_else(|| format!("pixel format {} only", format.fourcc))?;
+        let pixels =
+            pixel_format(format.fourcc).ok_or_else(|| failed(&format!("pixel format {} only", format.fourcc)))?;
         let mut camera = Self { device, format, pixels, stream: None, reader: PixelReader::default() };
-        camera.read()?.ok_or("no picture comes")?;
+        // Waits until pictures come; the first of them may be damaged.
+        camera.try_read().map_err(open_error)?;
         tracing::info!(id, width = camera.format.width, height = camera.format.height, ?pixels, "camera opened");
         Ok(camera)
     }
@@ -82,25 +85,25 @@ impl NativeCamera {
         if read.is_err() {
             self.stream = None;
         }
-        read
+        read.map_err(|error| error.to_string())
     }
 
-    fn try_read(&mut self) -> Result<Option<VideoFrame>, String> {
+    fn try_read(&mut self) -> std::io::Result<Option<VideoFrame>> {
         let stream = match &mut self.stream {
             Some(stream) => {
                 // Waiting happens here and not in the library, which cannot go on after a wait in vain.
-                if self.device.handle().poll(READABLE, WAIT_MS).map_err(|error| error.to_string())? == 0 {
+                if self.device.handle().poll(READABLE, WAIT_MS)? == 0 {
                     return Ok(None);
                 }
                 stream
             }
             none => {
                 let stream = MmapStream::with_buffers(&self.device, Type::VideoCapture, BUFFERS);
-                none.insert(stream.map_err(|error| error.to_string())?)
+                none.insert(stream?)
             }
         };
         stream.set_timeout(FIRST_PICTURE);
-        let (buffer, meta) = stream.next().map_err(|error| error.to_string())?;
+        let (buffer, meta) = stream.next()?;
         let capture_time = Instant::now();
         let data = &buffer[..buffer.len().min(meta.bytesused as usize)];
         let picture = RawPicture {
@@ -113,6 +116,10 @@ impl NativeCamera {
         // A damaged picture is no reason to start the stream anew.
         Ok(self.reader.read(&picture, capture_time).inspect_err(|reason| tracing::debug!(reason)).ok())
     }
+}
+
+fn open_error(error: std::io::Error) -> OpenError {
+    (CameraTrouble::of(&error), error.to_string())
 }
 
 fn fourcc(pixels: PixelFormat) -> FourCC {

@@ -24,9 +24,11 @@ impl AudioEvents for Events {
         self.first_frames.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn device_error(&self, _: DeviceKind, _: &AudioDeviceError) {
+    fn device_error(&self, _: DeviceKind, _: &str, _: &AudioDeviceError) {
         self.errors.fetch_add(1, Ordering::SeqCst);
     }
+
+    fn device_recovered(&self, _: DeviceKind) {}
 }
 
 /// What the network does: hands every packet to the player.

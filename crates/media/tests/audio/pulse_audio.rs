@@ -13,7 +13,8 @@ use media::FakeDevices;
 use media::audio::codec::{OpusDecoder, OpusEncoder, PACKET_SAMPLES};
 use media::audio::level::tone_amplitude;
 use media::audio::{
-    AudioDeviceError, AudioEvents, AudioPacket, AudioPipeline, DeviceKind, OpusPacket, OpusSink, ProcessingConfig, list,
+    AudioDeviceError, AudioEvents, AudioPacket, AudioPipeline, AudioPlayer, DeviceKind, OpusPacket, OpusSink,
+    ProcessingConfig, list,
 };
 use parking_lot::Mutex;
 
@@ -30,9 +31,9 @@ struct SoundServer {
 }
 
 impl SoundServer {
-    /// `None` if this machine has no PulseAudio.
-    fn start() -> Option<Self> {
-        let folder = std::env::temp_dir().join(format!("media-pulse-{}", std::process::id()));
+    /// `None` if this machine has no PulseAudio. The name is the test's own.
+    fn start(name: &str) -> Option<Self> {
+        let folder = std::env::temp_dir().join(format!("media-pulse-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("asound.conf"), "pcm.!default { type pulse }\nctl.!default { type pulse }\n")
             .unwrap();
@@ -73,7 +74,17 @@ impl Drop for SoundServer {
 
 #[test]
 fn what_a_real_speaker_plays_a_real_microphone_records() {
-    let Some(server) = SoundServer::start() else {
+    run_child("child");
+}
+
+#[test]
+fn a_headset_that_is_unplugged_and_plugged_in_again_is_heard_again() {
+    run_child("child_with_a_headset");
+}
+
+/// Runs the test of that name in a process of its own, with a sound server of its own.
+fn run_child(name: &str) {
+    let Some(server) = SoundServer::start(name) else {
         println!("skipped: no pulseaudio on this machine");
         return;
     };
@@ -82,7 +93,7 @@ fn what_a_real_speaker_plays_a_real_microphone_records() {
         return;
     }
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "pulse_audio::child", "--ignored", "--nocapture"])
+        .args(["--exact", &format!("pulse_audio::{name}"), "--ignored", "--nocapture"])
         .env(CHILD, "1")
         .env(SERVER, server.process.id().to_string())
         .env("HOME", &server.folder)
@@ -146,13 +157,18 @@ fn child_without_devices() {
 #[derive(Default)]
 struct Events {
     errors: Mutex<Vec<(DeviceKind, AudioDeviceError)>>,
+    recovered: Mutex<Vec<DeviceKind>>,
 }
 
 impl AudioEvents for Events {
     fn captured_first_frame(&self) {}
 
-    fn device_error(&self, kind: DeviceKind, error: &AudioDeviceError) {
+    fn device_error(&self, kind: DeviceKind, _: &str, error: &AudioDeviceError) {
         self.errors.lock().push((kind, error.clone()));
+    }
+
+    fn device_recovered(&self, kind: DeviceKind) {
+        self.recovered.lock().push(kind);
     }
 }
 
@@ -188,29 +204,8 @@ fn child() {
     pipeline.start_capture();
     let player = pipeline.add_player();
 
-    let mut encoder = OpusEncoder::new(64_000, 0, false).unwrap();
     let begin = Instant::now();
-    let mut sent = 0u32;
-    let mut quality = (0.0, 0);
-    while begin.elapsed() < Duration::from_secs(30) && quality.1 < 20 {
-        let due = (begin.elapsed().as_millis() / 20) as u32;
-        while sent < due {
-            let samples: [f32; PACKET_SAMPLES] = std::array::from_fn(|index| {
-                let at = (sent as usize * PACKET_SAMPLES + index) as f64 / 48_000.0;
-                (0.3 * (std::f64::consts::TAU * 1000.0 * at).sin()) as f32
-            });
-            player.push(AudioPacket {
-                sequence: sent as u16,
-                timestamp: sent * PACKET_SAMPLES as u32,
-                payload: encoder.encode(&samples).unwrap(),
-                is_redundant: false,
-                arrival: Instant::now(),
-            });
-            sent += 1;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-        quality = good_pieces(&recorder.heard.lock());
-    }
+    let quality = play_until_heard(&player, &recorder, &mut 0);
     println!("after {:?}: best {:?}, {:?}", begin.elapsed(), quality, player.stats());
     assert_eq!(*events.errors.lock(), []);
     assert!(quality.1 >= 20, "1 kHz is not heard: {quality:?}");
@@ -229,6 +224,70 @@ fn child() {
     drop((player, pipeline));
     println!("closed in {:?}", closing.elapsed());
     assert!(closing.elapsed() < Duration::from_secs(2));
+}
+
+/// Plays 1 kHz until it is heard, or for half a minute. `sent` counts packets of 20 ms.
+fn play_until_heard(player: &AudioPlayer, recorder: &Recorder, sent: &mut u32) -> (f32, usize) {
+    let mut encoder = OpusEncoder::new(64_000, 0, false).unwrap();
+    let (begin, first) = (Instant::now(), *sent);
+    let mut quality = (0.0, 0);
+    while begin.elapsed() < Duration::from_secs(30) && quality.1 < 20 {
+        let due = first + (begin.elapsed().as_millis() / 20) as u32;
+        while *sent < due {
+            let samples: [f32; PACKET_SAMPLES] = std::array::from_fn(|index| {
+                let at = (*sent as usize * PACKET_SAMPLES + index) as f64 / 48_000.0;
+                (0.3 * (std::f64::consts::TAU * 1000.0 * at).sin()) as f32
+            });
+            player.push(AudioPacket {
+                sequence: *sent as u16,
+                timestamp: *sent * PACKET_SAMPLES as u32,
+                payload: encoder.encode(&samples).unwrap(),
+                is_redundant: false,
+                arrival: Instant::now(),
+            });
+            *sent += 1;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        quality = good_pieces(&recorder.heard.lock());
+    }
+    quality
+}
+
+fn pactl(arguments: &[&str]) {
+    assert!(Command::new("pactl").args(arguments).stdout(Stdio::null()).status().unwrap().success());
+}
+
+#[test]
+#[ignore = "runs in a child process of the test above"]
+fn child_with_a_headset() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let events = Arc::new(Events::default());
+    let pipeline = AudioPipeline::new(FakeDevices::default(), events.clone());
+    pipeline.set_processing(ProcessingConfig::OFF);
+    let recorder = Arc::new(Recorder { decoder: Mutex::new(OpusDecoder::new().unwrap()), heard: Mutex::default() });
+    pipeline.add_encoder(1, recorder.clone());
+    pipeline.select_device(DeviceKind::Microphone, "alsa:pulse");
+    pipeline.start_capture();
+    let player = pipeline.add_player();
+    let mut sent = 0;
+    assert!(play_until_heard(&player, &recorder, &mut sent).1 >= 20, "not heard at first");
+
+    pactl(&["unload-module", "module-null-sink"]);
+    let lost = Instant::now();
+    while !events.errors.lock().iter().any(|(kind, _)| *kind == DeviceKind::Microphone) {
+        assert!(lost.elapsed() < Duration::from_secs(20), "{:?}", events.errors.lock());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    println!("unplugged: {:?} after {:?}", events.errors.lock(), lost.elapsed());
+    pactl(&["load-module", "module-null-sink", "sink_name=room", "rate=48000"]);
+    let plugged = Instant::now();
+    recorder.heard.lock().clear();
+    assert!(play_until_heard(&player, &recorder, &mut sent).1 >= 20, "not heard again");
+    println!("heard again after {:?}", plugged.elapsed());
+    assert!(events.recovered.lock().contains(&DeviceKind::Microphone));
+    drop((player, pipeline));
 }
 
 /// The loudest 1 kHz among the whole 50 ms of a recording, and how many are right.

@@ -11,6 +11,8 @@ const INSIDE: &str = "SCREEN_TEST_INSIDE";
 pub enum Display {
     /// A server of its own, 800 x 600.
     Own,
+    /// The same with 16 bits a pixel.
+    Depth16,
     None,
 }
 
@@ -19,7 +21,11 @@ pub fn run(test: &str, display: Display, body: fn()) {
     if std::env::var_os(INSIDE).is_some() {
         return body();
     }
-    let server = matches!(display, Display::Own).then(XServer::start);
+    let server = match display {
+        Display::Own => Some(XServer::start("800x600x24")),
+        Display::Depth16 => Some(XServer::start("800x600x16")),
+        Display::None => None,
+    };
     let mut inside = Command::new(std::env::current_exe().unwrap());
     inside.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
     if let Some(server) = &server {
@@ -36,9 +42,9 @@ struct XServer {
 
 impl XServer {
     /// Starts one and waits until it takes connections.
-    fn start() -> Self {
+    fn start(screen: &str) -> Self {
         let mut process = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset"])
+            .args(["-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp", "-noreset"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -48,7 +48,7 @@ impl ScreenCapture {
     /// Begins to capture. Returns at once; what comes of it is told to the sink.
     ///
     /// # Errors
-    /// [`CaptureError::Failed`] when the process cannot start a thread.
+    /// When the process cannot start a thread.
     pub fn start(settings: ScreenSettings, sink: Arc<dyn ScreenSink>) -> Result<Self, CaptureError> {
         Self::start_with(settings, sink, platform::open)
     }

@@ -2,12 +2,13 @@
 
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
-use x11rb::protocol::xproto::{ConnectionExt as _, ImageOrder, Window};
+use x11rb::protocol::xproto::{ConnectionExt as _, Window};
 use x11rb::protocol::{composite, randr, xfixes};
 use x11rb::rust_connection::RustConnection;
 
 use super::super::ScreenError;
 use super::super::area::Area;
+use super::pixel_layout::PixelLayout;
 
 /// Under this extension an X server shows its windows through another window system, and has no screen of its own.
 const XWAYLAND: &str = "XWAYLAND";
@@ -60,13 +61,9 @@ impl Display {
         let setup = connection.setup();
         let screen = setup.roots.get(number).ok_or_else(|| ScreenError::NotSupported("no screen".to_owned()))?;
         let root = screen.root;
-        let mut visuals = screen.allowed_depths.iter().flat_map(|depth| &depth.visuals);
-        let visual = visuals.find(|visual| visual.visual_id == screen.root_visual);
-        let is_bgrx = visual.is_some_and(|visual| (visual.red_mask, visual.blue_mask) == (0xff_0000, 0xff));
-        let deep =
-            setup.pixmap_formats.iter().any(|format| format.depth == screen.root_depth && format.bits_per_pixel == 32);
-        if !deep || setup.image_byte_order != ImageOrder::LSB_FIRST || !is_bgrx {
-            return Err(ScreenError::NotSupported("the screen has no pixels of four bytes".to_owned()));
+        if PixelLayout::of_depth(setup, screen.root_depth).is_none() {
+            let reason = format!("the screen's pixels of {} bits are no colours", screen.root_depth);
+            return Err(ScreenError::NotSupported(reason));
         }
         let mut display =
             Self { connection, root, has_composite: false, has_cursor: false, has_monitors: false, is_xwayland: false };

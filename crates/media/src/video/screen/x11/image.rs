@@ -11,6 +11,7 @@ use x11rb::rust_connection::RustConnection;
 
 use super::super::area::Area;
 use super::super::pixels::Pixels;
+use super::pixel_layout::PixelLayout;
 
 const ALL_PLANES: u32 = !0;
 
@@ -20,11 +21,8 @@ struct Segment {
     id: shm::Seg,
     file: File,
     bytes: u32,
-}
-
-/// Windows may have other depths than the screen; those with 8 bits a colour lie in memory alike.
-fn is_bgrx(depth: u8) -> bool {
-    matches!(depth, 24 | 32)
+    /// A picture whose pixels lie otherwise than ours.
+    raw: Vec<u8>,
 }
 
 /// See the module.
@@ -64,8 +62,18 @@ impl ImageReader {
                         0,
                     )?;
                     let reply = request.reply()?;
-                    let fits = is_bgrx(reply.depth) && reply.size as usize == data.len();
-                    return Ok(fits && segment.file.read_exact_at(data, 0).is_ok());
+                    let Some(layout) = PixelLayout::of_depth(connection.setup(), reply.depth) else { return Ok(false) };
+                    let len = layout.len(area.width as usize, area.height as usize);
+                    if reply.size as usize != len || len > segment.bytes as usize {
+                        return Ok(false);
+                    }
+                    if layout.is_ours() {
+                        return Ok(len == data.len() && segment.file.read_exact_at(data, 0).is_ok());
+                    }
+                    segment.raw.resize(len, 0);
+                    let read = segment.file.read_exact_at(&mut segment.raw, 0).is_ok();
+                    layout.convert(&segment.raw, area.width as usize, data);
+                    return Ok(read);
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the X server shares no memory");
@@ -75,14 +83,17 @@ impl ImageReader {
         }
         let request = connection.get_image(ImageFormat::Z_PIXMAP, drawable, x, y, width, height, ALL_PLANES)?;
         let reply = request.reply()?;
-        let fits = is_bgrx(reply.depth) && reply.data.len() == data.len();
-        if fits {
-            data.copy_from_slice(&reply.data);
+        let Some(layout) = PixelLayout::of_depth(connection.setup(), reply.depth) else { return Ok(false) };
+        let fits = reply.data.len() == layout.len(area.width as usize, area.height as usize);
+        match fits {
+            true if layout.is_ours() => data.copy_from_slice(&reply.data),
+            true => layout.convert(&reply.data, area.width as usize, data),
+            false => {}
         }
         Ok(fits)
     }
 
-    fn segment(&mut self, connection: &RustConnection, bytes: usize) -> Result<&Segment, ReplyOrIdError> {
+    fn segment(&mut self, connection: &RustConnection, bytes: usize) -> Result<&mut Segment, ReplyOrIdError> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let segment = match self.segment.take() {
             Some(segment) if segment.bytes >= bytes => segment,
@@ -92,7 +103,7 @@ impl ImageReader {
                 }
                 let id = connection.generate_id()?;
                 let reply = connection.shm_create_segment(id, bytes, false)?.reply()?;
-                Segment { id, file: File::from(reply.shm_fd), bytes }
+                Segment { id, file: File::from(reply.shm_fd), bytes, raw: Vec::new() }
             }
         };
         Ok(self.segment.insert(segment))

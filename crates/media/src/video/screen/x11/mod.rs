@@ -1,9 +1,11 @@
 //! Screens and windows of an X server.
 
+mod compound_text;
 mod display;
 mod grabber;
 mod image;
 mod listing;
+mod pixel_layout;
 mod window_info;
 
 use super::{Grabber, ScreenError, ScreenSource, ScreenTarget};

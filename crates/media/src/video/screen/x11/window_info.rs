@@ -6,6 +6,7 @@ use x11rb::rust_connection::RustConnection;
 
 use super::super::RgbaImage;
 use super::super::pixels;
+use super::compound_text;
 
 /// Longest property that is read, in units of four bytes: an icon of 256 x 256 and smaller ones.
 const MOST_WORDS: u32 = 1 << 18;
@@ -95,10 +96,10 @@ impl<'a> WindowInfo<'a> {
     pub(super) fn title(&self, window: Window) -> Result<Option<String>, ReplyError> {
         for name in [self.atoms._NET_WM_NAME, AtomEnum::WM_NAME.into()] {
             let Some(reply) = self.property(window, name)? else { continue };
-            let text = if reply.type_ == self.atoms.UTF8_STRING {
-                String::from_utf8_lossy(&reply.value).into_owned()
-            } else {
-                reply.value.iter().map(|byte| char::from(*byte)).collect() // Latin-1
+            let text = match reply.type_ {
+                utf8 if utf8 == self.atoms.UTF8_STRING => String::from_utf8_lossy(&reply.value).into_owned(),
+                // Latin-1 (`STRING`) is what Compound Text begins with.
+                _ => compound_text::decode(&reply.value),
             };
             let text = text.trim_matches(['\0', ' ']);
             if !text.is_empty() {

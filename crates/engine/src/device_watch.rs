@@ -1,0 +1,135 @@
+//! Notices cameras, microphones and speakers that come and go.
+//!
+//! No system tells all of them in one way, so the lists are looked at again and again; the cheap signs of a change first.
+
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, Sender};
+use media::audio::{self, DeviceKind};
+use media::video::camera;
+use media::{DeviceInfo, FakeDevices};
+
+/// Between two looks at the signs of a change.
+const RHYTHM: Duration = Duration::from_secs(1);
+/// Sound servers give no such sign: with every so many looks the lists of sound devices are read all the same.
+const LOOKS_PER_LIST: u32 = 4;
+
+/// Which devices a change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WatchedKind {
+    Camera,
+    Audio(DeviceKind),
+}
+
+/// What came and what went since the last look; not both empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceChange {
+    pub(crate) kind: WatchedKind,
+    pub(crate) added: Vec<DeviceInfo>,
+    pub(crate) removed: Vec<DeviceInfo>,
+}
+
+/// One list, and what it was at the last look.
+struct Watched {
+    kind: WatchedKind,
+    fingerprint: u64,
+    devices: Vec<DeviceInfo>,
+}
+
+impl Watched {
+    fn new(kind: WatchedKind, fakes: &FakeDevices) -> Self {
+        Self { kind, fingerprint: fingerprint(kind, fakes), devices: list(kind, fakes) }
+    }
+
+    /// What has changed since the last look.
+    fn look(&mut self, fakes: &FakeDevices, thoroughly: bool) -> Option<DeviceChange> {
+        let before = std::mem::replace(&mut self.fingerprint, fingerprint(self.kind, fakes));
+        let must_list = before != self.fingerprint || (thoroughly && self.kind != WatchedKind::Camera);
+        must_list.then(|| self.take(list(self.kind, fakes))).flatten()
+    }
+
+    fn take(&mut self, now: Vec<DeviceInfo>) -> Option<DeviceChange> {
+        let without = |these: &[DeviceInfo], those: &[DeviceInfo]| -> Vec<DeviceInfo> {
+            these.iter().filter(|this| those.iter().all(|that| that.id != this.id)).cloned().collect()
+        };
+        let (added, removed) = (without(&now, &self.devices), without(&self.devices, &now));
+        self.devices = now;
+        (!added.is_empty() || !removed.is_empty()).then_some(DeviceChange { kind: self.kind, added, removed })
+    }
+}
+
+fn fingerprint(kind: WatchedKind, fakes: &FakeDevices) -> u64 {
+    match kind {
+        WatchedKind::Camera => camera::fingerprint(fakes),
+        WatchedKind::Audio(kind) => audio::fingerprint(kind, fakes),
+    }
+}
+
+fn list(kind: WatchedKind, fakes: &FakeDevices) -> Vec<DeviceInfo> {
+    match kind {
+        WatchedKind::Camera => camera::list(fakes),
+        WatchedKind::Audio(kind) => audio::list(kind, fakes),
+    }
+}
+
+/// Looks until it is dropped, on a thread of its own: lists may take long.
+pub(crate) struct DeviceWatch {
+    _stop: Sender<()>,
+}
+
+impl DeviceWatch {
+    /// Calls with what has changed; must not block.
+    pub(crate) fn start(
+        fakes: FakeDevices,
+        mut changed: impl FnMut(DeviceChange) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
+        std::thread::Builder::new().name("zego-devices".into()).spawn(move || {
+            let kinds = [
+                WatchedKind::Camera,
+                WatchedKind::Audio(DeviceKind::Microphone),
+                WatchedKind::Audio(DeviceKind::Speaker),
+            ];
+            let mut watched = kinds.map(|kind| Watched::new(kind, &fakes));
+            let mut looks = 0u32;
+            while stopped.recv_timeout(RHYTHM) == Err(RecvTimeoutError::Timeout) {
+                looks = looks.wrapping_add(1);
+                let thoroughly = looks.is_multiple_of(LOOKS_PER_LIST);
+                watched.iter_mut().filter_map(|watched| watched.look(&fakes, thoroughly)).for_each(&mut changed);
+            }
+        })?;
+        Ok(Self { _stop: stop })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(id: &str) -> DeviceInfo {
+        DeviceInfo { id: id.to_owned(), name: format!("device {id}") }
+    }
+
+    #[test]
+    fn what_came_and_what_went_is_told_once() {
+        let kind = WatchedKind::Audio(DeviceKind::Microphone);
+        let mut watched = Watched { kind, fingerprint: 0, devices: vec![device("a"), device("b")] };
+        assert_eq!(watched.take(vec![device("b"), device("a")]), None);
+        let change = watched.take(vec![device("b"), device("c")]).unwrap();
+        assert_eq!((change.added, change.removed), (vec![device("c")], vec![device("a")]));
+        assert_eq!(watched.take(vec![device("b"), device("c")]), None);
+    }
+
+    #[test]
+    fn a_file_that_comes_and_goes_is_a_camera_that_is_plugged_in_and_unplugged() {
+        let path = std::env::temp_dir().join(format!("engine-{}-watched.mjpeg", std::process::id()));
+        let fakes = FakeDevices { camera: Some(path.display().to_string()), ..FakeDevices::default() };
+        let mut watched = Watched::new(WatchedKind::Camera, &fakes);
+        assert_eq!(watched.look(&fakes, false), None);
+        std::fs::write(&path, b"x").unwrap();
+        let change = watched.look(&fakes, false).unwrap();
+        assert_eq!((change.added.len(), change.removed.len()), (1, 0));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(watched.look(&fakes, false).unwrap().removed, change.added);
+    }
+}
