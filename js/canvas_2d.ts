@@ -1,73 +1,34 @@
-import { CanvasStyle } from './canvas_style';
-
-export interface Look {
-  /** `ZegoViewMode`. */
-  mode: number;
-  /** 0xRRGGBB. */
-  backgroundColor: number;
-}
-
-/** Slots of a ring; as many as in `src/frame_ring.rs`. */
-const SLOTS = 3;
-const BYTES_PER_PIXEL = 4;
-
-type SlotBuffer = Uint8ClampedArray<ArrayBuffer>;
+import type { Brush } from './painter';
 
 /**
- * Draws the slots of a ring on a canvas by `putImageData`, the cheapest way without a GPU; the compositor scales.
+ * Puts pictures on a canvas by `putImageData`, the cheapest way without a GPU.
  *
  * `desynchronized` lets the picture past the page's own rendering, which halves the cost in all processes.
  */
-export class Canvas2D {
-  private readonly context: CanvasRenderingContext2D;
-  private readonly style: CanvasStyle;
-  private images: ImageData[] = [];
-  private width = 0;
-  private height = 0;
-  private colour = '#000000';
+export class Canvas2D implements Brush {
+  constructor(private readonly context: CanvasRenderingContext2D) {}
 
-  /** Throws when the canvas cannot be drawn on in 2D, because it has a context of another kind. */
-  constructor(
-    readonly canvas: HTMLCanvasElement,
-    look: Look,
-    desynchronized: boolean,
-  ) {
+  /** Nothing if the canvas has a context of another kind. */
+  static on(canvas: HTMLCanvasElement, desynchronized: boolean): Canvas2D | undefined {
     const context = canvas.getContext('2d', { alpha: false, desynchronized });
-    if (!context) throw new Error('the canvas already has a context of another kind, for example webgl');
-    this.context = context;
-    this.style = new CanvasStyle(canvas);
-    this.setLook(look);
+    return context ? new Canvas2D(context) : undefined;
   }
 
-  setLook(look: Look): void {
-    this.colour = `#${(look.backgroundColor & 0xffffff).toString(16).padStart(6, '0')}`;
-    this.style.setLook(look.mode, this.colour);
+  prepare(colour: string): void {
+    const { context } = this;
+    context.fillStyle = colour;
+    context.fillRect(0, 0, context.canvas.width, context.canvas.height);
   }
 
-  /** Makes buffers for pictures of that size. They must never be transferred: native threads write into them. */
-  makeRing(width: number, height: number): SlotBuffer[] {
-    const bytes = width * height * BYTES_PER_PIXEL;
-    const buffers = Array.from({ length: SLOTS }, (): SlotBuffer => new Uint8ClampedArray(bytes));
-    this.images = buffers.map((buffer) => new ImageData(buffer, width, height));
-    this.width = width;
-    this.height = height;
-    this.style.resizeBitmap(width, height);
-    return buffers;
+  put(image: ImageData, x: number, y: number): void {
+    this.context.putImageData(image, x, y);
   }
 
-  draw(slot: number): void {
-    const image = this.images[slot];
-    if (!image) return;
-    this.style.adoptAttributes(this.width, this.height);
-    this.context.putImageData(image, 0, 0);
-  }
-
-  /** Gives the canvas back: styles and attributes as they were, the picture cleared to the background. */
-  close(): void {
-    this.images = [];
-    this.style.restore();
-    // Setting the attribute, even to the same value, resets the context's transform and clip.
-    this.context.fillStyle = this.colour;
-    this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+  keep(wipe: () => boolean): void {
+    const { canvas } = this.context;
+    if (canvas.width === 0 || canvas.height === 0) return void wipe();
+    const copy = new OffscreenCanvas(canvas.width, canvas.height);
+    copy.getContext('2d', { alpha: false })?.drawImage(canvas, 0, 0);
+    if (wipe()) this.context.drawImage(copy, 0, 0, canvas.width, canvas.height);
   }
 }

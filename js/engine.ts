@@ -39,7 +39,7 @@ const FEATURES: ReadonlySet<number> = new Set([
   Defines.ZegoFeatureType.SdkVideoRender,
   Defines.ZegoFeatureType.ScreenCapture,
 ]);
-const MAIN = Defines.ZegoPublishChannel.Main;
+const MAIN: number = Defines.ZegoPublishChannel.Main;
 
 const previewOf = (channel: number) => `preview:${channel}`;
 const playerOf = (streamID: string) => `play:${streamID}`;
@@ -299,7 +299,7 @@ export class ZegoExpressEngine extends EngineAccepted {
   startPreview(view?: ZegoView | null, channel = MAIN): void {
     const args: Argument[] = [...viewArguments(view), ['channel', channel, 'count']];
     this.call('startPreview', args, (native) =>
-      native.startPreview(channel, this.openView('startPreview', previewOf(channel), view)),
+      this.openView('startPreview', previewOf(channel), view, (id) => native.startPreview(channel, id)),
     );
   }
 
@@ -332,9 +332,10 @@ export class ZegoExpressEngine extends EngineAccepted {
       ['config.roomID', config?.roomID, 'text?'],
     ];
     this.call('startPlayingStream', args, (native) => {
-      const id = this.openView('startPlayingStream', playerOf(streamID ?? ''), view);
+      this.openView('startPlayingStream', playerOf(streamID ?? ''), view, (id) =>
+        native.startPlayingStream(streamID ?? '', id, toRoomID(config)),
+      );
       this.playedFrom.set(playerOf(streamID ?? ''), config?.roomID ?? '');
-      native.startPlayingStream(streamID ?? '', id, toRoomID(config));
     });
   }
 
@@ -450,8 +451,25 @@ export class ZegoExpressEngine extends EngineAccepted {
     console.warn(`zego-express-engine-electron: ${funcName}: ${info} (${errorCode})`);
   }
 
-  private openView(method: string, stream: string, view: ZegoView | null | undefined): number | undefined {
-    return this.attempt(method, () => this.views?.open(stream, view, this.settings.desynchronized));
+  /** Starts a stream on a canvas; on one that cannot be used it starts without, and the reason is told. */
+  private openView(
+    method: string,
+    stream: string,
+    view: ZegoView | null | undefined,
+    start: (view: number | undefined) => void,
+  ): void {
+    let isStarted = false;
+    try {
+      this.views?.open(stream, view, this.settings.desynchronized, (id) => {
+        isStarted = true;
+        start(id);
+      });
+    } catch (thrown) {
+      if (isStarted) throw thrown;
+      const error = ZegoError.fromNative(thrown);
+      this.reportMisuse(error.code, method, error.message);
+      this.views?.open(stream, null, false, start);
+    }
   }
 
   private connect(): NativeEngine {

@@ -9,7 +9,7 @@ export interface User {
   userName?: string | null;
 }
 
-const MAIN = Defines.ZegoPublishChannel.Main;
+const MAIN: number = Defines.ZegoPublishChannel.Main;
 
 export const toUser = (user: User) => ({ userID: user.userID ?? '', userName: user.userName ?? '' });
 

@@ -2,7 +2,7 @@ import type { Argument } from './arguments';
 import { EngineSound } from './engine_sound';
 import Defines = require('./generated/defines');
 
-const MAIN = Defines.ZegoPublishChannel.Main;
+const MAIN: number = Defines.ZegoPublishChannel.Main;
 
 /** `ZegoNetworkSpeedTestConfig`; bitrates in kbit/s. */
 export interface SpeedTestConfig {

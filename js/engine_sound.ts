@@ -14,7 +14,7 @@ interface SoundLevelConfig {
   enableVAD?: boolean | null;
 }
 
-const MAIN = Defines.ZegoPublishChannel.Main;
+const MAIN: number = Defines.ZegoPublishChannel.Main;
 const { Mono, Stereo } = Defines.ZegoAudioChannel;
 /** `ZegoAudioConfigPreset`: kbit/s and channels. */
 const PRESETS: readonly (readonly [number, number])[] = [

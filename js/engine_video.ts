@@ -7,7 +7,7 @@ import type { Answer } from './requests';
 
 export type VideoConfig = { [K in keyof NativeVideoConfig]?: number | null };
 
-const MAIN = Defines.ZegoPublishChannel.Main;
+const MAIN: number = Defines.ZegoPublishChannel.Main;
 const VIDEO_FIELDS = [
   'preset',
   'captureWidth',

@@ -302,6 +302,8 @@ impl NativeEngine {
         if let Some(view) = self.hub.view(view) {
             view.set_tile(tile(width, height, mode));
         }
+        // Without an engine there is nobody to ask for pictures of another size.
+        let _ = self.run(Engine::views_changed);
     }
 
     /// Gives a view `slots`, three `Uint8ClampedArray`s of `width * height * 4` bytes. They must never be transferred, and are

@@ -10,6 +10,8 @@ pub enum ViewMode {
     AspectFill,
     /// The whole picture on the whole tile, stretched.
     ScaleToFill,
+    /// The picture in its own size, whatever the tile; not the vendor's. For canvases without a box, which somebody reads.
+    OwnSize,
 }
 
 impl ViewMode {
@@ -18,6 +20,7 @@ impl ViewMode {
         match mode {
             1 => Self::AspectFill,
             2 => Self::ScaleToFill,
+            3 => Self::OwnSize,
             _ => Self::AspectFit,
         }
     }
@@ -40,24 +43,31 @@ impl Tile {
         self.width == 0 || self.height == 0
     }
 
-    /// The size in which a frame is handed over: its own, unless the picture on the screen is at most half as wide and
-    /// high. Above that the compositor scales for less than a scaler here would cost. Never larger than the frame, always
-    /// of its shape (the compositor stretches); sides are even, as 4:2:0 needs them.
+    /// The size in which a frame is handed over: that of the tile, or what of it the picture's shape fills. The sum of
+    /// all tiles is a screen, so what this costs does not grow with the number of streams, nor with the frames' sizes.
     pub fn frame_size(&self, width: u32, height: u32) -> (u32, u32) {
-        let factor = self.factor(width, height);
-        if factor > 0.5 {
-            return (width, height);
+        match self.mode {
+            ViewMode::OwnSize => (width, height),
+            ViewMode::AspectFill | ViewMode::ScaleToFill => (self.width, self.height),
+            ViewMode::AspectFit => {
+                let factor = self.factor(width, height);
+                let side = |side: u32, most: u32| ((f64::from(side) * factor).round() as u32).clamp(1, most.max(1));
+                (side(width, self.width), side(height, self.height))
+            }
         }
-        (even(f64::from(width) * factor), even(f64::from(height) * factor))
     }
 
-    /// How many pixels of the screen a picture of this shape covers here, cut off parts included; (0, 0) when hidden.
-    pub fn picture_size(&self, (width, height): (u32, u32)) -> (u32, u32) {
+    /// How many pixels of the screen a picture of this shape covers here, cut off parts included; (0, 0) when hidden, `None`
+    /// if all that it has are of use.
+    pub fn picture_size(&self, (width, height): (u32, u32)) -> Option<(u32, u32)> {
+        if self.mode == ViewMode::OwnSize {
+            return None;
+        }
         if self.is_hidden() {
-            return (0, 0);
+            return Some((0, 0));
         }
         let factor = self.factor(width, height);
-        ((f64::from(width) * factor).round() as u32, (f64::from(height) * factor).round() as u32)
+        Some(((f64::from(width) * factor).round() as u32, (f64::from(height) * factor).round() as u32))
     }
 
     /// By how much a picture is magnified to meet the box.
@@ -65,14 +75,11 @@ impl Tile {
         let (horizontal, vertical) =
             (f64::from(self.width) / f64::from(width.max(1)), f64::from(self.height) / f64::from(height.max(1)));
         match self.mode {
+            ViewMode::OwnSize => 1.0,
             ViewMode::AspectFit => horizontal.min(vertical),
             ViewMode::AspectFill | ViewMode::ScaleToFill => horizontal.max(vertical),
         }
     }
-}
-
-fn even(side: f64) -> u32 {
-    (((side / 2.0).round() as u32) * 2).max(2)
 }
 
 #[cfg(test)]
@@ -84,35 +91,40 @@ mod tests {
     }
 
     #[test]
-    fn a_small_tile_gets_a_small_frame() {
-        assert_eq!(tile(320, 180, ViewMode::AspectFit).frame_size(1280, 720), (320, 180));
-        assert_eq!(tile(640, 360, ViewMode::AspectFit).frame_size(1280, 720), (640, 360));
+    fn a_frame_has_the_size_of_its_tile() {
+        for (width, height) in [(320, 180), (642, 361), (4000, 2250), (1, 1)] {
+            for mode in [ViewMode::AspectFill, ViewMode::ScaleToFill] {
+                assert_eq!(tile(width, height, mode).frame_size(1280, 720), (width, height));
+            }
+        }
+        assert_eq!(tile(4000, 2250, ViewMode::AspectFit).frame_size(1280, 720), (4000, 2250));
     }
 
     #[test]
-    fn a_tile_above_half_the_frame_gets_the_frame() {
-        assert_eq!(tile(642, 362, ViewMode::AspectFit).frame_size(1280, 720), (1280, 720));
-        assert_eq!(tile(4000, 3000, ViewMode::AspectFit).frame_size(1280, 720), (1280, 720));
+    fn a_whole_picture_keeps_its_shape_and_meets_two_sides_of_the_tile() {
+        let fit = |width, height| tile(width, height, ViewMode::AspectFit).frame_size(1280, 720);
+        assert_eq!(fit(320, 320), (320, 180));
+        assert_eq!(fit(333, 100), (178, 100));
+        assert_eq!(fit(1, 300), (1, 1));
+        for width in 1..200 {
+            for height in 1..200 {
+                let (fit_width, fit_height) = fit(width, height);
+                assert!(fit_width == width || fit_height == height);
+                assert!(fit_width <= width && fit_height <= height);
+            }
+        }
     }
 
     #[test]
-    fn the_shape_of_the_picture_is_kept() {
-        assert_eq!(tile(320, 320, ViewMode::AspectFit).frame_size(1280, 720), (320, 180));
-        assert_eq!(tile(100, 180, ViewMode::AspectFill).frame_size(1280, 720), (320, 180));
-        assert_eq!(tile(100, 180, ViewMode::ScaleToFill).frame_size(1280, 720), (320, 180));
+    fn a_canvas_without_a_box_gets_the_picture_as_it_is() {
+        let tile = tile(1, 1, ViewMode::OwnSize);
+        assert_eq!((tile.frame_size(1280, 720), tile.picture_size((1280, 720))), ((1280, 720), None));
     }
 
     #[test]
     fn a_picture_covers_what_its_shape_leaves_of_the_tile() {
-        assert_eq!(tile(320, 320, ViewMode::AspectFit).picture_size((16, 9)), (320, 180));
-        assert_eq!(tile(100, 180, ViewMode::AspectFill).picture_size((640, 360)), (320, 180));
-        assert_eq!(tile(0, 180, ViewMode::AspectFit).picture_size((16, 9)), (0, 0));
-    }
-
-    #[test]
-    fn sides_are_even_and_never_zero() {
-        assert_eq!(tile(1, 1, ViewMode::AspectFit).frame_size(1280, 720), (2, 2));
-        let (width, height) = tile(333, 187, ViewMode::AspectFit).frame_size(1280, 720);
-        assert_eq!((width % 2, height % 2), (0, 0));
+        assert_eq!(tile(320, 320, ViewMode::AspectFit).picture_size((16, 9)), Some((320, 180)));
+        assert_eq!(tile(100, 180, ViewMode::AspectFill).picture_size((640, 360)), Some((320, 180)));
+        assert_eq!(tile(0, 180, ViewMode::AspectFit).picture_size((16, 9)), Some((0, 0)));
     }
 }

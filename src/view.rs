@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use media::video::convert::to_rgba;
 use media::video::frame::VideoFrame;
-use media::video::scale::scale;
+use media::video::scale::{fill, scale};
 use media::video::sink::{FrameSink, ViewStats};
 use parking_lot::Mutex;
 
 use crate::env::Hub;
 use crate::frame_ring::{FrameRing, Written};
-use crate::tile::Tile;
+use crate::tile::{Tile, ViewMode};
 use crate::view_stats::Counters;
 
 /// Shape of a picture that has not been seen yet.
@@ -28,13 +28,13 @@ pub struct View {
 struct State {
     closed: bool,
     tile: Tile,
-    /// Sides of the latest frame.
-    shape: Option<(u32, u32)>,
     ring: Option<Arc<FrameRing>>,
     /// Size of the ring that JS is to make, until it has been asked for.
     wanted: Option<(u32, u32)>,
-    /// The latest frame that no ring has taken: drawn as soon as there is one, or as soon as the view is shown.
-    held: Option<VideoFrame>,
+    /// The latest frame: drawn again when the tile changes, or as soon as the view is shown.
+    latest: Option<VideoFrame>,
+    /// No ring has taken it yet.
+    is_held: bool,
 }
 
 /// A frame on its way to the screen.
@@ -53,31 +53,30 @@ impl View {
         Self { hub, state: Mutex::new(state), counters: Mutex::default() }
     }
 
-    /// The tile was moved, shown or hidden. A frame that arrived while it was hidden is shown now.
+    /// The tile was moved, shown or hidden, or wants its picture once more.
     pub fn set_tile(&self, tile: Tile) {
-        let held = {
+        {
             let mut state = self.state.lock();
             state.tile = tile;
-            if tile.is_hidden() { None } else { state.held.take() }
-        };
-        if let Some(frame) = held {
-            self.counters.lock().delivered();
-            self.bring(&frame);
+            if tile.is_hidden() || state.latest.is_none() {
+                return;
+            }
         }
+        self.counters.lock().delivered();
+        self.bring();
     }
 
     /// Takes over a ring that JS made, and returns once no thread writes to the former one.
     pub fn set_ring(&self, ring: FrameRing) {
-        let (former, held) = {
+        let (former, is_held) = {
             let mut state = self.state.lock();
-            let former = state.ring.replace(Arc::new(ring));
-            (former, state.held.take())
+            (state.ring.replace(Arc::new(ring)), state.is_held)
         };
         if let Some(former) = former {
             former.close();
         }
-        if let Some(frame) = held {
-            self.bring(&frame);
+        if is_held {
+            self.bring();
         }
     }
 
@@ -86,7 +85,8 @@ impl View {
         let ring = {
             let mut state = self.state.lock();
             state.closed = true;
-            state.held = None;
+            state.latest = None;
+            state.is_held = false;
             state.wanted = None;
             state.ring.take()
         };
@@ -133,13 +133,11 @@ impl View {
         self.counters.lock().snapshot()
     }
 
-    /// Brings a frame into the ring, or keeps it until there is one that fits.
-    fn bring(&self, frame: &VideoFrame) {
+    /// Brings the latest frame into the ring, or has it wait until there is one that fits.
+    fn bring(&self) {
         // JS may put another ring in the place of the one that is to be written; then that one takes the frame.
-        while let Some(ring) = self.ring_for(frame) {
-            let (width, height) = ring.size();
-            let scaled = scale(frame, width, height);
-            match ring.write(|pixels| to_rgba(&scaled, pixels).is_ok()) {
+        while let Some(ring) = self.ring_for_latest() {
+            match ring.write(|pixels| self.paint(ring.size(), pixels)) {
                 Written::Ready { replaced } => {
                     if replaced {
                         self.counters.lock().dropped(1);
@@ -152,22 +150,37 @@ impl View {
         }
     }
 
-    fn ring_for(&self, frame: &VideoFrame) -> Option<Arc<FrameRing>> {
+    /// The latest frame in that size. Inside a ring's gate: of two threads that bring frames the last one brings the newest.
+    fn paint(&self, (width, height): (u32, u32), pixels: &mut [u8]) -> bool {
+        let (frame, tile) = {
+            let state = self.state.lock();
+            let Some(frame) = state.latest.clone() else { return false };
+            (frame, state.tile)
+        };
+        // Tile or frame may have become another meanwhile; then another ring is on its way.
+        if tile.frame_size(frame.width(), frame.height()) != (width, height) {
+            return false;
+        }
+        let sized = match tile.mode {
+            ViewMode::AspectFill => fill(&frame, width, height),
+            _ => scale(&frame, width, height),
+        };
+        to_rgba(&sized, pixels).is_ok()
+    }
+
+    fn ring_for_latest(&self) -> Option<Arc<FrameRing>> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.closed || state.tile.is_hidden() {
             return None;
         }
-        state.shape = Some((frame.width(), frame.height()));
-        if state.tile.is_hidden() {
-            state.held = Some(frame.clone());
-            return None;
-        }
+        let frame = state.latest.as_ref()?;
         let size = state.tile.frame_size(frame.width(), frame.height());
         if let Some(ring) = state.ring.clone().filter(|ring| ring.size() == size) {
             state.wanted = None;
+            state.is_held = false;
             return Some(ring);
         }
-        let replaced = state.held.replace(frame.clone()).is_some();
+        let replaced = std::mem::replace(&mut state.is_held, true);
         state.wanted = Some(size);
         drop(state);
         if replaced {
@@ -186,15 +199,24 @@ impl View {
 
 impl FrameSink for View {
     fn on_frame(&self, frame: &VideoFrame) {
-        if !self.state.lock().tile.is_hidden() {
-            self.counters.lock().delivered();
+        {
+            let mut state = self.state.lock();
+            if state.closed {
+                return;
+            }
+            state.latest = Some(frame.clone());
+            if state.tile.is_hidden() {
+                return;
+            }
         }
-        self.bring(frame);
+        self.counters.lock().delivered();
+        self.bring();
     }
 
     fn shown_size(&self) -> Option<(u32, u32)> {
         let state = self.state.lock();
-        Some(state.tile.picture_size(state.shape.unwrap_or(USUAL_SHAPE)))
+        let shape = state.latest.as_ref().map_or(USUAL_SHAPE, |frame| (frame.width(), frame.height()));
+        state.tile.picture_size(shape)
     }
 
     fn stats(&self) -> Option<ViewStats> {

@@ -74,14 +74,14 @@ test('a canvas with a width in CSS alone keeps its box', async () => {
   assert.deepEqual(await box('c'), before);
 });
 
-test('stopping clears to the background and restores styles and attributes', async () => {
+test('stopping restores styles and attributes and leaves the last picture', async () => {
   await addCanvas('c', { style: 'width: 320px; height: 180px; object-fit: none;', width: 111, height: 77 });
   const before = await attributes('c');
   await show('s', 'c', { colour: ORANGE, backgroundColor: TEAL, viewMode: 1 });
   await shows(160, 90, ORANGE_RGB);
   await page.evaluate(() => window.hide('s'));
   assert.equal(await attributes('c'), before);
-  await eventually(() => page.evaluate(() => window.pixel('c', 5, 5)), near(TEAL_RGB));
+  await eventually(() => page.evaluate(() => window.pixel('c', 5, 5)), near(ORANGE_RGB));
 });
 
 test('a bare canvas is bare again after stopping', async () => {
@@ -109,7 +109,10 @@ test('a stream moves to another canvas', async () => {
   await shows(160, 90, ORANGE_RGB);
   await show('s', 'b', { colour: ORANGE });
   await shows(560, 90, ORANGE_RGB);
-  await shows(160, 90, [0, 0, 0]);
+  await show('s', 'b', { colour: TEAL });
+  await shows(560, 90, TEAL_RGB);
+  // The last picture stays.
+  await shows(160, 90, ORANGE_RGB);
 });
 
 test('a second stream takes the canvas over', async () => {
@@ -120,19 +123,36 @@ test('a second stream takes the canvas over', async () => {
   await shows(160, 90, TEAL_RGB);
 });
 
-test('a canvas with a WebGL context is refused with a reason', async () => {
+test('a canvas that can be drawn on in no way is refused with a reason, and nothing is left on it', async () => {
   await addCanvas('c', { style: 'width: 320px; height: 180px' });
-  await page.evaluate(() => document.getElementById('c').getContext('webgl'));
-  await assert.rejects(show('s', 'c', { colour: ORANGE }), /context of another kind/);
+  await page.evaluate(() => document.getElementById('c').getContext('bitmaprenderer'));
+  const before = await attributes('c');
+  await assert.rejects(show('s', 'c', { colour: ORANGE }), /neither 2d nor webgl/);
+  assert.equal(await attributes('c'), before);
 });
 
-test('a small tile gets frames of its size, a large one the frame itself', async () => {
+const size = () => page.evaluate(() => [document.getElementById('c').width, document.getElementById('c').height].join());
+
+test('width and height of a canvas are its box, and the picture has just as many pixels', async () => {
   await addCanvas('c', { style: 'width: 320px; height: 180px' });
   await show('s', 'c', { width: 1280, height: 720 });
-  const size = () => page.evaluate(() => [document.getElementById('c').width, document.getElementById('c').height]);
-  await eventually(size, ([width, height]) => width === 320 && height === 180);
+  await eventually(size, (it) => it === '320,180');
   await page.evaluate(() => (document.getElementById('c').style.cssText += 'width: 900px; height: 506px'));
-  await eventually(size, ([width, height]) => width === 1280 && height === 720);
+  await eventually(size, (it) => it === '900,506');
+});
+
+test('a canvas of a few pixels shows its picture', async () => {
+  for (const [width, height] of [[1, 1], [2, 2], [3, 2], [4, 4], [1, 40]]) {
+    await page.evaluate(() => document.getElementById('c')?.remove());
+    await addCanvas('c', { style: `width: ${width}px; height: ${height}px` });
+    await show('s', 'c', { colour: ORANGE, viewMode: 2 });
+    await eventually(() => page.evaluate(() => window.pixel('c', 0, 0)), near(ORANGE_RGB));
+    await show('s', 'c', { colour: ORANGE, viewMode: 0 });
+    await eventually(async () => (await page.evaluate(() => {
+      const { width, height } = document.getElementById('c');
+      return window.pixel('c', width >> 1, height >> 1);
+    })), near(ORANGE_RGB));
+  }
 });
 
 test('a hidden canvas costs nothing and comes back', async () => {

@@ -35,17 +35,38 @@ test('every path of the package loads in both spellings, without an engine or a 
   }
 });
 
+test('classes that are not built have their paths, and say so when they are made', () => {
+  const names = ['MediaPlayer', 'AudioEffectPlayer', 'CopyrightedMusic', 'Webgl'];
+  for (const path of names.flatMap((name) => [`ZegoExpress${name}`, `ZegoExpress${name}.js`])) {
+    const Class = require(`zego-express-engine-electron/${path}`);
+    assert.throws(() => new Class(), { name: 'ZegoError', code: 1000010 }, path);
+  }
+  assert.equal(require('zego-express-engine-electron/ZegoExpressEngineImpl'), require('zego-express-engine-electron'));
+});
+
+test('every path of the package is in its tarball, with its types', () => {
+  const { exports, files } = require('../../package.json');
+  const paths = Object.values(exports).flatMap((it) => (typeof it === 'string' ? [] : [it.types, it.default]));
+  assert.deepEqual(paths.filter((path) => !files.includes(path.slice(2))), []);
+});
+
 test('enums have no reverse mapping', () => {
   const defines = require('zego-express-engine-electron/ZegoExpressDefines');
   assert.equal(defines.ZegoViewMode[0], undefined);
 });
 
-test('an application in TypeScript compiles against the types', () => {
+/** Compiles as a strict application would: the declarations of this package are looked into as well. */
+function compile(file, ...options) {
   const tsc = require.resolve('typescript/bin/tsc');
-  const options = ['--noEmit', '--strict', '--skipLibCheck', '--types', 'node', '--lib', 'ES2020,DOM'];
-  for (const resolution of ['Node10', 'Node16']) {
-    const modules = ['--module', resolution === 'Node10' ? 'CommonJS' : 'Node16', '--moduleResolution', resolution];
-    const args = [tsc, ...options, ...modules, join(root, 'tests/js/application.ts')];
-    execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
-  }
+  const strict = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--types', 'node', '--lib', 'ES2020,DOM'];
+  execFileSync(process.execPath, [tsc, ...strict, ...options, join(root, 'tests/js', file)], { cwd: root, stdio: 'inherit' });
+}
+
+test('an application in TypeScript compiles against the types', () => {
+  compile('application.ts', '--module', 'CommonJS', '--moduleResolution', 'Node10');
+  compile('application.ts', '--module', 'Node16', '--moduleResolution', 'Node16', '--exactOptionalPropertyTypes');
+});
+
+test('what is built is what the types say', () => {
+  compile('implementation.ts', '--target', 'ES2020', '--module', 'CommonJS', '--moduleResolution', 'Node10');
 });

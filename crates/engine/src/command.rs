@@ -22,39 +22,131 @@ pub(crate) type View = Option<Arc<dyn FrameSink>>;
 /// One call of the application.
 pub(crate) enum Command {
     SetRoomScenario(u32),
-    LoginRoom { room_id: String, user: User, config: RoomConfig },
-    LogoutRoom { room_id: Option<String> },
-    SwitchRoom { from: String, to: String, config: RoomConfig },
-    RenewToken { room_id: String, token: String },
-    SetRoomExtraInfo { room_id: String, key: String, value: String, reply: Reply },
-    SetStreamExtraInfo { info: String, channel: u32, reply: Reply },
-    StartPublishing { stream_id: String, config: PublisherConfig, channel: u32 },
-    StopPublishing { channel: u32 },
-    StartPreview { channel: u32, view: View },
-    StopPreview { channel: u32 },
-    StartPlaying { stream_id: String, view: View, config: PlayerConfig },
-    StopPlaying { stream_id: String },
-    MutePublishAudio { mute: bool, channel: u32 },
-    MutePublishVideo { mute: bool, channel: u32 },
+    LoginRoom {
+        room_id: String,
+        user: User,
+        config: RoomConfig,
+    },
+    LogoutRoom {
+        room_id: Option<String>,
+    },
+    SwitchRoom {
+        from: String,
+        to: String,
+        config: RoomConfig,
+    },
+    RenewToken {
+        room_id: String,
+        token: String,
+    },
+    SetRoomExtraInfo {
+        room_id: String,
+        key: String,
+        value: String,
+        reply: Reply,
+    },
+    SetStreamExtraInfo {
+        info: String,
+        channel: u32,
+        reply: Reply,
+    },
+    StartPublishing {
+        stream_id: String,
+        config: PublisherConfig,
+        channel: u32,
+    },
+    StopPublishing {
+        channel: u32,
+    },
+    StartPreview {
+        channel: u32,
+        view: View,
+    },
+    StopPreview {
+        channel: u32,
+    },
+    StartPlaying {
+        stream_id: String,
+        view: View,
+        config: PlayerConfig,
+    },
+    StopPlaying {
+        stream_id: String,
+    },
+    /// Views need other pictures than before.
+    FollowViews,
+    MutePublishAudio {
+        mute: bool,
+        channel: u32,
+    },
+    MutePublishVideo {
+        mute: bool,
+        channel: u32,
+    },
     MuteMicrophone(bool),
     MuteSpeaker(bool),
-    EnableCamera { enable: bool, channel: u32 },
-    SetVideoConfig { config: VideoConfig, channel: u32 },
-    SetMirrorMode { mode: u32, channel: u32 },
-    SetPlayVolume { stream_id: String, volume: u32 },
-    SetPlayVideoType { stream_id: String, kind: u32 },
-    SetPlayBufferRange { stream_id: String, least_ms: u32, most_ms: u32 },
+    EnableCamera {
+        enable: bool,
+        channel: u32,
+    },
+    SetVideoConfig {
+        config: VideoConfig,
+        channel: u32,
+    },
+    SetMirrorMode {
+        mode: u32,
+        channel: u32,
+    },
+    SetPlayVolume {
+        stream_id: String,
+        volume: u32,
+    },
+    SetPlayVideoType {
+        stream_id: String,
+        kind: u32,
+    },
+    SetPlayBufferRange {
+        stream_id: String,
+        least_ms: u32,
+        most_ms: u32,
+    },
     Audio(AudioCommand),
-    Traffic { command: TrafficCommand, channel: u32 },
+    Traffic {
+        command: TrafficCommand,
+        channel: u32,
+    },
     Picture(PictureCommand),
-    SendBarrage { room_id: String, message: String, reply: Reply },
+    SendBarrage {
+        room_id: String,
+        message: String,
+        reply: Reply,
+    },
     StartSpeedTest(SpeedTestConfig),
     StopSpeedTest,
-    UseVideoDevice { device: DeviceInfo, channel: u32 },
-    UseAudioDevice { device: DeviceInfo, kind: DeviceKind },
-    SendBroadcast { room_id: String, message: String, reply: Reply },
-    SendCustom { room_id: String, command: String, to: Vec<User>, reply: Reply },
-    DebugError { code: i32, function: &'static str, info: String },
+    UseVideoDevice {
+        device: DeviceInfo,
+        channel: u32,
+    },
+    UseAudioDevice {
+        device: DeviceInfo,
+        kind: DeviceKind,
+    },
+    SendBroadcast {
+        room_id: String,
+        message: String,
+        reply: Reply,
+    },
+    SendCustom {
+        room_id: String,
+        command: String,
+        to: Vec<User>,
+        reply: Reply,
+    },
+    DebugError {
+        code: i32,
+        function: &'static str,
+        info: String,
+    },
 }
 
 /// Something about what is in pictures.

@@ -248,6 +248,11 @@ impl Engine {
         self.send(Command::StopPlaying { stream_id: stream_id.to_owned() })
     }
 
+    /// A view was moved, resized, hidden or shown: what it needs now is asked for at once.
+    pub fn views_changed(&self) -> Result<(), EngineError> {
+        self.send(Command::FollowViews)
+    }
+
     /// `mutePublishStreamAudio`.
     pub fn mute_publish_stream_audio(&self, mute: bool, channel: u32) -> Result<(), EngineError> {
         self.send(Command::MutePublishAudio { mute, channel })

@@ -129,7 +129,8 @@ impl WantedLayers {
 pub(crate) struct Allocator {
     on: [bool; MOST_LAYERS],
     rich_since: [Option<Instant>; MOST_LAYERS],
-    began: bool,
+    /// It was wanted, and there were too few bits for it. One that nobody wanted comes back at once.
+    lacked: [bool; MOST_LAYERS],
 }
 
 impl Allocator {
@@ -145,28 +146,27 @@ impl Allocator {
         let (mut left, mut is_lowest) = (budget_bps, true);
         for (layer, config) in layers.iter().enumerate().take(MOST_LAYERS) {
             if !wanted[layer] {
-                (self.on[layer], self.rich_since[layer]) = (false, None);
+                (self.on[layer], self.rich_since[layer], self.lacked[layer]) = (false, None, false);
                 continue;
             }
             let most = u64::from(config.bitrate_kbps) * 1000;
             // Who wants a picture gets one, however little there is: how to make the best of it the rate control knows.
             if std::mem::take(&mut is_lowest) || self.affords(now, layer, left, most) {
-                self.on[layer] = true;
+                (self.on[layer], self.lacked[layer]) = (true, false);
                 shares[layer] = left.min(most);
                 left -= shares[layer];
             } else {
                 // What is left is no use to a larger one either.
                 left = 0;
-                self.on[layer] = false;
+                (self.on[layer], self.lacked[layer]) = (false, true);
             }
         }
-        self.began = true;
         shares
     }
 
     fn affords(&mut self, now: Instant, layer: usize, left: u64, most: u64) -> bool {
         let least = most as f64 * LEAST_SHARE;
-        if self.on[layer] || !self.began {
+        if self.on[layer] || !self.lacked[layer] {
             self.rich_since[layer] = None;
             return left as f64 >= least;
         }
@@ -209,6 +209,21 @@ mod tests {
         let small = VideoConfig { layering: Layering::Full, ..VideoConfig::preset(2) };
         assert_eq!(sizes(&small), [(320, 180, 180), (640, 360, 600)]);
         assert_eq!(layer_count(&VideoConfig { layering: Layering::Full, ..VideoConfig::preset(0) }), 1);
+    }
+
+    #[test]
+    fn a_layer_that_nobody_wanted_is_back_at_once_when_somebody_does() {
+        let (mut allocator, now) = (Allocator::default(), Instant::now());
+        let layers = layers(&config(Layering::Full), 3);
+        let mut wanting = |now, wanted, kbps: u64| allocator.allocate(now, &layers, wanted, kbps * 1000)[2] > 0;
+        assert!(wanting(now, ALL, 4000));
+        let later = now + Duration::from_secs(30);
+        assert!(!wanting(later, [true, false, false], 4000));
+        assert!(wanting(later, ALL, 4000));
+        // There were too few bits for it: it waits until there are more for a while.
+        assert!(!wanting(later, ALL, 900));
+        assert!(!wanting(later, ALL, 4000));
+        assert!(wanting(later + BACK_AFTER, ALL, 4000));
     }
 
     #[test]

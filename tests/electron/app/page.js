@@ -24,11 +24,11 @@ window.addCanvas = (id, { style = '', width, height } = {}) => {
   document.body.append(canvas);
 };
 
-/** Puts a stream of plain pictures on a canvas; returns the view's number. */
-window.show = (stream, canvasId, options = {}) => {
-  const { width = 640, height = 360, fps = 30, colour, viewMode, backgroundColor } = options;
-  const canvas = document.getElementById(canvasId);
-  const view = window.views.open(stream, { canvas, viewMode, backgroundColor }, true);
+/** Puts a stream of plain pictures on a canvas, given by itself or by its ID; returns the view's number. */
+window.show = (stream, canvas, options = {}) => {
+  const { width = 640, height = 360, fps = 30, colour, ...look } = options;
+  const target = typeof canvas === 'string' ? document.getElementById(canvas) : canvas;
+  const view = window.views.open(stream, { canvas: target, ...look }, true);
   window.sources.get(stream)?.stop();
   window.sources.set(stream, new BenchSource(native, view, width, height, fps, 0, colour));
   return view;

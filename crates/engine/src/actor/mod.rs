@@ -238,6 +238,7 @@ impl Actor {
             Command::StopPreview { channel } => self.stop_preview(channel),
             Command::StartPlaying { stream_id, view, config } => self.start_playing(stream_id, view, &config),
             Command::StopPlaying { stream_id } => self.stop_playing(&stream_id),
+            Command::FollowViews => self.follow_views(),
             Command::MutePublishAudio { mute, channel } => self.mute_publish_audio(mute, channel),
             Command::MutePublishVideo { mute, channel } => self.mute_publish_video(mute, channel),
             Command::MuteMicrophone(mute) => self.audio.set_microphone_muted(mute),

@@ -194,7 +194,7 @@ impl Actor {
         }
     }
 
-    /// Views are moved and hidden without a word to the engine.
+    /// Asks for what the views need now. Their shapes also change with the pictures, so it is looked at now and then.
     pub(super) fn follow_views(&mut self) {
         let streams: Vec<String> = self.players.keys().cloned().collect();
         streams.iter().for_each(|stream_id| self.tell_layer(stream_id));

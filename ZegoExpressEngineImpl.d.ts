@@ -1,0 +1,3 @@
+import engine = require('./index');
+
+export = engine;

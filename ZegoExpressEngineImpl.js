@@ -1,0 +1,4 @@
+'use strict';
+
+// The vendor's inner engine; here it is the engine itself.
+module.exports = require('./dist/index.js');

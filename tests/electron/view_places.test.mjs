@@ -1,0 +1,249 @@
+// Canvases in other documents than the page's own, and canvases that only code looks at.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { electronPath } from '../../scripts/electron.mjs';
+import { eventually, launch, near, shownColour } from './harness.mjs';
+
+const ORANGE = 0xe06010;
+const ORANGE_RGB = [0xe0, 0x60, 0x10];
+const BOX = 'position: absolute; left: 0; top: 0; width: 320px; height: 180px';
+
+let app;
+let page;
+
+before(async () => {
+  app = await launch();
+  page = await app.firstWindow();
+});
+
+after(() => app?.close());
+
+beforeEach(async () => {
+  await page.reload();
+  await page.evaluate((box) => {
+    window.problems = [];
+    window.addEventListener('error', ({ message }) => window.problems.push(message));
+    window.canvas = Object.assign(document.createElement('canvas'), { id: 'c' });
+    window.canvas.style.cssText = box;
+  }, BOX);
+});
+
+const shows = (window, x, y) => eventually(() => shownColour(app, window, x, y), near(ORANGE_RGB));
+const show = (options = {}) => page.evaluate((options) => window.show('s', window.canvas, options), { colour: ORANGE, ...options });
+const size = () => page.evaluate(() => `${window.canvas.width}x${window.canvas.height}`);
+const problems = () => page.evaluate(() => window.problems);
+const stats = () => page.evaluate(() => JSON.parse(native.viewStats(window.view)));
+/** Waits until pictures go on being drawn, or are drawn no longer. */
+const isDrawn = async (yes) => {
+  const delivered = async () => (await stats()).delivered;
+  await eventually(async () => {
+    const before = await delivered();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return (await delivered()) > before;
+  }, (goesOn) => goesOn === yes);
+};
+
+/** An empty window of the page, which its code fills, as applications make windows for one participant. */
+async function popOut() {
+  const opened = app.waitForEvent('window');
+  await page.evaluate(() => void (window.other = window.open('about:blank', '', 'width=800,height=600')));
+  const other = await opened;
+  await other.evaluate(() => (document.body.style.cssText = 'margin: 0; background: #808080'));
+  return other;
+}
+
+test('a canvas in a pop-out window shows the picture and follows its size', async () => {
+  const other = await popOut();
+  await page.evaluate(() => window.other.document.body.append(window.canvas));
+  await show({ width: 1280, height: 720 });
+  await shows(other, 160, 90);
+  assert.equal(await size(), '320x180');
+  await page.evaluate(() => (window.canvas.style.cssText += 'width: 640px; height: 360px'));
+  await eventually(size, (it) => it === '640x360');
+  await shows(other, 600, 330);
+  await page.evaluate(() => window.other.close());
+});
+
+test('a canvas that moves from the page to a pop-out, a frame and a shadow tree goes on in each', async () => {
+  await page.evaluate(() => document.body.append(window.canvas));
+  await page.evaluate(() => (window.view = window.show('s', window.canvas, { colour: 0xe06010, width: 1280, height: 720 })));
+  await shows(page, 160, 90);
+  const other = await popOut();
+  await page.evaluate(() => window.other.document.body.append(window.canvas));
+  await shows(other, 160, 90);
+  await page.evaluate(() => (window.canvas.style.cssText += 'width: 400px; height: 225px'));
+  await eventually(size, (it) => it === '400x225');
+  await page.evaluate(() => {
+    document.body.innerHTML = '<iframe srcdoc="" style="border: 0; width: 640px; height: 400px; position: absolute; left: 0; top: 0"></iframe>';
+  });
+  await page.waitForFunction(() => document.querySelector('iframe').contentDocument?.readyState === 'complete');
+  await page.evaluate(() => document.querySelector('iframe').contentDocument.body.append(window.canvas));
+  await shows(page, 390, 215);
+  await page.evaluate(() => (window.canvas.style.cssText += 'width: 320px; height: 180px'));
+  await eventually(size, (it) => it === '320x180');
+  await page.evaluate(() => {
+    document.body.innerHTML = '<div id="host"></div>';
+    const shadow = document.getElementById('host').attachShadow({ mode: 'closed' });
+    shadow.append(window.canvas);
+  });
+  await shows(page, 160, 90);
+  await page.evaluate(() => (window.canvas.style.cssText += 'width: 200px; height: 112px'));
+  await eventually(size, (it) => it === '200x112');
+  await page.evaluate(() => window.other.close());
+  await isDrawn(true);
+  assert.deepEqual(await problems(), []);
+});
+
+test('a frame that is removed with its canvas leaves no errors, and the canvas comes back elsewhere', async () => {
+  await page.evaluate(() => {
+    document.body.innerHTML = '<iframe srcdoc="" style="width: 640px; height: 400px"></iframe>';
+  });
+  await page.waitForFunction(() => document.querySelector('iframe').contentDocument?.readyState === 'complete');
+  await page.evaluate(() => {
+    document.querySelector('iframe').contentDocument.body.append(window.canvas);
+    window.view = window.show('s', window.canvas, { colour: 0xe06010 });
+  });
+  await isDrawn(true);
+  await page.evaluate(() => document.querySelector('iframe').remove());
+  await isDrawn(false);
+  assert.deepEqual(await problems(), []);
+  await page.evaluate(() => document.body.append(window.canvas));
+  await shows(page, 160, 90);
+  assert.deepEqual(await problems(), []);
+});
+
+test('a pop-out that is closed lets go of its canvas, and another takes it up', async () => {
+  await popOut();
+  await page.evaluate(() => {
+    window.other.document.body.append(window.canvas);
+    window.view = window.show('s', window.canvas, { colour: 0xe06010 });
+  });
+  await isDrawn(true);
+  await page.evaluate(() => window.other.close());
+  await isDrawn(false);
+  const again = await popOut();
+  await page.evaluate(() => window.other.document.body.append(window.canvas));
+  await shows(again, 160, 90);
+  await page.evaluate(() => window.other.close());
+  assert.deepEqual(await problems(), []);
+});
+
+/** Colour in the middle of what `read` (a function in the page) brings onto a canvas of 64 x 36. */
+const reads = (read) =>
+  eventually(
+    () =>
+      page.evaluate(async (read) => {
+        const copy = Object.assign(document.createElement('canvas'), { width: 64, height: 36 });
+        const context = copy.getContext('2d');
+        await new Function('context', `return (${read})(context)`)(context);
+        return [...context.getImageData(32, 18, 1, 1).data];
+      }, String(read)),
+    near(ORANGE_RGB),
+  );
+const draw = (context) => context.drawImage(window.canvas, 0, 0, 64, 36);
+
+test('a canvas that is on no page can be read: it has the size of the picture, or the one that it was given', async () => {
+  await show({ width: 640, height: 360 });
+  await reads(draw);
+  assert.equal(await size(), '640x360');
+  await page.evaluate(() => Object.assign(window.canvas, { width: 160, height: 120 }));
+  await eventually(size, (it) => it === '160x120');
+  await reads(draw);
+  await page.evaluate(() => document.body.append(window.canvas));
+  await eventually(size, (it) => it === '320x180');
+  await shows(page, 160, 90);
+});
+
+test('a canvas that is not displayed can be read, as a stream and as a texture', async () => {
+  await page.evaluate(() => {
+    window.canvas.style.display = 'none';
+    document.body.append(window.canvas);
+  });
+  await show({ width: 640, height: 360 });
+  await reads(draw);
+  await page.evaluate(async () => {
+    window.video = Object.assign(document.createElement('video'), { muted: true, srcObject: window.canvas.captureStream() });
+    await window.video.play();
+  });
+  await reads((context) => context.drawImage(window.video, 0, 0, 64, 36));
+  await reads((context) => {
+    const surface = Object.assign(document.createElement('canvas'), { width: 64, height: 36 });
+    const gl = surface.getContext('webgl', { preserveDrawingBuffer: true });
+    const [texture, frame] = [gl.createTexture(), gl.createFramebuffer()];
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, window.canvas);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
+    const pixel = new Uint8ClampedArray(4);
+    gl.readPixels(window.canvas.width >> 1, window.canvas.height >> 1, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel);
+    context.fillStyle = `rgb(${pixel[0]}, ${pixel[1]}, ${pixel[2]})`;
+    context.fillRect(0, 0, 64, 36);
+  });
+});
+
+test('drawHidden keeps pictures coming to a canvas that went out of sight, or keeps them away', async () => {
+  await page.evaluate(() => {
+    document.body.append(window.canvas);
+    window.view = window.show('s', window.canvas, { colour: 0xe06010, drawHidden: true });
+  });
+  await shows(page, 160, 90);
+  await page.evaluate(() => (window.canvas.style.display = 'none'));
+  await isDrawn(true);
+  assert.equal(await size(), '320x180');
+  await page.evaluate(() => window.canvas.remove());
+  await isDrawn(true);
+  await page.evaluate(() => window.show('s', window.canvas, { colour: 0xe06010, drawHidden: false }));
+  await isDrawn(false);
+});
+
+for (const kind of ['webgl', 'webgl2']) {
+  test(`a canvas with a ${kind} context is drawn by that context, whose state stays`, async () => {
+    await page.evaluate((kind) => {
+      document.body.append(window.canvas);
+      const gl = (window.gl = window.canvas.getContext(kind, { preserveDrawingBuffer: true }));
+      gl.enable(gl.SCISSOR_TEST);
+      gl.scissor(0, 0, 3, 3);
+      gl.colorMask(false, true, false, true);
+      gl.activeTexture(gl.TEXTURE3);
+      gl.pixelStorei(gl.UNPACK_FLIP_Y_WEBGL, true);
+      gl.viewport(1, 2, 3, 4);
+      window.state = () =>
+        JSON.stringify(
+          [
+            [gl.SCISSOR_TEST, gl.COLOR_WRITEMASK, gl.ACTIVE_TEXTURE, gl.UNPACK_FLIP_Y_WEBGL, gl.VIEWPORT, gl.CURRENT_PROGRAM].map((it) => gl.getParameter(it)),
+            [gl.ARRAY_BUFFER_BINDING, gl.TEXTURE_BINDING_2D, gl.FRAMEBUFFER_BINDING].map((it) => gl.getParameter(it)),
+            gl.getVertexAttrib(0, gl.VERTEX_ATTRIB_ARRAY_ENABLED),
+            gl.getError(),
+          ],
+        );
+      window.before = window.state();
+    }, kind);
+    await show({ width: 640, height: 480, backgroundColor: 0x104080 });
+    await shows(page, 160, 90);
+    await eventually(() => shownColour(app, page, 10, 90), near([0x10, 0x40, 0x80]));
+    assert.deepEqual(await page.evaluate(() => [window.state(), window.gl.getError()]), [await page.evaluate(() => window.before), 0]);
+    await page.evaluate(() => window.hide('s'));
+    await shows(page, 160, 90);
+    assert.equal(await page.evaluate(() => window.state()), await page.evaluate(() => window.before));
+  });
+}
+
+test('a pop-out goes on and follows its size while the page that opened it is hidden', async () => {
+  const main = join(dirname(fileURLToPath(import.meta.url)), 'app/hidden_opener.js');
+  const { stdout } = await promisify(execFile)(electronPath(), ['--no-sandbox', main], { timeout: 120_000 });
+  const result = JSON.parse(stdout.split('\n').find((line) => line.startsWith('{')));
+  const [red, green, blue] = result.shown.split(',').map(Number);
+  assert.ok(near(ORANGE_RGB)([red, green, blue]), result.shown);
+  assert.deepEqual({ ...result, shown: true }, {
+    visibility: 'hidden',
+    goesOn: true,
+    size: '640x360',
+    shown: true,
+    rests: 0,
+    comesBack: true,
+  });
+});
