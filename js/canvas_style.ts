@@ -109,7 +109,8 @@ export class CanvasStyle {
     this.takeWritten();
     this.observer.disconnect();
     for (const property of [...this.changes.keys()]) this.unset(property);
-    if (!this.hadStyle && this.canvas.style.length === 0) this.canvas.removeAttribute('style');
+    // Asking brings the attribute up to date, without which an empty one would come back.
+    if (!this.hadStyle && this.canvas.getAttribute('style') === '') this.canvas.removeAttribute('style');
     const stale = SIDES.filter((side) => this.canvas.getAttribute(side) !== this.attributes[side]);
     for (const side of stale) {
       const value = this.attributes[side];

@@ -29,6 +29,12 @@ interface RoomStateChanged {
   reason: number;
 }
 
+interface PlayerStateChanged {
+  streamID: string;
+  state: number;
+  errorCode: number;
+}
+
 /** Events so frequent that the debug assistant leaves them out. */
 const FREQUENT = /Quality|SoundLevel|Spectrum|VideoData|AudioData|RecvSEI|Progress|VADState|OnlineUserCount/;
 /** What this version can do, of `ZegoFeatureType`. */
@@ -40,6 +46,9 @@ const FEATURES: ReadonlySet<number> = new Set([
   Defines.ZegoFeatureType.ScreenCapture,
 ]);
 const MAIN: number = Defines.ZegoPublishChannel.Main;
+
+const CHANNELS: readonly number[] = Object.values(Defines.ZegoPublishChannel);
+const isChannel = (channel: number) => CHANNELS.includes(channel);
 
 const previewOf = (channel: number) => `preview:${channel}`;
 const playerOf = (streamID: string) => `play:${streamID}`;
@@ -299,7 +308,10 @@ export class ZegoExpressEngine extends EngineAccepted {
   startPreview(view?: ZegoView | null, channel = MAIN): void {
     const args: Argument[] = [...viewArguments(view), ['channel', channel, 'count']];
     this.call('startPreview', args, (native) =>
-      this.openView('startPreview', previewOf(channel), view, (id) => native.startPreview(channel, id)),
+      // A channel that does not exist is refused later, by an event: nothing may be left on the canvas until then.
+      this.openView('startPreview', previewOf(channel), isChannel(channel) ? view : null, (id) =>
+        native.startPreview(channel, id),
+      ),
     );
   }
 
@@ -506,6 +518,7 @@ export class ZegoExpressEngine extends EngineAccepted {
       if (this.requests.answers(name, payload)) continue;
       readBytes(name, payload);
       if (name === 'onRoomStateChanged') this.endLogout(payload as RoomStateChanged);
+      if (name === 'onPlayerStateUpdate') this.endPlaying(payload as PlayerStateChanged);
       this.tellScreenSource(name, payload);
       if (this.debugAssistant && !FREQUENT.test(name)) console.log(name, payload);
       this.emit(name, payload);
@@ -529,6 +542,11 @@ export class ZegoExpressEngine extends EngineAccepted {
     const ended = this.logouts.filter((logout) => logout.roomID === undefined || logout.roomID === roomID);
     this.logouts = this.logouts.filter((logout) => !ended.includes(logout));
     if (reason === Logout) for (const { views } of ended) this.views?.closeStarted(views);
+  }
+
+  /** A player that was refused, or was ended, gives its canvas back. */
+  private endPlaying({ streamID, state, errorCode }: PlayerStateChanged): void {
+    if (state === Defines.ZegoPlayerState.NoPlay && errorCode !== 0) this.views?.close(playerOf(streamID));
   }
 
   /** A page that goes, or a process that ends, leaves its rooms instead of being missed there. */
@@ -571,6 +589,7 @@ function viewArguments(view: ZegoView | null | undefined): Argument[] {
     ['view.canvas', view?.canvas, 'object?'],
     ['view.viewMode', view?.viewMode, 'count?'],
     ['view.backgroundColor', view?.backgroundColor, 'count?'],
+    ['view.drawHidden', view?.drawHidden, 'flag?'],
   ];
 }
 

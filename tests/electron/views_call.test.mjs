@@ -198,3 +198,45 @@ test('on a screen of double density a tile gets twice the pixels, and the window
     await dense.close();
   }
 });
+
+test('a preview that the engine refuses leaves nothing on its canvas', async () => {
+  await addCanvas(page, 'id="c" width="320" height="180"');
+  const before = await canvas((it) => it.outerHTML);
+  const NO_CHANNEL = 9;
+  await page.evaluate((channel) => window.engine.startPreview({ canvas: document.getElementById('c'), viewMode: 1 }, channel), NO_CHANNEL);
+  assert.equal(await canvas((it) => it.outerHTML), before);
+  await told(page, 'onDebugError', (errors) => errors.length > 0);
+  await play(page, '', 'c', { viewMode: FILL });
+  await told(page, 'onPlayerStateUpdate', (states) => states.length > 0);
+  assert.equal(await canvas((it) => it.outerHTML), before);
+  await page.evaluate(() => window.told.splice(0));
+  await play(page, 'B', 'c', { viewMode: SCALE });
+  await showsBar(20, 180 * BAR_ROW, 'white');
+});
+
+test('a picture that was hidden for a while is sharp again within a second', async () => {
+  const SVC = 1;
+  const c = new Member('C');
+  try {
+    await c.login(url);
+    await c.call('setVideoConfig', { captureWidth: 1280, captureHeight: 720, encodeWidth: 1280, encodeHeight: 720, fps: 15, bitrate: 1500, codecID: SVC });
+    await c.call('startPublishingStream', 'C');
+    await addCanvas(page, 'id="c" style="position: absolute; left: 0; top: 0; width: 900px; height: 506px"');
+    await page.evaluate(() => {
+      window.widths = [];
+      window.engine.on('onPlayerVideoSizeChanged', ({ width }) => window.widths.push({ width, at: Date.now() }));
+    });
+    const becomes = (width) => eventually(() => page.evaluate(() => window.widths.at(-1)), (last) => last?.width === width, 20000);
+    await play(page, 'C', 'c');
+    await becomes(1280);
+    await canvas((it) => (it.style.display = 'none'));
+    await becomes(320);
+    await new Promise((resolve) => setTimeout(resolve, 10000));
+    const shownAt = await canvas((it) => ((it.style.display = ''), Date.now()));
+    const { at } = await becomes(1280);
+    // The machine may be busy; at rest it is less than half a second.
+    assert.ok(at - shownAt < 2000, `${at - shownAt} ms`);
+  } finally {
+    await c.leave();
+  }
+});

@@ -246,6 +246,19 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_of_a_few_pixels_is_a_picture() {
+        let frame = pattern(640, 360);
+        for (width, height) in (1..9).flat_map(|width| (1..9).map(move |height| (width, height))) {
+            for scaled in [scale(&frame, width, height), fill(&frame, width, height)] {
+                let mut pixels = vec![0; (width * height * 4) as usize];
+                super::super::convert::to_rgba(&scaled, &mut pixels).unwrap_or_else(|error| panic!("{width}x{height}: {error}"));
+                assert!(pixels.chunks(4).all(|pixel| pixel[3] == 255), "{width}x{height}");
+                assert!(pixels.chunks(4).any(|pixel| pixel[..3] != [0, 0, 0]), "{width}x{height}: {pixels:?}");
+            }
+        }
+    }
+
+    #[test]
     fn mirroring_twice_gives_the_picture_back() {
         for (width, height) in [(1280, 720), (33, 5), (7, 3)] {
             let frame = pattern(width, height);
