@@ -17,6 +17,8 @@ const ELECTRON = [
 
 /** For the test that plays and records through a real sound server. */
 const SOUND = ['libasound2-plugins', 'pulseaudio', 'pulseaudio-utils'];
+/** For the tests that play files as real tools write them. */
+const TOOLS = ['ffmpeg'];
 /** For the tests against a cluster of LiveKit servers. */
 const CLUSTER = ['redis-server'];
 /** For the tests of the join page. Only Debian has a browser under this name. */
@@ -41,7 +43,7 @@ function packages() {
   const system = release();
   const suffix = hasTime64Names(system) ? 't64' : '';
   const browser = system.ID === 'debian' ? BROWSER : [];
-  const forTests = process.argv.includes('--tests') ? [...SOUND, ...CLUSTER, ...browser] : [];
+  const forTests = process.argv.includes('--tests') ? [...SOUND, ...TOOLS, ...CLUSTER, ...browser] : [];
   const names = [...BUILD, ...ELECTRON, ...forTests].map((name) => (RENAMED.has(name) ? `${name}${suffix}` : name));
   // The fallback for Electron's binary comes by pip.
   if (spawnSync('python3', ['-m', 'pip', '--version']).status !== 0) names.push('python3-pip');

@@ -290,6 +290,9 @@ mod tests {
 
     const FORMAT: CaptureFormat = CaptureFormat { width: 64, height: 48, fps: 30 };
 
+    /// Of the cameras that were opened, with their numbers.
+    type Sinks = Vec<(u64, Arc<dyn FrameSink>)>;
+
     /// What a user would see of one channel with one camera.
     struct House {
         keeper: Keeper<()>,
@@ -297,7 +300,7 @@ mod tests {
         seen: Arc<Mutex<Vec<String>>>,
         /// Why the camera does not open, if it does not.
         trouble: Arc<Mutex<Option<CameraTrouble>>>,
-        sinks: Arc<Mutex<Vec<(u64, Arc<dyn FrameSink>)>>>,
+        sinks: Arc<Mutex<Sinks>>,
         choice: u64,
         now: Instant,
     }
@@ -322,7 +325,7 @@ mod tests {
                 told.lock().push(text);
             });
             let trouble = Arc::new(Mutex::new(trouble));
-            let sinks = Arc::<Mutex<Vec<_>>>::default();
+            let sinks = Arc::<Mutex<Sinks>>::default();
             let (reason, opened) = (trouble.clone(), sinks.clone());
             let open: Open<()> = Box::new(move |_, _, sink, number| match *reason.lock() {
                 Some(trouble) => Err(error(trouble)),

@@ -220,7 +220,7 @@ impl VideoConfig {
             }
             _ if !can_encode(self.encode_width, self.encode_height) => Some((
                 code::ILLEGAL_PARAM,
-                "encoded pictures have sides of 16 to 4096 pixels, and at most 4096 x 2304 of them",
+                "encoded pictures have sides of at least 16 pixels and fit into 3840 x 2160, lying or upright",
             )),
             _ if !(1..=60).contains(&self.fps) => Some((code::ILLEGAL_PARAM, "fps must be 1 to 60")),
             _ if !(1..=50_000).contains(&self.bitrate_kbps) => {
@@ -276,9 +276,11 @@ mod tests {
         };
         let bad = Some(code::ILLEGAL_PARAM);
         assert_eq!(refusal(|_| ()), None);
-        assert_eq!(refusal(|config| (config.encode_width, config.encode_height) = (4096, 2304)), None);
+        assert_eq!(refusal(|config| (config.encode_width, config.encode_height) = (3840, 2160)), None);
+        assert_eq!(refusal(|config| (config.encode_width, config.encode_height) = (2160, 3840)), None);
+        assert_eq!(refusal(|config| (config.encode_width, config.encode_height) = (4096, 2304)), bad);
         assert_eq!(refusal(|config| (config.encode_width, config.encode_height) = (16, 16)), None);
-        assert_eq!(refusal(|config| (config.encode_width, config.encode_height) = (4096, 4096)), bad);
+        assert_eq!(refusal(|config| (config.encode_width, config.encode_height) = (2400, 2400)), bad);
         assert_eq!(refusal(|config| config.encode_width = 15), bad);
         assert_eq!(refusal(|config| config.encode_width = u32::MAX), bad);
         assert_eq!(refusal(|config| config.capture_height = 0), bad);

@@ -56,6 +56,12 @@ fn settings_out_of_range_are_reported_by_name() {
     let mut client = Client::new(&server);
     client.engine.set_video_config(VideoConfig { fps: 0, ..VideoConfig::preset(2) }, 0).unwrap();
     client.expect("onDebugError", |event| event["funcName"] == "setVideoConfig");
+    let too_large =
+        VideoConfig { encode_width: 4096, encode_height: 2304, bitrate_kbps: 8_000, ..VideoConfig::preset(2) };
+    client.engine.set_video_config(too_large, 0).unwrap();
+    client.expect("onDebugError", |event| event["errorCode"] == 1_000_017 && event["funcName"] == "setVideoConfig");
+    client.engine.set_video_config(VideoConfig { bitrate_kbps: 0, ..VideoConfig::preset(2) }, 0).unwrap();
+    client.expect("onDebugError", |event| event["errorCode"] == 1_003_002);
     client.engine.set_video_mirror_mode(9, 0).unwrap();
     client.expect("onDebugError", |event| event["funcName"] == "setVideoMirrorMode");
     client.engine.start_preview(4, None).unwrap();

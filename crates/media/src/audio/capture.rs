@@ -78,8 +78,6 @@ pub(crate) struct CaptureShared {
     pub(crate) spectrum: SpectrumTap,
     /// Whether the speaker wants what is recorded.
     pub(crate) monitored: AtomicBool,
-    /// Whether microphones are opened with two channels.
-    pub(crate) stereo: Arc<AtomicBool>,
 }
 
 impl Default for CaptureShared {
@@ -92,7 +90,6 @@ impl Default for CaptureShared {
             voice: VoiceActivity::default(),
             spectrum: SpectrumTap::default(),
             monitored: AtomicBool::new(false),
-            stereo: Arc::default(),
         }
     }
 }
@@ -188,7 +185,7 @@ impl CaptureThread {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if self.slot.poll(Instant::now()) {
-                self.on_opened();
+                self.prepare();
             }
             self.drain(Instant::now());
         }
@@ -216,10 +213,7 @@ impl CaptureThread {
             CaptureCommand::Stereo(is_stereo) => {
                 if is_stereo != self.is_stereo {
                     self.is_stereo = is_stereo;
-                    self.shared.stereo.store(is_stereo, Ordering::Relaxed);
-                    self.resamplers.clear();
-                    self.forget_partial();
-                    self.slot.reopen(Instant::now());
+                    self.prepare();
                 }
             }
             CaptureCommand::AddEncoder(id, sink) => {
@@ -248,14 +242,15 @@ impl CaptureThread {
         }
     }
 
-    fn on_opened(&mut self) {
+    /// Gets ready for what the open microphone gives.
+    fn prepare(&mut self) {
         self.forget_partial();
         // What was played before the microphone ran is no reference for it.
         if let Ok(stale) = self.reference.read_chunk(self.reference.slots()) {
             stale.commit_all();
         }
         let Some(stream) = self.slot.stream() else { return };
-        tracing::info!(sample_rate = stream.sample_rate, "microphone is open");
+        tracing::info!(sample_rate = stream.sample_rate, stereo = self.is_stereo, "sound comes from a microphone");
         let lanes = if self.is_stereo { 2 } else { 1 };
         self.resamplers = (0..lanes).filter_map(|_| Resampler::new(stream.sample_rate, SAMPLE_RATE)).collect();
         if self.resamplers.is_empty() {

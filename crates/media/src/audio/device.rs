@@ -88,7 +88,7 @@ fn list_real(kind: DeviceKind) -> Vec<DeviceInfo> {
     let doubtful = found.iter().all(|(_, info)| ALSA_PLUGINS.contains(&info.id.as_str()));
     found
         .into_iter()
-        .filter(|(device, _)| !doubtful || choose_format(device, kind, false).is_ok())
+        .filter(|(device, _)| !doubtful || choose_format(device, kind).is_ok())
         .map(|(_, info)| info)
         .collect()
 }
@@ -105,10 +105,12 @@ fn is_for_people(id: &str) -> bool {
     }
 }
 
-/// Opens a real microphone; `id` as listed, or empty for the default; with two channels if `is_stereo` and it has them. Blocks for as long as the audio system likes.
-pub(crate) fn open_microphone(id: &str, is_stereo: bool) -> Attempt<InputStream> {
+/// Opens a real microphone; `id` as listed, or empty for the default. With two channels if it has them, also where one is
+/// wanted: a system that makes one of them itself takes half of a voice on one input. Blocks for as long as the audio
+/// system likes.
+pub(crate) fn open_microphone(id: &str) -> Attempt<InputStream> {
     open_found(id, DeviceKind::Microphone, |device| {
-        let (format, config) = choose_format(device, DeviceKind::Microphone, is_stereo)?;
+        let (format, config) = choose_format(device, DeviceKind::Microphone)?;
         let status = Arc::new(StreamStatus::default());
         with_buffer_sizes(config, |config| {
             let (producer, samples) = rtrb::RingBuffer::new(stereo_ring_capacity(config.sample_rate));
@@ -128,7 +130,7 @@ pub(crate) fn open_microphone(id: &str, is_stereo: bool) -> Attempt<InputStream>
 /// Opens a real speaker; `id` as listed, or empty for the default. Blocks for as long as the audio system likes.
 pub(crate) fn open_speaker(id: &str) -> Attempt<OutputStream> {
     open_found(id, DeviceKind::Speaker, |device| {
-        let (format, config) = choose_format(device, DeviceKind::Speaker, true)?;
+        let (format, config) = choose_format(device, DeviceKind::Speaker)?;
         let status = Arc::new(StreamStatus::default());
         with_buffer_sizes(config, |config| {
             let (samples, consumer) = rtrb::RingBuffer::new(stereo_ring_capacity(config.sample_rate));
@@ -193,13 +195,8 @@ fn find(id: &str, kind: DeviceKind) -> Result<cpal::Device, AudioDeviceError> {
         .ok_or_else(|| AudioDeviceError::NotFound { id: id.to_owned() })
 }
 
-/// Picks what costs the least conversion: 48 kHz if there is, then the usual formats, then one channel or two, as wished,
-/// then few.
-fn choose_format(
-    device: &cpal::Device,
-    kind: DeviceKind,
-    is_stereo: bool,
-) -> Result<(SampleFormat, StreamConfig), AudioDeviceError> {
+/// Picks what costs the least conversion: 48 kHz if there is, then the usual formats, then two channels or one, then few.
+fn choose_format(device: &cpal::Device, kind: DeviceKind) -> Result<(SampleFormat, StreamConfig), AudioDeviceError> {
     let ranges: Result<Vec<_>, cpal::Error> = match kind {
         DeviceKind::Microphone => device.supported_input_configs().map(Iterator::collect),
         DeviceKind::Speaker => device.supported_output_configs().map(Iterator::collect),
@@ -214,11 +211,9 @@ fn choose_format(
         SampleFormat::F64 | SampleFormat::I8 | SampleFormat::U32 => Some(6),
         _ => None,
     };
-    let wished = if is_stereo { 2 } else { 1 };
     let channel_rank = |channels: u16| match channels {
-        _ if channels == wished => 0,
-        1 | 2 => 1,
-        _ => channels,
+        2 => 0,
+        channels => channels,
     };
     let rate_of = |range: &cpal::SupportedStreamConfigRange| {
         SAMPLE_RATE.clamp(range.min_sample_rate(), range.max_sample_rate().max(range.min_sample_rate()))
@@ -371,7 +366,7 @@ mod tests {
         assert_eq!(missing.id, "alsa:plughw:CARD=Nowhere,DEV=9");
         let error = missing.stream.err();
         assert!(matches!(error, Some(AudioDeviceError::NotFound { .. })), "{error:?}");
-        let error = open_microphone("nonsense", false).stream.err();
+        let error = open_microphone("nonsense").stream.err();
         assert!(matches!(error, Some(AudioDeviceError::NotFound { .. })), "{error:?}");
     }
 }

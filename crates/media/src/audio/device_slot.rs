@@ -92,13 +92,6 @@ impl<S: DeviceStream> DeviceSlot<S> {
         }
     }
 
-    /// Opens the device once more, if one is open: it is wanted in another form.
-    pub(crate) fn reopen(&mut self, now: Instant) {
-        if self.wanted {
-            self.restart(now);
-        }
-    }
-
     /// The machine has another device than before: what waits for its next attempt makes it now.
     pub(crate) fn devices_changed(&mut self, now: Instant) {
         if self.retry_at.is_some() {

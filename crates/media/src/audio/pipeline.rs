@@ -44,7 +44,7 @@ impl AudioPipeline {
         let (reference_in, reference_out) = rtrb::RingBuffer::new(ring_capacity(SAMPLE_RATE));
         let (monitor_in, monitor_out) = rtrb::RingBuffer::new(ring_capacity(SAMPLE_RATE));
 
-        let microphone = microphone_opener(fakes.microphone, capture_shared.stereo.clone());
+        let microphone = microphone_opener(fakes.microphone);
         let speaker = speaker_opener(fakes.speaker);
         let capture_thread = CaptureThread::new(
             capture_commands,
@@ -124,8 +124,8 @@ impl AudioPipeline {
         self.tell_capture(CaptureCommand::Processing(config));
     }
 
-    /// Takes both channels of microphones that have two; at first they are made one. An open microphone is opened anew. Who
-    /// gets two channels is up to each encoder.
+    /// Keeps both channels of microphones that have two apart; at first they are made one. Who gets two channels is up to
+    /// each encoder.
     pub fn set_capture_stereo(&self, is_stereo: bool) {
         self.tell_capture(CaptureCommand::Stereo(is_stereo));
     }
@@ -218,12 +218,12 @@ impl Drop for AudioPipeline {
     }
 }
 
-fn microphone_opener(fake: Option<String>, is_stereo: Arc<AtomicBool>) -> Opener<InputStream> {
+fn microphone_opener(fake: Option<String>) -> Opener<InputStream> {
     Arc::new(move |id| match &fake {
         Some(fake) if id.is_empty() || id == fake => {
             Attempt { id: fake.clone(), stream: fake_device::open_microphone(fake) }
         }
-        _ => device::open_microphone(id, is_stereo.load(Ordering::Relaxed)),
+        _ => device::open_microphone(id),
     })
 }
 

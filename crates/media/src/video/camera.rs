@@ -1,7 +1,6 @@
 //! Cameras by name: the list of them, and opening one, real or fake.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -73,11 +72,11 @@ impl CameraTrouble {
     }
 
     /// What an error of the operating system says about a camera that is to be opened.
+    #[cfg(target_os = "linux")]
     pub(super) fn of(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
         /// ENXIO and ENODEV, which have no kind of their own: the device behind the node is gone.
-        #[cfg(unix)]
         const GONE: [i32; 2] = [6, 19];
-        #[cfg(unix)]
         if error.raw_os_error().is_some_and(|code| GONE.contains(&code)) {
             return Self::NoDevice;
         }

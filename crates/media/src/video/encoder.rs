@@ -1,6 +1,5 @@
 //! H.264 encoder for live video: constrained baseline, IDR pictures on demand only, rate changed on the fly.
 
-use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -11,7 +10,6 @@ use openh264::encoder::{
 use openh264::formats::YUVSlices;
 
 use super::at_rest::AtRest;
-use super::decoder::{MAX_AREA, MAX_SIDE};
 use super::encoder_options;
 use super::frame::VideoFrame;
 use super::scale;
@@ -41,14 +39,15 @@ pub struct EncoderConfig {
     pub content: Content,
 }
 
-/// Shortest and longest side that is encoded, in pixels.
-const SIDES: RangeInclusive<u32> = 16..=MAX_SIDE;
+/// Shortest side that is encoded, in pixels.
+const MIN_SIDE: u32 = 16;
+/// Largest picture that the library encodes, lying or upright, in pixels.
+const MAX_SIDES: (u32, u32) = (3840, 2160);
 
-/// Whether pictures of this size can be encoded, and decoded by the other side: sides of 16 to 4096 pixels, and no more
-/// macroblocks than level 5.1 of H.264 has (4096 x 2304 pixels, whole blocks of 16 counted).
+/// Whether pictures of this size can be encoded: sides of at least 16 pixels, within 3840 x 2160 or 2160 x 3840.
 pub fn can_encode(width: u32, height: u32) -> bool {
-    let fits = |side: &u32| SIDES.contains(side);
-    fits(&width) && fits(&height) && width.next_multiple_of(16) * height.next_multiple_of(16) <= MAX_AREA
+    let (longer, shorter) = (width.max(height), width.min(height));
+    shorter >= MIN_SIDE && longer <= MAX_SIDES.0 && shorter <= MAX_SIDES.1
 }
 
 impl EncoderConfig {
@@ -501,7 +500,7 @@ mod tests {
         let mut encoder = VideoEncoder::new(EncoderConfig { width: 427, height: 241, ..CONFIG }).unwrap();
         let unit = encoder.encode(&Camera::new(641, 361).frame(30), false).unwrap().unwrap();
         assert_eq!((unit.width, unit.height), (426, 240));
-        for (width, height) in [(0, 0), (8, 360), (4098, 100), (3088, 3072), (u32::MAX, u32::MAX)] {
+        for (width, height) in [(0, 0), (8, 360), (3842, 100), (2200, 2200), (u32::MAX, u32::MAX)] {
             let error = VideoEncoder::new(EncoderConfig { width, height, ..CONFIG }).err().unwrap();
             assert_eq!(error, EncodeError::Size { width, height });
             assert!(encoder.set_size(width, height).is_err());
@@ -511,19 +510,24 @@ mod tests {
 
     #[test]
     fn whatever_is_said_to_be_encodable_is_encoded_and_decoded() {
-        let sizes =
-            [(16, 16), (4096, 16), (16, 4096), (18, 1000), (426, 240), (3840, 2160), (4096, 2304), (2304, 4096)];
-        for (width, height) in sizes {
-            for (fps, bitrate_bps, content) in [(1, 10_000, Content::Camera), (60, 8_000_000, Content::Screen)] {
-                let config = EncoderConfig { width, height, fps, bitrate_bps, content };
-                let mut encoder = VideoEncoder::new(config).unwrap();
-                let mut decoder = VideoDecoder::new().unwrap();
-                let mut camera = Camera::new(320, 180);
-                let unit = encoder.encode(&camera.frame(fps), false).unwrap().unwrap();
-                let shown = decoder.decode(&unit.data, unit.capture_time).unwrap().unwrap();
-                assert_eq!((shown.width(), shown.height()), (width, height), "{config:?}");
-                encoder.encode(&camera.frame(fps), false).unwrap();
-            }
+        use Content::{Camera as Natural, Screen};
+        let cases = [
+            (16, 16, 1, 10_000, Natural),
+            (16, 16, 60, 50_000_000, Screen),
+            (3840, 16, 60, 300_000, Natural),
+            (16, 3840, 1, 300_000, Screen),
+            (18, 1000, 15, 300_000, Natural),
+            (426, 240, 24, 300_000, Screen),
+            (3840, 2160, 15, 8_000_000, Natural),
+            (2160, 3840, 60, 50_000_000, Screen),
+        ];
+        for (width, height, fps, bitrate_bps, content) in cases {
+            let config = EncoderConfig { width, height, fps, bitrate_bps, content };
+            let mut encoder = VideoEncoder::new(config).unwrap();
+            let mut decoder = VideoDecoder::new().unwrap();
+            let unit = encoder.encode(&Camera::new(320, 180).frame(fps), false).unwrap().unwrap();
+            let shown = decoder.decode(&unit.data, unit.capture_time).unwrap().unwrap();
+            assert_eq!((shown.width(), shown.height()), (width, height), "{config:?}");
         }
     }
 
