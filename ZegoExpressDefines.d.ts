@@ -1327,9 +1327,9 @@ export interface ZegoStreamRelayCDNInfo {
 }
 
 export interface ZegoUser {
-  /** under 64 bytes */
+  /** 1 to 64 bytes */
   userID: string;
-  /** under 256 bytes */
+  /** up to 256 bytes of UTF-8 */
   userName?: string | null;
 }
 

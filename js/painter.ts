@@ -21,6 +21,8 @@ export interface Brush {
 /** Slots of a ring; as many as in `src/frame_ring.rs`. */
 const SLOTS = 3;
 const BYTES_PER_PIXEL = 4;
+/** JavaScript engines keep arrays of few bytes where their garbage collector moves them. */
+const LEAST_BUFFER = 256;
 const FIT = 0;
 
 type SlotBuffer = Uint8ClampedArray<ArrayBuffer>;
@@ -69,7 +71,8 @@ export class Painter {
   /** Makes buffers for pictures of that size. They must never be transferred: native threads write into them. */
   makeRing(width: number, height: number): SlotBuffer[] {
     const bytes = width * height * BYTES_PER_PIXEL;
-    const buffers = Array.from({ length: SLOTS }, (): SlotBuffer => new Uint8ClampedArray(bytes));
+    const room = Math.max(bytes, LEAST_BUFFER);
+    const buffers = Array.from({ length: SLOTS }, (): SlotBuffer => new Uint8ClampedArray(new ArrayBuffer(room), 0, bytes));
     this.images = buffers.map((buffer) => new ImageData(buffer, width, height));
     this.isStale = true;
     return buffers;

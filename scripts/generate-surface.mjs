@@ -201,7 +201,7 @@ function engineTypes() {
     events.push(...own.map((it) => eventLine(it, { prefix, owner: `${name}.`, own: ['index: number'] })));
   }
   const methods = surface.methods.map((it) => {
-    const late = !it.built && 'Not built yet: answers with code 1000010; README.md says how.';
+    const late = !it.built && 'Not built yet: answers with code 1000010.';
     return methodText(it, '', late) + signature(it);
   });
   const names = [...surface.enums, ...surface.unexportedEnums, ...surface.structs].map(({ name }) => name);

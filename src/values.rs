@@ -261,8 +261,11 @@ fn keep_array(env: &Env, array: &Unknown) -> Result<(SlotMemory, sys::napi_ref)>
     if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_clamped_array {
         return Err(refused("it is no Uint8ClampedArray"));
     }
-    // Arrays of up to 64 bytes may lie in V8's moving heap.
-    if address.is_null() || length <= 64 {
+    let (mut start, mut room) = (ptr::null_mut(), 0);
+    // SAFETY: the array's own buffer, from the call above.
+    let status = unsafe { sys::napi_get_arraybuffer_info(env.raw(), buffer, &mut start, &mut room) };
+    // Arrays that were made with up to 64 bytes may lie in V8's moving heap; a part of a larger buffer never does.
+    if status != sys::Status::napi_ok || address.is_null() || room <= 64 {
         return Err(refused("it is detached or too small"));
     }
     let mut reference = ptr::null_mut();

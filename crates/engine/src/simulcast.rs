@@ -29,6 +29,8 @@ const LEAST_SHARE: f64 = 0.5;
 const BACK: f64 = 1.25;
 /// for so long.
 const BACK_AFTER: Duration = Duration::from_secs(1);
+/// How long after somebody wanted a layer again it is not known whether there are bits for it.
+const EARLY: Duration = Duration::from_millis(500);
 /// A side of a layer is at least so long, in pixels.
 const LEAST_SIDE: u32 = 16;
 
@@ -131,6 +133,9 @@ pub(crate) struct Allocator {
     rich_since: [Option<Instant>; MOST_LAYERS],
     /// It was wanted, and there were too few bits for it. One that nobody wanted comes back at once.
     lacked: [bool; MOST_LAYERS],
+    rested: [bool; MOST_LAYERS],
+    /// Until then few bits say nothing: what may be sent follows what is wanted with a delay.
+    early_until: [Option<Instant>; MOST_LAYERS],
 }
 
 impl Allocator {
@@ -147,7 +152,11 @@ impl Allocator {
         for (layer, config) in layers.iter().enumerate().take(MOST_LAYERS) {
             if !wanted[layer] {
                 (self.on[layer], self.rich_since[layer], self.lacked[layer]) = (false, None, false);
+                self.rested[layer] = true;
                 continue;
+            }
+            if std::mem::take(&mut self.rested[layer]) {
+                self.early_until[layer] = Some(now + EARLY);
             }
             let most = u64::from(config.bitrate_kbps) * 1000;
             // Who wants a picture gets one, however little there is: how to make the best of it the rate control knows.
@@ -158,7 +167,8 @@ impl Allocator {
             } else {
                 // What is left is no use to a larger one either.
                 left = 0;
-                (self.on[layer], self.lacked[layer]) = (false, true);
+                let is_early = self.early_until[layer].is_some_and(|until| now < until);
+                self.lacked[layer] |= std::mem::take(&mut self.on[layer]) || !is_early;
             }
         }
         shares
@@ -219,6 +229,9 @@ mod tests {
         assert!(wanting(now, ALL, 4000));
         let later = now + Duration::from_secs(30);
         assert!(!wanting(later, [true, false, false], 4000));
+        // What may be sent follows what is wanted.
+        assert!(!wanting(later, ALL, 200));
+        let later = later + Duration::from_millis(60);
         assert!(wanting(later, ALL, 4000));
         // There were too few bits for it: it waits until there are more for a while.
         assert!(!wanting(later, ALL, 900));

@@ -251,7 +251,8 @@ mod tests {
         for (width, height) in (1..9).flat_map(|width| (1..9).map(move |height| (width, height))) {
             for scaled in [scale(&frame, width, height), fill(&frame, width, height)] {
                 let mut pixels = vec![0; (width * height * 4) as usize];
-                super::super::convert::to_rgba(&scaled, &mut pixels).unwrap_or_else(|error| panic!("{width}x{height}: {error}"));
+                super::super::convert::to_rgba(&scaled, &mut pixels)
+                    .unwrap_or_else(|error| panic!("{width}x{height}: {error}"));
                 assert!(pixels.chunks(4).all(|pixel| pixel[3] == 255), "{width}x{height}");
                 assert!(pixels.chunks(4).any(|pixel| pixel[..3] != [0, 0, 0]), "{width}x{height}: {pixels:?}");
             }
