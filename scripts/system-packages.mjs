@@ -21,8 +21,8 @@ const SOUND = ['libasound2-plugins', 'pulseaudio', 'pulseaudio-utils'];
 const TOOLS = ['ffmpeg'];
 /** For the tests against a cluster of LiveKit servers. */
 const CLUSTER = ['redis-server'];
-/** For the tests of the join page. Only Debian has a browser under this name. */
-const BROWSER = ['chromium'];
+/** For the tests with browsers. Only Debian has them under these names. */
+const BROWSER = ['chromium', 'firefox-esr'];
 /** Libraries that were renamed with the change to 64-bit time, in Debian 13 and Ubuntu 24.04. */
 const RENAMED = new Set(['libasound2', 'libatk-bridge2.0-0', 'libgtk-3-0']);
 

@@ -50,6 +50,7 @@ mod simulcast;
 mod snapshot;
 mod speed_test;
 mod stats;
+mod stream_names;
 mod token_life;
 mod traffic_control;
 mod video_playback;

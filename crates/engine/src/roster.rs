@@ -11,6 +11,7 @@ use protocol::conventions;
 use protocol::messages::{DisconnectReason, ParticipantInfo, TrackType, participant_info::State};
 
 use crate::config::User;
+use crate::stream_names::{StreamNames, agreed, told_by_server};
 
 /// How long somebody who was there before a reconnect may be missing: longer than the longest wait between two attempts
 /// of the others.
@@ -106,6 +107,8 @@ pub(crate) struct Changes {
 struct Participant {
     sid: String,
     user: User,
+    /// What it published last; without tracks while it is missing.
+    info: ParticipantInfo,
     streams: BTreeMap<String, Stream>,
     /// Streams of an earlier session of this user that the present one has not published, and since when.
     awaited: BTreeMap<String, (Stream, Instant)>,
@@ -114,6 +117,7 @@ struct Participant {
 impl Participant {
     /// The session that published the streams is over, and the user is expected back.
     fn await_streams(&mut self, now: Instant, changes: &mut Changes) {
+        self.info.tracks.clear();
         for (stream_id, stream) in std::mem::take(&mut self.streams) {
             changes.streams_away.push(stream_id.clone());
             self.awaited.insert(stream_id, (stream, now));
@@ -121,9 +125,45 @@ impl Participant {
     }
 }
 
+impl Participant {
+    /// Takes over what it publishes now. `added` are the IDs of streams that are new.
+    fn tell_streams(&mut self, streams: BTreeMap<String, Stream>, added: &mut Vec<String>, changes: &mut Changes) {
+        if streams == self.streams {
+            return;
+        }
+        for (stream_id, old) in &self.streams {
+            if !streams.contains_key(stream_id) {
+                changes.streams_removed.push((stream_id.clone(), old.clone(), RemovalReason::Stopped));
+            }
+        }
+        for (stream_id, new) in &streams {
+            let before = self.streams.get(stream_id).cloned();
+            let awaited = self.awaited.remove(stream_id).map(|(stream, _)| stream);
+            match before.or(awaited) {
+                None => {
+                    added.push(stream_id.clone());
+                    changes.streams_added.push((stream_id.clone(), new.clone()));
+                }
+                Some(old) => {
+                    if old.extra_info != new.extra_info {
+                        changes.extra_info_changed.push((stream_id.clone(), new.clone()));
+                    }
+                    if old != *new {
+                        changes.streams_changed.push((stream_id.clone(), new.clone()));
+                    }
+                }
+            }
+        }
+        self.streams = streams;
+        changes.streams_away.retain(|stream_id| !self.streams.contains_key(stream_id));
+    }
+}
+
 /// Everyone else in one room.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
+    /// Whether the server says which stream a track belongs to.
+    pub(crate) server_names_streams: bool,
     participants: BTreeMap<String, Participant>,
     /// Those of them who are missing, and since when.
     missing: BTreeMap<String, Instant>,
@@ -160,6 +200,7 @@ impl Roster {
         for info in participants {
             self.apply(info, now, &mut changes);
         }
+        self.name_streams(&mut changes);
         changes
     }
 
@@ -181,6 +222,7 @@ impl Roster {
         for info in participants {
             self.apply(info, now, &mut changes);
         }
+        self.name_streams(&mut changes);
         changes
     }
 
@@ -193,6 +235,8 @@ impl Roster {
         for identity in gone {
             self.remove(&identity, &mut changes);
         }
+        // What somebody had may be another's now.
+        self.name_streams(&mut changes);
         for participant in self.participants.values_mut() {
             participant.awaited.retain(|stream_id, (stream, since)| {
                 let over = is_over(since);
@@ -231,7 +275,6 @@ impl Roster {
             id: info.identity.clone(),
             name: if info.name.is_empty() { info.identity.clone() } else { info.name.clone() },
         };
-        let streams = streams_of(info, &user);
         self.missing.remove(&info.identity);
         let known = self.participants.entry(info.identity.clone()).or_insert_with(|| {
             changes.users_added.push(user.clone());
@@ -242,28 +285,28 @@ impl Roster {
             known.sid.clone_from(&info.sid);
         }
         known.user = user;
-        for (stream_id, old) in &known.streams {
-            if !streams.contains_key(stream_id) {
-                changes.streams_removed.push((stream_id.clone(), old.clone(), RemovalReason::Stopped));
-            }
+        known.info.clone_from(info);
+    }
+
+    /// Sorts the tracks of all into streams, and tells what is not as it was.
+    fn name_streams(&mut self, changes: &mut Changes) {
+        let agreed = (!self.server_names_streams).then(|| agreed(self.participants.values().map(|known| &known.info)));
+        let mut added = Vec::new();
+        for known in self.participants.values_mut() {
+            let streams = match &agreed {
+                Some(names) => streams_of(&known.info, &known.user, names),
+                None => streams_of(&known.info, &known.user, &told_by_server(&known.info)),
+            };
+            known.tell_streams(streams, &mut added, changes);
         }
-        for (stream_id, new) in &streams {
-            let before = known.streams.get(stream_id).cloned();
-            let awaited = known.awaited.remove(stream_id).map(|(stream, _)| stream);
-            match before.or(awaited) {
-                None => changes.streams_added.push((stream_id.clone(), new.clone())),
-                Some(old) => {
-                    if old.extra_info != new.extra_info {
-                        changes.extra_info_changed.push((stream_id.clone(), new.clone()));
-                    }
-                    if old != *new {
-                        changes.streams_changed.push((stream_id.clone(), new.clone()));
-                    }
+        // Who holds an ID now holds it in place of somebody who was away.
+        for stream_id in &added {
+            for known in self.participants.values_mut().filter(|known| !known.streams.contains_key(stream_id)) {
+                if let Some((stream, _)) = known.awaited.remove(stream_id) {
+                    changes.streams_removed.push((stream_id.clone(), stream, RemovalReason::Disconnected));
                 }
             }
         }
-        known.streams = streams;
-        changes.streams_away.retain(|stream_id| !known.streams.contains_key(stream_id));
     }
 
     fn remove(&mut self, identity: &str, changes: &mut Changes) {
@@ -289,11 +332,11 @@ fn comes_back(reason: i32) -> bool {
     )
 }
 
-fn streams_of(info: &ParticipantInfo, user: &User) -> BTreeMap<String, Stream> {
+fn streams_of(info: &ParticipantInfo, user: &User, names: &StreamNames) -> BTreeMap<String, Stream> {
     let mut streams = BTreeMap::<String, Stream>::new();
     for track in &info.tracks {
-        let stream_id = conventions::stream_id_of_track(&info.identity, track);
-        let stream = streams.entry(stream_id).or_default();
+        let Some(stream_id) = names.get(&track.sid) else { continue };
+        let stream = streams.entry(stream_id.clone()).or_default();
         let slot = match TrackType::try_from(track.r#type) {
             Ok(TrackType::Audio) => &mut stream.audio,
             Ok(TrackType::Video) => &mut stream.video,
@@ -484,6 +527,59 @@ mod tests {
         assert_eq!(roster.update(&[info.clone()], now()).extra_info_changed[0].1.extra_info, "x");
         info.tracks[0].muted = true;
         assert!(roster.update(&[info], now()).extra_info_changed.is_empty());
+    }
+
+    #[test]
+    fn an_id_that_two_choose_stays_with_the_older_session_and_is_deleted_when_nobody_holds_it() {
+        let mut roster = Roster::default();
+        let bob = ParticipantInfo { joined_at_ms: 1, ..participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]) };
+        let eve = ParticipantInfo { joined_at_ms: 2, ..participant("PA_2", "!eve", &[("TR_2", VIDEO, "s")]) };
+        roster.update(&[bob], now());
+        let changes = roster.update(&[eve], now());
+        assert!(changes.streams_added.is_empty() && changes.streams_changed.is_empty());
+        assert_eq!(roster.stream("s").unwrap().user.id, "bob");
+        let mut goodbye = participant("PA_2", "!eve", &[]);
+        goodbye.state = State::Disconnected as i32;
+        assert!(roster.update(&[goodbye], now()).streams_removed.is_empty());
+        assert_eq!(roster.stream("s").unwrap().user.id, "bob");
+    }
+
+    #[test]
+    fn what_its_holder_leaves_goes_to_who_chose_it_too() {
+        let mut roster = Roster::default();
+        let bob = ParticipantInfo { joined_at_ms: 1, ..participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]) };
+        let eve = ParticipantInfo { joined_at_ms: 2, ..participant("PA_2", "eve", &[("TR_2", VIDEO, "s")]) };
+        roster.update(&[bob, eve], now());
+        let mut goodbye = participant("PA_1", "bob", &[]);
+        goodbye.state = State::Disconnected as i32;
+        let changes = roster.update(&[goodbye], now());
+        assert_eq!(changes.streams_removed[0].1.user.id, "bob");
+        assert_eq!(changes.streams_added[0].1.user.id, "eve");
+    }
+
+    #[test]
+    fn our_server_says_which_stream_a_track_belongs_to() {
+        let mut roster = Roster { server_names_streams: true, ..Roster::default() };
+        let mut info = participant("PA_1", "Phone 013", &[("TR_1", AUDIO, "x"), ("TR_2", VIDEO, "y")]);
+        for track in &mut info.tracks {
+            track.stream = "Phone 013_2".into();
+        }
+        let changes = roster.update(&[info], now());
+        assert_eq!(changes.streams_added[0].0, "Phone 013_2");
+        assert_eq!(roster.stream("Phone 013_2").unwrap().track_sids().count(), 2);
+    }
+
+    #[test]
+    fn who_takes_the_id_of_somebody_missing_takes_its_place() {
+        let mut roster = Roster::default();
+        let bob = ParticipantInfo { joined_at_ms: 1, ..participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]) };
+        let eve = ParticipantInfo { joined_at_ms: 2, ..participant("PA_2", "eve", &[("TR_2", VIDEO, "s")]) };
+        let start = now();
+        roster.update(&[bob], start);
+        roster.replace(&[], start);
+        let changes = roster.update(&[eve], start);
+        assert_eq!((changes.streams_removed.len(), changes.streams_added[0].1.user.id.as_str()), (1, "eve"));
+        assert!(roster.expire(start + GRACE).streams_removed.is_empty());
     }
 
     #[test]

@@ -10,6 +10,8 @@ const OWN_NAME: &str = "zego-room-server";
 pub(crate) struct ServerProfile {
     /// It refuses a stream ID that somebody else publishes. Where it does not, publishers have to agree by themselves.
     pub(crate) checks_stream_ids: bool,
+    /// It says of each track which stream it belongs to. Elsewhere the clients work that out.
+    pub(crate) names_streams: bool,
     /// A resume with another token brings that token's rights. Elsewhere a session keeps those it began with.
     pub(crate) takes_new_tokens: bool,
     /// It moves extra info of a room from a participant's attributes to the room. Elsewhere that is for the room's
@@ -21,7 +23,7 @@ impl ServerProfile {
     /// From what the server says of itself at the join. A stock LiveKit server is what does not claim to be ours.
     pub(crate) fn of(info: Option<&ServerInfo>) -> Self {
         let is_own = info.is_some_and(|info| info.debug_info.starts_with(OWN_NAME));
-        Self { checks_stream_ids: is_own, takes_new_tokens: is_own, keeps_room_info: is_own }
+        Self { checks_stream_ids: is_own, names_streams: is_own, takes_new_tokens: is_own, keeps_room_info: is_own }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the vendor's concepts ride on LiveKit's wire: data topics, participant attributes, stream names.
 
-use crate::messages::{TrackInfo, TrackSource};
+use crate::messages::TrackSource;
 
 /// Data topic of a broadcast message (reliable).
 pub const TOPIC_BROADCAST: &str = "zg.bc";
@@ -52,48 +52,63 @@ pub fn key_of_room_info(name: &str) -> Option<&str> {
     name.strip_prefix(ROOM_INFO_PREFIX)
 }
 
-/// The stream ID that a track belongs to.
+/// The stream ID that a publisher chose for a track, if it chose one: it is the name of the track and of its stream alike.
 ///
-/// Our own publishers put the stream ID into the track's name. A stock client leaves it empty; such a track belongs
-/// to the stream named like its publisher, or to `<identity>_screen` when it comes from a shared screen.
-pub fn stream_id_of_track(identity: &str, track: &TrackInfo) -> String {
-    stream_id_of_source(identity, &track.name, track.source)
+/// Our own publishers do that, and a stock client can. Anything else in those fields is a word of the client's own for the
+/// track ("microphone"), which many use at the same time: such a track belongs to the stream of [`derived_stream_id`].
+pub fn chosen_stream_id<'a>(name: &'a str, stream: &str) -> Option<&'a str> {
+    (!name.is_empty() && name == stream).then_some(name)
 }
 
-/// [`stream_id_of_track`] for a track that has no `TrackInfo` yet: `source` is a [`TrackSource`] number.
-pub fn stream_id_of_source(identity: &str, track_name: &str, source: i32) -> String {
-    if !track_name.is_empty() {
-        return track_name.to_owned();
+/// What LiveKit's own server writes into the `stream` of a track whose publisher left it empty.
+pub fn stream_by_livekit(source: i32) -> &'static str {
+    match TrackSource::try_from(source) {
+        Ok(TrackSource::ScreenShare | TrackSource::ScreenShareAudio) => "screen",
+        _ => "camera",
     }
+}
+
+/// The stream ID of a track for which none was chosen: that of its publisher, or `<identity>_screen` for a shared screen.
+/// `source` is a [`TrackSource`] number.
+pub fn derived_stream_id(identity: &str, source: i32) -> String {
     match TrackSource::try_from(source) {
         Ok(TrackSource::ScreenShare | TrackSource::ScreenShareAudio) => format!("{identity}_screen"),
         _ => identity.to_owned(),
     }
 }
 
+/// The `n`-th ID to try, from 1, where the derived one is taken: by another stream, or since its stream has a track of that
+/// kind already (a second camera).
+pub fn numbered_stream_id(derived: &str, n: usize) -> String {
+    if n <= 1 { derived.to_owned() } else { format!("{derived}_{n}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn track(name: &str, source: TrackSource) -> TrackInfo {
-        TrackInfo { name: name.into(), source: source as i32, ..Default::default() }
+    #[test]
+    fn only_who_names_track_and_stream_alike_chooses_an_id() {
+        assert_eq!(chosen_stream_id("s1", "s1"), Some("s1"));
+        for (name, stream) in [("", ""), ("microphone", ""), ("microphone", "camera"), ("", "camera")] {
+            assert_eq!(chosen_stream_id(name, stream), None);
+        }
     }
 
     #[test]
-    fn a_named_track_is_the_stream_of_that_name() {
-        assert_eq!(stream_id_of_track("anna", &track("s1", TrackSource::ScreenShare)), "s1");
+    fn camera_and_microphone_share_the_stream_of_their_user_and_a_screen_is_another() {
+        for source in [TrackSource::Camera, TrackSource::Microphone, TrackSource::Unknown] {
+            assert_eq!(derived_stream_id("anna", source as i32), "anna");
+        }
+        for source in [TrackSource::ScreenShare, TrackSource::ScreenShareAudio] {
+            assert_eq!(derived_stream_id("anna", source as i32), "anna_screen");
+        }
+        assert_eq!(derived_stream_id("Phone 013 / 张三", 99), "Phone 013 / 张三");
     }
 
     #[test]
-    fn unnamed_camera_and_microphone_share_the_stream_of_their_user() {
-        assert_eq!(stream_id_of_track("anna", &track("", TrackSource::Camera)), "anna");
-        assert_eq!(stream_id_of_track("anna", &track("", TrackSource::Microphone)), "anna");
-    }
-
-    #[test]
-    fn an_unnamed_screen_is_a_stream_of_its_own() {
-        assert_eq!(stream_id_of_track("anna", &track("", TrackSource::ScreenShare)), "anna_screen");
-        assert_eq!(stream_id_of_track("anna", &track("", TrackSource::ScreenShareAudio)), "anna_screen");
+    fn the_first_id_to_try_is_the_derived_one() {
+        assert_eq!([1, 2, 3].map(|n| numbered_stream_id("anna", n)), ["anna", "anna_2", "anna_3"]);
     }
 
     #[test]

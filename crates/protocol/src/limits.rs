@@ -2,14 +2,14 @@
 
 use thiserror::Error;
 
-/// Longest room ID in bytes.
-pub const ROOM_ID_MAX: usize = 127;
+/// Longest room ID in bytes. All these are inclusive.
+pub const ROOM_ID_MAX: usize = 128;
 /// Longest user ID in bytes.
-pub const USER_ID_MAX: usize = 63;
+pub const USER_ID_MAX: usize = 64;
 /// Longest user name in bytes.
-pub const USER_NAME_MAX: usize = 255;
-/// Longest stream ID in bytes.
-pub const STREAM_ID_MAX: usize = 255;
+pub const USER_NAME_MAX: usize = 256;
+/// Longest ID in bytes of a stream that we publish.
+pub const STREAM_ID_MAX: usize = 256;
 
 /// Longest text of a broadcast, barrage or custom command in bytes.
 pub const MESSAGE_TEXT_MAX: usize = 1024;
@@ -50,12 +50,12 @@ pub fn validate_user_id(id: &str) -> Result<(), IdError> {
     validate(id, USER_ID_MAX, is_name_character)
 }
 
-/// Checks a user name: 1 to [`USER_NAME_MAX`] bytes of letters, digits and the vendor's punctuation.
+/// Checks a user name: 1 to [`USER_NAME_MAX`] bytes. People read it and write it as they are called, so it has no alphabet.
 pub fn validate_user_name(name: &str) -> Result<(), IdError> {
-    validate(name, USER_NAME_MAX, is_name_character)
+    validate(name, USER_NAME_MAX, |_| true)
 }
 
-/// Checks a stream ID: 1 to [`STREAM_ID_MAX`] bytes of letters, digits, `-` and `_`.
+/// Checks the ID of a stream that is to be published: 1 to [`STREAM_ID_MAX`] bytes of letters, digits, `-` and `_`.
 pub fn validate_stream_id(id: &str) -> Result<(), IdError> {
     validate(id, STREAM_ID_MAX, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
@@ -91,14 +91,25 @@ mod tests {
     #[test]
     fn the_longest_ids_pass_and_one_byte_more_does_not() {
         for (max, check) in [
-            (127, validate_room_id as fn(&str) -> Result<(), IdError>),
-            (63, validate_user_id),
-            (255, validate_user_name),
-            (255, validate_stream_id),
+            (128, validate_room_id as fn(&str) -> Result<(), IdError>),
+            (64, validate_user_id),
+            (256, validate_user_name),
+            (256, validate_stream_id),
         ] {
             assert_eq!(check(&"a".repeat(max)), Ok(()));
             assert_eq!(check(&"a".repeat(max + 1)), Err(IdError::TooLong));
         }
+    }
+
+    #[test]
+    fn people_are_called_as_they_are_called() {
+        for name in ["张三 李", "José", "O'Neil", "John Smith", "😀", "a/b", " ", "\u{200f}شيماء"] {
+            assert_eq!(validate_user_name(name), Ok(()), "{name}");
+        }
+        // Bytes count, not characters.
+        assert_eq!(validate_user_name(&"三".repeat(85)), Ok(()));
+        assert_eq!(validate_user_name(&"三".repeat(86)), Err(IdError::TooLong));
+        assert_eq!(validate_user_name(""), Err(IdError::Empty));
     }
 
     #[test]

@@ -84,6 +84,9 @@ pub enum AdminError {
     /// There is no such method.
     #[error("no such method")]
     BadRoute,
+    /// A service of LiveKit's that is not here.
+    #[error("this server has no {0}")]
+    Unimplemented(String),
     /// The body is not a message of that method.
     #[error("malformed request: {0}")]
     Malformed(String),
@@ -115,6 +118,7 @@ impl AdminError {
     fn code(&self) -> (&'static str, StatusCode) {
         match self {
             Self::BadRoute => ("bad_route", StatusCode::NOT_FOUND),
+            Self::Unimplemented(_) => ("unimplemented", StatusCode::NOT_IMPLEMENTED),
             Self::Malformed(_) => ("malformed", StatusCode::BAD_REQUEST),
             Self::InvalidArgument(_) | Self::TooLong(_) => ("invalid_argument", StatusCode::BAD_REQUEST),
             Self::Unauthenticated(_) => ("unauthenticated", StatusCode::UNAUTHORIZED),
@@ -221,6 +225,11 @@ pub async fn administer(
             error.into_response()
         }
     }
+}
+
+/// LiveKit's other services (egress, ingress, telephony, agents) are not here, which their clients are told in their terms.
+pub async fn not_implemented(Path((service, _)): Path<(String, String)>) -> Response {
+    AdminError::Unimplemented(service).into_response()
 }
 
 async fn call(

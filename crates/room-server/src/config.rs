@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use crate::codecs::EnabledCodecs;
 use crate::join_rate::JoinRate;
 use crate::limits::Limits;
 use crate::webhooks::WebhookConfig;
@@ -87,6 +88,8 @@ pub struct ServerConfig {
     pub departure_timeout: Duration,
     /// Most participants of a room, unless its creation says otherwise; 0 is no limit.
     pub max_participants: u32,
+    /// Codecs that clients may publish with.
+    pub codecs: EnabledCodecs,
     /// How long texts may be.
     pub limits: Limits,
     /// How often one address may ask to join; `None` is [`JoinRate::USUAL`] for all but loopback.
@@ -123,6 +126,7 @@ impl Default for ServerConfig {
             empty_timeout: Duration::from_secs(300),
             departure_timeout: Duration::ZERO,
             max_participants: 0,
+            codecs: EnabledCodecs::default(),
             limits: Limits::default(),
             join_rate: None,
             webhooks: None,

@@ -13,6 +13,7 @@ use serde::de::{Deserializer, IgnoredAny};
 use serde::{Deserialize, de::DeserializeOwned};
 use thiserror::Error;
 
+use crate::codecs::EnabledCodecs;
 use crate::config::{IceServerConfig, KeyPolicy, ServerConfig, TcpPort};
 use crate::join_rate::JoinRate;
 use crate::webhooks::WebhookConfig;
@@ -125,9 +126,9 @@ section!(RoomSection, "room." {
     departure_timeout: Option<u64>,
     max_metadata_size: Option<usize>,
     reconnect_timeout: Option<u64>,
+    enabled_codecs: Vec<CodecSpec>,
 } unused {
-    auto_create, create_room_attempts, create_room_enabled, create_room_timeout, enable_remote_unmute, enabled_codecs,
-    max_participant_identity_length, max_room_name_length, participant_disconnect_timeout, playout_delay,
+    auto_create, create_room_attempts, create_room_enabled, create_room_timeout, enable_remote_unmute, max_participant_identity_length, max_room_name_length, participant_disconnect_timeout, playout_delay,
     room_configurations, sync_streams, update_batch_target_size, update_room_metadata_batch_size,
     user_data_statistics,
 });
@@ -151,6 +152,15 @@ section!(LoggingSection, "logging." {
     level: Option<String>,
     json: bool,
 } unused { component_levels, item_sample_initial, item_sample_interval, item_sample_seconds, pion_level, sample, });
+
+/// A codec, as LiveKit's file describes it. Its format parameters are what this server makes them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodecSpec {
+    mime: String,
+    #[serde(default, rename = "fmtp_line")]
+    _fmtp_line: Option<String>,
+}
 
 /// A relay server, as LiveKit's file describes it.
 #[derive(Debug, Deserialize)]
@@ -267,6 +277,9 @@ impl ServerConfig {
         self.departure_timeout = seconds(room.departure_timeout, self.departure_timeout);
         self.reconnect_timeout = seconds(room.reconnect_timeout, self.reconnect_timeout);
         self.limits.metadata = room.max_metadata_size.unwrap_or(self.limits.metadata);
+        if !room.enabled_codecs.is_empty() {
+            self.codecs = EnabledCodecs::of_mime_types(room.enabled_codecs.iter().map(|codec| codec.mime.as_str()));
+        }
     }
 
     fn apply_limit(&mut self, limit: &LimitSection) {

@@ -3,7 +3,7 @@
 //! `/twirp/livekit.RoomService/` is for the servers of applications (module `admin`).
 //!
 //! `/rtc/v1` is for clients with one peer connection. Where it is not served, the 404 on both of its paths makes clients
-//! fall back to `/rtc` by themselves.
+//! fall back to `/rtc` by themselves. Clients from before it was there put the same request into the query of `/rtc`.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +23,7 @@ use protocol::limits::{SIGNAL_MESSAGE_MAX, SIGNAL_READ_BUFFER};
 use protocol::messages::JoinRequest;
 use tokio::sync::mpsc;
 
-use crate::admin::administer;
+use crate::admin::{administer, not_implemented};
 use crate::auth::{Admission, AuthError, admit};
 use crate::config::ServerConfig;
 use crate::hub::command::{Command, Connect};
@@ -51,6 +51,8 @@ pub struct HttpState {
     pub joins: Mutex<JoinLimiter>,
     /// How long texts may be.
     pub limits: Limits,
+    /// Whether clients may use one peer connection for both ways.
+    pub single_peer_connection: bool,
 }
 
 /// The routes. `metrics` are served only if they are given.
@@ -58,8 +60,11 @@ pub fn router(state: Arc<HttpState>, config: &ServerConfig, metrics: Option<Metr
     let mut router = join_page::routes(config.dev).route("/rtc", get(rtc)).route("/rtc/validate", get(validate));
     if config.single_peer_connection {
         router = router.route("/rtc/v1", get(rtc_v1)).route("/rtc/v1/validate", get(validate));
+    } else {
+        router = router.route("/rtc/v1/validate", get(not_served));
     }
     router = router.route("/twirp/livekit.RoomService/{method}", post(administer));
+    router = router.route("/twirp/{service}/{method}", post(not_implemented));
     let router = router.with_state(state);
     match metrics {
         Some(metrics) => router.merge(metrics_router(metrics)),
@@ -87,6 +92,10 @@ async fn rtc(
         Ok(admission) => admission,
         Err(error) => return refusal(&error),
     };
+    // Some clients ask so for one peer connection, those that know no `/rtc/v1`.
+    if state.single_peer_connection && query.contains_key("join_request") {
+        return accept_single(&state, admission, &query, upgrade);
+    }
     let is_set = |name: &str| query.get(name).is_some_and(|value| value == "1" || value == "true");
     let wishes = Wishes {
         auto_subscribe: !query.contains_key("auto_subscribe") || is_set("auto_subscribe"),
@@ -110,6 +119,16 @@ async fn rtc_v1(
         Ok(admission) => admission,
         Err(error) => return refusal(&error),
     };
+    accept_single(&state, admission, &query, upgrade)
+}
+
+/// Lets in a client with one peer connection.
+fn accept_single(
+    state: &HttpState,
+    admission: Admission,
+    query: &HashMap<String, String>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
     let decoded = query.get("join_request").ok_or(JoinRequestError::Missing).and_then(|text| decode(text));
     let request = match decoded {
         Ok(request) => request,
@@ -120,7 +139,13 @@ async fn rtc_v1(
         resume: request.reconnect.then(|| request.participant_sid.clone()),
         single: Some(Box::new(request)),
     };
-    accept(&state, admission, wishes, upgrade)
+    accept(state, admission, wishes, upgrade)
+}
+
+/// The answer that makes clients fall back to `/rtc`. Those in pages can only read it if every page may.
+async fn not_served() -> Response {
+    let anybody = axum::http::HeaderValue::from_static("*");
+    (StatusCode::NOT_FOUND, [(ACCESS_CONTROL_ALLOW_ORIGIN, anybody)]).into_response()
 }
 
 /// What a client wants of its connection.

@@ -10,6 +10,7 @@
 mod admin;
 mod auth;
 mod cli;
+mod codecs;
 mod config;
 mod config_file;
 mod forwarding;
@@ -30,6 +31,7 @@ mod signalling;
 mod webhooks;
 
 pub use cli::run_cli;
+pub use codecs::EnabledCodecs;
 pub use config::{IceServerConfig, KeyPolicy, LogConfig, ServerConfig, TcpPort};
 pub use config_file::ConfigError;
 pub use join_rate::JoinRate;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::hub::{Hub, HubSettings};
 use crate::join_rate::JoinLimiter;
 use crate::keys::KeyStore;
 use crate::metrics::Metrics;
-use crate::net::{MediaLoop, TcpMedia, bind_udp, candidates};
+use crate::net::{MediaLoop, OwnAddresses, TcpMedia, bind_udp, candidates, default_route_ip, local_candidates};
 use crate::webhooks::{WebhookConfigError, Webhooks};
 
 /// Commands that wait for the media thread before signalling connections have to wait.
@@ -90,8 +90,10 @@ impl RoomServer {
         let wanted = SocketAddr::new(config.bind, config.port);
         let listener = TcpListener::bind(wanted).await.map_err(|error| start_error(wanted, error))?;
         let address = listener.local_addr()?;
-        let socket = media_socket(address, config.port, config.udp_port)?;
-        let media_address = socket.local_addr()?;
+        // Signalling stays on loopback; media are offered to this machine under its own address too (`own_addresses`).
+        let is_local = address.ip().is_loopback() && config.node_ip.is_none() && default_route_ip(address).is_some();
+        let socket = media_socket(address, is_local, config.port, config.udp_port)?;
+        let media_address = SocketAddr::new(address.ip(), socket.local_addr()?.port());
         let tcp_listener = tcp_listener(address, config.tcp_port).await?;
         let tcp_media_address = tcp_listener.as_ref().map(TcpListener::local_addr).transpose()?;
 
@@ -112,7 +114,7 @@ impl RoomServer {
 
         let metrics = Metrics::default();
         let mut reachable = Vec::new();
-        if !config.force_tcp {
+        if !config.force_tcp && !is_local {
             reachable.extend(client_addresses(
                 Transport::Udp,
                 media_address,
@@ -123,12 +125,19 @@ impl RoomServer {
         if let Some(address) = tcp_media_address {
             reachable.extend(client_addresses(Transport::Tcp, address, config.node_ip, None));
         }
-        let factory = Box::new(Str0mFactory::new(reachable));
+        let has_local_udp = is_local && !config.force_tcp;
+        let candidates = move || {
+            let udp = if has_local_udp { local_candidates(media_address) } else { Vec::new() };
+            let udp = udp.into_iter().map(|socket| ClientAddress { transport: Transport::Udp, socket });
+            udp.chain(reachable.iter().copied()).collect()
+        };
+        let factory = Box::new(Str0mFactory::new(Box::new(candidates), config.codecs.clone()));
         let hub = Hub::new(factory, keys.clone(), metrics.clone(), HubSettings::new(&config, notices));
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (stop, stopped) = watch::channel(false);
         let tcp = tcp_listener.map(|listener| TcpMedia::serve(listener, stopped.clone()));
-        let media = MediaLoop::start(hub, socket, tcp, command_queue, stopped.clone())?;
+        let only = is_local.then(OwnAddresses::default);
+        let media = MediaLoop::start(hub, socket, tcp, only, command_queue, stopped.clone())?;
 
         let state = Arc::new(HttpState {
             keys: keys.clone(),
@@ -136,6 +145,7 @@ impl RoomServer {
             connections: AtomicU64::new(1),
             joins: Mutex::new(JoinLimiter::new(config.join_rate)),
             limits: config.limits,
+            single_peer_connection: config.single_peer_connection,
         });
         let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         if let Some(listener) = metrics_listener {
@@ -211,7 +221,18 @@ async fn serve_http(listener: TcpListener, router: axum::Router, mut stopped: wa
     }
 }
 
-fn media_socket(address: SocketAddr, wanted_port: u16, udp_port: Option<u16>) -> Result<UdpSocket, StartError> {
+/// The socket for media beside signalling at `address`; on all interfaces if so wanted.
+fn media_socket(
+    address: SocketAddr,
+    on_all: bool,
+    wanted_port: u16,
+    udp_port: Option<u16>,
+) -> Result<UdpSocket, StartError> {
+    let address = match address.ip() {
+        IpAddr::V4(_) if on_all => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()),
+        IpAddr::V6(_) if on_all => SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), address.port()),
+        _ => address,
+    };
     if let Some(port) = udp_port {
         let address = SocketAddr::new(address.ip(), port);
         return bind_udp(address).map_err(|error| start_error(address, error));

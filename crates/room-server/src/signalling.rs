@@ -15,6 +15,9 @@ use crate::hub::ids::ConnectionId;
 pub const PING_INTERVAL: i32 = 5;
 /// After this silence clients give the connection up, in seconds.
 pub const PING_TIMEOUT: i32 = 15;
+/// How often clients are asked for a sign of life: those built on LiveKit's Go SDK send none by themselves, but every
+/// WebSocket answers a ping (RFC 6455, section 5.5.2).
+const PING_EVERY: Duration = Duration::from_secs(5);
 /// After this silence we give it up: a bit later, so that the client is the one to act.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// A client that does not take a message for this long is as good as gone.
@@ -34,6 +37,11 @@ impl SignalSender {
     pub fn new() -> (Self, mpsc::Receiver<Bytes>) {
         let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
         (Self(sender), receiver)
+    }
+
+    /// Whether the connection has ended already.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
     }
 
     /// Queues a message; false when the queue is full or the connection gone.
@@ -73,6 +81,11 @@ async fn close(socket: &mut WebSocket) {
     }
 }
 
+/// False when the client does not take the message.
+async fn write(socket: &mut WebSocket, message: Message) -> bool {
+    matches!(timeout(WRITE_TIMEOUT, socket.send(message)).await, Ok(Ok(())))
+}
+
 async fn exchange(
     socket: &mut WebSocket,
     hub: &mpsc::Sender<Command>,
@@ -80,11 +93,12 @@ async fn exchange(
     outgoing: &mut mpsc::Receiver<Bytes>,
 ) {
     let mut silence_ends = Instant::now() + SILENCE_MAX;
+    let mut ping_at = Instant::now() + PING_EVERY;
     loop {
         tokio::select! {
             message = outgoing.recv() => {
                 let Some(message) = message else { return };
-                if !matches!(timeout(WRITE_TIMEOUT, socket.send(Message::Binary(message))).await, Ok(Ok(()))) {
+                if !write(socket, Message::Binary(message)).await {
                     return;
                 }
             }
@@ -104,6 +118,12 @@ async fn exchange(
                         tracing::info!(?id, %error, "message is garbage, connection closed");
                         return;
                     }
+                }
+            }
+            () = sleep_until(ping_at) => {
+                ping_at = Instant::now() + PING_EVERY;
+                if !write(socket, Message::Ping(Bytes::new())).await {
+                    return;
                 }
             }
             () = sleep_until(silence_ends) => {

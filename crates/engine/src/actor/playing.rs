@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use transport::{RemoteMedia, RemoteTrack};
 
 use super::Actor;
-use super::publishing::check_stream_id;
 use crate::command::{Input, View};
 use crate::config::PlayerConfig;
 use crate::error::code;
@@ -25,6 +24,8 @@ const MAX_PLAYERS: usize = 20;
 /// A stream that vanished under a player is missed only after this: a publisher that reconnects is back sooner.
 const MISSED_AFTER: Duration = Duration::from_secs(3);
 
+/// Longest stream ID in bytes that can be played.
+const PLAYED_ID_MAX: usize = 1024;
 /// Most that the application may let media wait.
 const MOST_BUFFER_MS: u32 = 4000;
 
@@ -57,6 +58,16 @@ impl Player {
     /// `ZegoRemoteDeviceState` of the publisher's camera and microphone.
     pub(super) fn device_states(&self) -> (i32, i32) {
         (self.camera, self.microphone)
+    }
+}
+
+/// Whether there can be a stream of this ID. Those of stock clients come from the names of their users, so characters do
+/// not matter here, and length only as far as the wire has names so long.
+fn check_played_id(stream_id: &str) -> Result<(), i32> {
+    match stream_id.len() {
+        0 => Err(code::STREAM_ID_NULL),
+        1..=PLAYED_ID_MAX => Ok(()),
+        _ => Err(code::STREAM_ID_TOO_LONG),
     }
 }
 
@@ -104,7 +115,7 @@ impl Actor {
 
     /// The room to play from, or why not.
     fn check_play(&mut self, stream_id: &str, config: &PlayerConfig) -> Result<RoomKey, i32> {
-        check_stream_id(stream_id)?;
+        check_played_id(stream_id)?;
         if self.players.len() >= MAX_PLAYERS {
             return Err(code::PLAYER_COUNT_EXCEED);
         }

@@ -52,7 +52,7 @@ pub(super) struct Publisher {
 }
 
 /// The code for a stream ID that cannot be.
-pub(super) fn check_stream_id(stream_id: &str) -> Result<(), i32> {
+fn check_stream_id(stream_id: &str) -> Result<(), i32> {
     limits::validate_stream_id(stream_id).map_err(|error| match error {
         IdError::Empty => code::STREAM_ID_NULL,
         IdError::TooLong => code::STREAM_ID_TOO_LONG,

@@ -77,6 +77,7 @@ impl Actor {
         let mut news = room.info.take_metadata(&joined.room.metadata);
         news.extend(room.room_info_of(&joined.participants));
         let others = room.others(joined.participants);
+        room.roster.server_names_streams = joined.profile.names_streams;
         let changes = room.roster.replace(&others, Instant::now());
         if !key.guest {
             let extended = json!({"room_session_id": joined.room.sid}).to_string();

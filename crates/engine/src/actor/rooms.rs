@@ -77,8 +77,7 @@ impl Actor {
         })?;
         limits::validate_user_name(&user.name).map_err(|error| match error {
             IdError::Empty => code::USER_NAME_NULL,
-            IdError::TooLong => code::USER_NAME_TOO_LONG,
-            _ => code::USER_NAME_INVALID_CHARACTER,
+            _ => code::USER_NAME_TOO_LONG,
         })?;
         if self.profile.app_sign.is_empty() { check_token(&config.token, user) } else { Ok(()) }
     }

@@ -11,22 +11,27 @@ fn every_bad_identifier_has_its_code_and_the_engine_stays_usable() {
     for (room, user, expected) in [
         ("", "anna", 1_002_011),
         ("bad room", "anna", 1_002_012),
-        (&"r".repeat(128), "anna", 1_002_013),
+        (&"r".repeat(129), "anna", 1_002_013),
         ("room", "", 1_002_005),
         ("room", "bad/user", 1_002_006),
-        ("room", &"u".repeat(64), 1_002_007),
+        ("room", &"u".repeat(65), 1_002_007),
     ] {
         client.login(room, user);
         client.expect("onRoomStateUpdate", |event| event["state"] == 0 && event["errorCode"] == expected);
     }
     client.login("room", "anna");
     client.expect("onRoomStateUpdate", |event| event["state"] == 2);
-    for (stream, expected) in [("", 1_000_015), ("bad.stream", 1_000_016), (&"s".repeat(256), 1_000_014)] {
+    for (stream, expected) in [("", 1_000_015), ("bad.stream", 1_000_016), (&"s".repeat(257), 1_000_014)] {
         client.engine.start_publishing_stream(stream, PublisherConfig::default(), 0).unwrap();
         client.expect("onPublisherStateUpdate", |event| event["state"] == 0 && event["errorCode"] == expected);
+    }
+    for (stream, expected) in [("", 1_000_015), (&"s".repeat(2000), 1_000_014)] {
         client.engine.start_playing_stream(stream, None, PlayerConfig::default()).unwrap();
         client.expect("onPlayerStateUpdate", |event| event["state"] == 0 && event["errorCode"] == expected);
     }
+    // What others announce is played whatever its characters: stock clients choose them by the names of their users.
+    client.engine.start_playing_stream("Phone 013 / 张三", None, PlayerConfig::default()).unwrap();
+    client.expect("onPlayerStateUpdate", |event| event["state"] == 1 && event["streamID"] == "Phone 013 / 张三");
     client.publish("good");
 }
 

@@ -78,6 +78,13 @@ pub enum Codec {
     RedundantOpus,
     /// VP8.
     Vp8,
+    /// VP9.
+    Vp9 {
+        /// `profile-id`.
+        profile: u8,
+    },
+    /// AV1, profile 0.
+    Av1,
     /// H.264 with its `profile-level-id` and `packetization-mode`.
     H264 {
         /// Profile, constraints and level, three bytes.
@@ -92,7 +99,15 @@ impl Codec {
     pub fn clock_rate(self) -> u32 {
         match self {
             Self::Opus | Self::RedundantOpus => 48_000,
-            Self::Vp8 | Self::H264 { .. } => 90_000,
+            Self::Vp8 | Self::Vp9 { .. } | Self::Av1 | Self::H264 { .. } => 90_000,
+        }
+    }
+
+    /// What it is for.
+    pub fn kind(self) -> MediaKind {
+        match self {
+            Self::Opus | Self::RedundantOpus => MediaKind::Audio,
+            Self::Vp8 | Self::Vp9 { .. } | Self::Av1 | Self::H264 { .. } => MediaKind::Video,
         }
     }
 }

@@ -24,7 +24,7 @@ use protocol::conventions::{LOSSY_CHANNEL, RELIABLE_CHANNEL};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::crypto::CryptoProvider;
-use str0m::format::Codec as Str0mCodec;
+use str0m::format::{Codec as Str0mCodec, CodecConfig};
 use str0m::ice::StunMessage;
 use str0m::media::{Direction, KeyframeRequestKind, Mid, Rid};
 use str0m::net::Receive;
@@ -44,6 +44,7 @@ use super::str0m_terms::{
     bad_description, codec_of, codec_under, datagram_of, extension_ids, is_close, is_dtls, is_rtcp, is_stun,
     kind_of_label, local_candidate, protocol_of, without_candidates,
 };
+use crate::codecs::{EnabledCodecs, MediaCodec};
 
 /// Most steps that one change leads to before others get their turn.
 const STEPS_AT_ONCE: usize = 256;
@@ -56,16 +57,20 @@ const DATA_QUEUE_MAX: usize = 4 * 1024 * 1024;
 /// Payload types of H.264 and of its retransmissions, constrained baseline and baseline, packetization mode 1.
 const H264_TYPES: [(u8, u8, u32); 2] = [(108, 109, 0x0042_e01f), (127, 121, 0x0042_001f)];
 
+/// Gives the addresses at which clients reach the sockets now, best first.
+pub type Candidates = Box<dyn Fn() -> Vec<ClientAddress> + Send>;
+
 /// Makes [`Str0mConnection`]s that all use one UDP socket.
 pub struct Str0mFactory {
-    candidates: Vec<ClientAddress>,
+    candidates: Candidates,
+    codecs: EnabledCodecs,
     crypto: Arc<CryptoProvider>,
 }
 
 impl Str0mFactory {
-    /// `candidates` are the addresses at which clients reach the sockets, best first.
-    pub fn new(candidates: Vec<ClientAddress>) -> Self {
-        Self { candidates, crypto: Arc::new(watched(str0m::crypto::from_feature_flags())) }
+    /// Connections offer what `candidates` gives when they are made.
+    pub fn new(candidates: Candidates, codecs: EnabledCodecs) -> Self {
+        Self { candidates, codecs, crypto: Arc::new(watched(str0m::crypto::from_feature_flags())) }
     }
 }
 
@@ -77,18 +82,15 @@ impl PeerFactory for Str0mFactory {
             .set_rtp_mode(true)
             .set_stats_interval(purpose.receives.then_some(STATS_INTERVAL))
             .set_sctp_max_buffered_amount(DATA_IN_FLIGHT_MAX)
-            .clear_codecs()
-            .enable_opus(true, true)
-            .enable_vp8(true);
-        for (payload_type, repair_type, profile) in H264_TYPES {
-            config.codec_config().add_h264(payload_type.into(), Some(repair_type.into()), true, profile);
-        }
+            .clear_codecs();
+        add_codecs(config.codec_config(), &self.codecs);
         if purpose.sends {
             let opus = config.codec_config().iter_mut().filter(|params| params.spec().codec == Str0mCodec::Opus);
             opus.for_each(|params| params.set_fb_nack(true));
         }
         let (mut rtc, keys) = with_keys(|| config.build(now));
-        for candidate in &self.candidates {
+        let candidates = (self.candidates)();
+        for candidate in &candidates {
             if let Ok(candidate) = local_candidate(*candidate) {
                 rtc.add_local_candidate(candidate);
             }
@@ -97,7 +99,7 @@ impl PeerFactory for Str0mFactory {
         let mut connection = Str0mConnection {
             rtc,
             crypto: self.crypto.clone(),
-            candidates: self.candidates.clone(),
+            candidates,
             pending: None,
             channels: HashMap::new(),
             channels_opened: false,
@@ -122,6 +124,24 @@ impl PeerFactory for Str0mFactory {
     fn stun_ufrag(&self, datagram: &[u8]) -> Option<String> {
         let message = StunMessage::parse(datagram).ok()?;
         message.split_username().map(|(local, _)| local.to_owned())
+    }
+}
+
+/// Answers list the codecs in this order, and clients send with the first one.
+fn add_codecs(config: &mut CodecConfig, codecs: &EnabledCodecs) {
+    config.enable_opus(codecs.takes(MediaCodec::Opus), codecs.takes(MediaCodec::RedundantOpus));
+    for codec in codecs.video() {
+        match codec {
+            MediaCodec::H264 => {
+                for (payload_type, repair_type, profile) in H264_TYPES {
+                    config.add_h264(payload_type.into(), Some(repair_type.into()), true, profile);
+                }
+            }
+            MediaCodec::Vp8 => config.enable_vp8(true),
+            MediaCodec::Vp9 => config.enable_vp9(true),
+            MediaCodec::Av1 => config.enable_av1(true),
+            MediaCodec::Opus | MediaCodec::RedundantOpus => {}
+        }
     }
 }
 
@@ -270,8 +290,7 @@ impl Str0mConnection {
         };
         let Some(line) = SmallId::new(&stream.0) else { return };
         // Without this a video stream that has no RTX would never be asked to repeat a packet.
-        let is_sound = matches!(codec, Codec::Opus | Codec::RedundantOpus);
-        if !is_sound && self.nack_enabled.insert(ssrc) {
+        if codec.kind() == MediaKind::Video && self.nack_enabled.insert(ssrc) {
             self.nack_to_enable.push(ssrc);
         }
         let captured_at = match packet.last_sender_info {

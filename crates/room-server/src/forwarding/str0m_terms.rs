@@ -64,6 +64,10 @@ pub fn codec_of(spec: &CodecSpec) -> Option<Codec> {
     match spec.codec {
         Str0mCodec::Opus => Some(Codec::Opus),
         Str0mCodec::Vp8 => Some(Codec::Vp8),
+        Str0mCodec::Vp9 => {
+            Some(Codec::Vp9 { profile: spec.format.profile_id.and_then(|id| u8::try_from(id).ok()).unwrap_or(0) })
+        }
+        Str0mCodec::Av1 => Some(Codec::Av1),
         Str0mCodec::H264 => Some(Codec::H264 {
             // What RFC 6184, section 8.1, says about absent parameters.
             profile_level_id: spec.format.profile_level_id.unwrap_or(0x0042_000a),

@@ -151,7 +151,9 @@ impl Hub {
             let mut updates = Vec::new();
             for track in participant.tracks.iter_mut().filter(|track| layers_of(&track.info).len() > 1) {
                 if let Some(rank) = track.dynacast.update(track.wanted_rank(), now) {
-                    updates.push(subscribed_quality(&track.info, rank));
+                    let codec =
+                        [&track.announced_codec, &track.info.mime_type].into_iter().find(|codec| !codec.is_empty());
+                    updates.push(subscribed_quality(&track.info.sid, codec.map_or("", String::as_str), rank));
                 }
                 waiting |= track.dynacast.is_waiting();
             }
@@ -167,13 +169,13 @@ impl Hub {
 
 /// The flat list is deprecated, but older clients read only that.
 #[allow(deprecated)]
-fn subscribed_quality(info: &TrackInfo, wanted: u8) -> SubscribedQualityUpdate {
+fn subscribed_quality(track_sid: &str, mime_type: &str, wanted: u8) -> SubscribedQualityUpdate {
     let qualities: Vec<SubscribedQuality> = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High]
         .map(|quality| SubscribedQuality { quality: quality as i32, enabled: rank(quality) <= wanted })
         .to_vec();
-    let codec = info.mime_type.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let codec = mime_type.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     SubscribedQualityUpdate {
-        track_sid: info.sid.clone(),
+        track_sid: track_sid.to_owned(),
         subscribed_qualities: qualities.clone(),
         subscribed_codecs: vec![SubscribedCodec { codec, qualities }],
     }
@@ -213,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_publisher_learns_which_layers_are_wanted() {
-        let update = subscribed_quality(&track(), 2);
+        let update = subscribed_quality("TR_1", "video/H264", 2);
+        assert_eq!(update.subscribed_codecs[0].codec, "h264");
         let enabled: Vec<bool> = update.subscribed_codecs[0].qualities.iter().map(|quality| quality.enabled).collect();
         assert_eq!(enabled, [true, true, false]);
     }

@@ -11,7 +11,7 @@ use super::command::Connect;
 use super::ids::{ConnectionId, ParticipantId, RoomKey, new_sid};
 use super::legs::Role;
 use super::participant::{Connection, Participant, ParticipantLegs};
-use super::room::{Room, codecs};
+use super::room::Room;
 use super::{Hub, unix_ms};
 use crate::auth::{Admission, Permission};
 use crate::limits::{Limits, merged};
@@ -92,7 +92,7 @@ impl Hub {
             subscriber_primary: single.is_none(),
             ping_interval: PING_INTERVAL,
             ping_timeout: PING_TIMEOUT,
-            enabled_publish_codecs: codecs(),
+            enabled_publish_codecs: self.settings.codecs.for_publishers(),
             fast_publish: true,
             ice_servers: self.settings.ice_servers.clone(),
             ..JoinResponse::default()

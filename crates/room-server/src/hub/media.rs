@@ -1,18 +1,24 @@
 //! Packets from publishers to subscribers, key frame requests back.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use protocol::messages::{Response, SubscriptionError, SubscriptionResponse};
 
 use super::ids::ParticipantId;
 use super::legs::{LegId, Role};
+use super::publishing::name_codec;
 use super::speakers::SPEAKER_INTERVAL;
 use super::{HOUSEKEEPING, Hub};
+use crate::codecs::MediaCodec;
 use crate::forwarding::core::{Codec, CoreEvent, IncomingPacket, LayerId, LineId, MediaKind, MediaPacket};
 use crate::forwarding::forwarder::{Alone, Context, Fate};
 use crate::forwarding::keyframe::starts_keyframe;
 
 /// Bytes of a packet besides its payload: IP, UDP, RTP with extensions, authentication.
 const OVERHEAD: usize = 60;
+/// How long others are told nothing when a track changes its codec again.
+const CODEC_CHANGES: Duration = Duration::from_secs(1);
 
 impl Hub {
     pub(super) fn handle_event(&mut self, now: Instant, leg: LegId, event: CoreEvent) {
@@ -58,6 +64,9 @@ impl Hub {
     fn forward(&mut self, now: Instant, publisher: ParticipantId, packet: &IncomingPacket) {
         let Some(participant) = self.participants.get_mut(&publisher) else { return };
         let Some(track) = participant.tracks.iter_mut().find(|track| track.line == packet.line) else { return };
+        if packet.codec.kind() != track.kind {
+            return;
+        }
         if let Some(level) = packet.extensions.audio_level {
             participant.loudness.packet(level);
             self.speakers_at.get_or_insert(now + SPEAKER_INTERVAL);
@@ -71,9 +80,15 @@ impl Hub {
         // Without layers nobody asks for this list.
         let arriving = if packet.layer.is_some() { track.arriving(now) } else { Vec::new() };
         let mut learned_codec = false;
-        if track.info.mime_type.is_empty() {
-            track.info.mime_type = mime_type(packet.codec).to_owned();
-            learned_codec = true;
+        let codec = mime_type(packet.codec);
+        if track.info.mime_type != codec && !packet.payload.is_empty() {
+            // What comes counts, not what was announced. Who changes all the time is believed now and then only.
+            let may_tell = track.codec_told_at.is_none_or(|at| now.saturating_duration_since(at) >= CODEC_CHANGES);
+            if may_tell {
+                name_codec(&mut track.info, codec);
+                track.codec_told_at = Some(now);
+                learned_codec = true;
+            }
         }
         let media = Arc::new(MediaPacket::of(packet));
         // For those who take no redundant packets.
@@ -89,6 +104,8 @@ impl Hub {
         let plain: Option<Vec<Alone>> =
             plain.map(|sounds| sounds.into_iter().map(|sound| Alone::new(&media, packet.timestamp, sound)).collect());
         let context = Context { media: &media, starts_keyframe, arriving: &arriving };
+        // Those who do not take the codec.
+        let mut left_out = Vec::new();
         // Layers whose key frames somebody waits for.
         let mut awaited: Vec<Option<LayerId>> = Vec::new();
         for subscriber in track.subscribers.iter_mut().filter(|subscriber| subscriber.is_served()) {
@@ -109,15 +126,31 @@ impl Hub {
                 awaited.push(packet.layer);
             }
             if let Fate::Sent(outgoing) = fate {
+                if subscriber.checked_codec != Some(packet.codec) {
+                    subscriber.checked_codec = Some(packet.codec);
+                    let takes = self.legs.takes(subscriber.leg, subscriber.line, packet.codec);
+                    if !takes && !std::mem::replace(&mut subscriber.told_codec, true) {
+                        left_out.push(subscriber.participant);
+                    }
+                }
                 self.legs.write_rtp(subscriber.leg, now, &outgoing);
             }
         }
+        let track_sid = if left_out.is_empty() { String::new() } else { track.info.sid.clone() };
         for layer in awaited {
             if let Some(stream) = track.streams.iter_mut().find(|stream| stream.layer == layer) {
                 stream.keyframes.wish();
             }
         }
         self.ask_for_keyframe_if_due(now, publisher, packet.line);
+        for subscriber in left_out {
+            tracing::info!(?subscriber, track_sid, codec, "subscriber does not take the codec");
+            let err = SubscriptionError::SeCodecUnsupported as i32;
+            self.send(
+                subscriber,
+                Response::SubscriptionResponse(SubscriptionResponse { track_sid: track_sid.clone(), err }),
+            );
+        }
         if learned_codec {
             self.broadcast_participant(publisher);
         }
@@ -198,8 +231,12 @@ impl Hub {
 
 fn mime_type(codec: Codec) -> &'static str {
     match codec {
-        Codec::Opus | Codec::RedundantOpus => "audio/opus",
-        Codec::Vp8 => "video/VP8",
-        Codec::H264 { .. } => "video/H264",
+        // The redundancy is between each client and us.
+        Codec::Opus | Codec::RedundantOpus => MediaCodec::Opus,
+        Codec::Vp8 => MediaCodec::Vp8,
+        Codec::Vp9 { .. } => MediaCodec::Vp9,
+        Codec::Av1 => MediaCodec::Av1,
+        Codec::H264 { .. } => MediaCodec::H264,
     }
+    .mime_type()
 }

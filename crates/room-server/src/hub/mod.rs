@@ -7,6 +7,7 @@ pub mod command;
 pub mod ids;
 
 mod admin;
+mod announced_lines;
 mod bandwidth;
 mod data;
 mod layers;
@@ -22,9 +23,11 @@ mod reports;
 mod requests;
 mod room;
 mod sdp;
+mod sdp_codecs;
 mod settings;
 mod single_connection;
 mod speakers;
+mod stream_ids;
 mod subscribing;
 mod track;
 
@@ -185,7 +188,7 @@ impl Hub {
             participants += 1;
             publishers += u32::from(!member.tracks.is_empty());
         }
-        room.info(key, participants, publishers)
+        room.info(key, self.settings.codecs.of_room(), participants, publishers)
     }
 
     /// Tells everybody in the room, the participant included, what it is now. Others do not hear of a hidden one.

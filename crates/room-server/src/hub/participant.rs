@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use bytes::Bytes;
+use protocol::limits::WIRE_NAME_MAX;
 use protocol::messages::{ParticipantInfo, ParticipantPermission, Response, participant_info};
 use protocol::token::Grants;
 
@@ -21,6 +22,9 @@ use super::track::{PendingTrack, PublishedTrack, Subscription};
 use crate::auth::{Admission, Permission};
 use crate::forwarding::loss_ladder::LossLadder;
 use crate::signalling::{SignalSender, encode};
+
+/// Most refused tracks that are remembered of a participant.
+const REFUSED_MAX: usize = 64;
 
 /// A signalling connection in use.
 pub struct Connection {
@@ -70,6 +74,10 @@ pub struct Participant {
     pub subscriber_up: bool,
     /// Tracks that were announced but are in no offer yet.
     pub pending_tracks: Vec<PendingTrack>,
+    /// What it called tracks that were refused, the last ones.
+    pub refused_tracks: Vec<String>,
+    /// Whether it has called a line of an offer as it had called the track in the announcement.
+    pub names_lines: bool,
     /// Tracks that others can subscribe to.
     pub tracks: Vec<PublishedTrack>,
     /// Whether it gets all tracks without asking.
@@ -149,6 +157,8 @@ impl Participant {
             subscriber: legs.subscriber,
             subscriber_up: false,
             pending_tracks: Vec::new(),
+            refused_tracks: Vec::new(),
+            names_lines: false,
             tracks: Vec::new(),
             auto_subscribe,
             wishes: HashMap::new(),
@@ -182,7 +192,9 @@ impl Participant {
         if let Some(connection) = &self.connection
             && !connection.sender.send(message)
         {
-            tracing::warn!(identity = self.identity, "client does not read its messages");
+            if !connection.sender.is_closed() {
+                tracing::warn!(identity = self.identity, "client does not read its messages");
+            }
             self.connection = None;
         }
     }
@@ -219,6 +231,16 @@ impl Participant {
         }
     }
 
+    /// Remembers a track that was refused, by the name that the client gave it.
+    pub fn note_refused(&mut self, cid: &str) {
+        if cid.len() <= WIRE_NAME_MAX && self.refused_tracks.iter().all(|refused| refused != cid) {
+            if self.refused_tracks.len() >= REFUSED_MAX {
+                self.refused_tracks.remove(0);
+            }
+            self.refused_tracks.push(cid.to_owned());
+        }
+    }
+
     /// Whether it wants this track.
     pub fn wants(&self, track_sid: &str) -> bool {
         self.permission.subscribe && self.wishes.get(track_sid).copied().unwrap_or(self.auto_subscribe)
@@ -229,9 +251,13 @@ impl Participant {
         self.tracks.iter_mut().find(|track| track.info.sid == sid)
     }
 
-    /// Whether a stream of this name is live here, announced or published.
+    /// Whether it holds a stream of this ID: published, or chosen in an announcement.
     pub fn has_stream(&self, stream_id: &str) -> bool {
-        self.tracks.iter().any(|track| track.stream_id == stream_id)
-            || self.pending_tracks.iter().any(|track| track.stream_id == stream_id)
+        self.tracks.iter().any(|track| track.stream_id == stream_id) || self.has_chosen(stream_id)
+    }
+
+    /// Whether it chose this ID in an announcement.
+    pub fn has_chosen(&self, stream_id: &str) -> bool {
+        self.pending_tracks.iter().any(|track| track.is_chosen && track.stream_id == stream_id)
     }
 }

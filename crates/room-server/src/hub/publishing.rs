@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use protocol::conventions::stream_id_of_source;
+use protocol::conventions::{chosen_stream_id, derived_stream_id};
 use protocol::limits::WIRE_NAME_MAX;
 use protocol::messages::request_response::{Reason, Request as AboutRequest};
 use protocol::messages::{
@@ -12,10 +12,13 @@ use protocol::messages::{
 };
 
 use super::Hub;
+use super::announced_lines::{Carried, Known, carried};
 use super::ids::{ParticipantId, new_sid};
-use super::sdp::{OfferedLine, has_too_many_lines, mark_stereo, offered_lines, prefer_codecs};
-use super::track::{PendingTrack, PublishedTrack, is_stereo};
-use crate::forwarding::core::LineId;
+use super::sdp::{OfferedLine, has_too_many_lines, mark_stereo, offered_lines};
+use super::sdp_codecs::{prefer_codecs, repeat_bitrates, sent_codecs};
+use super::track::{PendingTrack, PublishedTrack, is_stereo, kind_of};
+use crate::codecs::EnabledCodecs;
+use crate::forwarding::core::{LineId, MediaKind};
 
 /// Most tracks of one participant, announced and published.
 const TRACKS_MAX: usize = 64;
@@ -32,9 +35,14 @@ impl Hub {
             self.send(id, Response::TrackPublished(TrackPublishedResponse { cid: request.cid, track }));
             return;
         }
-        let stream_id = stream_id_of_source(&participant.identity, &request.name, request.source);
+        let chosen = chosen_stream_id(&request.name, &request.stream).map(str::to_owned);
+        let is_chosen = chosen.is_some();
+        let stream_id = chosen.unwrap_or_else(|| derived_stream_id(&participant.identity, request.source));
         if let Err(reason) = self.may_publish(id, &request, &stream_id) {
             tracing::info!(identity = participant.identity, stream_id, ?reason, "track refused");
+            if let Some(participant) = self.participants.get_mut(&id) {
+                participant.note_refused(&request.cid);
+            }
             self.send(
                 id,
                 Response::RequestResponse(RequestResponse {
@@ -46,13 +54,14 @@ impl Hub {
             );
             return;
         }
-        let info = track_info(&request);
+        let info = track_info(&request, &self.settings.codecs);
         let Some(participant) = self.participants.get_mut(&id) else { return };
         tracing::info!(identity = participant.identity, stream_id, sid = info.sid, "track announced");
         participant.pending_tracks.push(PendingTrack {
             cid: request.cid.clone(),
             info: info.clone(),
             stream_id,
+            is_chosen,
             since: now,
         });
         participant.send(Response::TrackPublished(TrackPublishedResponse { cid: request.cid, track: Some(info) }));
@@ -73,12 +82,13 @@ impl Hub {
         {
             return Err(Reason::InvalidRequest);
         }
-        if TrackType::try_from(request.r#type).is_err() || request.r#type == TrackType::Data as i32 {
+        // With the sid of a track it would be the same track in another codec.
+        let is_another_codec = !request.sid.is_empty();
+        if TrackType::try_from(request.r#type).is_err() || request.r#type == TrackType::Data as i32 || is_another_codec
+        {
             return Err(Reason::UnsupportedType);
         }
-        // Stock clients name their tracks as they like, "microphone" most of all. Only who names a track and its stream
-        // alike means an ID that nobody else may have.
-        if request.stream != request.name {
+        if chosen_stream_id(&request.name, &request.stream).is_none() {
             return Ok(());
         }
         let app = &participant.room.app;
@@ -109,10 +119,14 @@ impl Hub {
             }
         };
         let lines = offered_lines(&offer.sdp);
+        let carried = self.carried_lines(id, &lines);
         tracing::debug!(?id, offer = offer.id, lines = lines.len(), "offer answered");
         let placed = self.place_subscriptions(now, id, &lines);
-        let answer = prefer_codecs(&answer, &self.wanted_codecs(id, &lines));
-        let answer = mark_stereo(&answer, &self.stereo_lines(id, &lines), "stereo=1");
+        let tracks = self.tracks_of_lines(id, &lines, &carried);
+        let answer = prefer_codecs(&answer, &wanted_codecs(&tracks));
+        let answer = mark_stereo(&answer, &stereo_lines(&tracks), "stereo=1");
+        let answer = repeat_bitrates(&answer, &offer.sdp);
+        let codecs = sent_codecs(&answer);
         let (sdp, mid_to_track_id) = self.name_answer(id, answer, &placed);
         self.send(
             id,
@@ -122,73 +136,110 @@ impl Hub {
             self.start_forwarding(now, id, &track_sid, line);
         }
         self.offer_if_needed(now, id);
-        let removed = self.unpublish_missing(id, &lines);
-        let added = self.publish_offered(id, &lines);
+        let removed = self.unpublish_missing(id, &lines, &carried);
+        let added = self.publish_carried(id, &lines, carried, &codecs);
         if removed || added {
             self.tracks_changed(now, id);
         }
     }
 
-    /// The codecs that the client wants to publish its tracks with, by the line that carries them.
-    fn wanted_codecs(&self, id: ParticipantId, lines: &[OfferedLine]) -> HashMap<String, String> {
-        let Some(participant) = self.participants.get(&id) else { return HashMap::new() };
-        let pending = participant.pending_tracks.iter().map(|track| (&track.cid, &track.info));
-        let tracks: Vec<_> = pending.chain(participant.tracks.iter().map(|track| (&track.cid, &track.info))).collect();
-        let mime_type = |line: &OfferedLine| {
-            let (_, info) = tracks.iter().find(|(cid, _)| line.is_sending && **cid == line.track_id)?;
-            let is_sound = info.r#type == TrackType::Audio as i32;
-            let codec = if is_sound && !info.disable_red { REDUNDANT_SOUND } else { info.mime_type.as_str() };
-            (!codec.is_empty()).then(|| (line.mid.clone(), codec.to_owned()))
-        };
-        lines.iter().filter_map(mime_type).collect()
-    }
-
-    /// The lines on which the client publishes stereo sound.
-    fn stereo_lines(&self, id: ParticipantId, lines: &[OfferedLine]) -> Vec<String> {
+    /// Which announced tracks the lines of an offer carry.
+    fn carried_lines(&self, id: ParticipantId, lines: &[OfferedLine]) -> Vec<Carried> {
         let Some(participant) = self.participants.get(&id) else { return Vec::new() };
-        let pending = participant.pending_tracks.iter().map(|track| (&track.cid, &track.info));
-        let tracks = pending.chain(participant.tracks.iter().map(|track| (&track.cid, &track.info)));
-        let stereo: Vec<&String> = tracks.filter(|(_, info)| is_stereo(info)).map(|(cid, _)| cid).collect();
-        let published = lines.iter().filter(|line| line.is_sending && stereo.contains(&&line.track_id));
-        published.map(|line| line.mid.clone()).collect()
+        let known = Known {
+            pending: &participant.pending_tracks,
+            published: &participant.tracks,
+            refused: &participant.refused_tracks,
+            names_lines: participant.names_lines,
+        };
+        carried(lines, &known)
     }
 
-    /// Publishes the announced tracks that are in the offer. An offer may be older than an announcement, so only the
-    /// id that the client gave counts, never the kind of a line.
-    fn publish_offered(&mut self, id: ParticipantId, lines: &[OfferedLine]) -> bool {
-        let Some(participant) = self.participants.get_mut(&id) else { return false };
+    /// The tracks that the client sends, by the line that carries them, with those that it is about to send.
+    fn tracks_of_lines(
+        &self,
+        id: ParticipantId,
+        lines: &[OfferedLine],
+        carried: &[Carried],
+    ) -> HashMap<String, TrackInfo> {
+        let Some(participant) = self.participants.get(&id) else { return HashMap::new() };
+        let is_sending = |mid: &str| lines.iter().any(|line| line.mid == mid && line.is_sending);
+        let published = participant.tracks.iter().filter(|track| is_sending(track.line.as_str()));
+        let mut tracks: HashMap<String, TrackInfo> =
+            published.map(|track| (track.line.to_string(), track.info.clone())).collect();
+        for Carried { mid, cid, .. } in carried {
+            if let Some(pending) = participant.pending_tracks.iter().find(|track| track.cid == *cid) {
+                tracks.insert(mid.clone(), pending.info.clone());
+            }
+        }
+        tracks
+    }
+
+    /// Publishes the announced tracks that the offer has. One whose line was refused, because we take none of its codecs,
+    /// is refused.
+    fn publish_carried(
+        &mut self,
+        id: ParticipantId,
+        lines: &[OfferedLine],
+        carried: Vec<Carried>,
+        codecs: &HashMap<String, Option<String>>,
+    ) -> bool {
         let mut added = Vec::new();
-        for line in lines.iter().filter(|line| line.is_sending) {
-            let Some(at) = participant.pending_tracks.iter().position(|track| track.cid == line.track_id) else {
-                continue;
-            };
-            let Some(line_id) = LineId::new(&line.mid) else { continue };
+        for Carried { mid, cid, is_exact } in carried {
+            let Some(participant) = self.participants.get_mut(&id) else { return false };
+            participant.names_lines |= is_exact;
+            let Some(at) = participant.pending_tracks.iter().position(|track| track.cid == cid) else { continue };
+            let Some(line_id) = LineId::new(&mid) else { continue };
             if participant.tracks.iter().any(|track| track.line == line_id) {
                 continue;
             }
-            let pending = participant.pending_tracks.remove(at);
+            let mut pending = participant.pending_tracks.remove(at);
+            if !pending.is_chosen {
+                pending.stream_id = self.free_stream_id(id, &pending);
+                // Stock clients make nothing of the field; ours find there what everybody calls the stream.
+                pending.info.stream.clone_from(&pending.stream_id);
+            }
+            let Some(participant) = self.participants.get_mut(&id) else { return false };
+            let Some(codec) = codecs.get(&mid).and_then(Option::as_ref) else {
+                tracing::info!(
+                    identity = participant.identity,
+                    stream_id = pending.stream_id,
+                    "track in codecs that we do not take"
+                );
+                participant.note_refused(&cid);
+                participant.send(refusal(&pending));
+                let track_sid = pending.info.sid;
+                participant.send(Response::TrackUnpublished(TrackUnpublishedResponse { track_sid }));
+                continue;
+            };
+            let announced_codec = pending.info.mime_type.clone();
+            if kind_of(&pending.info) == MediaKind::Video {
+                name_codec(&mut pending.info, &format!("video/{codec}"));
+            }
             tracing::info!(
                 identity = participant.identity,
                 stream_id = pending.stream_id,
                 sid = pending.info.sid,
+                codec,
                 "published"
             );
-            added.push(pending.info.clone());
-            participant.tracks.push(PublishedTrack::new(pending, line_id));
+            let mut track = PublishedTrack::new(pending, line_id);
+            let line = lines.iter().find(|line| line.mid == mid);
+            track.offered_as = line.map(|line| line.track_id.clone()).unwrap_or_default();
+            track.announced_codec = announced_codec;
+            added.push(track.info.clone());
+            participant.tracks.push(track);
         }
         self.notice_tracks("track_published", id, &added);
         !added.is_empty()
     }
 
     /// Ends the tracks whose line is gone, no longer sends, or now carries another announced track.
-    fn unpublish_missing(&mut self, id: ParticipantId, lines: &[OfferedLine]) -> bool {
+    fn unpublish_missing(&mut self, id: ParticipantId, lines: &[OfferedLine], carried: &[Carried]) -> bool {
         let Some(participant) = self.participants.get_mut(&id) else { return false };
-        let pending: Vec<&str> = participant.pending_tracks.iter().map(|track| track.cid.as_str()).collect();
         let still_sent = |track: &PublishedTrack| {
-            lines.iter().any(|line| {
-                let reused = line.track_id != track.cid && pending.contains(&line.track_id.as_str());
-                line.mid == track.line.as_str() && line.is_sending && !reused
-            })
+            let is_reused = carried.iter().any(|carried| carried.mid == track.line.as_str());
+            !is_reused && lines.iter().any(|line| line.mid == track.line.as_str() && line.is_sending)
         };
         let (kept, gone): (Vec<_>, Vec<_>) = participant.tracks.drain(..).partition(still_sent);
         participant.tracks = kept;
@@ -268,13 +319,54 @@ impl Hub {
     }
 }
 
+/// The codecs that the client wants to publish its tracks with, by the line that carries them.
+fn wanted_codecs(tracks: &HashMap<String, TrackInfo>) -> HashMap<String, String> {
+    let wanted = tracks.iter().filter_map(|(mid, info)| {
+        let is_sound = info.r#type == TrackType::Audio as i32;
+        let codec = if is_sound && !info.disable_red { REDUNDANT_SOUND } else { info.mime_type.as_str() };
+        (!codec.is_empty()).then(|| (mid.clone(), codec.to_owned()))
+    });
+    wanted.collect()
+}
+
+/// The lines on which the client publishes stereo sound.
+fn stereo_lines(tracks: &HashMap<String, TrackInfo>) -> Vec<String> {
+    tracks.iter().filter(|(_, info)| is_stereo(info)).map(|(mid, _)| mid.clone()).collect()
+}
+
+/// What a publisher is told whose track cannot be taken after all.
+fn refusal(track: &PendingTrack) -> Response {
+    let request = AddTrackRequest {
+        cid: track.cid.clone(),
+        name: track.info.name.clone(),
+        r#type: track.info.r#type,
+        source: track.info.source,
+        stream: track.info.stream.clone(),
+        ..AddTrackRequest::default()
+    };
+    Response::RequestResponse(RequestResponse {
+        request_id: 0,
+        reason: Reason::UnsupportedType as i32,
+        message: "none of the offered codecs is taken here".to_owned(),
+        request: Some(AboutRequest::AddTrack(request)),
+    })
+}
+
+/// Writes into what others get to know of a track what it is encoded with (`video/VP8`).
+pub(super) fn name_codec(info: &mut TrackInfo, mime_type: &str) {
+    mime_type.clone_into(&mut info.mime_type);
+    if let Some(codec) = info.codecs.first_mut() {
+        mime_type.clone_into(&mut codec.mime_type);
+    }
+}
+
 /// Some fields are deprecated on the wire but still read by clients.
 #[allow(deprecated)]
-fn track_info(request: &AddTrackRequest) -> TrackInfo {
+fn track_info(request: &AddTrackRequest, codecs: &EnabledCodecs) -> TrackInfo {
     let mime_type = match request.simulcast_codecs.first() {
         _ if request.r#type == TrackType::Audio as i32 => "audio/opus".to_owned(),
-        Some(codec) if !codec.codec.is_empty() => mime_type_of(&codec.codec),
-        _ => String::new(),
+        Some(codec) => codecs.video_for(&codec.codec).to_owned(),
+        None => String::new(),
     };
     let sid = new_sid("TR");
     TrackInfo {
@@ -304,10 +396,4 @@ fn track_info(request: &AddTrackRequest) -> TrackInfo {
         sid,
         ..TrackInfo::default()
     }
-}
-
-/// Clients say `vp8` or `video/vp8`.
-fn mime_type_of(codec: &str) -> String {
-    let name = codec.rsplit('/').next().unwrap_or(codec);
-    format!("video/{}", name.to_ascii_uppercase())
 }

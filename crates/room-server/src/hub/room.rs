@@ -6,9 +6,6 @@ use protocol::messages::{Codec, Room as RoomInfo};
 
 use super::ids::{ParticipantId, RoomKey, new_sid};
 
-/// Codecs that clients may publish with.
-pub const CODECS: [&str; 3] = ["audio/opus", "video/H264", "video/VP8"];
-
 /// See the module's description.
 pub struct Room {
     /// Id on the wire.
@@ -39,23 +36,18 @@ impl Room {
     }
 
     /// What clients get to know.
-    pub fn info(&self, key: &RoomKey, num_participants: u32, num_publishers: u32) -> RoomInfo {
+    pub fn info(&self, key: &RoomKey, codecs: Vec<Codec>, num_participants: u32, num_publishers: u32) -> RoomInfo {
         RoomInfo {
             sid: self.sid.clone(),
             name: key.room.clone(),
             max_participants: self.max_participants,
             creation_time: self.created_at_ms / 1000,
             creation_time_ms: self.created_at_ms,
-            enabled_codecs: codecs(),
+            enabled_codecs: codecs,
             metadata: self.metadata.clone(),
             num_participants,
             num_publishers,
             ..RoomInfo::default()
         }
     }
-}
-
-/// [`CODECS`] as a message.
-pub fn codecs() -> Vec<Codec> {
-    CODECS.map(|mime| Codec { mime: mime.to_owned(), ..Codec::default() }).to_vec()
 }

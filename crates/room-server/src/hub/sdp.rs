@@ -53,7 +53,12 @@ pub fn offered_lines(sdp: &str) -> Vec<OfferedLine> {
         if let Some(mid) = text.strip_prefix("a=mid:") {
             line.mid = mid.trim().to_owned();
         } else if let Some(msid) = text.strip_prefix("a=msid:") {
-            line.track_id = msid.split_whitespace().nth(1).unwrap_or_default().to_owned();
+            line.track_id = track_of_msid(msid);
+        } else if let Some((_, msid)) = text.split_once(" msid:").filter(|_| text.starts_with("a=ssrc:")) {
+            // So do clients from before `a=msid` name their tracks.
+            if line.track_id.is_empty() {
+                line.track_id = track_of_msid(msid);
+            }
         } else if matches!(text, "a=recvonly" | "a=inactive") {
             line.is_sending = false;
             line.is_receive_only = line.kind.is_some() && text == "a=recvonly";
@@ -61,6 +66,11 @@ pub fn offered_lines(sdp: &str) -> Vec<OfferedLine> {
     }
     lines.retain(|line| !line.mid.is_empty());
     lines
+}
+
+/// The second part of `stream track`.
+fn track_of_msid(msid: &str) -> String {
+    msid.split_whitespace().nth(1).unwrap_or_default().to_owned()
 }
 
 /// What a line of an answer carries to the client.
@@ -108,23 +118,6 @@ pub fn unname_inactive(offer: &str) -> String {
     output
 }
 
-/// Puts the payload types of the wanted codec first on the lines of an answer, by `a=mid`. A client sends with the first
-/// one; which codec it wants it says in its request to publish, not in its offer.
-pub fn prefer_codecs(answer: &str, wanted: &HashMap<String, String>) -> String {
-    let mut output = String::with_capacity(answer.len());
-    for section in sections(answer) {
-        let mid = section.iter().find_map(|text| text.strip_prefix("a=mid:")).map(str::trim);
-        let codec = mid.and_then(|mid| wanted.get(mid));
-        for (at, text) in section.iter().enumerate() {
-            match codec.filter(|_| at == 0) {
-                Some(codec) => push_line(&mut output, &reordered(text, &section, codec)),
-                None => push_line(&mut output, text),
-            }
-        }
-    }
-    output
-}
-
 /// Says on the lines of stereo sound, by `a=mid`, that it is: with `parameter` after those of Opus (RFC 7587, section 7).
 /// Clients send and decode one channel only unless they are told.
 pub fn mark_stereo(sdp: &str, stereo: &[String], parameter: &str) -> String {
@@ -149,21 +142,6 @@ pub fn mark_stereo(sdp: &str, stereo: &[String], parameter: &str) -> String {
     output
 }
 
-/// `m=video 9 UDP/TLS/RTP/SAVPF 96 97 …` with the payload types of a codec (`video/H264`) first.
-fn reordered(media_line: &str, section: &[&str], codec: &str) -> String {
-    let name = codec.rsplit('/').next().unwrap_or(codec);
-    let is_wanted = |payload_type: &str| {
-        let mapping = section
-            .iter()
-            .find_map(|text| text.strip_prefix("a=rtpmap:")?.strip_prefix(payload_type)?.strip_prefix(' '));
-        mapping.and_then(|text| text.split('/').next()).is_some_and(|encoding| encoding.eq_ignore_ascii_case(name))
-    };
-    let mut parts = media_line.split_whitespace();
-    let head: Vec<&str> = parts.by_ref().take(3).collect();
-    let (first, rest): (Vec<&str>, Vec<&str>) = parts.partition(|payload_type| is_wanted(payload_type));
-    [head, first, rest].concat().join(" ")
-}
-
 fn renamed(text: &str, track: &Forwarded) -> String {
     let Forwarded { stream_id, track_id } = track;
     if text.starts_with("a=msid:") {
@@ -176,7 +154,7 @@ fn renamed(text: &str, track: &Forwarded) -> String {
 }
 
 /// The session part and each media part, as lines.
-fn sections(sdp: &str) -> Vec<Vec<&str>> {
+pub(super) fn sections(sdp: &str) -> Vec<Vec<&str>> {
     let mut sections = vec![Vec::new()];
     for text in sdp.lines().map(str::trim_end) {
         if text.starts_with("m=") {
@@ -189,7 +167,7 @@ fn sections(sdp: &str) -> Vec<Vec<&str>> {
     sections
 }
 
-fn push_line(output: &mut String, text: &str) {
+pub(super) fn push_line(output: &mut String, text: &str) {
     output.push_str(text);
     output.push_str("\r\n");
 }
@@ -235,19 +213,6 @@ mod tests {
         let live = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=sendonly\r\na=msid:x y\r\n";
         let offer = format!("v=0\r\n{ended}a=msid:x y\r\na=ssrc:7 msid:x y\r\n{live}");
         assert_eq!(unname_inactive(&offer), format!("v=0\r\n{ended}{live}"));
-    }
-
-    #[test]
-    fn the_codec_that_a_publisher_wants_comes_first() {
-        let rest = "a=mid:4\r\na=recvonly\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\n\
-                    a=rtpmap:108 H264/90000\r\na=rtpmap:109 rtx/90000\r\na=rtpmap:10 h264/90000\r\n";
-        let answer = format!("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 108 109 10\r\n{rest}");
-        let wanting = |mid: &str, codec: &str| HashMap::from([(mid.to_owned(), codec.to_owned())]);
-        let expected = format!("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 108 10 96 97 109\r\n{rest}");
-        assert_eq!(prefer_codecs(&answer, &wanting("4", "video/H264")), expected);
-        for wanted in [wanting("5", "video/H264"), wanting("4", "video/VP9"), HashMap::new()] {
-            assert_eq!(prefer_codecs(&answer, &wanted), answer);
-        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use protocol::messages::{IceServer, WebhookEvent};
 use tokio::sync::mpsc;
 
+use crate::codecs::EnabledCodecs;
 use crate::config::ServerConfig;
 use crate::limits::Limits;
 
@@ -21,6 +22,8 @@ pub struct HubSettings {
     pub max_participants: u32,
     /// Servers that help clients find a way to us.
     pub ice_servers: Vec<IceServer>,
+    /// Codecs that clients may publish with.
+    pub codecs: EnabledCodecs,
     /// How long texts may be.
     pub limits: Limits,
     /// Where it is told what happens; `None` when nobody wants to know.
@@ -41,6 +44,7 @@ impl HubSettings {
             departure_timeout: config.departure_timeout,
             max_participants: config.max_participants,
             ice_servers: ice_servers.collect(),
+            codecs: config.codecs.clone(),
             limits: config.limits,
             notices,
         }

@@ -194,7 +194,16 @@ impl Hub {
         let Some(track) = self.participants.get_mut(&publisher).and_then(|p| p.track_mut(track_sid)) else { return };
         let max_rank = setting.rank(&track.info);
         let forwarder = track.new_forwarder(LayerSelector::up_to(max_rank, link_rank));
-        track.subscribers.push(Subscriber { participant: id, leg, line, forwarder, disabled, paused: false });
+        track.subscribers.push(Subscriber {
+            participant: id,
+            leg,
+            line,
+            forwarder,
+            disabled,
+            paused: false,
+            checked_codec: None,
+            told_codec: false,
+        });
         let is_first = !std::mem::replace(&mut track.was_subscribed, true);
         if is_first {
             self.send(publisher, Response::TrackSubscribed(TrackSubscribed { track_sid: track_sid.to_owned() }));

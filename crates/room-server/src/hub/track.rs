@@ -6,7 +6,7 @@ use protocol::messages::{AudioTrackFeature, TrackInfo, TrackType};
 
 use super::ids::ParticipantId;
 use super::legs::LegId;
-use crate::forwarding::core::{LayerId, LineId, MediaKind};
+use crate::forwarding::core::{Codec, LayerId, LineId, MediaKind};
 use crate::forwarding::dynacast::Dynacast;
 use crate::forwarding::forwarder::Forwarder;
 use crate::forwarding::gap_watch::GapWatch;
@@ -22,28 +22,37 @@ const STREAMS_MAX: usize = 4;
 
 /// A track that a client announced and that none of its offers had yet.
 pub struct PendingTrack {
-    /// Id that the client calls it in its offer (`a=msid`).
+    /// Id that the client gave it; most clients call it so in their offer too (`a=msid`).
     pub cid: String,
     /// What others will get to know.
     pub info: TrackInfo,
     /// Stream that it belongs to.
     pub stream_id: String,
+    /// Whether its publisher chose that; if not, another one may have to be taken when the track comes.
+    pub is_chosen: bool,
     /// When it was announced.
     pub since: Instant,
 }
 
 /// A track that others can subscribe to.
 pub struct PublishedTrack {
-    /// Id that the client calls it in its offer.
-    pub cid: String,
+    /// What its line was called in the offer that brought it: most clients give the id of the announcement.
+    pub offered_as: String,
     /// What others get to know.
     pub info: TrackInfo,
+    /// The codec that its publisher was told when it announced the track (`video/H264`), empty without one. It goes by that
+    /// name even if it then sends another.
+    pub announced_codec: String,
     /// Stream that it belongs to.
     pub stream_id: String,
+    /// Whether its publisher chose that.
+    pub is_chosen: bool,
     /// Sound or picture.
     pub kind: MediaKind,
     /// Line of the publisher's connection.
     pub line: LineId,
+    /// When others were last told that it comes in another codec than before.
+    pub codec_told_at: Option<Instant>,
     /// Those who get it.
     pub subscribers: Vec<Subscriber>,
     /// Whether the publisher knows that somebody gets it.
@@ -85,6 +94,10 @@ pub struct Subscriber {
     pub disabled: bool,
     /// Whether its link does not carry them.
     pub paused: bool,
+    /// The codec that it was last seen to take, or not.
+    pub checked_codec: Option<Codec>,
+    /// Whether it was told that it does not take the track's codec.
+    pub told_codec: bool,
 }
 
 /// A subscription, seen from the subscriber.
@@ -112,11 +125,14 @@ impl PublishedTrack {
         let mut info = pending.info;
         info.mid = line.as_str().to_owned();
         Self {
-            cid: pending.cid,
+            offered_as: pending.cid,
             kind: kind_of(&info),
             info,
             stream_id: pending.stream_id,
+            is_chosen: pending.is_chosen,
+            announced_codec: String::new(),
             line,
+            codec_told_at: None,
             subscribers: Vec::new(),
             was_subscribed: false,
             streams: Vec::new(),

@@ -24,13 +24,24 @@ pub fn candidates(bound: SocketAddr, advertised: Option<IpAddr>, advertised_port
     ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
 }
 
+/// The addresses to offer to clients on this machine, for a socket on `port` that listens on all interfaces: loopback, and
+/// the machine's own address for clients that pair none of theirs with loopback. It may change from call to call, as a
+/// laptop goes from network to network.
+pub fn local_candidates(bound: SocketAddr) -> Vec<SocketAddr> {
+    let loopback: IpAddr = if bound.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    let ips = std::iter::once(loopback).chain(default_route_ip(bound));
+    ips.map(|ip| SocketAddr::new(ip, bound.port())).collect()
+}
+
 /// The address that packets to the outside would leave from. Connecting a UDP socket picks a route and sends nothing;
 /// the targets are from the ranges for documentation (RFC 5737, RFC 3849).
-fn default_route_ip(bound: SocketAddr) -> Option<IpAddr> {
+pub fn default_route_ip(bound: SocketAddr) -> Option<IpAddr> {
     let target = if bound.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
-    let socket = UdpSocket::bind(SocketAddr::new(bound.ip(), 0)).ok()?;
+    let any: IpAddr = if bound.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
     socket.connect(target).ok()?;
-    socket.local_addr().ok().map(|address| address.ip())
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
 }
 
 #[cfg(test)]
@@ -58,6 +69,14 @@ mod tests {
     fn a_router_may_hand_on_another_port() {
         let advertised = "203.0.113.5".parse().ok();
         assert_eq!(candidates(address("10.0.0.1:7"), advertised, Some(9)), [address("203.0.113.5:9")]);
+    }
+
+    #[test]
+    fn clients_on_this_machine_find_loopback_first_and_then_its_own_address() {
+        let found = local_candidates(address("127.0.0.1:7"));
+        assert_eq!(found[0], address("127.0.0.1:7"));
+        let own = default_route_ip(address("127.0.0.1:7")).map(|ip| SocketAddr::new(ip, 7));
+        assert_eq!(found.get(1), own.as_ref());
     }
 
     #[test]

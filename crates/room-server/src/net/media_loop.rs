@@ -13,6 +13,7 @@ use mio::{Events, Interest, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{mpsc, watch};
 
+use super::own_addresses::OwnAddresses;
 use super::send_lanes::SendLanes;
 use super::tcp_media::TcpMedia;
 use super::udp::UdpReceiver;
@@ -54,7 +55,7 @@ pub fn bind_udp(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
 }
 
 impl MediaLoop {
-    /// Starts the thread. It ends when `stop` becomes true or its sender goes.
+    /// Starts the thread. It ends when `stop` becomes true or its sender goes. Datagrams of others than `only` are ignored.
     ///
     /// # Errors
     /// What the system says when it has no threads left.
@@ -62,6 +63,7 @@ impl MediaLoop {
         hub: Hub,
         socket: std::net::UdpSocket,
         tcp: Option<TcpMedia>,
+        only: Option<OwnAddresses>,
         commands: mpsc::Receiver<Command>,
         stop: watch::Receiver<bool>,
     ) -> io::Result<Self> {
@@ -71,7 +73,7 @@ impl MediaLoop {
         // To hear of room for sending as well would wake the thread after most of the datagrams that it sends.
         poll.registry().register(&mut socket, SOCKET, Interest::READABLE)?;
         let waker = Waker::from(Arc::new(OtherThreads(mio::Waker::new(poll.registry(), OTHERS)?)));
-        let state = State { hub, lanes, tcp, commands };
+        let state = State { hub, lanes, tcp, only, commands };
         let thread = std::thread::Builder::new()
             .name("room-media".to_owned())
             .spawn(move || state.run(poll, &mut UdpReceiver::new(socket), &waker, stop))?;
@@ -102,6 +104,8 @@ struct State {
     hub: Hub,
     lanes: SendLanes,
     tcp: Option<TcpMedia>,
+    /// Whose datagrams are taken; `None` is everybody's.
+    only: Option<OwnAddresses>,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -115,6 +119,9 @@ impl State {
         loop {
             if is_readable {
                 is_readable = receiver.receive(|source, datagram| {
+                    if self.only.as_mut().is_some_and(|only| !only.contain(source.ip())) {
+                        return;
+                    }
                     let source = ClientAddress { transport: Transport::Udp, socket: source };
                     self.hub.handle_datagram(Instant::now(), source, datagram);
                     self.collect();

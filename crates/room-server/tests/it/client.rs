@@ -9,15 +9,15 @@ use futures_util::{SinkExt, StreamExt};
 use protocol::conventions::{LOSSY_CHANNEL, RELIABLE_CHANNEL};
 use protocol::messages::{
     AddTrackRequest, DataPacket, JoinResponse, ParticipantInfo, ProtoMessage, Request, RequestResponse, Response,
-    SessionDescription, SignalRequest, SignalResponse, TrackSource, TrackType, UserPacket, data_packet,
+    SessionDescription, SignalRequest, SignalResponse, TrackInfo, TrackSource, TrackType, UserPacket, data_packet,
     participant_info,
 };
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::format::{Codec, FormatParams};
-use str0m::media::{Direction, Frequency, MediaKind, Mid, Rid, Simulcast, SimulcastLayer};
+use str0m::media::{Direction, Frequency, MediaKind, Mid, Pt, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::RtpWrite;
+use str0m::rtp::{ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Part of the query of a client that takes no RTX, and asks for lost packets of all kinds.
 pub const WITHOUT_RTX: &str = "&without_rtx=1";
 const PACKET_INTERVAL: Duration = Duration::from_millis(20);
+/// How pictures lie, in quarter turns.
+pub const ORIENTATION: u8 = 3;
 /// What a narrow link holds back before it throws away.
 const LINK_QUEUE: Duration = Duration::from_millis(250);
 
@@ -61,6 +63,8 @@ pub enum ClientEvent {
         sequence: u64,
         counter: u32,
         size: usize,
+        /// Quarter turns, as the header extension has them.
+        orientation: Option<u8>,
     },
     Data(DataPacket),
     KeyframeRequested,
@@ -234,6 +238,47 @@ impl Client {
         self.orders.send(Order::Publish { cid: cid.to_owned(), kind, bursts }).unwrap();
         self.participant("own track", |p| p.tracks.iter().any(|track| track.sid == sid)).await;
         sid
+    }
+
+    /// Offers a line with this name (`a=msid`), and begins to send packets on it.
+    pub fn offer_line(&self, name: &str, kind: MediaKind) {
+        self.orders.send(Order::Publish { cid: name.to_owned(), kind, bursts: PLAIN }).unwrap();
+    }
+
+    /// Offers a line with this name that can carry nothing but VP8, and no media.
+    pub fn offer_vp8(&self, name: &str) {
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+             m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendonly\r\na=ice-ufrag:abcd\r\n\
+             a=ice-pwd:0123456789abcdef01234567\r\na=fingerprint:sha-256 {}\r\na=setup:actpass\r\na=rtcp-mux\r\n\
+             a=rtpmap:96 VP8/90000\r\na=msid:stream {name}\r\na=ssrc:1234 cname:c\r\n",
+            ["AB"; 32].join(":")
+        );
+        let offer = SessionDescription { r#type: "offer".to_owned(), sdp, id: 1, ..SessionDescription::default() };
+        self.send(Request::Offer(offer));
+    }
+
+    /// Announces a track, and gives its sid.
+    pub async fn announced(&mut self, request: AddTrackRequest) -> String {
+        let cid = request.cid.clone();
+        self.send(Request::AddTrack(request));
+        self.wait_for("track_published", |event| match event {
+            ClientEvent::Signal(Response::TrackPublished(published)) if published.cid == cid => {
+                published.track.as_ref().map(|track| track.sid.clone())
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// The track with this sid as the others know it, once it is as wanted.
+    pub async fn track(&mut self, sid: &str, fits: impl Fn(&TrackInfo) -> bool) -> TrackInfo {
+        let found = |p: &ParticipantInfo| p.tracks.iter().find(|track| track.sid == sid && fits(track)).cloned();
+        self.wait_for("track", |event| match event {
+            ClientEvent::Signal(Response::Update(update)) => update.participants.iter().find_map(found),
+            _ => None,
+        })
+        .await
     }
 
     pub fn unpublish(&self, cid: &str) {
@@ -495,7 +540,8 @@ impl Worker {
                     let track_sid = mid.and_then(|mid| self.subscriber.tracks.get(&mid).cloned()).unwrap_or_default();
                     let counter = packet.payload.last_chunk().map(|bytes| u32::from_be_bytes(*bytes)).unwrap_or(0);
                     let (sequence, size) = (*packet.seq_no, packet.payload.len());
-                    let _ = self.events.send(ClientEvent::Packet { track_sid, sequence, counter, size });
+                    let orientation = packet.header.ext_vals.video_orientation.map(|turns| turns as u8);
+                    let _ = self.events.send(ClientEvent::Packet { track_sid, sequence, counter, size, orientation });
                 }
                 Event::ChannelData(data) => {
                     let _ = self.events.send(ClientEvent::Data(DataPacket::decode(&data.data[..]).unwrap()));
@@ -507,8 +553,13 @@ impl Worker {
 
     fn send_packets(&mut self) {
         for track in self.sending.values_mut() {
-            let media = self.publisher.rtc.media(track.mid);
-            let Some(pt) = media.and_then(|media| media.remote_pts().first().copied()) else { continue };
+            let Some(media) = self.publisher.rtc.media(track.mid) else { continue };
+            // Whatever the server would rather have: the payload below is VP8.
+            let is_vp8 = |pt: &&Pt| {
+                self.publisher.rtc.codec_config().iter().any(|p| p.pt() == **pt && p.spec().codec == Codec::Vp8)
+            };
+            let vp8 = media.remote_pts().iter().find(is_vp8);
+            let Some(pt) = vp8.or(media.remote_pts().first()).copied() else { continue };
             track.turns += 1;
             let ticks = if track.kind == MediaKind::Audio { 960 } else { 1800 };
             for (burst, counter) in track.bursts.iter().zip(&mut track.counters) {
@@ -519,9 +570,14 @@ impl Worker {
                     // As VP8 each of these packets starts a key frame.
                     let mut payload = vec![0x90; burst.payload];
                     payload.extend(counter.to_be_bytes());
+                    let mut extensions = ExtensionValues::default();
+                    if track.kind == MediaKind::Video {
+                        extensions.video_orientation = Some(ORIENTATION.into());
+                    }
                     stream.write_rtp(
                         RtpWrite::new(pt, u64::from(*counter).into(), track.turns * ticks, Instant::now(), payload)
                             .marker(packet == burst.packets)
+                            .ext_vals(extensions)
                             .nackable(track.kind == MediaKind::Video),
                     );
                 }

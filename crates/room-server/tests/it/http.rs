@@ -104,3 +104,19 @@ async fn a_bad_request_for_a_token_is_answered_with_what_is_wrong() {
     let plain = request(&server, "POST /dev/token", "Content-Type: text/plain\r\n", r#"{"room":"r","identity":"a"}"#);
     assert!(plain.await.starts_with("HTTP/1.1 415"));
 }
+
+#[tokio::test]
+async fn services_that_are_not_here_are_named_as_such() {
+    let server = Server::start().await;
+    let answer =
+        request(&server, "POST /twirp/livekit.Egress/ListEgress", "Content-Type: application/json\r\n", "{}").await;
+    assert!(answer.starts_with("HTTP/1.1 501") && answer.contains(r#""code":"unimplemented""#), "{answer}");
+}
+
+#[tokio::test]
+async fn pages_can_read_that_there_is_no_way_with_one_connection() {
+    let config = ServerConfig { single_peer_connection: false, ..ServerConfig::default() };
+    let server = Server::start_with(config).await;
+    let answer = get(&server, "/rtc/v1/validate").await;
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("access-control-allow-origin: *"), "{answer}");
+}

@@ -5,6 +5,8 @@ use protocol::messages::{
     DisconnectReason, ProtoMessage, Request, Response, SignalRequest, leave_request, participant_info,
 };
 use protocol::token::{Claims, Grants, mint};
+use tokio::time::timeout;
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
@@ -154,4 +156,15 @@ async fn an_app_that_is_added_later_gets_in() {
     let token = mint("42", "secret", &claims("r", "anna")).unwrap();
     Client::connect(&server.url(), &token, "").await.unwrap().joined().await;
     assert!(!server.server.add_key("42", "other secret"));
+}
+
+/// LiveKit's Go clients say nothing of themselves for minutes.
+#[tokio::test]
+async fn a_client_that_only_answers_is_asked_for_signs_of_life() {
+    let server = Server::start().await;
+    let token = mint(KEY, SECRET, &claims("r", "anna")).unwrap();
+    let url = format!("{}/rtc?access_token={token}", server.url());
+    let (mut socket, _) = connect_async(url).await.unwrap();
+    let asked = async { while !matches!(socket.next().await, Some(Ok(Message::Ping(_)))) {} };
+    timeout(Duration::from_secs(15), asked).await.expect("no ping");
 }

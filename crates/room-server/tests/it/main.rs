@@ -19,3 +19,4 @@ mod publishing;
 mod reports;
 mod resume;
 mod robustness;
+mod stock_publishers;

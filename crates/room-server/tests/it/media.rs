@@ -4,7 +4,7 @@ use std::time::Duration;
 use protocol::messages::{MuteTrackRequest, Request, UpdateSubscription, UpdateTrackSettings};
 use str0m::media::MediaKind;
 
-use crate::client::{Client, ClientEvent, WITHOUT_RTX};
+use crate::client::{Client, ClientEvent, ORIENTATION, WITHOUT_RTX};
 use crate::harness::{Server, claims};
 
 fn is_packet(event: &ClientEvent) -> bool {
@@ -36,6 +36,18 @@ async fn sound_and_picture_arrive_without_holes() {
             assert_eq!(sequence - first_sequence, u64::from(counter - first_counter));
         }
     }
+}
+
+#[tokio::test]
+async fn how_a_phone_was_held_reaches_those_who_watch() {
+    let server = Server::start().await;
+    let mut anna = server.join("r", "anna").await;
+    let mut hans = server.join("r", "hans").await;
+    anna.publish("v", "s", MediaKind::Video).await;
+    hans.wait_for("a turned picture", |event| {
+        matches!(event, ClientEvent::Packet { orientation: Some(ORIENTATION), .. }).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -34,6 +34,14 @@ async fn a_request_that_says_nothing_is_refused() {
 }
 
 #[tokio::test]
+async fn a_join_request_on_the_older_path_is_a_wish_for_one_connection_too() {
+    let server = Server::start().await;
+    assert_eq!(status(&server, "/rtc?join_request=%25", true).await, 400);
+    let mut anna = server.connect(claims("r", "anna"), "&join_request=EgA").await;
+    assert!(!anna.joined().await.subscriber_primary);
+}
+
+#[tokio::test]
 async fn where_it_is_switched_off_clients_see_that_there_is_nothing() {
     let config = ServerConfig { single_peer_connection: false, ..ServerConfig::default() };
     let server = Server::start_with(config).await;

@@ -1,9 +1,7 @@
 use protocol::messages::request_response::Reason;
-use protocol::messages::{AddTrackRequest, Request, Response};
 use protocol::token::Grants;
 use str0m::media::MediaKind;
 
-use crate::client::ClientEvent;
 use crate::harness::{Server, claims_with};
 
 #[tokio::test]
@@ -63,22 +61,4 @@ async fn who_may_not_publish_is_told_so() {
     let mut anna = server.join_with(claims_with("r", "anna", grants)).await;
     anna.announce("a", "s", MediaKind::Audio);
     assert_eq!(anna.refusal().await.reason, Reason::NotAllowed as i32);
-}
-
-#[tokio::test]
-async fn stock_clients_may_call_their_tracks_alike() {
-    let server = Server::start().await;
-    for identity in ["anna", "hans"] {
-        let mut client = server.join("r", identity).await;
-        client.send(Request::AddTrack(AddTrackRequest {
-            cid: "a".to_owned(),
-            name: "microphone".to_owned(),
-            ..AddTrackRequest::default()
-        }));
-        client
-            .wait_for("track_published", |event| {
-                matches!(event, ClientEvent::Signal(Response::TrackPublished(_))).then_some(())
-            })
-            .await;
-    }
 }

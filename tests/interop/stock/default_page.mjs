@@ -1,0 +1,53 @@
+// `livekit-client` in a page as an application uses it that knows no options.
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+
+const library = new URL('../../../node_modules/livekit-client/dist/livekit-client.umd.js', import.meta.url);
+
+/** Serves a page with the library and nothing else. */
+export async function serveLibrary() {
+  const http = createServer(({ url }, response) => {
+    if (url === '/livekit-client.js') return response.writeHead(200, { 'content-type': 'text/javascript' }).end(readFileSync(library));
+    return response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><script src="/livekit-client.js"></script>');
+  });
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  return { url: `http://127.0.0.1:${http.address().port}/`, stop: () => http.close() };
+}
+
+/** A participant in a page of Playwright or Puppeteer. With `options` for its `Room`; camera and microphone unless it only `watches`. */
+export async function enterRoom(page, { url, token, options, watches = false }) {
+  await page.evaluate(
+    async ([url, token, options, watches]) => {
+      const { Room, RoomEvent } = globalThis.LivekitClient;
+      const room = options ? new Room(options) : new Room();
+      globalThis.room = room;
+      room.on(RoomEvent.TrackSubscribed, (track) => {
+        const element = track.attach();
+        element.muted = true;
+        document.body.append(element);
+      });
+      await room.connect(url, token);
+      if (watches) return;
+      await room.localParticipant.setCameraEnabled(true);
+      await room.localParticipant.setMicrophoneEnabled(true);
+    },
+    [url, token, options ?? null, watches],
+  );
+}
+
+/** What it sees and hears of another: pictures decoded, samples heard, codec as announced and as it came. */
+export const observe = (page, identity) =>
+  page.evaluate(async (identity) => {
+    const seen = { frames: 0, samples: 0, announced: '', codec: '', width: 0 };
+    for (const { track, kind, mimeType } of globalThis.room.remoteParticipants.get(identity)?.trackPublications.values() ?? []) {
+      const reports = [...((await track?.getRTCStatsReport())?.values() ?? [])];
+      const inbound = reports.find(({ type }) => type === 'inbound-rtp');
+      if (kind === 'audio') seen.samples = (inbound?.totalSamplesReceived ?? 0) - (inbound?.concealedSamples ?? 0);
+      if (kind !== 'video') continue;
+      Object.assign(seen, { frames: inbound?.framesDecoded ?? 0, announced: mimeType ?? '', width: inbound?.frameWidth ?? 0 });
+      seen.codec = reports.find(({ id }) => id === inbound?.codecId)?.mimeType ?? '';
+    }
+    return seen;
+  }, identity);
