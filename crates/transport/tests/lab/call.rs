@@ -16,6 +16,7 @@ use transport::nack::NackTracker;
 use transport::pacer::{Departure, Kind};
 use transport::resend::ResendBuffer;
 use transport::rtt::SharedRtt;
+use transport::VideoCodec;
 use transport::send_control::{SKIP_BACKLOG, SendControl};
 
 /// RTP with the transport-wide number, SRTP tag, UDP, IPv4.
@@ -277,7 +278,14 @@ impl Sender {
         let count = payloads.len();
         for (index, payload) in payloads.into_iter().enumerate() {
             let size = payload.len() + HEADERS;
-            let packet = VideoPacket { sequence: self.sequence, timestamp, marker: index + 1 == count, payload };
+            let packet = VideoPacket {
+                sequence: self.sequence,
+                timestamp,
+                marker: index + 1 == count,
+                codec: VideoCodec::H264,
+                rotation: None,
+                payload,
+            };
             self.resend.keep(self.sequence, packet.clone());
             self.sequence = self.sequence.wrapping_add(1);
             self.control.enqueue(Kind::Video, size, Wire::Video { number: 0, packet });
