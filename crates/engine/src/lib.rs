@@ -49,6 +49,7 @@ mod speed_test;
 mod stats;
 mod token_life;
 mod traffic_control;
+mod undecodable;
 mod video_playback;
 mod wall_clock;
 

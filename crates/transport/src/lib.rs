@@ -58,7 +58,8 @@ pub use orientation::Rotation;
 pub use payload::VideoCodec;
 pub use peer::Peer;
 pub use receive::{
-    AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceivedAudio, VideoReceiver, VideoReceiverHandle,
+    AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceivedAudio, Unreadable, VideoReceiver,
+    VideoReceiverHandle,
 };
 pub use send::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, VideoSender};
 pub use stats::{PeerStats, ReceiverStats, SenderStats};

@@ -21,6 +21,12 @@ pub enum Rotation {
 }
 
 impl Rotation {
+    /// Quarter turns clockwise, 0 to 3.
+    #[must_use]
+    pub fn quarters(self) -> u8 {
+        self as u8
+    }
+
     /// Reads the extension's content; what is longer or has unknown bits set counts by its last two bits.
     #[must_use]
     pub fn from_extension(content: &[u8]) -> Option<Self> {

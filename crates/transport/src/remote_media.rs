@@ -156,11 +156,7 @@ fn numbered(value: &str) -> Option<(u8, &str)> {
     Some((number.parse().ok()?, rest))
 }
 
-fn finish(
-    draft: &Draft<'_>,
-    session_direction: Option<&str>,
-    decodable: &[VideoCodec],
-) -> Option<RemoteSection> {
+fn finish(draft: &Draft<'_>, session_direction: Option<&str>, decodable: &[VideoCodec]) -> Option<RemoteSection> {
     let kind = draft.kind?;
     let rejected = draft.port == "0" && !draft.bundle_only;
     let direction = draft.direction.or(session_direction).unwrap_or("sendrecv");
@@ -291,7 +287,8 @@ mod tests {
 
     #[test]
     fn retransmissions_and_the_orientation_are_known_by_their_numbers() {
-        let more = "a=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=97\r\na=extmap:4/recvonly urn:3gpp:video-orientation\r\na=ssrc:9";
+        let more =
+            "a=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=97\r\na=extmap:4/recvonly urn:3gpp:video-orientation\r\na=ssrc:9";
         let section = sections(&OFFER.replace("a=ssrc:9", more)).pop().unwrap();
         assert_eq!(section.formats.last(), Some(&(99, Format::Repair(97))));
         assert_eq!(section.orientation, Some(4));
@@ -299,7 +296,9 @@ mod tests {
 
     #[test]
     fn h264_is_received_in_the_profiles_of_phones_and_hardware() {
-        for (profile, wanted) in [("640c1f", true), ("4d001f", true), ("64001f", true), ("f4001f", false), ("6e0", false)] {
+        for (profile, wanted) in
+            [("640c1f", true), ("4d001f", true), ("64001f", true), ("f4001f", false), ("6e0", false)]
+        {
             let section = sections(&OFFER.replace("42001f", profile)).pop().unwrap();
             assert_eq!(section.formats[1].1 == Format::Video(VideoCodec::H264), wanted, "{profile}");
         }

@@ -214,7 +214,10 @@ mod tests {
 
     #[test]
     fn packets_of_one_frame_become_the_frame() {
-        assert_eq!(build(&[&[0x10, 1, 2], &[], &[0x00, 3], &[0x11, 4], &[0x01, 5]]).unwrap(), [1, 2, 3, 4, 5].as_slice());
+        assert_eq!(
+            build(&[&[0x10, 1, 2], &[], &[0x00, 3], &[0x11, 4], &[0x01, 5]]).unwrap(),
+            [1, 2, 3, 4, 5].as_slice()
+        );
         assert!(build(&[&[]]).unwrap().is_empty());
     }
 

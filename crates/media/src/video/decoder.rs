@@ -61,7 +61,13 @@ impl VideoDecoder {
     /// # Errors
     /// [`DecodeError::Codec`] if the library cannot be set up.
     pub fn new() -> Result<Self, DecodeError> {
-        Ok(Self { decoder: build()?, pool: FramePool::new(), keyframe_needed: true, colour: Colour::default(), filtered: Vec::new() })
+        Ok(Self {
+            decoder: build()?,
+            pool: FramePool::new(),
+            keyframe_needed: true,
+            colour: Colour::default(),
+            filtered: Vec::new(),
+        })
     }
 
     /// Decodes one access unit (Annex B, any content); the size may change with every IDR picture.

@@ -40,9 +40,9 @@ mod vp8_decoder;
 mod vp8_library;
 mod y4m;
 
+pub use camera::{Capture, CaptureError, CaptureFormat};
 pub use codec::{Decode, VideoCodec};
 pub use colour::Colour;
-pub use camera::{Capture, CaptureError, CaptureFormat};
 pub use decoder::{DecodeError, VideoDecoder};
 pub use encoder::{AccessUnit, Content, EncodeError, EncoderConfig, VideoEncoder};
 pub use frame::{I420, PlaneError, VideoFrame};

@@ -367,7 +367,8 @@ pub(super) mod tests {
     #[test]
     fn colours_and_the_order_of_pictures_are_read() {
         let sps = with_usability(|bits| {
-            let signal = bits.bits(0b00, 2).bits(1, 1).bits(5, 3).bits(1, 1).bits(1, 1).bits(1, 8).bits(1, 8).bits(1, 8);
+            let signal =
+                bits.bits(0b00, 2).bits(1, 1).bits(5, 3).bits(1, 1).bits(1, 1).bits(1, 8).bits(1, 8).bits(1, 8);
             let rest = signal.bits(0, 1).bits(1, 1).bits(1, 32).bits(60, 32).bits(1, 1).bits(0b000, 3).bits(1, 1);
             rest.bits(1, 1).golomb(2).golomb(1).golomb(16).golomb(16).golomb(2).golomb(4)
         });

@@ -77,7 +77,8 @@ fn build() -> Result<Library, DecodeError> {
 
 /// Width and height that a key frame has.
 fn sides(keyframe: &[u8]) -> Option<(u32, u32)> {
-    let [_, _, _, a, b, c, width_low, width_high, height_low, height_high] = *keyframe.first_chunk::<KEYFRAME_HEADER>()?;
+    let [_, _, _, a, b, c, width_low, width_high, height_low, height_high] =
+        *keyframe.first_chunk::<KEYFRAME_HEADER>()?;
     let side = |bytes| u32::from(u16::from_le_bytes(bytes) & SIDE_MASK);
     let sides = (side([width_low, width_high]), side([height_low, height_high]));
     ([a, b, c] == START_CODE && sides.0 > 0 && sides.1 > 0).then_some(sides)

@@ -124,11 +124,7 @@ impl InboundStream {
         Self { formats, orientation, pipeline: Pipeline::Video(Box::new(pipeline)), reception, counters }
     }
 
-    pub(crate) fn audio(
-        formats: Vec<(u8, Format)>,
-        pipeline: AudioPipeline,
-        counters: Arc<ReceiverCounters>,
-    ) -> Self {
+    pub(crate) fn audio(formats: Vec<(u8, Format)>, pipeline: AudioPipeline, counters: Arc<ReceiverCounters>) -> Self {
         let reception = ReceptionStats::new(AUDIO_CLOCK_HZ);
         Self { formats, orientation: None, pipeline: Pipeline::Audio(pipeline), reception, counters }
     }

@@ -110,7 +110,11 @@ fn scene() -> Scene<impl Interceptor> {
         (98, Format::Video(VideoCodec::Vp8)),
         (99, Format::Repair(98)),
     ];
-    state.inbound.insert(VIDEO, Some(REPEATED), InboundStream::video(formats, Some(4), pipeline, Arc::clone(&counters)));
+    state.inbound.insert(
+        VIDEO,
+        Some(REPEATED),
+        InboundStream::video(formats, Some(4), pipeline, Arc::clone(&counters)),
+    );
     let pipeline = AudioPipeline::new(Arc::clone(&audio));
     let formats = vec![(111, Format::Opus), (63, Format::Red)];
     state.inbound.insert(AUDIO, None, InboundStream::audio(formats, pipeline, Arc::default()));

@@ -9,6 +9,7 @@ use rtc::rtp::packetizer::Payloader;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
+use transport::VideoCodec;
 use transport::assembler::{Assembler, Packet as VideoPacket};
 use transport::doubling::Doubling;
 use transport::loss_log::LossLog;
@@ -16,7 +17,6 @@ use transport::nack::NackTracker;
 use transport::pacer::{Departure, Kind};
 use transport::resend::ResendBuffer;
 use transport::rtt::SharedRtt;
-use transport::VideoCodec;
 use transport::send_control::{SKIP_BACKLOG, SendControl};
 
 /// RTP with the transport-wide number, SRTP tag, UDP, IPv4.
