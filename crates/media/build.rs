@@ -11,9 +11,10 @@ use std::process::{Command, Stdio};
 /// holds nothing but the system's static one comes first. The binding itself links statically only outside of /usr.
 fn link_libvpx_statically() {
     let Some(out) = std::env::var_os("OUT_DIR").map(PathBuf::from) else { return };
-    let output = Command::new("pkg-config").args(["--variable=libdir", "vpx"]).output();
-    let Some(folder) = output.ok().and_then(|output| String::from_utf8(output.stdout).ok()) else { return };
-    let library = PathBuf::from(folder.trim()).join("libvpx.a");
+    // The linker's own folders are known to the compiler; pkg-config names another one on Debian.
+    let output = Command::new("cc").arg("-print-file-name=libvpx.a").output();
+    let Some(name) = output.ok().and_then(|output| String::from_utf8(output.stdout).ok()) else { return };
+    let library = PathBuf::from(name.trim());
     let (own, link) = (out.join("libvpx"), out.join("libvpx").join("libvpx.a"));
     if library.is_file() && std::fs::create_dir_all(&own).is_ok() && std::fs::copy(library, link).is_ok() {
         println!("cargo:rustc-link-search=native={}", own.display());
