@@ -1,5 +1,5 @@
 // Builds the native part and puts it where the JS face looks for it: native/zego-express.<platform>-<arch>.node.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { root, targetDirectory } from './prepare.mjs';
@@ -10,20 +10,36 @@ const LIBRARY = {
   win32: 'zego_express_engine_electron.dll',
 }[process.platform];
 
-/** A codec without SIMD is 2.7 times slower and builds without a word when nasm is missing: such a build fails here. */
-function requireSimd(library) {
+/** Whether libvpx is there to be linked. Without it everything works but VP8, which is then told where it comes. */
+function hasVpx() {
+  return spawnSync('pkg-config', ['--exists', 'vpx']).status === 0;
+}
+
+/**
+ * A codec without SIMD is 2.7 times slower and builds without a word when nasm is missing: such a build fails here, and so
+ * does one that would look for libvpx on the user's machine.
+ */
+function requireSimd(library, withVp8) {
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
-  const symbols = execFileSync('nm', [library], { encoding: 'utf8', maxBuffer: 1 << 28 });
-  const found = symbols.split('\n').filter((line) => /_(sse2|ssse3|sse41|avx2)$/.test(line)).length;
+  const symbols = execFileSync('nm', [library], { encoding: 'utf8', maxBuffer: 1 << 28 }).split('\n');
+  const fast = symbols.filter((line) => / t /i.test(line) && /_(sse2|ssse3|sse41|avx2)$/.test(line));
+  const ofVp8 = fast.filter((line) => / vp8_/.test(line)).length;
+  const found = fast.length - fast.filter((line) => / (vp8|vp9|vpx)_/.test(line)).length;
   if (found <= 100) throw new Error(`the codec was built without SIMD (${found} symbols): install nasm and rebuild`);
+  if (withVp8 && ofVp8 < 5) throw new Error(`VP8 is not linked statically, or without SIMD (${ofVp8} symbols)`);
 }
 
 if (!LIBRARY) throw new Error(`no native part for ${process.platform}`);
 const target = targetDirectory();
 const cargo = ['build', '--release', '--lib', '--package', 'zego-express-engine-electron'];
+const withVp8 = hasVpx();
+if (!withVp8) {
+  console.warn('libvpx is not installed (Debian: libvpx-dev): this build shows no VP8, which many LiveKit clients send');
+  cargo.push('--no-default-features');
+}
 execFileSync('cargo', cargo, { cwd: root, stdio: 'inherit', env: { ...process.env, CARGO_TARGET_DIR: target } });
 const library = join(target, 'release', LIBRARY);
-requireSimd(library);
+requireSimd(library, withVp8);
 const file = join(root, 'native', `zego-express.${process.platform}-${process.arch}.node`);
 mkdirSync(dirname(file), { recursive: true });
 // By way of a second name: a process that has the old file mapped keeps it.

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-const BUILD = ['build-essential', 'clang', 'cmake', 'libasound2-dev', 'libclang-dev', 'nasm', 'pkg-config'];
+const BUILD = ['build-essential', 'clang', 'cmake', 'libasound2-dev', 'libclang-dev', 'libvpx-dev', 'nasm', 'pkg-config'];
 const ELECTRON = [
   'libasound2',
   'libatk-bridge2.0-0',

@@ -95,8 +95,11 @@ pub mod code {
     pub const PLAYER_STREAM_WAS_NOT_PLAYED: i32 = 1_004_011;
     pub const PLAYER_CROSS_ROOM: i32 = 1_004_012;
     pub const PLAYER_SNAPSHOT_FAILED: i32 = 1_004_030;
+    pub const PLAYER_DECRYPTION_FAILED: i32 = 1_004_061;
     pub const PLAYER_NO_CONFIG_IN_MULTI_ROOM: i32 = 1_004_070;
     pub const PLAYER_NO_ROOM_ID_IN_MULTI_ROOM: i32 = 1_004_071;
+    pub const PLAYER_VIDEO_DECODER_NOT_SUPPORTED: i32 = 1_004_080;
+    pub const PLAYER_VIDEO_DECODER_FAIL: i32 = 1_004_081;
     pub const DEVICE_ERROR: i32 = 1_006_001;
     pub const DEVICE_INVALID_ID: i32 = 1_006_002;
     pub const IM_CONTENT_NULL: i32 = 1_009_001;

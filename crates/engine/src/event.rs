@@ -142,6 +142,13 @@ pub(crate) fn player_state(stream_id: &str, state: PlayerState, code: i32) -> Ev
     event("onPlayerStateUpdate", payload)
 }
 
+/// The same with a reason in words.
+pub(crate) fn player_state_because(stream_id: &str, state: PlayerState, code: i32, reason: &str) -> Event {
+    let extended = json!({"reason": reason}).to_string();
+    let payload = json!({"streamID": stream_id, "state": state as i32, "errorCode": code, "extendedData": extended});
+    event("onPlayerStateUpdate", payload)
+}
+
 /// Events whose only field is the publish channel.
 pub(crate) fn of_channel(name: &'static str, channel: u32) -> Event {
     event(name, json!({"channel": channel}))

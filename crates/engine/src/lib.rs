@@ -53,6 +53,7 @@ mod stats;
 mod stream_names;
 mod token_life;
 mod traffic_control;
+mod undecodable;
 mod video_playback;
 mod wall_clock;
 

@@ -3,7 +3,7 @@
 //! The tracks come and go with sessions; the view, the volume and the counters stay for as long as the stream is played.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{TrySendError, bounded};
@@ -16,11 +16,15 @@ use tokio::sync::oneshot;
 use transport::{AudioReceiver, AudioReceiverHandle, ReceiverStats, VideoReceiver, VideoReceiverHandle};
 
 use crate::sei;
+use crate::session::TrackKind;
 use crate::snapshot::PictureWishes;
+use crate::undecodable::{ArrivalWatch, Reason, Sound, SoundWatch};
 use crate::video_playback::{BufferRange, Timing, TimingStats, VideoPlayback};
 
 /// Coded pictures that may wait for the decoder; more than a second of them means that it cannot keep up.
 const DECODER_QUEUE: usize = 64;
+/// How often what arrives is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 /// No picture for so long counts as a break.
 const BREAK: Duration = Duration::from_millis(500);
 
@@ -36,6 +40,11 @@ pub(crate) enum PlayerEvent {
     RenderedFirstFrame,
     /// Bytes that came with a picture.
     Sei(Vec<u8>),
+    /// A half of the stream cannot be decoded, or can be again.
+    Decodability {
+        kind: TrackKind,
+        reason: Option<Reason>,
+    },
 }
 
 /// Takes player events; must not block.
@@ -62,6 +71,24 @@ pub(crate) struct Output {
     last_picture: Mutex<Option<Instant>>,
     counters: Arc<PlayerCounters>,
     wishes: PictureWishes,
+    obstacles: Mutex<Obstacles>,
+    video_codec: AtomicU8,
+}
+
+/// Why the halves of a stream cannot be decoded.
+#[derive(Default)]
+struct Obstacles {
+    audio: Option<Reason>,
+    video: Option<Reason>,
+}
+
+impl Obstacles {
+    fn of(&mut self, kind: TrackKind) -> &mut Option<Reason> {
+        match kind {
+            TrackKind::Audio => &mut self.audio,
+            TrackKind::Video => &mut self.video,
+        }
+    }
 }
 
 /// The media of one played stream.
@@ -82,6 +109,8 @@ impl PlayerMedia {
             last_picture: Mutex::new(None),
             counters: Arc::default(),
             wishes: PictureWishes::default(),
+            obstacles: Mutex::default(),
+            video_codec: AtomicU8::new(0),
         };
         let audio = Arc::new(pipeline.add_player());
         Self {
@@ -99,6 +128,42 @@ impl PlayerMedia {
 
     pub(crate) fn view(&self) -> Option<Arc<dyn FrameSink>> {
         self.output.view.read().clone()
+    }
+
+    /// A half of the stream cannot be decoded, or can be again. Told when it is news.
+    pub(crate) fn set_obstacle(&self, kind: TrackKind, reason: Option<Reason>) {
+        self.output.set_obstacle(kind, reason);
+    }
+
+    /// What is announced about the stream's halves; what arrives may turn out to be otherwise.
+    pub(crate) fn announced(&self, obstacles: [(TrackKind, Option<Reason>); 2]) {
+        for (kind, reason) in obstacles.into_iter().filter(|(_, reason)| reason.is_some()) {
+            let has_come = match kind {
+                TrackKind::Audio => false,
+                TrackKind::Video => self.counters().decoded_frames.load(Relaxed) > 0,
+            };
+            if !has_come {
+                self.set_obstacle(kind, reason);
+            }
+        }
+    }
+
+    /// What cannot be decoded, and why; the picture first.
+    pub(crate) fn obstacle(&self) -> Option<(TrackKind, Reason)> {
+        let obstacles = self.output.obstacles.lock();
+        let video = obstacles.video.clone().map(|reason| (TrackKind::Video, reason));
+        video.or_else(|| obstacles.audio.clone().map(|reason| (TrackKind::Audio, reason)))
+    }
+
+    /// Whether sound, and whether pictures cannot be decoded.
+    pub(crate) fn undecodable(&self) -> (bool, bool) {
+        let obstacles = self.output.obstacles.lock();
+        (obstacles.audio.is_some(), obstacles.video.is_some())
+    }
+
+    /// `ZegoVideoCodecID` of what comes.
+    pub(crate) fn video_codec_id(&self) -> i32 {
+        i32::from(self.output.video_codec.load(Relaxed))
     }
 
     /// The next picture.
@@ -156,6 +221,11 @@ impl PlayerMedia {
     /// Decodes and shows this track from now on. Must be called on the runtime.
     pub(crate) fn attach_video(&self, mut receiver: VideoReceiver) {
         let handle = receiver.handle();
+        // It is only sent if it is not announced as encrypted any more.
+        let was_encrypted = self.output.obstacles.lock().video == Some(Reason::Encrypted);
+        if was_encrypted {
+            self.set_obstacle(TrackKind::Video, None);
+        }
         *self.video_handle.lock() = Some(handle.clone());
         let (units, queue) = bounded(DECODER_QUEUE);
         let playback = VideoPlayback::new(queue, self.output.clone(), handle.clone(), self.timing.clone());
@@ -167,7 +237,19 @@ impl PlayerMedia {
         tokio::spawn(async move {
             // After an overflow everything up to the next key frame is useless to the decoder.
             let mut wait_for_keyframe = false;
-            while let Some(unit) = receiver.recv().await {
+            let (mut watch, mut looks) = (ArrivalWatch::default(), tokio::time::interval(LOOK));
+            loop {
+                let unit = tokio::select! {
+                    unit = receiver.recv() => unit,
+                    _ = looks.tick() => {
+                        let frames = output.counters.received_frames.load(Relaxed);
+                        if let Some(reason) = watch.look(frames, &handle.unreadable(), Instant::now()) {
+                            output.set_obstacle(TrackKind::Video, Some(reason));
+                        }
+                        continue;
+                    }
+                };
+                let Some(unit) = unit else { return };
                 if output.counters.received_frames.fetch_add(1, Relaxed) == 0 {
                     (output.events)(PlayerEvent::VideoFirstFrame);
                 }
@@ -189,15 +271,24 @@ impl PlayerMedia {
 
     /// Mixes this track in from now on. Must be called on the runtime.
     pub(crate) fn attach_audio(&self, mut receiver: AudioReceiver) {
+        self.set_obstacle(TrackKind::Audio, None);
         *self.audio_handle.lock() = Some(receiver.handle());
         self.timing.set_audio_clock(receiver.handle());
         let (audio, output) = (self.audio.clone(), self.output.clone());
         tokio::spawn(async move {
+            let mut watch = SoundWatch::default();
             while let Some(packet) = receiver.recv().await {
                 if output.counters.audio_packets.fetch_add(1, Relaxed) == 0 {
                     (output.events)(PlayerEvent::AudioFirstFrame);
                 }
                 output.counters.audio_bytes.fetch_add(packet.payload.len() as u64, Relaxed);
+                let (sound, news) = watch.take(&packet.payload);
+                if let Some(is_encrypted) = news {
+                    output.set_obstacle(TrackKind::Audio, is_encrypted.then_some(Reason::Encrypted));
+                }
+                if sound == Sound::Drop {
+                    continue;
+                }
                 audio.push(AudioPacket {
                     sequence: packet.sequence,
                     timestamp: packet.timestamp,
@@ -219,6 +310,20 @@ impl Drop for PlayerMedia {
 }
 
 impl Output {
+    pub(crate) fn set_obstacle(&self, kind: TrackKind, reason: Option<Reason>) {
+        let mut obstacles = self.obstacles.lock();
+        let known = obstacles.of(kind);
+        if *known != reason {
+            known.clone_from(&reason);
+            drop(obstacles);
+            (self.events)(PlayerEvent::Decodability { kind, reason });
+        }
+    }
+
+    pub(crate) fn set_video_codec(&self, id: u8) {
+        self.video_codec.store(id, Relaxed);
+    }
+
     pub(crate) fn show(&self, frame: &VideoFrame) {
         self.counters.decoded_frames.fetch_add(1, Relaxed);
         let size = (frame.width(), frame.height());

@@ -4,6 +4,12 @@ use serde::Serialize;
 
 /// `ZegoVideoCodecID.Default`: H.264.
 const CODEC_H264: i32 = 0;
+/// `ZegoStreamQualityLevel`.
+const LEVEL_EXCELLENT: i32 = 0;
+const LEVEL_BAD: i32 = 3;
+const LEVEL_DIE: i32 = 4;
+/// The lowest mean opinion score.
+const MOS_OF_NOTHING: f64 = 1.0;
 /// Fixed share of the R factor that delay does not touch (ITU-T G.107, default values).
 const R_BASE: f64 = 93.2;
 
@@ -137,6 +143,10 @@ pub(crate) struct PlayerReading {
     pub(crate) av_offset_ms: f64,
     pub(crate) muted_video: bool,
     pub(crate) muted_audio: bool,
+    /// Sound, and pictures, cannot be decoded.
+    pub(crate) undecodable: (bool, bool),
+    /// `ZegoVideoCodecID`.
+    pub(crate) video_codec_id: i32,
 }
 
 /// `ZegoPlayStreamQuality`. Rates per second, kbit/s, milliseconds, shares 0 to 1 where the name says rate.
@@ -241,16 +251,16 @@ pub(crate) fn play_quality(
         audio_render_fps: audio_fps,
         audio_kbps: rate.kbps(before.audio_bytes, now.audio_bytes),
         audio_break_rate: concealed,
-        mos: mos(delay, concealed.min(1.0)),
+        mos: if now.undecodable.0 { MOS_OF_NOTHING } else { mos(delay, concealed.min(1.0)) },
         rtt: rtt_ms.round() as i64,
         packet_lost_rate: loss,
         peer_to_peer_delay: delay.round() as i64,
         peer_to_peer_packet_lost_rate: end_to_end_loss,
-        level: level(rtt_ms, loss),
+        level: level(rtt_ms, loss).max(undecodable_level(now)),
         delay: now.buffer_ms.round() as i64,
         av_timestamp_diff: now.av_offset_ms.round() as i64,
         is_hardware_decode: false,
-        video_codec_id: CODEC_H264,
+        video_codec_id: now.video_codec_id,
         total_recv_bytes: now.video_bytes + now.audio_bytes,
         audio_recv_bytes: now.audio_bytes,
         video_recv_bytes: now.video_bytes,
@@ -267,6 +277,17 @@ pub(crate) fn play_quality(
         audio_cumulative_decode_time: now.decoded_audio_ms.round() as i64,
         mute_video: i32::from(now.muted_video),
         mute_audio: i32::from(now.muted_audio),
+    }
+}
+
+/// A stream of which a part cannot be played is bad, and one of which nothing can is no call, however good the way is.
+fn undecodable_level(now: &PlayerReading) -> i32 {
+    match now.undecodable {
+        (false, false) => LEVEL_EXCELLENT,
+        (true, true) => LEVEL_DIE,
+        (true, false) if now.decoded == 0 => LEVEL_DIE,
+        (false, true) if now.audio_packets == 0 => LEVEL_DIE,
+        _ => LEVEL_BAD,
     }
 }
 
@@ -304,6 +325,17 @@ mod tests {
         let quality = play_quality(&PlayerReading::default(), &now, 3.0, 400.0);
         assert_eq!(quality.packet_lost_rate, 0.1);
         assert_eq!(quality.level, 2);
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_decoded_is_never_excellent() {
+        let level = |reading| play_quality(&PlayerReading::default(), &reading, 3.0, 20.0).level;
+        let heard = PlayerReading { packets: 90, audio_packets: 90, ..Default::default() };
+        assert_eq!(level(heard), 0);
+        assert_eq!(level(PlayerReading { undecodable: (false, true), ..heard }), 3);
+        assert_eq!(level(PlayerReading { undecodable: (false, true), audio_packets: 0, ..heard }), 4);
+        let encrypted = PlayerReading { undecodable: (true, true), ..heard };
+        assert_eq!((level(encrypted), play_quality(&heard, &encrypted, 3.0, 20.0).mos), (4, 1.0));
     }
 
     #[test]

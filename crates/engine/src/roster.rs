@@ -12,6 +12,8 @@ use protocol::messages::{DisconnectReason, ParticipantInfo, TrackType, participa
 
 use crate::config::User;
 use crate::stream_names::{StreamNames, agreed, told_by_server};
+use crate::session::TrackKind;
+use crate::undecodable::{self, Reason};
 
 /// How long somebody who was there before a reconnect may be missing: longer than the longest wait between two attempts
 /// of the others.
@@ -31,6 +33,8 @@ pub(crate) enum RemovalReason {
 pub(crate) struct Track {
     pub(crate) sid: String,
     pub(crate) muted: bool,
+    /// What its description says against playing it.
+    pub(crate) obstacle: Option<Reason>,
 }
 
 /// When a session began, by the server's clock in milliseconds, and its sid: of two sessions the smaller is the older.
@@ -64,9 +68,16 @@ pub(crate) const DEVICE_DISABLED: i32 = 9;
 pub(crate) const DEVICE_MUTED: i32 = 10;
 
 impl Stream {
-    /// Sids of its tracks.
-    pub(crate) fn track_sids(&self) -> impl Iterator<Item = &str> {
-        self.audio.iter().chain(&self.video).map(|track| track.sid.as_str())
+    /// Sids of those that make sense to subscribe to.
+    pub(crate) fn playable_sids(&self) -> impl Iterator<Item = &str> {
+        let tracks = self.audio.iter().chain(&self.video);
+        tracks.filter(|track| track.obstacle != Some(Reason::Encrypted)).map(|track| track.sid.as_str())
+    }
+
+    /// What the descriptions of audio and video say against playing them.
+    pub(crate) fn obstacles(&self) -> [(TrackKind, Option<Reason>); 2] {
+        let of = |track: &Option<Track>| track.as_ref().and_then(|track| track.obstacle.clone());
+        [(TrackKind::Audio, of(&self.audio)), (TrackKind::Video, of(&self.video))]
     }
 
     /// `ZegoRemoteDeviceState` of the camera.
@@ -342,7 +353,7 @@ fn streams_of(info: &ParticipantInfo, user: &User, names: &StreamNames) -> BTree
             Ok(TrackType::Video) => &mut stream.video,
             _ => continue,
         };
-        *slot = Some(Track { sid: track.sid.clone(), muted: track.muted });
+        *slot = Some(Track { sid: track.sid.clone(), muted: track.muted, obstacle: undecodable::obstacle(track) });
     }
     streams.retain(|_, stream| stream.audio.is_some() || stream.video.is_some());
     for (stream_id, stream) in &mut streams {
@@ -407,7 +418,7 @@ mod tests {
         let both = [("TR_a", AUDIO, "s"), ("TR_v", VIDEO, "s")];
         let changes = roster.update(&[participant("PA_1", "bob", &both)], now());
         assert!(changes.streams_added.is_empty());
-        assert_eq!(changes.streams_changed[0].1.track_sids().count(), 2);
+        assert_eq!(changes.streams_changed[0].1.playable_sids().count(), 2);
         let changes = roster.update(&[participant("PA_1", "bob", &[])], now());
         assert_eq!(changes.streams_removed[0].2, RemovalReason::Stopped);
         assert!(roster.stream("s").is_none());

@@ -135,6 +135,7 @@ fn player(stream_id: &str, media: &PlayerMedia) -> Value {
         "audio": media.audio_receiver_stats(),
         "jitterBuffer": media.audio_stats(),
         "timing": media.timing_stats(),
+        "undecodable": media.obstacle().map(|(kind, reason)| reason.text(kind)),
         "view": media.view().and_then(|view| view.stats()),
     })
 }

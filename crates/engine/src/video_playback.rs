@@ -5,16 +5,23 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use media::audio::{AudioPlayer, DelayRange};
-use media::video::decoder::{DecodeError, VideoDecoder};
+use media::video::decoder::DecodeError;
+use media::video::rotate::turn;
+use media::video::{Decode, VideoFrame};
 use parking_lot::Mutex;
 use transport::lip_sync::{LipSync, Moment};
 use transport::playout::Playout;
-use transport::{AudioReceiverHandle, ReceivedAccessUnit, VideoReceiverHandle};
+use transport::{AudioReceiverHandle, ReceivedAccessUnit, VideoCodec, VideoReceiverHandle};
 
 use crate::player::Output;
+use crate::session::TrackKind;
+use crate::undecodable::{DecoderHealth, Reason};
 
-/// The decoder's own key frame requests are at least this far apart.
-const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
+/// Units whose pictures have not come out of the decoder yet, at most.
+const MAX_WAITING: usize = 17;
+/// `ZegoVideoCodecID`.
+const CODEC_ID_DEFAULT: u8 = 0;
+const CODEC_ID_VP8: u8 = 2;
 /// A picture that has to wait longer than this is nonsense and does not wait.
 const MOST_WAIT: Duration = Duration::from_secs(5);
 /// What is heard says nothing of the present any more after this.
@@ -100,7 +107,9 @@ pub(crate) struct VideoPlayback {
     pub(crate) timing: Arc<Timing>,
     pub(crate) playout: Playout,
     pub(crate) sync: LipSync,
-    pub(crate) requested: Option<Instant>,
+    /// Decoded, and not shown; the first is due first.
+    pub(crate) waiting: Vec<(Instant, ReceivedAccessUnit)>,
+    pub(crate) health: DecoderHealth,
     /// Seconds.
     pub(crate) decoding: f64,
 }
@@ -113,34 +122,88 @@ impl VideoPlayback {
         timing: Arc<Timing>,
     ) -> Self {
         let (playout, sync) = (Playout::default(), LipSync::default());
-        Self { queue, output, handle, timing, playout, sync, requested: None, decoding: 0.0 }
+        let (waiting, health) = (Vec::new(), DecoderHealth::default());
+        Self { queue, output, handle, timing, playout, sync, waiting, health, decoding: 0.0 }
     }
 
     pub(crate) fn run(mut self) {
-        let mut decoder = match VideoDecoder::new() {
-            Ok(decoder) => decoder,
-            Err(error) => {
-                tracing::error!(%error, "no video decoder");
-                return;
-            }
-        };
+        let mut decoder: Option<(VideoCodec, Box<dyn Decode>)> = None;
+        let mut pictures = Vec::new();
         while let Ok(unit) = self.queue.recv() {
-            let (due, wait) = (self.due(&unit), self.sync.video_wait());
-            self.wait_until(due + wait);
+            let due = self.due(&unit);
+            // The codec may change with any key frame.
+            if decoder.as_ref().is_none_or(|(codec, _)| *codec != unit.codec) {
+                decoder = self.open(unit.codec).map(|opened| (unit.codec, opened));
+                self.waiting.clear();
+            }
+            let Some((_, decoder)) = &mut decoder else { continue };
+            // Pictures that come in another order than they are shown in are decoded at once, and wait afterwards.
+            let reorders = decoder.reorders();
+            if !reorders {
+                self.wait_until(due + self.sync.video_wait());
+            }
             let began = Instant::now();
-            match decoder.decode(&unit.data, unit.arrival) {
-                Ok(Some(frame)) => {
-                    let decoded = Instant::now();
-                    self.decoding += (decoded.duration_since(began).as_secs_f64() - self.decoding) * SMOOTHING;
-                    self.output.show(&frame);
-                    self.output.tell_sei(&unit.data);
-                    self.synchronize(&unit, due, decoded.checked_sub(wait).unwrap_or(decoded));
-                }
-                Ok(None) => {}
-                Err(error) => self.failed(&error),
+            let result = decoder.decode(&unit.data, unit.arrival, &mut pictures);
+            if !pictures.is_empty() {
+                self.decoding += (began.elapsed().as_secs_f64() - self.decoding) * SMOOTHING;
+            }
+            match result {
+                Ok(()) => self.enqueue(unit, due, reorders || !pictures.is_empty()),
+                Err(error) => self.failed(&error, &unit),
+            }
+            for picture in pictures.drain(..) {
+                self.present(&picture, reorders);
             }
         }
         self.timing.delay_sound(Duration::ZERO);
+    }
+
+    fn open(&self, codec: VideoCodec) -> Option<Box<dyn Decode>> {
+        let (wanted, id) = match codec {
+            VideoCodec::H264 => (media::video::VideoCodec::H264, CODEC_ID_DEFAULT),
+            VideoCodec::Vp8 => (media::video::VideoCodec::Vp8, CODEC_ID_VP8),
+        };
+        match media::video::codec::decoder(wanted) {
+            Ok(opened) => {
+                self.output.set_video_codec(id);
+                Some(opened)
+            }
+            Err(error) => {
+                tracing::error!(%error, "no video decoder");
+                self.output.set_obstacle(TrackKind::Video, Some(Reason::Codec(codec.name().to_owned())));
+                None
+            }
+        }
+    }
+
+    /// A unit was taken by the decoder. Pictures of reordered streams come out later, the one that is due first first.
+    fn enqueue(&mut self, unit: ReceivedAccessUnit, due: Instant, has_picture: bool) {
+        if has_picture {
+            let at = self.waiting.partition_point(|(earlier, _)| *earlier <= due);
+            self.waiting.insert(at, (due, unit));
+        }
+        // Units without a picture, and those that were lost with a decoder's own errors, must not pile up.
+        let surplus = self.waiting.len().saturating_sub(MAX_WAITING);
+        self.waiting.drain(..surplus);
+    }
+
+    fn present(&mut self, picture: &VideoFrame, waits: bool) {
+        self.health.decoded();
+        self.output.set_obstacle(TrackKind::Video, None);
+        if self.waiting.is_empty() {
+            return self.output.show(picture);
+        }
+        let (due, unit) = self.waiting.remove(0);
+        let wait = self.sync.video_wait();
+        if waits {
+            self.wait_until(due + wait);
+        }
+        let decoded = Instant::now();
+        self.output.show(&turn(picture, unit.rotation.quarters()));
+        if unit.codec == VideoCodec::H264 {
+            self.output.tell_sei(&unit.data);
+        }
+        self.synchronize(&unit, due, decoded.checked_sub(wait).unwrap_or(decoded));
     }
 
     /// When the picture should be seen if it does not wait for its sound.
@@ -177,11 +240,12 @@ impl VideoPlayback {
         };
     }
 
-    fn failed(&mut self, error: &DecodeError) {
-        let now = Instant::now();
-        if self.requested.is_none_or(|at| now.duration_since(at) >= MIN_REQUEST_INTERVAL) {
+    fn failed(&mut self, error: &DecodeError, unit: &ReceivedAccessUnit) {
+        if let Some(reason) = self.health.failed(error, &unit.data, unit.is_keyframe) {
+            self.output.set_obstacle(TrackKind::Video, Some(reason));
+        }
+        if self.health.may_request(Instant::now()) {
             tracing::debug!(%error, "a picture was not decoded, asking for a key frame");
-            self.requested = Some(now);
             self.handle.request_keyframe();
         }
     }

@@ -1,8 +1,15 @@
 //! The codecs, as the stack wants to hear of them.
 
+use crate::config::Role;
 use crate::error::TransportError;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine};
-use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RtpCodecKind};
+use crate::orientation;
+use crate::payload::VideoCodec;
+use rtc::peer_connection::configuration::media_engine::{
+    MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8, MediaEngine,
+};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
+};
 
 /// Payload type of sent H.264.
 pub(crate) const H264_PAYLOAD_TYPE: u8 = 102;
@@ -16,8 +23,11 @@ const MIME_TYPE_RED: &str = "audio/red";
 const RTX_OFFSET: u8 = 18;
 /// What is sent: Constrained Baseline, level 3.1 as a floor that every receiver may exceed.
 const SENT_PROFILE: &str = "42e01f";
-/// Also received: Baseline as browsers write it, and the other spelling of Constrained Baseline.
-const ALSO_RECEIVED: [(u8, &str); 2] = [(103, "42001f"), (104, "42c01f")];
+/// Received: what is sent, Baseline as browsers write it, the other spelling of Constrained Baseline, and Main and High as
+/// phones and hardware encoders send them, constrained or not.
+pub(crate) const RECEIVED_PROFILES: [&str; 6] = [SENT_PROFILE, "42001f", "42c01f", "4d001f", "64001f", "640c1f"];
+/// Payload type of received VP8. Types in the session descriptions of others count for them.
+const VP8_PAYLOAD_TYPE: u8 = 96;
 
 fn video_feedback() -> Vec<RTCPFeedback> {
     [("nack", ""), ("nack", "pli"), ("ccm", "fir"), ("transport-cc", "")]
@@ -31,6 +41,16 @@ fn h264(profile: &str) -> RTCRtpCodec {
         clock_rate: 90_000,
         channels: 0,
         sdp_fmtp_line: format!("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}"),
+        rtcp_feedback: video_feedback(),
+    }
+}
+
+fn vp8() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_VP8.to_owned(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: String::new(),
         rtcp_feedback: video_feedback(),
     }
 }
@@ -72,17 +92,33 @@ fn red() -> RTCRtpCodec {
     }
 }
 
-/// The engine for a publisher (`receiving` false: only what is sent is offered) or a subscriber.
-pub(crate) fn media_engine(receiving: bool) -> Result<MediaEngine, TransportError> {
+/// The engine for a publisher, which offers only what it sends, or for a subscriber, which takes these video codecs.
+pub(crate) fn media_engine(role: Role, received: &[VideoCodec]) -> Result<MediaEngine, TransportError> {
     let mut engine = MediaEngine::default();
     let mut register =
         |codec, kind| engine.register_codec(codec, kind).map_err(TransportError::during("registering a codec"));
     register(RTCRtpCodecParameters { rtp_codec: opus(), payload_type: OPUS_PAYLOAD_TYPE }, RtpCodecKind::Audio)?;
     register(RTCRtpCodecParameters { rtp_codec: red(), payload_type: RED_PAYLOAD_TYPE }, RtpCodecKind::Audio)?;
-    let also = ALSO_RECEIVED.into_iter().filter(|_| receiving);
-    for (payload_type, profile) in std::iter::once((H264_PAYLOAD_TYPE, SENT_PROFILE)).chain(also) {
-        register(RTCRtpCodecParameters { rtp_codec: h264(profile), payload_type }, RtpCodecKind::Video)?;
+    let mut video = Vec::new();
+    if role == Role::Publisher {
+        video.push((H264_PAYLOAD_TYPE, sent_h264()));
+    } else {
+        for codec in received {
+            match codec {
+                VideoCodec::H264 => video.extend((H264_PAYLOAD_TYPE..).zip(RECEIVED_PROFILES.map(h264))),
+                VideoCodec::Vp8 => video.push((VP8_PAYLOAD_TYPE, vp8())),
+            }
+        }
+    }
+    for (payload_type, rtp_codec) in video {
+        register(RTCRtpCodecParameters { rtp_codec, payload_type }, RtpCodecKind::Video)?;
         register(rtx(payload_type), RtpCodecKind::Video)?;
+    }
+    if role == Role::Subscriber {
+        let orientation = RTCRtpHeaderExtensionCapability { uri: orientation::URI.to_owned() };
+        engine
+            .register_header_extension(orientation, RtpCodecKind::Video, None)
+            .map_err(TransportError::during("registering the orientation"))?;
     }
     Ok(engine)
 }

@@ -1,5 +1,6 @@
 //! How a peer connection is set up.
 
+use crate::payload::VideoCodec;
 use std::net::IpAddr;
 
 /// Which of the two connections of the signalling protocol this is.
@@ -28,6 +29,8 @@ pub struct IceServer {
 pub struct PeerConfig {
     /// Publisher or subscriber.
     pub role: Role,
+    /// Video that a subscriber takes; whatever else comes is told as [`PeerEvent::Undecodable`](crate::PeerEvent).
+    pub video_codecs: Vec<VideoCodec>,
     /// Servers for address discovery and relaying; may be empty.
     pub ice_servers: Vec<IceServer>,
     /// Address of the signalling server, where known. A loopback server means that loopback candidates

@@ -28,14 +28,14 @@ pub enum PeerState {
 pub enum MediaKind {
     /// Opus.
     Audio,
-    /// H.264.
+    /// H.264 or VP8.
     Video,
 }
 
 /// Media of a remote track.
 #[derive(Debug)]
 pub enum RemoteMedia {
-    /// Complete H.264 access units.
+    /// Complete frames.
     Video(VideoReceiver),
     /// Opus packets in the order of their arrival.
     Audio(AudioReceiver),
@@ -69,6 +69,13 @@ pub enum PeerEvent {
     State(PeerState),
     /// A remote track appeared.
     Track(RemoteTrack),
+    /// The other side sends a track that has no codec in common with us; nothing of it will come.
+    Undecodable {
+        /// Track id of the `msid`.
+        track_id: String,
+        /// Names of its codecs, for people.
+        codecs: String,
+    },
     /// A message arrived on a data channel.
     DataReceived {
         /// The channel.

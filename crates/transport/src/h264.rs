@@ -1,5 +1,6 @@
 //! H.264 in RTP (RFC 6184, packetization mode 1) and in Annex B byte streams.
 
+use crate::payload::PayloadError;
 use bytes::{BufMut, BytesMut};
 
 /// Annex B start code written in front of each NAL unit.
@@ -12,27 +13,11 @@ const FU_END: u8 = 0x40;
 
 const NAL_NON_IDR: u8 = 1;
 const NAL_IDR: u8 = 5;
+const NAL_SEI: u8 = 6;
 const NAL_SPS: u8 = 7;
+const NAL_DELIMITER: u8 = 9;
 const NAL_STAP_A: u8 = 24;
 const NAL_FU_A: u8 = 28;
-
-/// Why a payload could not be unpacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PayloadError {
-    /// The payload ends before its own lengths say.
-    #[error("payload is truncated")]
-    Truncated,
-    /// A fragment without its beginning, or a beginning within another unit.
-    #[error("fragments do not fit together")]
-    BrokenFragments,
-    /// A packet type outside packetization mode 1.
-    #[error("NAL unit type {0} is not used in packetization mode 1")]
-    UnsupportedType(u8),
-    /// The access unit is larger than the limit.
-    #[error("access unit is too large")]
-    TooLarge,
-}
 
 /// Rebuilds one access unit from the payloads of its packets.
 #[derive(Debug)]
@@ -147,16 +132,37 @@ pub struct BuiltAccessUnit {
     pub has_picture: bool,
 }
 
-/// Whether a packet begins with a sequence parameter set, which opens a key frame and nothing else.
+/// Types of the NAL units in a payload; of a fragmented unit only if it begins here.
+fn units(payload: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let (single, mut aggregated) = match payload {
+        [header, fragment, ..] if header & TYPE_MASK == NAL_FU_A => {
+            ((fragment & FU_START != 0).then_some(fragment & TYPE_MASK), &[][..])
+        }
+        [header, rest @ ..] if header & TYPE_MASK == NAL_STAP_A => (None, rest),
+        [header, ..] => (Some(header & TYPE_MASK), &[][..]),
+        [] => (None, &[][..]),
+    };
+    let aggregated = std::iter::from_fn(move || {
+        let (size, rest) = aggregated.split_first_chunk::<2>()?;
+        let unit = rest.get(..usize::from(u16::from_be_bytes(*size)))?;
+        aggregated = &rest[unit.len()..];
+        unit.first().map(|header| header & TYPE_MASK)
+    });
+    single.into_iter().chain(aggregated)
+}
+
+/// Whether a packet holds a sequence parameter set, which opens a key frame and nothing else. Delimiters and messages may
+/// stand before it.
 #[must_use]
-pub fn begins_with_sps(payload: &[u8]) -> bool {
-    let is_sps = |header: u8| header & TYPE_MASK == NAL_SPS;
-    match payload {
-        [header, _, _, first, ..] if header & TYPE_MASK == NAL_STAP_A => is_sps(*first),
-        [header, fragment, ..] if header & TYPE_MASK == NAL_FU_A => fragment & FU_START != 0 && is_sps(*fragment),
-        [header, ..] => is_sps(*header),
-        [] => false,
-    }
+pub fn begins_keyframe(payload: &[u8]) -> bool {
+    units(payload).any(|kind| kind == NAL_SPS)
+}
+
+/// Whether a packet is the first of its access unit beyond doubt: it begins with what stands before all slices (ITU-T H.264,
+/// 7.4.1.2.3): messages, parameter sets, a delimiter.
+#[must_use]
+pub fn begins_access_unit(payload: &[u8]) -> bool {
+    units(payload).next().is_some_and(|kind| (NAL_SEI..=NAL_DELIMITER).contains(&kind)) || begins_keyframe(payload)
 }
 
 /// Whether an Annex B access unit holds an IDR slice.
@@ -211,12 +217,25 @@ mod tests {
 
     #[test]
     fn the_start_of_a_key_frame_is_recognised_in_every_packet_form() {
-        assert!(begins_with_sps(&[0x67, 1]));
-        assert!(begins_with_sps(&[0x78, 0, 2, 0x67, 1]));
-        assert!(begins_with_sps(&[0x7c, 0x87, 1]));
-        assert!(!begins_with_sps(&[0x7c, 0x07, 1]));
-        assert!(!begins_with_sps(&[0x65, 1]));
-        assert!(!begins_with_sps(&[]));
+        assert!(begins_keyframe(&[0x67, 1]));
+        assert!(begins_keyframe(&[0x78, 0, 2, 0x67, 1]));
+        assert!(begins_keyframe(&[0x7c, 0x87, 1]));
+        assert!(!begins_keyframe(&[0x7c, 0x07, 1]));
+        assert!(!begins_keyframe(&[0x65, 1]));
+        assert!(!begins_keyframe(&[]));
+    }
+
+    #[test]
+    fn a_delimiter_or_a_message_before_the_parameter_sets_hides_no_key_frame() {
+        assert!(begins_keyframe(&[0x78, 0, 2, 9, 0x10, 0, 2, 0x67, 1, 0, 2, 0x68, 2]));
+        assert!(begins_keyframe(&[0x78, 0, 2, 6, 5, 0, 1, 9, 0, 2, 0x67, 1]));
+        assert!(!begins_keyframe(&[0x78, 0, 2, 9, 0x10, 0, 2, 0x41, 1]));
+        for first in [&[9, 0x10][..], &[6, 5, 1], &[0x68, 1], &[0x78, 0, 2, 9, 0x10, 0, 2, 0x41, 1], &[0x67]] {
+            assert!(begins_access_unit(first), "{first:?}");
+        }
+        for later in [&[0x41, 1][..], &[0x65, 1], &[0x7c, 0x85, 1], &[0x7c, 0x07], &[0x78, 0, 9, 9], &[0x78, 0], &[]] {
+            assert!(!begins_access_unit(later), "{later:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! deterministic test. The shell half ([`Peer`]) drives ICE, DTLS, SRTP, SDP and SCTP through the
 //! `webrtc` crate and plugs the first half into it through the crate's interceptor trait.
 //!
-//! Video is H.264 (RFC 6184, packetization mode 1), audio is Opus (RFC 7587).
+//! Video is sent as H.264 (RFC 6184, packetization mode 1) and received as that or VP8 (RFC 7741), audio is Opus (RFC 7587).
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
@@ -16,7 +16,9 @@ pub mod h264;
 pub mod lip_sync;
 pub mod loss_log;
 pub mod nack;
+pub mod orientation;
 pub mod pacer;
+pub mod payload;
 pub mod playout;
 pub mod reception;
 pub mod resend;
@@ -24,6 +26,7 @@ pub mod rtt;
 pub mod send_control;
 pub mod sender_clock;
 pub mod sequence;
+pub mod vp8;
 
 mod addresses;
 mod budget;
@@ -51,9 +54,12 @@ pub use config::{AddTrack, IceServer, PeerConfig, Role};
 pub use data::DataKind;
 pub use error::TransportError;
 pub use event::{MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};
+pub use orientation::Rotation;
+pub use payload::VideoCodec;
 pub use peer::Peer;
 pub use receive::{
-    AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceivedAudio, VideoReceiver, VideoReceiverHandle,
+    AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceivedAudio, Unreadable, VideoReceiver,
+    VideoReceiverHandle,
 };
 pub use send::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, VideoSender};
 pub use stats::{PeerStats, ReceiverStats, SenderStats};

@@ -7,6 +7,7 @@ use crate::error::TransportError;
 use crate::event::{EventSender, MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};
 use crate::interceptors::{AudioPipeline, ChainState, InboundStream, OutboundStream, VideoPipeline};
 use crate::media_queue::MediaQueue;
+use crate::payload::VideoCodec;
 use crate::receive::{AUDIO_QUEUE, AudioReceiver, VIDEO_QUEUE, VideoReceiver};
 use crate::remote_media::{self, RemoteSection};
 use crate::send::{self, AudioSender, SendControl, VideoSender, VideoStream};
@@ -67,6 +68,7 @@ struct Negotiation {
 pub struct Peer {
     stack: Mutex<Option<Arc<dyn PeerConnection>>>,
     chain: Arc<ChainState>,
+    video_codecs: Vec<VideoCodec>,
     data: Arc<DataChannels>,
     connected: Arc<AtomicBool>,
     negotiation: tokio::sync::Mutex<Negotiation>,
@@ -113,6 +115,7 @@ impl Peer {
         Ok(Arc::new(Self {
             stack: Mutex::new(Some(stack)),
             chain,
+            video_codecs: config.video_codecs,
             data,
             connected,
             negotiation: tokio::sync::Mutex::default(),
@@ -201,7 +204,7 @@ impl Peer {
         let answer = stack.create_answer(None).await.map_err(TransportError::during("creating the answer"))?;
         let answer_sdp = answer.sdp.clone();
         stack.set_local_description(answer).await.map_err(TransportError::during("applying the own answer"))?;
-        self.follow(&mut negotiation.receiving, remote_media::sending_sections(sdp));
+        self.follow(&mut negotiation.receiving, remote_media::sending_sections(sdp, &self.video_codecs));
         add_early_candidates(&*stack, &mut negotiation).await;
         Ok(answer_sdp)
     }
@@ -219,26 +222,34 @@ impl Peer {
             false
         });
         for (mid, section) in wanted {
-            self.chain.events.emit(PeerEvent::Track(self.receive(&section)));
+            self.chain.events.emit(match section.undecodable() {
+                None => PeerEvent::Track(self.receive(&section)),
+                Some(codecs) => {
+                    let track_id = section.track_id.clone();
+                    tracing::warn!(mid, track_id, codecs, "remote track has no codec in common with us");
+                    PeerEvent::Undecodable { track_id, codecs }
+                }
+            });
             receiving.insert(mid, section);
         }
     }
 
     fn receive(&self, section: &RemoteSection) -> RemoteTrack {
         let counters = Arc::new(ReceiverCounters::default());
-        let payload_types = section.payload_types.clone();
+        let formats = section.formats.clone();
         let (stream, media) = match section.kind {
             MediaKind::Video => {
                 let queue = Arc::new(MediaQueue::new(VIDEO_QUEUE));
                 let pipeline = VideoPipeline::new(Arc::clone(&queue));
                 let receiver = VideoReceiver::new(queue, Arc::clone(&counters));
-                (InboundStream::video(payload_types, pipeline, counters), RemoteMedia::Video(receiver))
+                let stream = InboundStream::video(formats, section.orientation, pipeline, counters);
+                (stream, RemoteMedia::Video(receiver))
             }
             MediaKind::Audio => {
                 let queue = Arc::new(MediaQueue::new(AUDIO_QUEUE));
-                let pipeline = AudioPipeline::new(Arc::clone(&queue), section.red_types.clone());
+                let pipeline = AudioPipeline::new(Arc::clone(&queue));
                 let receiver = AudioReceiver::new(queue, Arc::clone(&counters));
-                (InboundStream::audio(payload_types, pipeline, counters), RemoteMedia::Audio(receiver))
+                (InboundStream::audio(formats, pipeline, counters), RemoteMedia::Audio(receiver))
             }
         };
         self.chain.inbound.insert(section.ssrc, section.rtx_ssrc, stream);

@@ -1,6 +1,8 @@
 //! The consumer's ends of received tracks.
 
 use crate::media_queue::MediaQueue;
+use crate::orientation::Rotation;
+use crate::payload::VideoCodec;
 use crate::stats::{ReceiverCounters, ReceiverStats};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -15,11 +17,15 @@ pub(crate) const AUDIO_QUEUE: usize = 100;
 /// A complete access unit.
 #[derive(Clone, Debug)]
 pub struct ReceivedAccessUnit {
-    /// Annex B bytes.
+    /// What it is coded with; may change with any key frame.
+    pub codec: VideoCodec,
+    /// Its bytes, for H.264 in Annex B form.
     pub data: Bytes,
+    /// How its picture is to be turned before it is shown.
+    pub rotation: Rotation,
     /// RTP timestamp, 90 kHz.
     pub timestamp: u32,
-    /// Holds an IDR slice.
+    /// It stands alone.
     pub is_keyframe: bool,
     /// When its last packet arrived.
     pub arrival: Instant,
@@ -40,6 +46,17 @@ pub struct ReceivedAudio {
     pub is_redundant: bool,
     /// When it arrived.
     pub arrival: Instant,
+}
+
+/// What came on a video track and is of no use. Counters since the beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Packets of payload types that were not agreed upon, and the codec of the last one as far as the other side named it.
+    pub foreign_packets: u64,
+    /// See `foreign_packets`.
+    pub foreign_codec: Option<String>,
+    /// Whole frames whose payloads made no sense, or that were left out since no key frame has come.
+    pub useless_frames: u64,
 }
 
 /// Received video. Dropping it discards what arrives from then on.
@@ -92,6 +109,12 @@ impl VideoReceiverHandle {
     #[must_use]
     pub fn stats(&self) -> ReceiverStats {
         self.counters.snapshot()
+    }
+
+    /// How much came that could not be taken apart.
+    #[must_use]
+    pub fn unreadable(&self) -> Unreadable {
+        self.counters.unreadable.lock().clone()
     }
 
     /// When the sender captured what carries this RTP time, by the sender's clock, which is the same for all of its

@@ -2,9 +2,25 @@
 //!
 //! Only the handful of lines that name tracks is read; everything else of the SDP is the stack's business.
 
+use crate::codecs;
 use crate::event::MediaKind;
+use crate::orientation;
+use crate::payload::VideoCodec;
 
-/// A media section in which the other side sends something we can receive.
+/// What a payload type stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Opus,
+    /// Opus packets with copies of earlier ones in front (RFC 2198).
+    Red,
+    Video(VideoCodec),
+    /// Retransmissions of another payload type (RFC 4588).
+    Repair(u8),
+    /// What we cannot decode, by its name.
+    Foreign(String),
+}
+
+/// A media section in which the other side sends something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RemoteSection {
     pub(crate) mid: String,
@@ -14,13 +30,35 @@ pub(crate) struct RemoteSection {
     pub(crate) ssrc: u32,
     /// SSRC of retransmissions (RFC 4588), if the other side names one.
     pub(crate) rtx_ssrc: Option<u32>,
-    pub(crate) payload_types: Vec<u8>,
-    /// Those of Opus packets with copies of earlier ones in front (RFC 2198).
-    pub(crate) red_types: Vec<u8>,
+    pub(crate) formats: Vec<(u8, Format)>,
+    /// Number of the header extension that tells how pictures are to be turned.
+    pub(crate) orientation: Option<u8>,
 }
 
-/// Profiles we decode: Baseline and both spellings of Constrained Baseline.
-const PROFILES: [&str; 3] = ["42e0", "4200", "42c0"];
+impl RemoteSection {
+    /// Names of what comes if nothing of it can be decoded.
+    pub(crate) fn undecodable(&self) -> Option<String> {
+        let ours = |(_, format): &(u8, Format)| matches!(format, Format::Opus | Format::Video(_));
+        if self.formats.iter().any(ours) {
+            return None;
+        }
+        let mut names: Vec<&str> = Vec::new();
+        for (_, format) in &self.formats {
+            if let Format::Foreign(name) = format
+                && !names.contains(&name.as_str())
+                && !is_auxiliary(name)
+            {
+                names.push(name);
+            }
+        }
+        Some(names.join(", "))
+    }
+}
+
+/// Whether a codec only protects others.
+fn is_auxiliary(name: &str) -> bool {
+    ["ulpfec", "flexfec-03", "red", "rtx", "telephone-event", "CN"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
 
 #[derive(Default)]
 struct Draft<'a> {
@@ -36,10 +74,12 @@ struct Draft<'a> {
     codecs: Vec<(u8, &'a str)>,
     /// Payload type and format parameters.
     formats: Vec<(u8, &'a str)>,
+    orientation: Option<u8>,
 }
 
-/// The sections of `sdp` in which the other side sends a track with a declared SSRC and a codec of ours.
-pub(crate) fn sending_sections(sdp: &str) -> Vec<RemoteSection> {
+/// The sections of `sdp` in which the other side sends a track with a declared SSRC. `decodable`: video codecs that may
+/// come.
+pub(crate) fn sending_sections(sdp: &str, decodable: &[VideoCodec]) -> Vec<RemoteSection> {
     let mut drafts: Vec<Draft<'_>> = Vec::new();
     let mut session_direction = None;
     for line in sdp.lines().map(str::trim_end) {
@@ -59,7 +99,7 @@ pub(crate) fn sending_sections(sdp: &str) -> Vec<RemoteSection> {
             }
         }
     }
-    drafts.iter().filter_map(|draft| finish(draft, session_direction)).collect()
+    drafts.iter().filter_map(|draft| finish(draft, session_direction, decodable)).collect()
 }
 
 /// Whether the section `mid` of an answer agrees to Opus packets with copies of earlier ones in front, under this type.
@@ -89,6 +129,10 @@ fn read_attribute<'a>(draft: &mut Draft<'a>, attribute: &'a str) {
         "msid" => draft.msid = value.split_once(' ').or(Some((value, ""))),
         "rtpmap" => draft.codecs.extend(numbered(value)),
         "fmtp" => draft.formats.extend(numbered(value)),
+        "extmap" if value.split(' ').nth(1) == Some(orientation::URI) => {
+            // `number/direction`, where the direction may be left out.
+            draft.orientation = value.split([' ', '/']).next().and_then(|number| number.parse().ok());
+        }
         "ssrc" => {
             let (ssrc, rest) = value.split_once(' ').unwrap_or((value, ""));
             draft.ssrc = draft.ssrc.or(ssrc.parse().ok());
@@ -112,38 +156,24 @@ fn numbered(value: &str) -> Option<(u8, &str)> {
     Some((number.parse().ok()?, rest))
 }
 
-fn finish(draft: &Draft<'_>, session_direction: Option<&str>) -> Option<RemoteSection> {
+fn finish(draft: &Draft<'_>, session_direction: Option<&str>, decodable: &[VideoCodec]) -> Option<RemoteSection> {
     let kind = draft.kind?;
     let rejected = draft.port == "0" && !draft.bundle_only;
     let direction = draft.direction.or(session_direction).unwrap_or("sendrecv");
     if rejected || !matches!(direction, "sendrecv" | "sendonly") {
         return None;
     }
-    let payload_types: Vec<u8> = draft
-        .codecs
-        .iter()
-        .filter(|(number, codec)| match kind {
-            MediaKind::Audio => codec.to_ascii_lowercase().starts_with("opus/48000"),
-            MediaKind::Video => {
-                let format = draft.formats.iter().find(|(of, _)| of == number).map_or("", |(_, format)| format);
-                codec.eq_ignore_ascii_case("h264/90000") && is_decodable_h264(format)
-            }
-        })
-        .map(|(number, _)| *number)
-        .collect();
-    let is_red = |codec: &str| kind == MediaKind::Audio && codec.to_ascii_lowercase().starts_with("red/48000");
-    let red_types = draft.codecs.iter().filter(|(number, codec)| {
-        // Only Opus with copies of Opus.
-        let blocks = draft.formats.iter().find(|(of, _)| of == number).map_or("", |(_, format)| format);
-        let mut blocks = blocks.split('/').map(|block| block.trim().parse::<u8>());
-        is_red(codec) && blocks.all(|block| block.is_ok_and(|block| payload_types.contains(&block)))
+    let parameters = |number: u8| draft.formats.iter().find(|(of, _)| *of == number).map_or("", |(_, format)| format);
+    let opus: Vec<u8> =
+        draft.codecs.iter().filter(|(_, codec)| is_codec(codec, "opus/48000")).map(|(number, _)| *number).collect();
+    let formats = draft.codecs.iter().map(|&(number, codec)| {
+        let format = match kind {
+            MediaKind::Audio => audio_format(codec, parameters(number), &opus),
+            MediaKind::Video => video_format(codec, parameters(number), decodable),
+        };
+        (number, format)
     });
-    let red_types: Vec<u8> = red_types.map(|(number, _)| *number).collect();
     let (stream_id, track_id) = draft.msid?;
-    if payload_types.is_empty() {
-        tracing::warn!(mid = draft.mid, track_id, "remote track has no codec in common with us");
-        return None;
-    }
     Some(RemoteSection {
         mid: draft.mid.to_owned(),
         kind,
@@ -151,18 +181,52 @@ fn finish(draft: &Draft<'_>, session_direction: Option<&str>) -> Option<RemoteSe
         track_id: track_id.to_owned(),
         ssrc: draft.ssrc?,
         rtx_ssrc: draft.rtx_ssrc,
-        payload_types,
-        red_types,
+        formats: formats.collect(),
+        orientation: draft.orientation.filter(|_| kind == MediaKind::Video),
     })
 }
 
-fn is_decodable_h264(format: &str) -> bool {
-    let parameter = |wanted: &str| {
-        format.split(';').filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == wanted)
-    };
-    let profile = parameter("profile-level-id").map_or("", |(_, value)| value).to_ascii_lowercase();
-    parameter("packetization-mode").is_some_and(|(_, mode)| mode == "1")
-        && PROFILES.iter().any(|known| profile.starts_with(known))
+fn is_codec(codec: &str, wanted: &str) -> bool {
+    codec.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+}
+
+fn foreign(codec: &str) -> Format {
+    Format::Foreign(codec.split('/').next().unwrap_or_default().to_owned())
+}
+
+fn audio_format(codec: &str, parameters: &str, opus: &[u8]) -> Format {
+    if is_codec(codec, "opus/48000") {
+        return Format::Opus;
+    }
+    // Only Opus with copies of Opus.
+    let mut blocks = parameters.split('/').map(|block| block.trim().parse::<u8>());
+    let holds_opus = blocks.all(|block| block.is_ok_and(|block| opus.contains(&block)));
+    if is_codec(codec, "red/48000") && holds_opus { Format::Red } else { foreign(codec) }
+}
+
+fn video_format(codec: &str, parameters: &str, decodable: &[VideoCodec]) -> Format {
+    if is_codec(codec, "rtx/90000")
+        && let Some(repaired) = parameter(parameters, "apt").and_then(|number| number.parse().ok())
+    {
+        return Format::Repair(repaired);
+    }
+    let known = decodable.iter().find(|known| codec.eq_ignore_ascii_case(&format!("{}/90000", known.name())));
+    match known {
+        Some(VideoCodec::H264) if !is_receivable_h264(parameters) => foreign(codec),
+        Some(known) => Format::Video(*known),
+        None => foreign(codec),
+    }
+}
+
+fn parameter<'a>(format: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut pairs = format.split(';').filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
+}
+
+fn is_receivable_h264(format: &str) -> bool {
+    let profile = parameter(format, "profile-level-id").unwrap_or_default().to_ascii_lowercase();
+    parameter(format, "packetization-mode") == Some("1")
+        && codecs::RECEIVED_PROFILES.iter().any(|known| profile.get(..4) == known.get(..4))
 }
 
 #[cfg(test)]
@@ -180,9 +244,15 @@ mod tests {
         a=rtpmap:97 H264/90000\r\na=fmtp:97 packetization-mode=1;profile-level-id=42e01f\r\na=ssrc:10 cname:x\r\n\
         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:3\r\n";
 
+    const BOTH: [VideoCodec; 2] = [VideoCodec::H264, VideoCodec::Vp8];
+
+    fn sections(sdp: &str) -> Vec<RemoteSection> {
+        sending_sections(sdp, &BOTH)
+    }
+
     #[test]
     fn tracks_are_read_with_their_names_and_only_where_something_is_sent() {
-        let sections = sending_sections(OFFER);
+        let sections = sections(OFFER);
         assert_eq!(sections.len(), 2);
         let video = RemoteSection {
             mid: "1".into(),
@@ -191,16 +261,47 @@ mod tests {
             track_id: "TR_c".into(),
             ssrc: 8,
             rtx_ssrc: Some(9),
-            payload_types: vec![97],
-            red_types: vec![],
+            formats: vec![
+                (96, Format::Video(VideoCodec::Vp8)),
+                (97, Format::Video(VideoCodec::H264)),
+                (98, Format::Foreign("H264".into())),
+            ],
+            orientation: None,
         };
         assert_eq!(sections[1], video);
-        assert_eq!((sections[0].ssrc, sections[0].payload_types.as_slice()), (7, [111].as_slice()));
+        assert_eq!((sections[0].ssrc, sections[0].formats.as_slice()), (7, [(111, Format::Opus)].as_slice()));
     }
 
     #[test]
-    fn a_video_section_without_a_codec_of_ours_is_left_out() {
-        assert!(sending_sections(&OFFER.replace("H264", "VP9")).iter().all(|section| section.kind == MediaKind::Audio));
+    fn what_cannot_be_decoded_is_named() {
+        let only = |codec: &str| {
+            let offer = OFFER.replace("VP8", codec).replace("H264", codec);
+            sections(&offer).pop().unwrap().undecodable()
+        };
+        assert_eq!(only("VP9"), Some("VP9".into()));
+        assert_eq!(only("VP8"), None);
+        let without_vp8 = sending_sections(&OFFER.replace("H264", "red"), &[VideoCodec::H264]).pop().unwrap();
+        assert_eq!(without_vp8.undecodable(), Some("VP8".into()));
+        assert_eq!(sections(&OFFER.replace("opus", "PCMU"))[0].undecodable(), Some("PCMU".into()));
+    }
+
+    #[test]
+    fn retransmissions_and_the_orientation_are_known_by_their_numbers() {
+        let more =
+            "a=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=97\r\na=extmap:4/recvonly urn:3gpp:video-orientation\r\na=ssrc:9";
+        let section = sections(&OFFER.replace("a=ssrc:9", more)).pop().unwrap();
+        assert_eq!(section.formats.last(), Some(&(99, Format::Repair(97))));
+        assert_eq!(section.orientation, Some(4));
+    }
+
+    #[test]
+    fn h264_is_received_in_the_profiles_of_phones_and_hardware() {
+        for (profile, wanted) in
+            [("640c1f", true), ("4d001f", true), ("64001f", true), ("f4001f", false), ("6e0", false)]
+        {
+            let section = sections(&OFFER.replace("42001f", profile)).pop().unwrap();
+            assert_eq!(section.formats[1].1 == Format::Video(VideoCodec::H264), wanted, "{profile}");
+        }
     }
 
     #[test]
@@ -208,13 +309,11 @@ mod tests {
         let with = |format: &str| {
             let red = format!("a=rtpmap:63 red/48000/2\r\na=fmtp:63 {format}\r\na=rtpmap:111 opus");
             let offer = OFFER.replace("a=rtpmap:111 opus", &red);
-            let section = sending_sections(&offer).remove(0);
-            assert_eq!(section.payload_types, [111]);
-            section.red_types
+            sections(&offer).remove(0).formats
         };
-        assert_eq!(with("111/111"), [63]);
-        assert_eq!(with("111/111/111"), [63]);
-        assert!(with("0/111").is_empty() && with("").is_empty());
+        let both = vec![(63, Format::Red), (111, Format::Opus)];
+        assert!(with("111/111") == both && with("111/111/111") == both);
+        assert!(with("0/111") != both && with("") != both);
     }
 
     #[test]
@@ -229,10 +328,10 @@ mod tests {
     #[test]
     fn garbage_is_not_a_panic() {
         for cut in 0..OFFER.len() {
-            let _ = sending_sections(&OFFER[cut..]);
-            let _ = sending_sections(&OFFER[..cut]);
+            let _ = sections(&OFFER[cut..]);
+            let _ = sections(&OFFER[..cut]);
             let _ = takes_red(&OFFER[cut..], "0", 63);
         }
-        assert!(sending_sections("a=ssrc:\nm=video\na=fmtp:\na=ssrc-group:FID\na=msid:").is_empty());
+        assert!(sections("a=ssrc:\nm=video\na=fmtp:\na=extmap:\na=ssrc-group:FID\na=msid:").is_empty());
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn build(
     chain: &Arc<ChainState>,
     handler: Handler,
 ) -> Result<Arc<dyn PeerConnection>, TransportError> {
-    let mut engine = codecs::media_engine(config.role == Role::Subscriber)?;
+    let mut engine = codecs::media_engine(config.role, &config.video_codecs)?;
     if config.role == Role::Publisher {
         configure_simulcast_extension_headers(&mut engine)
             .map_err(TransportError::during("registering the layers' header extensions"))?;

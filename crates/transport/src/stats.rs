@@ -1,5 +1,6 @@
 //! Numbers for the owner; all counted since the beginning.
 
+use crate::receive::Unreadable;
 use crate::sender_clock::SenderClock;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -128,6 +129,7 @@ pub(crate) struct ReceiverCounters {
     pub(crate) jitter_micros: AtomicU64,
     /// Set by the consumer, taken by the chain.
     pub(crate) keyframe_wanted: AtomicBool,
+    pub(crate) unreadable: Mutex<Unreadable>,
     /// By the sender's reports; absent until the first.
     pub(crate) sender_clock: Mutex<Option<SenderClock>>,
 }

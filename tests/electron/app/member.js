@@ -11,6 +11,8 @@ for (const event of [
   'onRoomStreamUpdate',
   'onPublisherStateUpdate',
   'onPlayerStateUpdate',
+  'onPlayerVideoSizeChanged',
+  'onPlayerQualityUpdate',
   'onIMRecvBroadcastMessage',
   'onIMRecvCustomCommand',
   'onDebugError',

@@ -16,6 +16,7 @@ mod rooms;
 mod speed_test;
 mod stream_ids;
 mod traffic;
+mod undecodable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

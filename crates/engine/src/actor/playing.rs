@@ -166,7 +166,9 @@ impl Actor {
             }
             return;
         };
-        let wanted: BTreeSet<String> = stream.track_sids().map(str::to_owned).collect();
+        // What is encrypted would only be noise and requests for key frames.
+        let obstacles = stream.obstacles();
+        let wanted: BTreeSet<String> = stream.playable_sids().map(str::to_owned).collect();
         let fresh: Vec<String> = wanted.difference(&player.subscribed).cloned().collect();
         player.subscribed = wanted;
         if !fresh.is_empty() {
@@ -175,6 +177,7 @@ impl Actor {
             player.told_layer = LayerWish::default();
             player.told_audio_muted = false;
         }
+        let media = player.media.clone();
         let (camera, microphone) = (stream.camera_state(), stream.microphone_state());
         let camera_changed = std::mem::replace(&mut player.camera, camera) != camera;
         let microphone_changed = std::mem::replace(&mut player.microphone, microphone) != microphone;
@@ -184,6 +187,7 @@ impl Actor {
         if microphone_changed {
             self.emit(event::remote_device_state("onRemoteMicStateUpdate", stream_id, microphone));
         }
+        media.announced(obstacles);
         self.tell_layer(stream_id);
         self.tell_audio_wish(stream_id);
     }
@@ -300,7 +304,13 @@ impl Actor {
         let media = player.media.clone();
         if began {
             // First, so that the events of the media come after it.
-            self.emit(event::player_state(&stream_id, PlayerState::Playing, code::SUCCESS));
+            self.emit(match media.obstacle() {
+                Some((kind, reason)) => {
+                    let text = reason.text(kind);
+                    event::player_state_because(&stream_id, PlayerState::Playing, reason.code(), &text)
+                }
+                None => event::player_state(&stream_id, PlayerState::Playing, code::SUCCESS),
+            });
         }
         match track.media {
             RemoteMedia::Video(receiver) => {
@@ -321,7 +331,7 @@ impl Actor {
         }
     }
 
-    pub(super) fn player_event(&self, stream_id: &str, generation: u64, event: PlayerEvent) {
+    pub(super) fn player_event(&mut self, stream_id: &str, generation: u64, event: PlayerEvent) {
         if self.players.get(stream_id).is_none_or(|player| player.generation != generation) {
             return;
         }
@@ -329,6 +339,7 @@ impl Actor {
             PlayerEvent::AudioFirstFrame => event::of_stream("onPlayerRecvAudioFirstFrame", stream_id),
             PlayerEvent::VideoFirstFrame => event::of_stream("onPlayerRecvVideoFirstFrame", stream_id),
             PlayerEvent::Size { width, height } => event::player_video_size(stream_id, width, height),
+            PlayerEvent::Decodability { kind, reason } => return self.decodability(stream_id, kind, reason.as_ref()),
             PlayerEvent::Sei(data) => return self.tell_sei(stream_id, &data),
             PlayerEvent::RenderedFirstFrame => event::of_stream("onPlayerRenderVideoFirstFrame", stream_id),
         });

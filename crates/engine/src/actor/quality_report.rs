@@ -181,5 +181,7 @@ fn player_reading(media: &PlayerMedia) -> PlayerReading {
         av_offset_ms: media.timing_stats().offset_ms.unwrap_or(0.0),
         muted_video: false,
         muted_audio: false,
+        undecodable: media.undecodable(),
+        video_codec_id: media.video_codec_id(),
     }
 }

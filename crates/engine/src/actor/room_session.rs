@@ -51,6 +51,7 @@ impl Actor {
             SessionEvent::PublishRefused { channel, reason } => self.publish_refused(channel, reason),
             SessionEvent::Answered { request, accepted } => self.answered(request, accepted),
             SessionEvent::Track(track) => self.track(key, *track),
+            SessionEvent::Undecodable { track_id, codecs } => self.undecodable_track(key, &track_id, &codecs),
             SessionEvent::Quality(update) => self.tell_remote_quality(key, &update),
             SessionEvent::Data(packet) => self.data(key, *packet),
             SessionEvent::KeyframeRequested { channel, layer } => self.keyframe_requested(channel, layer),

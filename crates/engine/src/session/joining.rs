@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use media::video::VideoCodec;
+use media::video::codec::DECODABLE;
 use protocol::messages::JoinResponse;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::sync::watch;
@@ -99,7 +101,17 @@ impl<'a, S: SessionSink> Session<'a, S> {
         let (publisher_sender, publisher_events) = mpsc::unbounded_channel();
         let (subscriber_sender, subscriber_events) = mpsc::unbounded_channel();
         let server_address = connection.server_ip();
-        let config = |role| PeerConfig { role, ice_servers: ice_servers.clone(), server_address };
+        let in_transport = |codec: &VideoCodec| match codec {
+            VideoCodec::H264 => transport::VideoCodec::H264,
+            VideoCodec::Vp8 => transport::VideoCodec::Vp8,
+        };
+        let video_codecs: Vec<_> = DECODABLE.iter().map(in_transport).collect();
+        let config = |role| PeerConfig {
+            role,
+            video_codecs: video_codecs.clone(),
+            ice_servers: ice_servers.clone(),
+            server_address,
+        };
         let ping_interval = seconds(join.ping_interval, DEFAULT_PING_INTERVAL);
         let ping_timeout = seconds(join.ping_timeout, DEFAULT_PING_TIMEOUT);
         let mut sent_tracks = SentTracks::default();

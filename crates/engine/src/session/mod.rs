@@ -156,6 +156,11 @@ pub(crate) enum SessionEvent {
         reason: RefusedPublish,
     },
     Track(Box<RemoteTrack>),
+    /// A track that was asked for has no codec that we decode.
+    Undecodable {
+        track_id: String,
+        codecs: String,
+    },
     Data(Box<DataPacket>),
     /// How well others, and we, are connected.
     Quality(ConnectionQualityUpdate),

@@ -407,6 +407,9 @@ impl<'a, S: SessionSink> Session<'a, S> {
             }
             PeerEvent::DataOpen(_) => {}
             PeerEvent::Track(track) => self.sink.emit(SessionEvent::Track(Box::new(track))),
+            PeerEvent::Undecodable { track_id, codecs } => {
+                self.sink.emit(SessionEvent::Undecodable { track_id, codecs });
+            }
             PeerEvent::DataReceived { payload, .. } => self.data(payload),
             PeerEvent::KeyframeRequested { track_id, layer } => {
                 if let Some(channel) = self.tracks.channel_of(&track_id) {

@@ -1,6 +1,6 @@
 //! From the video path's I420 to what a canvas takes.
 
-use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
+use yuv::YuvPlanarImage;
 
 use super::frame::VideoFrame;
 
@@ -21,7 +21,7 @@ pub enum ConvertError {
     Converter(String),
 }
 
-/// Converts BT.601 limited range to RGBA (alpha 255), rows tight, `dst` exactly `width * height * 4` bytes.
+/// Converts to RGBA (alpha 255) by the frame's own colours, rows tight, `dst` exactly `width * height * 4` bytes.
 ///
 /// # Errors
 /// [`ConvertError::DestinationSize`] if `dst` has another length.
@@ -41,12 +41,14 @@ pub fn to_rgba(frame: &VideoFrame, dst: &mut [u8]) -> Result<(), ConvertError> {
         width: frame.width(),
         height: frame.height(),
     };
-    yuv::yuv420_to_rgba(&image, dst, frame.width() * 4, YuvRange::Limited, YuvStandardMatrix::Bt601)
+    let (range, matrix) = frame.colour().for_conversion();
+    yuv::yuv420_to_rgba(&image, dst, frame.width() * 4, range, matrix)
         .map_err(|error| ConvertError::Converter(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::colour::{Colour, Matrix, Range};
     use super::super::pool::FramePool;
     use super::*;
     use std::time::Instant;
@@ -78,6 +80,25 @@ mod tests {
                     }
                     assert_eq!(pixel[3], 255);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_frame_says_of_its_colours_decides() {
+        let known = [
+            (Matrix::Bt709, Range::Limited, [63, 102, 240], [255, 0, 0]),
+            (Matrix::Bt709, Range::Limited, [173, 42, 26], [0, 255, 0]),
+            (Matrix::Bt709, Range::Full, [18, 255, 116], [0, 0, 255]),
+            (Matrix::Bt601, Range::Full, [76, 85, 255], [254, 0, 0]),
+            (Matrix::Bt2020, Range::Limited, [74, 97, 240], [255, 0, 0]),
+            (Matrix::Bt601, Range::Full, [200, 128, 128], [200, 200, 200]),
+        ];
+        for (matrix, range, yuv, rgb) in known {
+            let mut rgba = vec![0; 16 * 16 * 4];
+            to_rgba(&solid(16, 16, yuv).with_colour(Colour { matrix, range }), &mut rgba).unwrap();
+            for (channel, expected) in rgba.iter().zip(rgb) {
+                assert!(channel.abs_diff(expected) <= 3, "{matrix:?} {range:?} {yuv:?} gave {:?}", &rgba[..4]);
             }
         }
     }

@@ -6,6 +6,7 @@ use openh264::OpenH264API;
 use openh264::decoder::{Decoder, DecoderConfig};
 use openh264::formats::YUVSource;
 
+use super::colour::Colour;
 use super::frame::VideoFrame;
 use super::nal::{Nal, NalKind, nal_units};
 use super::pool::FramePool;
@@ -49,6 +50,7 @@ pub struct VideoDecoder {
     decoder: Decoder,
     pool: FramePool,
     keyframe_needed: bool,
+    colour: Colour,
     /// Access units without what the decoder must not see; kept for its memory.
     filtered: Vec<u8>,
 }
@@ -59,7 +61,13 @@ impl VideoDecoder {
     /// # Errors
     /// [`DecodeError::Codec`] if the library cannot be set up.
     pub fn new() -> Result<Self, DecodeError> {
-        Ok(Self { decoder: build()?, pool: FramePool::new(), keyframe_needed: true, filtered: Vec::new() })
+        Ok(Self {
+            decoder: build()?,
+            pool: FramePool::new(),
+            keyframe_needed: true,
+            colour: Colour::default(),
+            filtered: Vec::new(),
+        })
     }
 
     /// Decodes one access unit (Annex B, any content); the size may change with every IDR picture.
@@ -72,7 +80,7 @@ impl VideoDecoder {
         let (mut has_idr, mut has_slice, mut has_other) = (false, false, false);
         for nal in nal_units(annex_b) {
             match nal.kind() {
-                NalKind::Sps => self.check_size(nal)?,
+                NalKind::Sps => self.check_set(nal)?,
                 NalKind::Pps => {}
                 NalKind::Slice => has_slice = true,
                 NalKind::IdrSlice => has_idr = true,
@@ -92,7 +100,7 @@ impl VideoDecoder {
         match decode_into(&mut self.decoder, &self.pool, data, capture_time) {
             Ok(frame) => {
                 self.keyframe_needed &= !has_idr;
-                Ok(frame)
+                Ok(frame.map(|frame| frame.with_colour(self.colour)))
             }
             Err(code) => {
                 self.keyframe_needed = true;
@@ -104,19 +112,13 @@ impl VideoDecoder {
         }
     }
 
-    fn check_size(&mut self, nal: Nal<'_>) -> Result<(), DecodeError> {
-        let refusal = match Sps::parse(nal) {
-            Ok(sps) => {
-                let (width, height) = (sps.coded_width, sps.coded_height);
-                if width <= MAX_SIDE && height <= MAX_SIDE && width * height <= MAX_AREA {
-                    return Ok(());
-                }
-                DecodeError::TooLarge { width, height }
-            }
-            Err(error) => error.into(),
-        };
-        self.keyframe_needed = true;
-        Err(refusal)
+    fn check_set(&mut self, nal: Nal<'_>) -> Result<(), DecodeError> {
+        let checked = Sps::parse(nal).map_err(DecodeError::from).and_then(|sps| {
+            self.colour = sps.colour;
+            check_size(sps.coded_width, sps.coded_height)
+        });
+        self.keyframe_needed |= checked.is_err();
+        checked
     }
 
     /// Leaves out what the checks above do not cover (scalable and stereo extensions bring parameter sets of their
@@ -128,6 +130,14 @@ impl VideoDecoder {
             self.filtered.extend_from_slice(nal.bytes());
         }
     }
+}
+
+/// Whether pictures of this size are shown at all.
+pub(super) fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
+    if width <= MAX_SIDE && height <= MAX_SIDE && width * height <= MAX_AREA {
+        return Ok(());
+    }
+    Err(DecodeError::TooLarge { width, height })
 }
 
 fn build() -> Result<Decoder, DecodeError> {

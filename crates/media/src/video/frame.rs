@@ -1,10 +1,11 @@
-//! The picture that travels through the whole video path: planar YUV 4:2:0, 8 bit, BT.601 limited range.
+//! The picture that travels through the whole video path: planar YUV 4:2:0, 8 bit.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use yuv::{BufferStoreMut, YuvPlanarImageMut};
 
+use super::colour::Colour;
 use super::pool::FramePool;
 
 /// Planes and rows start at multiples of this many bytes, one cache line and one AVX-512 register.
@@ -143,7 +144,7 @@ impl I420 {
 
     /// Ends the writing; from here on the picture is shared and never changes.
     pub fn freeze(self, capture_time: Instant) -> VideoFrame {
-        VideoFrame { picture: Arc::new(self), capture_time }
+        VideoFrame { picture: Arc::new(self), capture_time, colour: Colour::default() }
     }
 }
 
@@ -170,6 +171,7 @@ pub struct PlaneError {
 pub struct VideoFrame {
     picture: Arc<I420>,
     capture_time: Instant,
+    colour: Colour,
 }
 
 impl VideoFrame {
@@ -199,7 +201,7 @@ impl VideoFrame {
         self.picture.height()
     }
 
-    /// Luma, `strides()[0] * height` bytes, 16 = black, 235 = white.
+    /// Luma, `strides()[0] * height` bytes; black and white are as [`colour`](Self::colour) says, 16 and 235 by default.
     pub fn y(&self) -> &[u8] {
         self.picture.planes()[0]
     }
@@ -226,7 +228,17 @@ impl VideoFrame {
 
     /// The same picture taken at another time, for a source that shows one twice.
     pub fn at(&self, capture_time: Instant) -> Self {
-        Self { picture: self.picture.clone(), capture_time }
+        Self { picture: self.picture.clone(), capture_time, colour: self.colour }
+    }
+
+    /// What its samples mean.
+    pub fn colour(&self) -> Colour {
+        self.colour
+    }
+
+    /// The same samples with another meaning.
+    pub fn with_colour(self, colour: Colour) -> Self {
+        Self { colour, ..self }
     }
 
     /// Where pictures derived from this one come from.

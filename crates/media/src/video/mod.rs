@@ -1,11 +1,14 @@
 //! Video: frames, sources, codecs, colour.
 //!
 //! A source (camera, file, pattern) makes a [`VideoFrame`] and gives it to a [`FrameSink`] on its own thread. Pixels
-//! are planar YUV 4:2:0, 8 bit, BT.601 limited range all along; only a view asks for RGBA.
+//! are planar YUV 4:2:0, 8 bit, all along; only a view asks for RGBA. What they mean travels with them: BT.601 with limited
+//! range for all that is captured here, whatever its stream says for what is received.
 
 mod at_rest;
 pub mod camera;
 mod camera_pixels;
+pub mod codec;
+pub mod colour;
 pub mod convert;
 pub mod decoder;
 pub mod encoder;
@@ -20,7 +23,10 @@ mod native_camera;
 mod nokhwa_camera;
 pub mod pattern;
 mod planes;
+mod picture_order;
 pub mod pool;
+mod reorder;
+pub mod rotate;
 pub mod scale;
 pub mod screen;
 pub mod sink;
@@ -29,9 +35,15 @@ pub mod sps;
 mod strip;
 #[cfg(target_os = "linux")]
 mod v4l_camera;
+#[cfg(feature = "vp8")]
+mod vp8_decoder;
+#[cfg(feature = "vp8")]
+mod vp8_library;
 mod y4m;
 
 pub use camera::{CameraTrouble, Capture, CaptureError, CaptureFormat};
+pub use codec::{Decode, VideoCodec};
+pub use colour::Colour;
 pub use decoder::{DecodeError, VideoDecoder};
 pub use encoder::{AccessUnit, Content, EncodeError, EncoderConfig, VideoEncoder};
 pub use frame::{I420, PlaneError, VideoFrame};

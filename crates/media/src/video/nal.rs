@@ -32,6 +32,11 @@ impl<'a> Nal<'a> {
         }
     }
 
+    /// Whether other pictures refer to it (`nal_ref_idc`).
+    pub fn is_reference(self) -> bool {
+        self.0[0] & 0x60 != 0
+    }
+
     /// Header byte and payload, emulation prevention bytes included.
     pub fn bytes(self) -> &'a [u8] {
         self.0

@@ -91,7 +91,7 @@ fn scale_area(frame: &VideoFrame, area: Area, width: u32, height: u32) -> VideoF
             tracing::error!(plane, ?area, width, height, "scaling was refused");
         }
     }
-    picture.freeze(frame.capture_time())
+    picture.freeze(frame.capture_time()).with_colour(frame.colour())
 }
 
 struct Plane<'a> {
@@ -145,7 +145,7 @@ pub fn mirror(frame: &VideoFrame) -> VideoFrame {
             mirror_row(&from[..sizes[plane].0], &mut to[..sizes[plane].0]);
         }
     }
-    picture.freeze(frame.capture_time())
+    picture.freeze(frame.capture_time()).with_colour(frame.colour())
 }
 
 /// Eight samples at a time: byte swaps are what the compiler vectorizes without asking for newer processors.

@@ -1,15 +1,18 @@
-//! Frame assembly: RTP packets of one H.264 stream in, complete access units out.
+//! Frame assembly: RTP packets of one video stream in, complete frames out. The codec may change with any key frame.
 //!
-//! An access unit ends with the marker bit, or where the timestamp changes. Packets may come reordered,
+//! A frame ends with the marker bit, or where the timestamp changes. Packets may come reordered,
 //! twice, late or never. A hole is given time for retransmission, tied to the round-trip time; after that
 //! the assembler asks for a key frame, and takes what comes first: the missing packet, or the key frame. In
 //! the end it gives the hole up, and delivers nothing until a key frame is complete, because everything
-//! between refers to a picture the decoder does not have. Sans-IO: time is an argument.
+//! between refers to a picture the decoder does not have; except where temporal layers tell that only pictures were lost
+//! to which no later one refers. Sans-IO: time is an argument.
 
 mod keyframe_requests;
 
-use crate::h264::{self, AccessUnitBuilder};
+use crate::orientation::Rotation;
+use crate::payload::{FrameBuilder, PayloadError, VideoCodec};
 use crate::sequence::SequenceExtender;
+use crate::vp8::TemporalPlace;
 use bytes::{Bytes, BytesMut};
 use keyframe_requests::KeyframeRequests;
 use std::collections::{BTreeMap, VecDeque};
@@ -58,18 +61,26 @@ pub struct Packet {
     pub timestamp: u32,
     /// Marker bit: last packet of its access unit.
     pub marker: bool,
-    /// RFC 6184 payload; empty for padding.
+    /// By its payload type.
+    pub codec: VideoCodec,
+    /// How the picture is to be turned, if the packet says so.
+    pub rotation: Option<Rotation>,
+    /// Payload as of the codec's RFC; empty for padding.
     pub payload: Bytes,
 }
 
 /// A complete access unit.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// Annex B bytes.
+    /// What it is coded with.
+    pub codec: VideoCodec,
+    /// Its bytes, for H.264 in Annex B form.
     pub data: Bytes,
+    /// How it is to be turned: as it says, or as the last one that said so.
+    pub rotation: Rotation,
     /// RTP timestamp (90 kHz).
     pub timestamp: u32,
-    /// Holds an IDR slice.
+    /// It stands alone; for H.264: it holds an IDR slice.
     pub is_keyframe: bool,
     /// When its last missing packet arrived.
     pub completed: Instant,
@@ -98,6 +109,8 @@ pub struct AssemblerStats {
 struct Slot {
     timestamp: u32,
     marker: bool,
+    codec: VideoCodec,
+    rotation: Option<Rotation>,
     payload: Bytes,
     arrival: Instant,
 }
@@ -126,6 +139,11 @@ pub struct Assembler {
     lost_since_frame: bool,
     /// RTP time of the last picture that could be taken out.
     last_timestamp: Option<u32>,
+    /// Codec of the last delivered frame, and its place among temporal layers.
+    last_codec: Option<VideoCodec>,
+    last_place: Option<TemporalPlace>,
+    /// As a picture said last.
+    rotation: Rotation,
     parameter_sets: BytesMut,
     keyframe_requests: KeyframeRequests,
     ready: VecDeque<Frame>,
@@ -156,6 +174,9 @@ impl Default for Assembler {
             awaiting_keyframe: true,
             lost_since_frame: false,
             last_timestamp: None,
+            last_codec: None,
+            last_place: None,
+            rotation: Rotation::None,
             parameter_sets: BytesMut::new(),
             keyframe_requests: KeyframeRequests::default(),
             ready: VecDeque::new(),
@@ -168,6 +189,9 @@ impl Assembler {
     /// Takes one packet in the order of arrival.
     pub fn push(&mut self, packet: Packet, now: Instant) {
         self.keyframe_requests.stream_began(now);
+        if packet.codec.begins_keyframe(&packet.payload) {
+            self.keyframe_requests.answered();
+        }
         let mut number = self.extender.extend(packet.sequence);
         if let Some(next) = self.next
             && number < next
@@ -202,14 +226,14 @@ impl Assembler {
             }));
         }
         self.buffered_bytes += packet.payload.len();
-        let Packet { timestamp, marker, payload, .. } = packet;
-        self.packets.insert(number, Slot { timestamp, marker, payload, arrival: now });
+        let Packet { timestamp, marker, codec, rotation, payload, .. } = packet;
+        self.packets.insert(number, Slot { timestamp, marker, codec, rotation, payload, arrival: now });
         if self.packets.len() > MAX_BUFFERED_PACKETS || self.buffered_bytes > MAX_BUFFERED_BYTES {
             self.overflow();
         }
         if self.is_behind_outage() && !self.is_in_doubt() {
             self.doubted = Some(self.scanned);
-            self.keyframe_requests.want();
+            self.keyframe_requests.want_at_once();
         }
         self.drain(now);
     }
@@ -265,6 +289,7 @@ impl Assembler {
     /// The consumer dropped frames: deliver nothing until the next key frame, and ask for it.
     pub fn require_keyframe(&mut self) {
         self.ready.clear();
+        self.last_place = None;
         self.lose();
     }
 
@@ -321,6 +346,7 @@ impl Assembler {
         self.next = None;
         self.started = false;
         self.parameter_sets.clear();
+        self.last_place = None;
         self.lose();
     }
 
@@ -360,7 +386,7 @@ impl Assembler {
                 Scan::Complete(end) => self.complete(next, end, now),
                 Scan::Missing(number) => {
                     let may_jump = self.awaiting_keyframe || self.is_in_doubt();
-                    if !(may_jump && self.jump_to_keyframe(number)) {
+                    if !(may_jump && self.jump_over(number)) {
                         return;
                     }
                 }
@@ -382,9 +408,15 @@ impl Assembler {
         }
     }
 
-    /// While nothing but a key frame helps, holes in front of a complete one need not be waited for.
-    fn jump_to_keyframe(&mut self, hole: u64) -> bool {
-        let starts = self.packets.range(hole + 1..).filter(|(_, slot)| h264::begins_with_sps(&slot.payload));
+    /// While nothing else helps, holes in front of a complete frame that needs none of what is missing are not waited for.
+    fn jump_over(&mut self, hole: u64) -> bool {
+        let last = self.last_place.filter(|_| !self.awaiting_keyframe);
+        let needs_nothing = |slot: &Slot| {
+            let place = || slot.codec.place(&slot.payload);
+            slot.codec.begins_keyframe(&slot.payload)
+                || last.is_some_and(|last| place().is_some_and(|place| place.follows(last)))
+        };
+        let starts = self.packets.range(hole + 1..).filter(|(_, slot)| needs_nothing(slot));
         let Some(start) = starts.map(|(&number, _)| number).find(|&start| self.is_complete_from(start)) else {
             return false;
         };
@@ -402,15 +434,17 @@ impl Assembler {
     }
 
     fn complete(&mut self, start: u64, end: u64, now: Instant) {
-        let Some(timestamp) = self.packets.get(&start).map(|slot| slot.timestamp) else { return };
-        let whole =
-            self.at_boundary || self.packets.get(&start).is_some_and(|slot| h264::begins_with_sps(&slot.payload));
-        let mut builder = AccessUnitBuilder::new(MAX_ACCESS_UNIT_BYTES);
+        let Some(first) = self.packets.get(&start) else { return };
+        let (timestamp, codec, place) = (first.timestamp, first.codec, first.codec.place(&first.payload));
+        let whole = self.at_boundary || codec.begins_frame(&first.payload);
+        let mut builder = FrameBuilder::new(codec, MAX_ACCESS_UNIT_BYTES);
         let mut result = Ok(());
         for number in start..=end {
             if let Some(slot) = self.packets.remove(&number) {
                 self.buffered_bytes -= slot.payload.len();
-                result = result.and_then(|()| builder.push(&slot.payload));
+                self.rotation = slot.rotation.unwrap_or(self.rotation);
+                let same = if slot.codec == codec { Ok(()) } else { Err(PayloadError::BrokenFragments) };
+                result = result.and(same).and_then(|()| builder.push(&slot.payload));
             }
         }
         self.started = true;
@@ -422,7 +456,7 @@ impl Assembler {
         let unit = match result.and_then(|()| builder.finish()) {
             Ok(unit) => unit,
             Err(error) => {
-                tracing::debug!(%error, "access unit dropped");
+                tracing::debug!(%error, "frame dropped");
                 self.stats.malformed += 1;
                 self.lose();
                 return;
@@ -434,15 +468,22 @@ impl Assembler {
             }
             return;
         }
-        if self.awaiting_keyframe && !unit.is_keyframe {
+        let other_codec = self.last_codec.is_some_and(|last| last != codec);
+        if other_codec && !unit.is_keyframe && !self.awaiting_keyframe {
+            self.lose();
+        }
+        // A hole that swallowed only pictures of upper temporal layers harms none of the others.
+        let follows = !other_codec && self.last_place.zip(place).is_some_and(|(last, place)| place.follows(last));
+        if self.awaiting_keyframe && !unit.is_keyframe && !follows {
             self.stats.skipped += 1;
             self.parameter_sets.clear();
             return;
         }
-        if unit.is_keyframe {
+        if unit.is_keyframe || self.awaiting_keyframe {
             self.awaiting_keyframe = false;
             self.keyframe_requests.satisfied();
         }
+        (self.last_codec, self.last_place) = (Some(codec), place);
         let mut data = std::mem::take(&mut self.parameter_sets);
         if data.is_empty() {
             data = unit.data;
@@ -451,7 +492,9 @@ impl Assembler {
         }
         self.stats.frames += 1;
         self.ready.push_back(Frame {
+            codec,
             data: data.freeze(),
+            rotation: self.rotation,
             timestamp,
             is_keyframe: unit.is_keyframe,
             completed: now,

@@ -51,7 +51,8 @@ impl Bench {
 }
 
 fn packet(sequence: u16, timestamp: u32, marker: bool, payload: &[u8]) -> Packet {
-    Packet { sequence, timestamp, marker, payload: Bytes::copy_from_slice(payload) }
+    let payload = Bytes::copy_from_slice(payload);
+    Packet { sequence, timestamp, marker, codec: VideoCodec::H264, rotation: None, payload }
 }
 
 /// Parameter sets and an IDR slice in two fragments: three packets.

@@ -6,8 +6,11 @@ use super::ssrc_table::SsrcTable;
 use crate::assembler::{Assembler, Packet as VideoPacket};
 use crate::media_queue::{MediaQueue, Push};
 use crate::nack::NackTracker;
+use crate::orientation::Rotation;
+use crate::payload::VideoCodec;
 use crate::receive::{ReceivedAccessUnit, ReceivedAudio};
 use crate::reception::ReceptionStats;
+use crate::remote_media::Format;
 use crate::rtt::SharedRtt;
 use crate::sender_clock::SenderClock;
 use crate::stats::ReceiverCounters;
@@ -53,6 +56,8 @@ impl VideoPipeline {
         while let Some(frame) = self.assembler.poll_frame() {
             let is_keyframe = frame.is_keyframe;
             let unit = ReceivedAccessUnit {
+                codec: frame.codec,
+                rotation: frame.rotation,
                 data: frame.data,
                 timestamp: frame.timestamp,
                 is_keyframe,
@@ -76,13 +81,11 @@ impl VideoPipeline {
 #[derive(Debug)]
 pub(crate) struct AudioPipeline {
     queue: Arc<MediaQueue<ReceivedAudio>>,
-    /// Payload types of packets with copies of earlier ones in front.
-    red_types: Vec<u8>,
 }
 
 impl AudioPipeline {
-    pub(crate) fn new(queue: Arc<MediaQueue<ReceivedAudio>>, red_types: Vec<u8>) -> Self {
-        Self { queue, red_types }
+    pub(crate) fn new(queue: Arc<MediaQueue<ReceivedAudio>>) -> Self {
+        Self { queue }
     }
 }
 
@@ -95,46 +98,87 @@ enum Pipeline {
 /// A received RTP stream.
 #[derive(Debug)]
 pub(crate) struct InboundStream {
-    payload_types: Vec<u8>,
+    formats: Vec<(u8, Format)>,
+    /// Number of the header extension with a picture's orientation.
+    orientation: Option<u8>,
     pipeline: Pipeline,
     reception: ReceptionStats,
     counters: Arc<ReceiverCounters>,
 }
 
+/// What is in a packet.
+#[derive(Clone, Copy)]
+enum Content {
+    Sound { is_redundant: bool },
+    Picture(VideoCodec),
+}
+
 impl InboundStream {
-    pub(crate) fn video(payload_types: Vec<u8>, pipeline: VideoPipeline, counters: Arc<ReceiverCounters>) -> Self {
+    pub(crate) fn video(
+        formats: Vec<(u8, Format)>,
+        orientation: Option<u8>,
+        pipeline: VideoPipeline,
+        counters: Arc<ReceiverCounters>,
+    ) -> Self {
         let reception = ReceptionStats::new(VIDEO_CLOCK_HZ);
-        Self { payload_types, pipeline: Pipeline::Video(Box::new(pipeline)), reception, counters }
+        Self { formats, orientation, pipeline: Pipeline::Video(Box::new(pipeline)), reception, counters }
     }
 
-    pub(crate) fn audio(mut payload_types: Vec<u8>, pipeline: AudioPipeline, counters: Arc<ReceiverCounters>) -> Self {
-        payload_types.extend(&pipeline.red_types);
+    pub(crate) fn audio(formats: Vec<(u8, Format)>, pipeline: AudioPipeline, counters: Arc<ReceiverCounters>) -> Self {
         let reception = ReceptionStats::new(AUDIO_CLOCK_HZ);
-        Self { payload_types, pipeline: Pipeline::Audio(pipeline), reception, counters }
+        Self { formats, orientation: None, pipeline: Pipeline::Audio(pipeline), reception, counters }
+    }
+
+    fn format(&self, payload_type: u8) -> Option<&Format> {
+        self.formats.iter().find(|(number, _)| *number == payload_type).map(|(_, format)| format)
+    }
+
+    fn content(&self, payload_type: u8) -> Option<Content> {
+        match self.format(payload_type)? {
+            Format::Opus => Some(Content::Sound { is_redundant: false }),
+            Format::Red => Some(Content::Sound { is_redundant: true }),
+            Format::Video(codec) => Some(Content::Picture(*codec)),
+            Format::Repair(_) | Format::Foreign(_) => None,
+        }
     }
 
     fn on_packet(&mut self, packet: rtc::rtp::Packet, now: Instant, rtt: &SharedRtt) {
         let header = packet.header;
-        if !self.payload_types.contains(&header.payload_type) {
-            return;
-        }
+        let Some(content) = self.content(header.payload_type) else {
+            return self.on_foreign(header.payload_type);
+        };
         self.reception.on_packet(header.sequence_number, header.timestamp, now);
         self.counters.jitter_micros.store(self.reception.jitter().as_micros() as u64, Ordering::Relaxed);
-        self.take(header.sequence_number, &header, packet.payload, false, now, rtt);
+        self.take(header.sequence_number, &header, content, packet.payload, false, now, rtt);
+    }
+
+    /// Something that was not agreed upon.
+    fn on_foreign(&mut self, payload_type: u8) {
+        let name = match self.format(payload_type) {
+            Some(Format::Foreign(name)) => name.clone(),
+            _ => format!("payload type {payload_type}"),
+        };
+        let mut unreadable = self.counters.unreadable.lock();
+        unreadable.foreign_packets += 1;
+        unreadable.foreign_codec = Some(name);
     }
 
     /// A retransmission: the payload begins with the sequence number it repairs (RFC 4588 section 4).
     fn on_retransmission(&mut self, packet: rtc::rtp::Packet, now: Instant, rtt: &SharedRtt) {
         let header = packet.header;
         let Some(repaired) = packet.payload.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes)) else { return };
+        let Some(Format::Repair(original)) = self.format(header.payload_type) else { return };
+        let Some(content) = self.content(*original) else { return };
         self.reception.on_repair(repaired);
-        self.take(repaired, &header, packet.payload.slice(2..), true, now, rtt);
+        self.take(repaired, &header, content, packet.payload.slice(2..), true, now, rtt);
     }
 
+    #[allow(clippy::too_many_arguments, reason = "one packet, taken apart")]
     fn take(
         &mut self,
         sequence: u16,
         header: &rtc::rtp::Header,
+        content: Content,
         payload: Bytes,
         is_repair: bool,
         now: Instant,
@@ -143,8 +187,8 @@ impl InboundStream {
         let (timestamp, marker) = (header.timestamp, header.marker);
         self.counters.bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
         self.counters.lost.store(self.reception.lost(), Ordering::Relaxed);
-        match &mut self.pipeline {
-            Pipeline::Video(video) => {
+        match (&mut self.pipeline, content) {
+            (Pipeline::Video(video), Content::Picture(codec)) => {
                 let take = if is_repair { NackTracker::on_repair } else { NackTracker::on_packet };
                 if let Some(sample) = take(&mut video.nack, sequence, now) {
                     rtt.update(sample);
@@ -155,7 +199,9 @@ impl InboundStream {
                 if !is_repair || recovered > 0 {
                     self.counters.packets.fetch_add(1, Ordering::Relaxed);
                 }
-                video.assembler.push(VideoPacket { sequence, timestamp, marker, payload }, now);
+                let turned = self.orientation.and_then(|number| header.get_extension(number));
+                let rotation = turned.and_then(|content| Rotation::from_extension(&content));
+                video.assembler.push(VideoPacket { sequence, timestamp, marker, codec, rotation, payload }, now);
                 let restarts = video.assembler.stats().restarts;
                 if restarts != video.restarts {
                     video.restarts = restarts;
@@ -163,13 +209,12 @@ impl InboundStream {
                 }
                 video.deliver();
             }
-            Pipeline::Audio(audio) if !payload.is_empty() => {
+            (Pipeline::Audio(audio), Content::Sound { is_redundant }) if !payload.is_empty() => {
                 self.counters.packets.fetch_add(1, Ordering::Relaxed);
                 self.counters.frames.fetch_add(1, Ordering::Relaxed);
-                let is_redundant = audio.red_types.contains(&header.payload_type);
                 audio.queue.push(ReceivedAudio { sequence, timestamp, payload, is_redundant, arrival: now });
             }
-            Pipeline::Audio(_) => {}
+            _ => {}
         }
     }
 
@@ -194,7 +239,9 @@ impl InboundStream {
             self.counters.plis.fetch_add(1, Ordering::Relaxed);
             out.push(Box::new(PictureLossIndication { sender_ssrc: 0, media_ssrc: ssrc }));
         }
-        self.counters.frames.store(video.assembler.stats().frames, Ordering::Relaxed);
+        let stats = video.assembler.stats();
+        self.counters.frames.store(stats.frames, Ordering::Relaxed);
+        self.counters.unreadable.lock().useless_frames = stats.malformed + stats.skipped;
     }
 
     fn next_timeout(&self, rtt: Duration) -> Option<Instant> {

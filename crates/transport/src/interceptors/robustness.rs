@@ -4,6 +4,8 @@
 use super::inbound::VIDEO_CLOCK_HZ;
 use super::*;
 use crate::media_queue::MediaQueue;
+use crate::payload::VideoCodec;
+use crate::remote_media::Format;
 use crate::sender_clock::CaptureClock;
 use crate::stats::{ReceiverCounters, SenderCounters};
 use crate::test_random::Random;
@@ -102,9 +104,20 @@ fn scene() -> Scene<impl Interceptor> {
     let (video, audio) = (Arc::new(MediaQueue::new(QUEUE)), Arc::new(MediaQueue::new(QUEUE)));
     let counters = Arc::<ReceiverCounters>::default();
     let pipeline = VideoPipeline::new(Arc::clone(&video));
-    state.inbound.insert(VIDEO, Some(REPEATED), InboundStream::video(vec![96], pipeline, Arc::clone(&counters)));
-    let pipeline = AudioPipeline::new(Arc::clone(&audio), vec![63]);
-    state.inbound.insert(AUDIO, None, InboundStream::audio(vec![111], pipeline, Arc::default()));
+    let formats = vec![
+        (96, Format::Video(VideoCodec::H264)),
+        (97, Format::Repair(96)),
+        (98, Format::Video(VideoCodec::Vp8)),
+        (99, Format::Repair(98)),
+    ];
+    state.inbound.insert(
+        VIDEO,
+        Some(REPEATED),
+        InboundStream::video(formats, Some(4), pipeline, Arc::clone(&counters)),
+    );
+    let pipeline = AudioPipeline::new(Arc::clone(&audio));
+    let formats = vec![(111, Format::Opus), (63, Format::Red)];
+    state.inbound.insert(AUDIO, None, InboundStream::audio(formats, pipeline, Arc::default()));
     Scene { chain, state, now: Instant::now(), sequence: 0, video, audio, counters, _events: events }
 }
 

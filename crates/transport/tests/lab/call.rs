@@ -9,6 +9,7 @@ use rtc::rtp::packetizer::Payloader;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
+use transport::VideoCodec;
 use transport::assembler::{Assembler, Packet as VideoPacket};
 use transport::doubling::Doubling;
 use transport::loss_log::LossLog;
@@ -277,7 +278,14 @@ impl Sender {
         let count = payloads.len();
         for (index, payload) in payloads.into_iter().enumerate() {
             let size = payload.len() + HEADERS;
-            let packet = VideoPacket { sequence: self.sequence, timestamp, marker: index + 1 == count, payload };
+            let packet = VideoPacket {
+                sequence: self.sequence,
+                timestamp,
+                marker: index + 1 == count,
+                codec: VideoCodec::H264,
+                rotation: None,
+                payload,
+            };
             self.resend.keep(self.sequence, packet.clone());
             self.sequence = self.sequence.wrapping_add(1);
             self.control.enqueue(Kind::Video, size, Wire::Video { number: 0, packet });

@@ -19,7 +19,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
-use transport::{Peer, PeerConfig, PeerEvent, PeerState, Role};
+use transport::{Peer, PeerConfig, PeerEvent, PeerState, Role, VideoCodec};
 
 /// A peer and what it tells.
 struct Client {
@@ -30,7 +30,12 @@ struct Client {
 impl Client {
     async fn new(role: Role) -> Self {
         let (sender, events) = tokio::sync::mpsc::unbounded_channel();
-        let config = PeerConfig { role, server_address: Some(Ipv4Addr::LOCALHOST.into()), ..PeerConfig::default() };
+        let config = PeerConfig {
+            role,
+            server_address: Some(Ipv4Addr::LOCALHOST.into()),
+            video_codecs: vec![VideoCodec::H264, VideoCodec::Vp8],
+            ..PeerConfig::default()
+        };
         Self { peer: Peer::new(config, sender).await.unwrap(), events }
     }
 
