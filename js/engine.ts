@@ -1,4 +1,5 @@
 import { findMistake, type Argument } from './arguments';
+import { bindMethods } from './bound_methods';
 import { EngineAccepted } from './engine_accepted';
 import { toUser, type User } from './engine_messages';
 import { EngineSettings, type EngineConfig, type LogConfig } from './engine_settings';
@@ -80,6 +81,7 @@ export class ZegoExpressEngine extends EngineAccepted {
     super();
     // Applications add a listener per component; Node's warning about more than ten helps nobody here.
     this.setMaxListeners(0);
+    bindMethods(this);
   }
 
   /** A listener that throws is reported and ends the round of that one event; the engine goes on. */
