@@ -118,7 +118,7 @@ declare namespace engine {
     setAudioConfig(config: ZegoAudioConfigPreset | ZegoAudioConfig): void;
     setAudioConfigWithChannel(config: ZegoAudioConfigPreset | ZegoAudioConfig, channel?: ZegoPublishChannel): void;
     getAudioConfig(): ZegoAudioConfig;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setPublishStreamEncryptionKey(key: string, channel?: ZegoPublishChannel): void;
     takePublishStreamSnapshot(channel?: ZegoPublishChannel): Promise<Record<string, any>>;
     mutePublishStreamAudio(mute: boolean, channel?: ZegoPublishChannel): void;
@@ -131,35 +131,33 @@ declare namespace engine {
     setTrafficControlFocusOn(mode: ZegoTrafficControlFocusOnMode, channel?: ZegoPublishChannel): void;
     setCaptureVolume(volume: number): void;
     setAudioCaptureStereoMode(mode: ZegoAudioCaptureStereoMode): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     addPublishCdnUrl(streamID: string, targetURL: string): Promise<Record<string, any>>;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     removePublishCdnUrl(streamID: string, targetURL: string): Promise<Record<string, any>>;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enablePublishDirectToCDN(enable: boolean, config?: ZegoCDNConfig | null, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setPublishWatermark(watermark: ZegoWatermark | null, isPreviewVisible: boolean, channel?: ZegoPublishChannel): void;
     setSEIConfig(config: ZegoSEIConfig): void;
     sendSEI(data: ArrayBuffer, channel?: ZegoPublishChannel): void;
     enableHardwareEncoder(enable: boolean): void;
     setCapturePipelineScaleMode(mode: ZegoCapturePipelineScaleMode): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setDummyCaptureImagePath(filePath: string, channel?: ZegoPublishChannel): void;
     enableH265EncodeFallback(enable: boolean): void;
     isVideoEncoderSupported(codecID: ZegoVideoCodecID, codecBackend: ZegoVideoCodecBackend): number;
     setLowlightEnhancement(mode: ZegoLowlightEnhancementMode, channel?: ZegoPublishChannel): void;
     setVideoSource(source: ZegoVideoSourceType, instanceID: number, channel: ZegoPublishChannel): number;
-    /** Not built yet: fails with a ZegoError. */
     setAudioSource(source: ZegoAudioSourceType, channel: ZegoPublishChannel): number;
-    /** Not built yet: fails with a ZegoError. */
     setAudioSourceWithConfig(source: ZegoAudioSourceType, config?: ZegoAudioSourceMixConfig | null): number;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableVideoObjectSegmentation(enable: boolean, config?: ZegoObjectSegmentationConfig | null, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableAlphaChannelVideoEncoder(enable: boolean, alphaLayout: ZegoAlphaLayoutType, channel?: ZegoPublishChannel): void;
     startPlayingStream(streamID: string, view?: ZegoView | null, config?: ZegoPlayerConfig): void;
     stopPlayingStream(streamID: string): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setPlayStreamDecryptionKey(streamID: string, key: string): void;
     takePlayStreamSnapshot(streamID: string): Promise<Record<string, any>>;
     setPlayVolume(streamID: string, volume: number): void;
@@ -175,13 +173,13 @@ declare namespace engine {
     enableCheckPoc(enable: boolean): void;
     isVideoDecoderSupported(codecID: ZegoVideoCodecID, codecBackend: ZegoVideoCodecBackend): number;
     setPlayStreamsAlignmentProperty(mode: ZegoStreamAlignmentMode): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     startMixerTask(task: ZegoMixerTask): Promise<Record<string, any>>;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     stopMixerTask(task: ZegoMixerTask): Promise<Record<string, any>>;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     startAutoMixerTask(task: ZegoAutoMixerTask): Promise<Record<string, any>>;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     stopAutoMixerTask(task: ZegoAutoMixerTask): Promise<Record<string, any>>;
     muteMicrophone(mute: boolean): void;
     isMicrophoneMuted(): boolean;
@@ -209,11 +207,11 @@ declare namespace engine {
     stopAudioSpectrumMonitor(): void;
     enableHeadphoneMonitor(enable: boolean): void;
     setHeadphoneMonitorVolume(volume: number): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableMixSystemPlayout(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setMixSystemPlayoutVolume(volume: number): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableMixEnginePlayout(enable: boolean): void;
     startAudioVADStableStateMonitor(type: ZegoAudioVADStableStateMonitorType, millisecond: number): void;
     stopAudioVADStableStateMonitor(type: ZegoAudioVADStableStateMonitorType): void;
@@ -222,93 +220,93 @@ declare namespace engine {
     setAECMode(mode: ZegoAECMode): void;
     enableAGC(enable: boolean): void;
     enableANS(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableTransientANS(enable: boolean): void;
     setANSMode(mode: ZegoANSMode): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableSpeechEnhance(enable: boolean, level: number): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setAudioEqualizerGain(bandIndex: number, bandGain: number): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setVoiceChangerPreset(preset: ZegoVoiceChangerPreset): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setVoiceChangerParam(param: ZegoVoiceChangerParam): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setReverbPreset(preset: ZegoReverbPreset): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setReverbAdvancedParam(param: ZegoReverbAdvancedParam): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setReverbEchoParam(param: ZegoReverbEchoParam): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableVirtualStereo(enable: boolean, angle: number): void;
     sendBroadcastMessage(roomID: string, message: string): Promise<Record<string, any>>;
     sendBarrageMessage(roomID: string, message: string): Promise<Record<string, any>>;
     sendCustomCommand(roomID: string, command: string, toUserList?: ZegoUser[] | null): Promise<Record<string, any>>;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     createMediaPlayer(): unknown;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     destroyMediaPlayer(mediaPlayer: unknown): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     createAudioEffectPlayer(): unknown;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     destroyAudioEffectPlayer(audioEffectPlayer: unknown): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     startRecordingCapturedData(config: ZegoDataRecordConfig, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     stopRecordingCapturedData(channel?: ZegoPublishChannel): void;
     startNetworkSpeedTest(config: ZegoNetworkSpeedTestConfig, interval?: number): void;
     stopNetworkSpeedTest(): void;
     getNetworkTimeInfo(): ZegoNetworkTimeInfo;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     startDumpData(config: ZegoDumpDataConfig): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     stopDumpData(): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     uploadDumpData(): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     removeDumpData(): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableCustomVideoCapture(enable: boolean, channel?: ZegoPublishChannel): void;
     enableExternalRender(enable: boolean): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     registerCustomVideoCapturePlugin(plugin: number, channel: ZegoPublishChannel, config?: Record<string, any>): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     unregisterCustomVideoCapturePlugin(plugin: number): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableCameraVideoDataCapturePlugin(enable: boolean, channel: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     getCameraVideoDataCapturePlugin(channel: ZegoPublishChannel): number;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setCustomVideoCaptureFillMode(mode: ZegoViewMode, channel: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setCustomVideoCaptureRegionOfInterest(rectList: ZegoRoiRect[], rectCount?: number, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableCustomVideoProcessing(enable: boolean, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     registerCustomVideoProcessPlugin(plugin: number, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     setCustomVideoProcessCutRegion(left: number, top: number, right: number, bottom: number, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableCustomAudioCaptureProcessing(enable: boolean, config?: ZegoCustomAudioProcessConfig | null): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     registerCustomAudioProcessPlugin(plugin: number, type: ZegoCustomAudioProcessConfigureType): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     unregisterCustomAudioProcessPlugin(type: ZegoCustomAudioProcessConfigureType): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableCustomAudioCaptureProcessingAfterHeadphoneMonitor(enable: boolean, config?: ZegoCustomAudioProcessConfig | null): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     startAudioDataObserver(observerBitMask: number, param: ZegoAudioFrameParam): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     stopAudioDataObserver(): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableCustomAudioIO(enable: boolean, config?: ZegoCustomAudioConfig | null, channel?: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     registerCustomAudioCapturePlugin(plugin: number, channel: ZegoPublishChannel): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     unregisterCustomAudioCapturePlugin(plugin: number): void;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     createCopyrightedMusic(): unknown;
-    /** Not built yet: fails with a ZegoError. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     destroyCopyrightedMusic(copyrightedMusic: unknown): void;
     getScreenCaptureSources(thumbnailWidth: number, thumbnailHeight: number, iconWidth: number, iconHeight: number): Promise<ZegoScreenCaptureSourceInfo[]>;
     createScreenCaptureSource(sourceId: number, sourceType: ZegoScreenCaptureSourceType): ZegoScreenCaptureSource;

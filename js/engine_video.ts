@@ -145,7 +145,9 @@ export abstract class EngineVideo extends EngineMessages {
     ]);
     const set = this.call('setVideoSource', args, (native) => {
       const kind = kinds.get(source);
-      return kind === undefined ? ErrorCode.CommonSdkNoModule : native.setVideoSource(kind, instanceID ?? 0, channel);
+      if (kind !== undefined) return native.setVideoSource(kind, instanceID ?? 0, channel);
+      this.reportMissing('setVideoSource', `setVideoSource: source ${source}`);
+      return ErrorCode.CommonSdkNoModule;
     });
     return set ?? ErrorCode.CommonIllegalParam;
   }

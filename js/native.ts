@@ -135,6 +135,8 @@ export interface NativeEngine {
   enableAudioCaptureDevice(enable: boolean): void;
   setAudioConfig(bitrate: number, stereo: boolean, channel: number): void;
   setAudioCaptureStereoMode(mode: number): void;
+  /** Whether the channel sends the microphone's sound, or none; gives an error code. */
+  setAudioSource(microphone: boolean, channel: number): number;
   enableHeadphoneMonitor(enable: boolean): void;
   setHeadphoneMonitorVolume(volume: number): void;
   startSoundLevelMonitor(millisecond: number, withVoice: boolean): void;

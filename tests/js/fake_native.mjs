@@ -40,6 +40,10 @@ export function fakeNative() {
       calls.push(['setVideoSource', ...args]);
       return 0;
     }
+    setAudioSource(...args) {
+      calls.push(['setAudioSource', ...args]);
+      return 0;
+    }
     getVideoDeviceList() {
       return [{ deviceID: 'pattern', deviceName: 'pattern' }];
     }
