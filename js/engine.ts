@@ -177,9 +177,11 @@ export class ZegoExpressEngine extends EngineMissing {
 
   setRoomMode(mode: number): void {
     if (!this.accepts('setRoomMode', [['mode', mode, 'count']])) return;
+    const { SingleRoom, MultiRoom } = Defines.ZegoRoomMode;
     const late = 'the room mode belongs before createEngine';
     if (this.alive) this.reportMisuse(ErrorCode.EngineSetRoomModeErrorTime, 'setRoomMode', late);
-    else this.settings.multiRoom = mode === Defines.ZegoRoomMode.MultiRoom;
+    else if (mode === SingleRoom || mode === MultiRoom) this.settings.multiRoom = mode === MultiRoom;
+    else this.reportMisuse(ErrorCode.CommonIllegalParam, 'setRoomMode', `there is no room mode ${mode}`);
   }
 
   /** A hint to the vendor's cloud; a server of one's own stands where one has put it. */

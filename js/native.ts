@@ -42,6 +42,7 @@ export interface NativeVideoConfig {
   fps?: number;
   bitrate?: number;
   codecID?: number;
+  keyFrameInterval?: number;
 }
 
 /** In pixels. */

@@ -184,6 +184,21 @@ test('setRoomMode after createEngine is refused', async () => {
   assert.equal(errors[0].errorCode, 1001020);
 });
 
+test('a preset, a room mode or a codec that there is not is told of', async () => {
+  const { native, zego } = engine();
+  const errors = debugErrors(zego);
+  zego.setRoomMode(2);
+  await zego.createEngine(PROFILE);
+  zego.setVideoConfig(6);
+  zego.setVideoConfig({ codecID: 3, keyFrameInterval: 3, fps: null });
+  assert.deepEqual(errors.map(({ errorCode, funcName }) => [errorCode, funcName]), [
+    [1000017, 'setRoomMode'],
+    [1000017, 'setVideoConfig'],
+    [1000010, 'setVideoConfig'],
+  ]);
+  assert.deepEqual(native.named('setVideoConfig'), [['setVideoConfig', { codecID: 3, keyFrameInterval: 3 }, 0]], 'as H.264');
+});
+
 test('the room mode goes along with createEngine', async () => {
   const { native, zego } = engine();
   zego.setRoomMode(1);

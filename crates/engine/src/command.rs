@@ -15,6 +15,7 @@ use crate::player::PlayerEvent;
 use crate::room::RoomKey;
 use crate::session::SessionEvent;
 use crate::speed_test::SpeedTestConfig;
+use crate::video_settings::VideoSettings;
 
 pub(crate) type View = Option<Arc<dyn FrameSink>>;
 
@@ -38,7 +39,7 @@ pub(crate) enum Command {
     MuteMicrophone(bool),
     MuteSpeaker(bool),
     EnableCamera { enable: bool, channel: u32 },
-    SetVideoConfig { config: VideoConfig, channel: u32 },
+    SetVideoConfig { settings: VideoSettings, channel: u32 },
     SetMirrorMode { mode: u32, channel: u32 },
     SetPlayVolume { stream_id: String, volume: u32 },
     SetPlayVideoType { stream_id: String, kind: u32 },

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use protocol::conventions;
-use protocol::messages::{DisconnectReason, ParticipantInfo, TrackType, participant_info::State};
+use protocol::messages::{DisconnectReason, ParticipantInfo, TrackSource, TrackType, participant_info::State};
 
 use crate::config::User;
 
@@ -30,6 +30,8 @@ pub(crate) enum RemovalReason {
 pub(crate) struct Track {
     pub(crate) sid: String,
     pub(crate) muted: bool,
+    /// It shows a screen, which may stand still.
+    pub(crate) is_screen: bool,
 }
 
 /// When a session began, by the server's clock in milliseconds, and its sid: of two sessions the smaller is the older.
@@ -299,7 +301,8 @@ fn streams_of(info: &ParticipantInfo, user: &User) -> BTreeMap<String, Stream> {
             Ok(TrackType::Video) => &mut stream.video,
             _ => continue,
         };
-        *slot = Some(Track { sid: track.sid.clone(), muted: track.muted });
+        let is_screen = track.source == TrackSource::ScreenShare as i32;
+        *slot = Some(Track { sid: track.sid.clone(), muted: track.muted, is_screen });
     }
     streams.retain(|_, stream| stream.audio.is_some() || stream.video.is_some());
     for (stream_id, stream) in &mut streams {

@@ -9,7 +9,7 @@ use media::video::camera::{CaptureError, CaptureFormat};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Actor;
-use super::publishing::PublishedDevice;
+use super::publish_settings::{PublishSettings, PublishedDevice};
 use crate::capture::{CaptureEvent, CaptureEvents, ChannelFeed, MirrorMode, Wanted};
 use crate::command::{Input, View};
 use crate::config::{EngineProfile, VideoConfig, VideoSource, starts_with_camera};
@@ -39,6 +39,7 @@ pub(super) struct Channel {
     device: String,
     pub(super) camera_enabled: bool,
     pub(super) source: VideoSource,
+    pub(super) settings: PublishSettings,
     previewing: bool,
     pub(super) feed: Arc<ChannelFeed>,
 }
@@ -64,6 +65,7 @@ pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Ve
                 device: String::new(),
                 camera_enabled: starts_with_camera(profile.scenario),
                 source: VideoSource::default(),
+                settings: PublishSettings::default(),
                 previewing: false,
                 feed: ChannelFeed::new(channel, events),
             }
@@ -101,6 +103,7 @@ impl Actor {
             channel.config = VideoConfig::for_scenario(scenario);
             channel.camera_enabled = starts_with_camera(scenario);
         }
+        self.update_cameras();
     }
 
     pub(super) fn start_preview(&mut self, channel: u32, view: View) {
