@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::ptr;
 
-use engine::{EngineConfig, EngineError, EngineProfile, Layering, LogConfig, RoomConfig, User, VideoConfig, VideoSettings};
+use engine::{
+    EngineConfig, EngineError, EngineProfile, Layering, LogConfig, RoomConfig, User, VideoConfig, VideoSettings,
+};
 use napi::bindgen_prelude::Unknown;
 use napi::{Env, Error, JsValue, Result, Status, sys};
 use napi_derive::napi;

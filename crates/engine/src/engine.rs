@@ -17,9 +17,7 @@ use crate::actor::{Actor, Parts};
 use crate::address::ServerAddress;
 use crate::capture::{Cameras, CaptureEvents};
 use crate::command::{Command, Input, View};
-use crate::config::{
-    EngineConfig, EngineProfile, LogConfig, PlayerConfig, PublisherConfig, RoomConfig, User,
-};
+use crate::config::{EngineConfig, EngineProfile, LogConfig, PlayerConfig, PublisherConfig, RoomConfig, User};
 use crate::error::{EngineError, code};
 use crate::event::{Event, EventSink};
 use crate::reconnect_policy::DefaultReconnectPolicy;

@@ -37,12 +37,14 @@ pub(crate) struct BreakWatch {
 impl BreakWatch {
     /// The look of this second: sound and pictures that have come, and whether each should still come.
     pub(crate) fn look(&mut self, audio: (u64, bool), video: (u64, bool)) -> Vec<MediaEvent> {
-        let audio = self.audio.look(audio.0, audio.1).map(|is_broken| {
-            if is_broken { MediaEvent::AudioBreakOccur } else { MediaEvent::AudioBreakResume }
-        });
-        let video = self.video.look(video.0, video.1).map(|is_broken| {
-            if is_broken { MediaEvent::VideoBreakOccur } else { MediaEvent::VideoBreakResume }
-        });
+        let audio = self
+            .audio
+            .look(audio.0, audio.1)
+            .map(|is_broken| if is_broken { MediaEvent::AudioBreakOccur } else { MediaEvent::AudioBreakResume });
+        let video = self
+            .video
+            .look(video.0, video.1)
+            .map(|is_broken| if is_broken { MediaEvent::VideoBreakOccur } else { MediaEvent::VideoBreakResume });
         audio.into_iter().chain(video).collect()
     }
 }

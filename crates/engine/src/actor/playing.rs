@@ -126,6 +126,11 @@ impl Actor {
             return self.debug_error(code::PLAYER_STREAM_WAS_NOT_PLAYED, "stopPlayingStream", info);
         };
         if let Some(session) = self.rooms.get(&player.room).and_then(|room| room.connected_session()) {
+            // Servers keep what was said of a track for the next subscription, which begins without it.
+            if player.told_audio_muted || player.told_layer != LayerWish::default() {
+                let undo = |sid: &String| SessionCommand::TrackSettings(LayerWish::default().settings(sid));
+                player.subscribed.iter().map(undo).for_each(|command| session.send(command));
+            }
             let track_sids = player.subscribed.into_iter().collect();
             session.send(SessionCommand::Subscribe { track_sids, subscribe: false });
         }

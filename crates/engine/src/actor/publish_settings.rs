@@ -31,11 +31,7 @@ pub(super) enum PublishedDevice {
 }
 
 /// The attribute that tells closed devices; an empty value takes it back.
-pub(super) fn device_attribute(
-    stream_id: &str,
-    camera_open: bool,
-    microphone_open: bool,
-) -> HashMap<String, String> {
+pub(super) fn device_attribute(stream_id: &str, camera_open: bool, microphone_open: bool) -> HashMap<String, String> {
     let state = |open: bool| if open { DEVICE_OPEN } else { DEVICE_DISABLED };
     let value = if camera_open && microphone_open {
         String::new()

@@ -172,7 +172,10 @@ fn stream_extra_info_set_long_before_goes_along_with_every_stream_of_its_channel
     for stream in ["first", "second"] {
         anna.publish(stream);
         let added = ben.expect("onRoomStreamUpdate", |event| event["updateType"] == 0);
-        assert_eq!((&added["streamList"][0]["streamID"], &added["streamList"][0]["extraInfo"]), (&stream.into(), &"early".into()));
+        assert_eq!(
+            (&added["streamList"][0]["streamID"], &added["streamList"][0]["extraInfo"]),
+            (&stream.into(), &"early".into())
+        );
         anna.engine.stop_publishing_stream(0).unwrap();
         ben.expect("onRoomStreamUpdate", |event| event["updateType"] == 1);
     }
