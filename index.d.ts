@@ -425,7 +425,7 @@ declare namespace engine {
      */
     getAudioConfig(): ZegoAudioConfig;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.19.0
      */
@@ -497,23 +497,23 @@ declare namespace engine {
      */
     setAudioCaptureStereoMode(mode: ZegoAudioCaptureStereoMode): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.1.0
      */
     addPublishCdnUrl(streamID: string, targetURL: string): Promise<{ errorCode: number }>;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.1.0
      */
     removePublishCdnUrl(streamID: string, targetURL: string): Promise<{ errorCode: number }>;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.5.0
      */
     enablePublishDirectToCDN(enable: boolean, config?: ZegoCDNConfig | null, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
@@ -541,7 +541,7 @@ declare namespace engine {
      */
     setCapturePipelineScaleMode(mode: ZegoCapturePipelineScaleMode): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.9.0
      */
@@ -570,24 +570,22 @@ declare namespace engine {
     setVideoSource(source: ZegoVideoSourceType, instanceID?: number, channel?: ZegoPublishChannel): number;
     /**
      * What a publish channel sends as its sound. Returns an error code.
-     * Not built yet: answers with code 1000010.
      * @since 3.1.0
      */
     setAudioSource(source: ZegoAudioSourceType, channel: ZegoPublishChannel): number;
     /**
      * As `setAudioSource` for the main channel, with sources that are mixed in. Returns an error code.
-     * Not built yet: answers with code 1000010.
      * @since 3.1.0
      */
     setAudioSourceWithConfig(source: ZegoAudioSourceType, config?: ZegoAudioSourceMixConfig | null): number;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 3.6.0
      */
     enableVideoObjectSegmentation(enable: boolean, config?: ZegoObjectSegmentationConfig | null, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 3.4.0
      */
@@ -605,7 +603,7 @@ declare namespace engine {
      */
     stopPlayingStream(streamID: string): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.19.0
      */
     setPlayStreamDecryptionKey(streamID: string, key: string): void;
@@ -684,22 +682,22 @@ declare namespace engine {
      */
     setPlayStreamsAlignmentProperty(mode: ZegoStreamAlignmentMode): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.2.1
      */
     startMixerTask(task: ZegoMixerTask): Promise<{ errorCode: number; extendedData: string }>;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.2.1
      */
     stopMixerTask(task: ZegoMixerTask): Promise<{ errorCode: number }>;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 2.10.0
      */
     startAutoMixerTask(task: ZegoAutoMixerTask): Promise<{ errorCode: number; extendedData: string }>;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 2.10.0
      */
     stopAutoMixerTask(task: ZegoAutoMixerTask): Promise<{ errorCode: number }>;
@@ -821,17 +819,17 @@ declare namespace engine {
      */
     setHeadphoneMonitorVolume(volume: number): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.9.0
      */
     enableMixSystemPlayout(enable: boolean): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 2.4.0
      */
     setMixSystemPlayoutVolume(volume: number): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.1.0
      */
     enableMixEnginePlayout(enable: boolean): void;
@@ -872,7 +870,7 @@ declare namespace engine {
      */
     enableANS(enable: boolean): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.17.0
      */
     enableTransientANS(enable: boolean): void;
@@ -882,42 +880,42 @@ declare namespace engine {
      */
     setANSMode(mode: ZegoANSMode): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 3.3.0
      */
     enableSpeechEnhance(enable: boolean, level: number): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.12.0
      */
     setAudioEqualizerGain(bandIndex: number, bandGain: number): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.17.0
      */
     setVoiceChangerPreset(preset: ZegoVoiceChangerPreset): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.10.0
      */
     setVoiceChangerParam(param: ZegoVoiceChangerParam): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.17.0
      */
     setReverbPreset(preset: ZegoReverbPreset): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.10.0
      */
     setReverbAdvancedParam(param: ZegoReverbAdvancedParam): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.17.0
      */
     setReverbEchoParam(param: ZegoReverbEchoParam): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.10.0
      */
     enableVirtualStereo(enable: boolean, angle: number): void;
@@ -941,34 +939,34 @@ declare namespace engine {
     sendCustomCommand(roomID: string, command: string, toUserList?: ZegoUser[] | null): Promise<{ errorCode: number }>;
     /**
      * Gives null as long as there is no media player.
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 2.1.0
      */
     createMediaPlayer(): ZegoMediaPlayer | null;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 2.1.0
      */
     destroyMediaPlayer(mediaPlayer: ZegoMediaPlayer): void;
     /**
      * Gives null as long as there is no effect player.
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.16.0
      */
     createAudioEffectPlayer(): ZegoAudioEffectPlayer | null;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.16.0
      */
     destroyAudioEffectPlayer(audioEffectPlayer: ZegoAudioEffectPlayer): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.10.0
      */
     startRecordingCapturedData(config: ZegoDataRecordConfig, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.10.0
      */
@@ -990,27 +988,27 @@ declare namespace engine {
      */
     getNetworkTimeInfo(): ZegoNetworkTimeInfo;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 3.10.0
      */
     startDumpData(config: ZegoDumpDataConfig): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 3.10.0
      */
     stopDumpData(): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 3.10.0
      */
     uploadDumpData(): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 3.10.0
      */
     removeDumpData(): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.9.0
      */
@@ -1018,85 +1016,85 @@ declare namespace engine {
     /** Pictures as events in place of canvases. Not built yet: only `false` is taken. */
     enableExternalRender(enable: boolean): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param config default { type: 0, is_render: true }
      */
     registerCustomVideoCapturePlugin(plugin: number, channel: ZegoPublishChannel, config?: object): void;
-    /** Not built yet: answers with code 1000010. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     unregisterCustomVideoCapturePlugin(plugin: number): void;
-    /** Not built yet: answers with code 1000010. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     enableCameraVideoDataCapturePlugin(enable: boolean, channel: ZegoPublishChannel): void;
-    /** Not built yet: answers with code 1000010. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     getCameraVideoDataCapturePlugin(channel: ZegoPublishChannel): number;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.10.0
      */
     setCustomVideoCaptureFillMode(mode: ZegoViewMode, channel: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.16.0
      */
     setCustomVideoCaptureRegionOfInterest(rectList: ZegoRoiRect[], rectCount?: number, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.2.0
      */
     enableCustomVideoProcessing(enable: boolean, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      */
     registerCustomVideoProcessPlugin(plugin: number, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      */
     setCustomVideoProcessCutRegion(left: number, top: number, right: number, bottom: number, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.13.0
      */
     enableCustomAudioCaptureProcessing(enable: boolean, config?: ZegoCustomAudioProcessConfig | null): void;
-    /** Not built yet: answers with code 1000010. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     registerCustomAudioProcessPlugin(plugin: number, type: ZegoCustomAudioProcessConfigureType): void;
-    /** Not built yet: answers with code 1000010. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     unregisterCustomAudioProcessPlugin(type: ZegoCustomAudioProcessConfigureType): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.13.0
      */
     enableCustomAudioCaptureProcessingAfterHeadphoneMonitor(enable: boolean, config?: ZegoCustomAudioProcessConfig | null): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.1.0
      */
     startAudioDataObserver(observerBitMask: number, param: ZegoAudioFrameParam): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 1.1.0
      */
     stopAudioDataObserver(): void;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.10.0
      */
     enableCustomAudioIO(enable: boolean, config?: ZegoCustomAudioConfig | null, channel?: ZegoPublishChannel): void;
-    /** Not built yet: answers with code 1000010. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     registerCustomAudioCapturePlugin(plugin: number, channel: ZegoPublishChannel): void;
-    /** Not built yet: answers with code 1000010. */
+    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
     unregisterCustomAudioCapturePlugin(plugin: number): void;
     /**
      * Gives null: it needs the vendor's cloud.
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 2.13.0
      */
     createCopyrightedMusic(): ZegoCopyrightedMusic | null;
     /**
-     * Not built yet: answers with code 1000010.
+     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
      * @since 2.13.0
      */
     destroyCopyrightedMusic(copyrightedMusic: ZegoCopyrightedMusic): void;

@@ -1,14 +1,18 @@
 import { findMistake, type Argument } from './arguments';
-import { EngineAccepted } from './engine_accepted';
+import { bindMethods } from './bound_methods';
+import { deviceError, LEGACY_METHODS } from './engine_legacy';
 import { toUser, type User } from './engine_messages';
+import { EngineMissing } from './engine_missing';
 import { EngineSettings, type EngineConfig, type LogConfig } from './engine_settings';
 import { ZegoError } from './errors';
 import Defines = require('./generated/defines');
 import ErrorCode = require('./generated/error_codes');
-import { METHODS_TO_COME } from './generated/methods';
+import { restoreValues } from './event_values';
+import { ignoredFields } from './ignored_fields';
 import type { DeviceInfo, NativeEngine, NativeModule } from './native';
-import { readBytes } from './event_bytes';
+import { settled } from './promises';
 import { Requests, type Answer } from './requests';
+import { Unheard } from './unheard';
 import { Views, type ZegoView } from './view';
 
 export interface EngineProfile {
@@ -41,6 +45,7 @@ const FREQUENT = /Quality|SoundLevel|Spectrum|VideoData|AudioData|RecvSEI|Progre
 const FEATURES: ReadonlySet<number> = new Set([
   Defines.ZegoFeatureType.Audio,
   Defines.ZegoFeatureType.Video,
+  Defines.ZegoFeatureType.SEI,
   Defines.ZegoFeatureType.SdkVideoCapture,
   Defines.ZegoFeatureType.SdkVideoRender,
   Defines.ZegoFeatureType.ScreenCapture,
@@ -65,7 +70,7 @@ const isPlayed = (view: string) => view.startsWith(playerOf(''));
  * The engine as applications know it. Calls return at once and their results come as events; see `index.d.ts` for the
  * methods. Without an engine all but nine methods throw a {@link ZegoError} with code 1000001.
  */
-export class ZegoExpressEngine extends EngineAccepted {
+export class ZegoExpressEngine extends EngineMissing {
   private readonly settings = new EngineSettings();
   private readonly requests = new Requests();
   /** The way to the native part, made once for the whole life of the page. */
@@ -79,7 +84,9 @@ export class ZegoExpressEngine extends EngineAccepted {
   private waiting: [string, unknown][] = [];
   /** Logouts under way, and the views that end with them. */
   private logouts: { roomID: string | undefined; views: ReadonlySet<number> }[] = [];
-  private readonly warned = new Set<string>();
+  private readonly unheard = new Unheard((event) => this.listenerCount(event));
+  /** Of the last login. */
+  lastUser: User = { userID: '' };
   /** Rooms that we are in, by the events so far. */
   private readonly rooms = new Set<string>();
   /** The room that was named when a stream was played, by view. */
@@ -89,6 +96,7 @@ export class ZegoExpressEngine extends EngineAccepted {
     super();
     // Applications add a listener per component; Node's warning about more than ten helps nobody here.
     this.setMaxListeners(0);
+    bindMethods(this);
   }
 
   /** A listener that throws is reported and ends the round of that one event; the engine goes on. */
@@ -142,6 +150,8 @@ export class ZegoExpressEngine extends EngineAccepted {
     this.requests.abandon({ errorCode: ErrorCode.CommonEngineNotCreate });
     this.deliver();
     this.forgetScreenSources();
+    this.forgetAudioConfig();
+    this.forgetMissing();
     this.removeAllListeners();
     this.debugAssistant = this.microphoneMuted = this.speakerMuted = false;
   }
@@ -176,9 +186,11 @@ export class ZegoExpressEngine extends EngineAccepted {
 
   setRoomMode(mode: number): void {
     if (!this.accepts('setRoomMode', [['mode', mode, 'count']])) return;
+    const { SingleRoom, MultiRoom } = Defines.ZegoRoomMode;
     const late = 'the room mode belongs before createEngine';
     if (this.alive) this.reportMisuse(ErrorCode.EngineSetRoomModeErrorTime, 'setRoomMode', late);
-    else this.settings.multiRoom = mode === Defines.ZegoRoomMode.MultiRoom;
+    else if (mode === SingleRoom || mode === MultiRoom) this.settings.multiRoom = mode === MultiRoom;
+    else this.reportMisuse(ErrorCode.CommonIllegalParam, 'setRoomMode', `there is no room mode ${mode}`);
   }
 
   /** A hint to the vendor's cloud; a server of one's own stands where one has put it. */
@@ -195,7 +207,8 @@ export class ZegoExpressEngine extends EngineAccepted {
 
   enableExternalRender(enable: boolean): void {
     if (!this.accepts('enableExternalRender', [['enable', enable, 'flag']])) return;
-    if (enable) throw ZegoError.notBuilt('enableExternalRender(true)');
+    if (enable && this.isStrict) throw ZegoError.notBuilt('enableExternalRender(true)');
+    if (enable) this.reportMissing('enableExternalRender');
   }
 
   setRoomScenario(scenario: number): void {
@@ -225,9 +238,10 @@ export class ZegoExpressEngine extends EngineAccepted {
       ['user.userName', user?.userName, 'text?'],
       ...roomConfigArguments(config),
     ];
-    this.call('loginRoom', args, (native) =>
-      native.loginRoom(roomID ?? '', toUser(user ?? { userID: '' }), toRoomConfig(config)),
-    );
+    this.call('loginRoom', args, (native) => {
+      this.lastUser = toUser(user ?? { userID: '' });
+      native.loginRoom(roomID ?? '', toUser(this.lastUser), toRoomConfig(config));
+    });
   }
 
   switchRoom(fromRoomID: string | null, toRoomID: string | null, config?: RoomConfig | null): void {
@@ -280,9 +294,10 @@ export class ZegoExpressEngine extends EngineAccepted {
       ['config.roomID', config?.roomID, 'text?'],
       ['channel', channel, 'count'],
     ];
-    this.call('startPublishingStream', args, (native) =>
-      native.startPublishingStream(streamID ?? '', toRoomID(config), channel),
-    );
+    this.call('startPublishingStream', args, (native) => {
+      this.reportIgnored('startPublishingStream', config);
+      native.startPublishingStream(streamID ?? '', toRoomID(config), channel);
+    });
   }
 
   setStreamExtraInfo(extraInfo: string | null, channel = MAIN): Promise<Answer> {
@@ -344,6 +359,7 @@ export class ZegoExpressEngine extends EngineAccepted {
       ['config.roomID', config?.roomID, 'text?'],
     ];
     this.call('startPlayingStream', args, (native) => {
+      this.reportIgnored('startPlayingStream', config);
       this.openView('startPlayingStream', playerOf(streamID ?? ''), view, (id) =>
         native.startPlayingStream(streamID ?? '', id, toRoomID(config)),
       );
@@ -407,7 +423,7 @@ export class ZegoExpressEngine extends EngineAccepted {
   // ---- inside
 
   /** The native part, or the error that every method throws without an engine. */
-  private demandEngine(method: string): NativeEngine {
+  protected override demandEngine(method: string): NativeEngine {
     if (!this.alive || !this.native) throw ZegoError.withoutEngine(method);
     return this.native;
   }
@@ -444,7 +460,17 @@ export class ZegoExpressEngine extends EngineAccepted {
   private accepts(method: string, args: readonly Argument[]): boolean {
     const mistake = findMistake(args);
     if (mistake) this.reportMisuse(ErrorCode.CommonIllegalParam, method, mistake);
+    if (mistake && this.isStrict) throw new ZegoError(ErrorCode.CommonIllegalParam, `${method}: ${mistake}`);
     return !mistake;
+  }
+
+  /** Fields that nothing comes of are told once each. */
+  private reportIgnored(method: 'startPublishingStream' | 'startPlayingStream', config: object | null | undefined): void {
+    for (const field of ignoredFields(method, config)) this.reportMissing(method, `${method}: config.${field}`);
+  }
+
+  protected override get isStrict(): boolean {
+    return this.settings.isStrict;
   }
 
   private demand(method: string, args: readonly Argument[]): void {
@@ -455,12 +481,11 @@ export class ZegoExpressEngine extends EngineAccepted {
   }
 
   /** The documents call the text `info` in one place and `errorInfo` in another: both are there. */
-  private reportMisuse(errorCode: number, funcName: string, info: string): void {
-    const heard = this.emit('onDebugError', { errorCode, funcName, info, errorInfo: info });
-    // Nobody listens: say it once per method, or the mistake stays invisible.
-    if ((heard || this.warned.has(funcName)) && !this.debugAssistant) return;
-    this.warned.add(funcName);
-    console.warn(`zego-express-engine-electron: ${funcName}: ${info} (${errorCode})`);
+  protected override reportMisuse(errorCode: number, funcName: string, info: string): void {
+    const error = { errorCode, funcName, info, errorInfo: info };
+    const heard = this.emit('onDebugError', error);
+    if (this.debugAssistant) this.unheard.say(`${funcName}: ${info} (${errorCode})`);
+    else if (!heard) this.unheard.tell('onDebugError', error);
   }
 
   /** Starts a stream on a canvas; on one that cannot be used it starts without, and the reason is told. */
@@ -516,13 +541,23 @@ export class ZegoExpressEngine extends EngineAccepted {
     for (let next = this.waiting.shift(); next; next = this.waiting.shift()) {
       const [name, payload] = next;
       if (this.requests.answers(name, payload)) continue;
-      readBytes(name, payload);
+      restoreValues(name, payload);
       if (name === 'onRoomStateChanged') this.endLogout(payload as RoomStateChanged);
       if (name === 'onPlayerStateUpdate') this.endPlaying(payload as PlayerStateChanged);
       this.tellScreenSource(name, payload);
       if (this.debugAssistant && !FREQUENT.test(name)) console.log(name, payload);
-      this.emit(name, payload);
+      if (!this.emit(name, payload)) this.unheard.tell(name, payload);
+      if (name === 'onLocalDeviceExceptionOccurred') this.tellDeviceError(payload);
     }
+  }
+
+  /** For those who still listen to the event of older versions. */
+  private tellDeviceError(payload: unknown): void {
+    if (this.emit('onDeviceError', deviceError(payload))) this.tellReplaced('onDeviceError', 'onLocalDeviceExceptionOccurred');
+  }
+
+  private tellReplaced(name: string, now: string): void {
+    this.unheard.once(name, `${name} is of an older version; it is ${now} now`);
   }
 
   /**
@@ -559,15 +594,13 @@ export class ZegoExpressEngine extends EngineAccepted {
   }
 
   static {
-    for (const [name, givesPromise, withoutEngine] of METHODS_TO_COME) {
+    for (const [name, [now, run]] of Object.entries(LEGACY_METHODS)) {
       Object.defineProperty(this.prototype, name, {
         configurable: true,
         writable: true,
-        value: function (this: ZegoExpressEngine): unknown {
-          if (!withoutEngine) this.demandEngine(name);
-          const error = ZegoError.notBuilt(name);
-          if (givesPromise) return handled(Promise.reject(error));
-          throw error;
+        value: function (this: ZegoExpressEngine, ...values: never[]): unknown {
+          this.tellReplaced(name, now);
+          return run(this, ...values);
         },
       });
     }
@@ -591,19 +624,4 @@ function viewArguments(view: ZegoView | null | undefined): Argument[] {
     ['view.backgroundColor', view?.backgroundColor, 'count?'],
     ['view.drawHidden', view?.drawHidden, 'flag?'],
   ];
-}
-
-/** Runs at once; what is thrown becomes a rejection. */
-function settled<T>(run: () => T | Promise<T>): Promise<T> {
-  try {
-    return handled(Promise.resolve(run()));
-  } catch (error) {
-    return handled(Promise.reject(ZegoError.fromNative(error)));
-  }
-}
-
-/** A promise that an application drops must not end its process; one that it awaits rejects all the same. */
-function handled<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined);
-  return promise;
 }

@@ -86,7 +86,8 @@ export abstract class EngineScreen extends EngineVideo {
 
   /** One that was destroyed, or is an earlier engine's, must not pass for another with its number. */
   private demandScreenSource(source: unknown): void {
-    const isKnown = source instanceof ZegoScreenCaptureSource && this.screenSources.get(source.getIndex()) === source;
+    const isSource = source instanceof ZegoScreenCaptureSource;
+    const isKnown = isSource && this.screenSources.get(source.getIndex())?.isSameAs(source);
     if (!isKnown) throw new ZegoError(ErrorCode.ScreenCaptureNoInstance, 'that is no screen capture source, or no longer');
   }
 

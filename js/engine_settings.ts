@@ -14,6 +14,10 @@ export interface EngineConfig {
 /** `advancedConfig` name that says `false` or `off` to drawing past the page's own rendering. */
 const DESYNCHRONIZED = 'canvas_desynchronized';
 
+/** `advancedConfig` name that asks for exceptions where else an event or a code tells of a mistake. */
+const STRICT = 'strict_mode';
+const OFF = ['false', 'off', '0'];
+
 /** What is set before `createEngine` and kept for it. */
 export class EngineSettings {
   log: NativeLogConfig = {};
@@ -34,7 +38,11 @@ export class EngineSettings {
   }
 
   get desynchronized(): boolean {
-    return !['false', 'off', '0'].includes(this.advanced[DESYNCHRONIZED] ?? '');
+    return !OFF.includes(this.advanced[DESYNCHRONIZED] ?? '');
+  }
+
+  get isStrict(): boolean {
+    return !OFF.includes(this.advanced[STRICT] ?? 'off');
   }
 
   forNative(): NativeConfig {

@@ -1,12 +1,21 @@
 import { EventEmitter } from 'events';
 import type { Argument } from './arguments';
 import Defines = require('./generated/defines');
+import ErrorCode = require('./generated/error_codes');
 import type { DeviceInfo, NativeEngine } from './native';
 
 export interface AudioConfig {
   bitrate?: number | null;
   channel?: number | null;
   codecID?: number | null;
+}
+
+/** `ZegoAudioSourceMixConfig`. */
+export interface AudioSourceMixConfig {
+  mediaPlayerIndexList?: number[] | null;
+  audioEffectPlayerIndexList?: number[] | null;
+  enableMixSystemPlayout?: boolean | null;
+  enableMixEnginePlayout?: boolean | null;
 }
 
 interface SoundLevelConfig {
@@ -24,9 +33,23 @@ const PRESETS: readonly (readonly [number, number])[] = [
   [128, Mono],
   [192, Stereo],
 ];
+/** What can be heard on a channel: its `ZegoAudioSourceType`, and whether that is the microphone. */
+const SOURCES: ReadonlyMap<number, boolean> = new Map([
+  [Defines.ZegoAudioSourceType.Default, true],
+  [Defines.ZegoAudioSourceType.Microphone, true],
+  [Defines.ZegoAudioSourceType.None, false],
+]);
 const USUAL_INTERVAL = 100;
+/** Where a configuration says nothing. */
+const USUAL_CONFIG: AudioConfig = { bitrate: 48, channel: Mono, codecID: Defines.ZegoAudioCodecID.Default };
+/** kbit/s. */
+const [MIN_BITRATE, MAX_BITRATE] = [6, 510];
 const USUAL_VAD_INTERVAL = 3000;
 const FULL_VOLUME = 100;
+
+/** Whether anything is to be mixed in. */
+const mixes = (config: AudioSourceMixConfig | null | undefined) =>
+  Object.values(config ?? {}).some((value) => (Array.isArray(value) ? value.length > 0 : Boolean(value)));
 
 const deviceArguments = (deviceType: number, deviceID: string): Argument[] => [
   ['deviceType', deviceType, 'count'],
@@ -35,13 +58,17 @@ const deviceArguments = (deviceType: number, deviceID: string): Argument[] => [
 
 /** The calls about sound. */
 export abstract class EngineSound extends EventEmitter {
-  private audioConfig: AudioConfig = { bitrate: 48, channel: Mono, codecID: Defines.ZegoAudioCodecID.Default };
+  /** Of the main channel. */
+  private audioConfig = USUAL_CONFIG;
 
   protected abstract call<T>(
     method: string,
     args: readonly Argument[],
     run: (native: NativeEngine) => T,
   ): T | undefined;
+
+  /** Tells once for each subject that it is not built. */
+  protected abstract reportMissing(method: string, subject?: string): void;
 
   // ---- the microphone
 
@@ -71,6 +98,16 @@ export abstract class EngineSound extends EventEmitter {
 
   enableAudioCaptureDevice(enable: boolean): void {
     this.call('enableAudioCaptureDevice', [['enable', enable, 'flag']], (native) => native.enableAudioCaptureDevice(enable));
+  }
+
+  /** The microphone, or no sound at all; what else the vendor knows is refused with an error code. */
+  setAudioSource(source: number, channel = MAIN): number {
+    return this.chooseAudio('setAudioSource', source, channel);
+  }
+
+  /** For the main channel. Nothing can be mixed with the microphone yet. */
+  setAudioSourceWithConfig(source: number, config?: AudioSourceMixConfig | null): number {
+    return this.chooseAudio('setAudioSourceWithConfig', source, MAIN, config);
   }
 
   setAudioConfig(config: number | AudioConfig): void {
@@ -230,6 +267,21 @@ export abstract class EngineSound extends EventEmitter {
     this.call('setAllPlayStreamVolume', [['volume', volume, 'count']], (native) => native.setAllPlayStreamVolume(volume));
   }
 
+  private chooseAudio(method: string, source: number, channel: number, config?: AudioSourceMixConfig | null): number {
+    const args: Argument[] = [
+      ['source', source, 'count'],
+      ['config', config, 'object?'],
+      ['channel', channel, 'count'],
+    ];
+    const chosen = this.call(method, args, (native) => {
+      const isMicrophone = SOURCES.get(source);
+      if (isMicrophone !== undefined && !mixes(config)) return native.setAudioSource(isMicrophone, channel);
+      this.reportMissing(method, isMicrophone === undefined ? `${method}: source ${source}` : `${method}: mixing`);
+      return ErrorCode.CommonSdkNoModule;
+    });
+    return chosen ?? ErrorCode.CommonIllegalParam;
+  }
+
   private configureAudio(method: string, config: number | AudioConfig, channel: number): void {
     const preset = PRESETS[typeof config === 'number' ? config : -1];
     const wanted: AudioConfig | undefined = typeof config === 'number' ? (preset && { bitrate: preset[0], channel: preset[1] }) : config;
@@ -242,9 +294,16 @@ export abstract class EngineSound extends EventEmitter {
     ];
     this.call(method, args, (native) => {
       const given = Object.fromEntries(Object.entries(wanted ?? {}).filter(([, value]) => typeof value === 'number'));
-      const next: AudioConfig = { ...this.audioConfig, ...given };
-      native.setAudioConfig(next.bitrate ?? 48, next.channel === Stereo, channel);
-      if (channel === MAIN) this.audioConfig = next;
+      const next: AudioConfig = { ...USUAL_CONFIG, ...given };
+      const bitrate = next.bitrate ?? 0;
+      // What is out of range the native part refuses.
+      native.setAudioConfig(bitrate, next.channel === Stereo, channel);
+      if (channel === MAIN && bitrate >= MIN_BITRATE && bitrate <= MAX_BITRATE) this.audioConfig = next;
     });
+  }
+
+  /** As it is for a new engine. */
+  protected forgetAudioConfig(): void {
+    this.audioConfig = USUAL_CONFIG;
   }
 }

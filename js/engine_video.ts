@@ -1,6 +1,7 @@
 import type { Argument } from './arguments';
 import { EngineMessages } from './engine_messages';
 import Defines = require('./generated/defines');
+import { ZegoError } from './errors';
 import ErrorCode = require('./generated/error_codes');
 import type { DeviceInfo, NativeVideoConfig } from './native';
 import type { Answer } from './requests';
@@ -17,6 +18,7 @@ const VIDEO_FIELDS = [
   'fps',
   'bitrate',
   'codecID',
+  'keyFrameInterval',
 ] as const;
 /** What the native part calls sources of pictures. */
 const [NO_SOURCE, CAMERA_SOURCE, SCREEN_SOURCE] = [0, 1, 2];
@@ -26,6 +28,8 @@ const CODECS: ReadonlySet<number> = new Set([
   Defines.ZegoVideoCodecID.SVC,
   Defines.ZegoVideoCodecID.H264DualStream,
 ]);
+
+const PRESETS: ReadonlySet<number> = new Set(Object.values(Defines.ZegoVideoConfigPreset));
 
 /** The calls about pictures. */
 export abstract class EngineVideo extends EngineMessages {
@@ -47,6 +51,11 @@ export abstract class EngineVideo extends EngineMessages {
       ['channel', channel, 'count'],
     ];
     this.call('setVideoConfig', args, (native) => {
+      if (typeof config === 'number' && !PRESETS.has(config)) {
+        throw new ZegoError(ErrorCode.CommonIllegalParam, `there is no preset ${config}`);
+      }
+      const codec = video.codecID;
+      if (typeof codec === 'number' && !CODECS.has(codec)) this.reportMissing('setVideoConfig', `setVideoConfig: codec ${codec}`);
       const given = VIDEO_FIELDS.filter((name) => typeof video[name] === 'number');
       native.setVideoConfig(Object.fromEntries(given.map((name) => [name, video[name]])), channel);
     });
@@ -145,7 +154,9 @@ export abstract class EngineVideo extends EngineMessages {
     ]);
     const set = this.call('setVideoSource', args, (native) => {
       const kind = kinds.get(source);
-      return kind === undefined ? ErrorCode.CommonSdkNoModule : native.setVideoSource(kind, instanceID ?? 0, channel);
+      if (kind !== undefined) return native.setVideoSource(kind, instanceID ?? 0, channel);
+      this.reportMissing('setVideoSource', `setVideoSource: source ${source}`);
+      return ErrorCode.CommonSdkNoModule;
     });
     return set ?? ErrorCode.CommonIllegalParam;
   }

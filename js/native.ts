@@ -42,6 +42,7 @@ export interface NativeVideoConfig {
   fps?: number;
   bitrate?: number;
   codecID?: number;
+  keyFrameInterval?: number;
 }
 
 /** In pixels. */
@@ -135,6 +136,8 @@ export interface NativeEngine {
   enableAudioCaptureDevice(enable: boolean): void;
   setAudioConfig(bitrate: number, stereo: boolean, channel: number): void;
   setAudioCaptureStereoMode(mode: number): void;
+  /** Whether the channel sends the microphone's sound, or none; gives an error code. */
+  setAudioSource(microphone: boolean, channel: number): number;
   enableHeadphoneMonitor(enable: boolean): void;
   setHeadphoneMonitorVolume(volume: number): void;
   startSoundLevelMonitor(millisecond: number, withVoice: boolean): void;

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'events';
 import type { Argument } from './arguments';
+import { bindMethods } from './bound_methods';
 import ErrorCode = require('./generated/error_codes');
 import { ZegoError } from './errors';
 import type { NativeEngine, Rect } from './native';
@@ -23,12 +24,17 @@ const toRect = ({ x, y, width, height }: ZegoRect): Rect => ({ x: x ?? 0, y: y ?
  * `onCaptureTypeExceptionOccurred`, `onWindowStateChanged` and `onRectChanged`.
  */
 export class ZegoScreenCaptureSource extends EventEmitter {
+  private static made = 0;
+  /** Unlike the number never used again, and unlike the object the same behind a proxy. */
+  private readonly identity = ++ZegoScreenCaptureSource.made;
+
   constructor(
     private readonly call: Call,
     private readonly index: number,
   ) {
     super();
     this.setMaxListeners(0);
+    bindMethods(this);
   }
 
   updateCaptureSource(sourceId: number, sourceType: number): void {
@@ -72,7 +78,7 @@ export class ZegoScreenCaptureSource extends EventEmitter {
   setExcludeWindowList(list: number[]): void {
     const items = Array.isArray(list) ? list.map((window, at): Argument => [`list[${at}]`, window, 'count']) : [];
     this.call('setExcludeWindowList', [['list', list, 'list'], ...items], (native) =>
-      native.setExcludeWindowList(this.index, list),
+      native.setExcludeWindowList(this.index, [...list]),
     );
   }
 
@@ -102,6 +108,11 @@ export class ZegoScreenCaptureSource extends EventEmitter {
   /** As {@link enableAudioCaptureWithConfig}. */
   enableAudioCapture(enable: boolean, audioParam?: object | null): void {
     this.unavailable('enableAudioCapture', "the system's sound", enable, ['audioParam', audioParam, 'object?']);
+  }
+
+  /** Whether both are the same source; one of them may be a proxy of it. */
+  isSameAs(other: ZegoScreenCaptureSource): boolean {
+    return other.identity === this.identity;
   }
 
   /** What `setVideoSource` takes as instance ID. */

@@ -34,12 +34,23 @@ function errorCodesTypes() {
   return `${BANNER}${codes.join('')}\n`;
 }
 
+function errorMeaningsSource() {
+  const meanings = surface.errorCodes.map((it) => `  ${it.code}: ${JSON.stringify(it.meaning)},\n`);
+  return `${BANNER}\n/** What each error code means, for people. */\nexport const MEANINGS: Readonly<Record<number, string>> = {\n${meanings.join('')}};\n`;
+}
+
+/** What a method that is not built gives back, by its description. */
+function answerOf({ name, returns }) {
+  if (returns.startsWith('Promise')) return 'promise';
+  if (name.startsWith('create')) return 'object';
+  return returns === 'number' ? 'number' : 'nothing';
+}
+
 function methodsSource() {
-  const missing = surface.methods.filter((it) => !it.built);
-  const rows = missing.map((it) => `  ['${it.name}', ${it.returns.startsWith('Promise')}, ${it.withoutEngine}],\n`);
-  const about = '/** Methods that are not built yet: name, whether it gives a promise, whether it works without an engine. */';
-  const type = 'ReadonlyArray<readonly [string, boolean, boolean]>';
-  return `${BANNER}\n${about}\nexport const METHODS_TO_COME: ${type} = [\n${rows.join('')}];\n`;
+  const rows = surface.methods.filter((it) => !it.built).map((it) => `  ['${it.name}', '${answerOf(it)}'],\n`);
+  const answer = "/** What a method gives back. */\nexport type Answer = 'promise' | 'object' | 'number' | 'nothing';\n";
+  const about = '/** Methods that are not built yet. */\nexport const METHODS_TO_COME: ReadonlyArray<readonly [string, Answer]> = [';
+  return `${BANNER}\n${answer}\n${about}\n${rows.join('')}];\n`;
 }
 
 /** Types of the vendor's description in TypeScript's words. */
@@ -201,7 +212,7 @@ function engineTypes() {
     events.push(...own.map((it) => eventLine(it, { prefix, owner: `${name}.`, own: ['index: number'] })));
   }
   const methods = surface.methods.map((it) => {
-    const late = !it.built && 'Not built yet: answers with code 1000010.';
+    const late = !it.built && 'Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.';
     return methodText(it, '', late) + signature(it);
   });
   const names = [...surface.enums, ...surface.unexportedEnums, ...surface.structs].map(({ name }) => name);
@@ -236,6 +247,7 @@ export = engine;
 const files = {
   'js/generated/defines.ts': definesSource(),
   'js/generated/error_codes.ts': errorCodesSource(),
+  'js/generated/error_meanings.ts': errorMeaningsSource(),
   'js/generated/methods.ts': methodsSource(),
   'index.d.ts': engineTypes(),
   'ZegoExpressDefines.d.ts': definesTypes(),

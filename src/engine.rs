@@ -207,7 +207,7 @@ impl NativeEngine {
     /// `setVideoConfig`.
     #[napi]
     pub fn set_video_config(&self, config: JsVideoConfig, channel: u32) -> Result<()> {
-        self.run(|engine| engine.set_video_config(config.into(), channel))
+        self.run(|engine| engine.set_video_config(config, channel))
     }
 
     /// `setVideoMirrorMode`.

@@ -58,6 +58,12 @@ impl NativeEngine {
         self.run(|engine| engine.set_audio_config(config, channel))
     }
 
+    /// `setAudioSource`: the microphone's sound, or none. Gives an error code.
+    #[napi]
+    pub fn set_audio_source(&self, microphone: bool, channel: u32) -> Result<i32> {
+        Ok(self.engine()?.set_audio_source(microphone, channel).err().map_or(0, |error| error.code))
+    }
+
     /// `setAudioCaptureStereoMode`.
     #[napi]
     pub fn set_audio_capture_stereo_mode(&self, mode: u32) -> Result<()> {

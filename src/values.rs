@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::ptr;
 
-use engine::{EngineConfig, EngineError, EngineProfile, Layering, LogConfig, RoomConfig, User, VideoConfig};
+use engine::{
+    EngineConfig, EngineError, EngineProfile, Layering, LogConfig, RoomConfig, User, VideoConfig, VideoSettings,
+};
 use napi::bindgen_prelude::Unknown;
 use napi::{Env, Error, JsValue, Result, Status, sys};
 use napi_derive::napi;
@@ -112,7 +114,7 @@ impl From<JsRoomConfig> for RoomConfig {
     }
 }
 
-/// `ZegoVideoConfig`; what is absent comes from the preset.
+/// `ZegoVideoConfig`; what is absent comes from the preset, or without one from the scenario.
 #[napi(object)]
 pub struct JsVideoConfig {
     /// `ZegoVideoConfigPreset` that the other fields start from.
@@ -132,26 +134,23 @@ pub struct JsVideoConfig {
     /// `ZegoVideoCodecID`.
     #[napi(js_name = "codecID")]
     pub codec_id: Option<u32>,
+    /// Seconds.
+    pub key_frame_interval: Option<u32>,
 }
 
-impl From<JsVideoConfig> for VideoConfig {
+impl From<JsVideoConfig> for VideoSettings {
     fn from(config: JsVideoConfig) -> Self {
-        /// `ZegoVideoConfigPreset.Preset360P`, the documented default.
-        const PRESET_360P: u32 = 2;
-        let mut video = Self::preset(config.preset.unwrap_or(PRESET_360P));
-        let fields = [
-            (&mut video.capture_width, config.capture_width),
-            (&mut video.capture_height, config.capture_height),
-            (&mut video.encode_width, config.encode_width),
-            (&mut video.encode_height, config.encode_height),
-            (&mut video.fps, config.fps),
-            (&mut video.bitrate_kbps, config.bitrate),
-        ];
-        for (field, value) in fields {
-            *field = value.unwrap_or(*field);
+        Self {
+            preset: config.preset,
+            capture_width: config.capture_width,
+            capture_height: config.capture_height,
+            encode_width: config.encode_width,
+            encode_height: config.encode_height,
+            fps: config.fps,
+            bitrate_kbps: config.bitrate,
+            layering: Layering::from_codec(config.codec_id.unwrap_or_default()),
+            key_frame_interval_s: config.key_frame_interval,
         }
-        video.layering = Layering::from_codec(config.codec_id.unwrap_or_default());
-        video
     }
 }
 
@@ -165,6 +164,7 @@ impl From<VideoConfig> for JsVideoConfig {
             encode_height: Some(video.encode_height),
             fps: Some(video.fps),
             bitrate: Some(video.bitrate_kbps),
+            key_frame_interval: None,
             codec_id: Some(match video.layering {
                 Layering::Single => 0,
                 Layering::Full => 1,

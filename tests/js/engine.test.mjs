@@ -1,31 +1,10 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { mock, test } from 'node:test';
-import { fakeNative } from './fake_native.mjs';
+import { created, debugErrors, engine, PROFILE, USER } from './face.mjs';
 
 const require = createRequire(import.meta.url);
-const { ZegoExpressEngine } = require('../../dist/engine.js');
 const surface = require('../../js/surface/surface.json');
-
-const PROFILE = { appID: 7, appSign: 'secret', scenario: 3 };
-const USER = { userID: 'u', userName: 'U' };
-
-function engine() {
-  const native = fakeNative();
-  return { native, zego: new ZegoExpressEngine(native.load) };
-}
-
-async function created() {
-  const made = engine();
-  await made.zego.createEngine(PROFILE);
-  return made;
-}
-
-const debugErrors = (zego) => {
-  const errors = [];
-  zego.on('onDebugError', (error) => errors.push(error));
-  return errors;
-};
 
 test('a listener from before createEngine hears what comes after', async () => {
   const { native, zego } = engine();
@@ -192,9 +171,7 @@ test('no rejection is left unhandled, and one that is awaited rejects', async ()
   const { zego } = await created();
   debugErrors(zego);
   void zego.sendBroadcastMessage(1, 2);
-  void zego.startMixerTask({});
   await assert.rejects(zego.sendBroadcastMessage(1, 2), { code: 1000017 });
-  await assert.rejects(zego.startMixerTask({}), { code: 1000010 });
   await new Promise((resolve) => setImmediate(resolve));
   process.off('unhandledRejection', unhandled);
   assert.equal(unhandled.mock.callCount(), 0);
@@ -205,6 +182,21 @@ test('setRoomMode after createEngine is refused', async () => {
   const errors = debugErrors(zego);
   zego.setRoomMode(0);
   assert.equal(errors[0].errorCode, 1001020);
+});
+
+test('a preset, a room mode or a codec that there is not is told of', async () => {
+  const { native, zego } = engine();
+  const errors = debugErrors(zego);
+  zego.setRoomMode(2);
+  await zego.createEngine(PROFILE);
+  zego.setVideoConfig(6);
+  zego.setVideoConfig({ codecID: 3, keyFrameInterval: 3, fps: null });
+  assert.deepEqual(errors.map(({ errorCode, funcName }) => [errorCode, funcName]), [
+    [1000017, 'setRoomMode'],
+    [1000017, 'setVideoConfig'],
+    [1000010, 'setVideoConfig'],
+  ]);
+  assert.deepEqual(native.named('setVideoConfig'), [['setVideoConfig', { codecID: 3, keyFrameInterval: 3 }, 0]], 'as H.264');
 });
 
 test('the room mode goes along with createEngine', async () => {
@@ -229,15 +221,23 @@ test('a preset of the audio configuration is a bitrate, and what was set can be 
   assert.deepEqual(zego.getAudioConfig(), { bitrate: 128, channel: 1, codecID: 0 });
   zego.setAudioConfigWithChannel({ bitrate: 64, channel: null }, 1);
   assert.equal(zego.getAudioConfig().bitrate, 128, 'another channel is another matter');
+  zego.setAudioConfig({ channel: 2 });
+  assert.deepEqual(zego.getAudioConfig(), { bitrate: 48, channel: 2, codecID: 0 }, 'what is absent is the default');
+  zego.setAudioConfig({ bitrate: 5000 });
+  assert.equal(zego.getAudioConfig().bitrate, 48, 'what is refused is not kept');
   zego.setAudioConfig(4);
   zego.setAudioCaptureStereoMode(1);
   assert.deepEqual(native.named('setAudioConfig'), [
-    ['setAudioConfig', 128, false, 0], ['setAudioConfig', 64, false, 1], ['setAudioConfig', 192, true, 0],
+    ['setAudioConfig', 128, false, 0], ['setAudioConfig', 64, false, 1], ['setAudioConfig', 48, true, 0],
+    ['setAudioConfig', 5000, false, 0], ['setAudioConfig', 192, true, 0],
   ]);
   assert.deepEqual(zego.getAudioConfig(), { bitrate: 192, channel: 2, codecID: 0 });
   zego.setAudioConfig(9);
   zego.setAudioConfig({ bitrate: '64' });
   assert.deepEqual(errors.map((error) => error.funcName), ['setAudioConfig', 'setAudioConfig']);
+  zego.destroyEngine();
+  await zego.createEngine(PROFILE);
+  assert.equal(zego.getAudioConfig().bitrate, 48, 'another engine begins anew');
 });
 
 test('monitors have the documented interval unless told otherwise', async () => {
@@ -263,6 +263,15 @@ test('bytes inside pictures reach the listener as bytes', async () => {
   zego.on('onPlayerRecvSEI', ({ streamID, data }) => heard.push([streamID, data]));
   native.emit(['onPlayerRecvSEI', { streamID: 's', data: 'QUJD' }]);
   assert.deepEqual(heard, [['s', new Uint8Array([65, 66, 67])]]);
+});
+
+test('the levels of many streams come as a map, as documented', async () => {
+  const { native, zego } = await created();
+  const heard = [];
+  zego.on('onRemoteSoundLevelInfoUpdate', ({ soundLevelInfos }) => heard.push(soundLevelInfos));
+  native.emit(['onRemoteSoundLevelInfoUpdate', { soundLevelInfos: { s: { streamID: 's', soundLevel: 7, vad: 1 } } }]);
+  assert.ok(heard[0] instanceof Map);
+  assert.equal(heard[0].get('s').soundLevel, 7);
 });
 
 test('bytes go out as they are, whatever kind of view they come in', async () => {

@@ -4,12 +4,22 @@ export function fakeNative() {
   const events = [];
   let wake;
   const record = (name) => (...args) => void calls.push([name, ...args]);
+  /** Like an object of the native part, it takes nothing else for itself, and no proxy either. */
+  const natives = new WeakSet();
   class NativeEngine {
     constructor(callback) {
       wake = callback;
-      return new Proxy(this, {
-        get: (target, name) => target[name] ?? (typeof name === 'string' ? record(name) : undefined),
-      });
+      const get = (target, name) => {
+        const run = target[name] ?? record(name);
+        if (typeof name !== 'string' || name === 'constructor') return target[name];
+        return function (...args) {
+          if (!natives.has(this)) throw new TypeError('Illegal invocation');
+          return run(...args);
+        };
+      };
+      const native = new Proxy(this, { get });
+      natives.add(native);
+      return native;
     }
     drainEvents() {
       return JSON.stringify(events.splice(0));
@@ -28,6 +38,10 @@ export function fakeNative() {
     }
     setVideoSource(...args) {
       calls.push(['setVideoSource', ...args]);
+      return 0;
+    }
+    setAudioSource(...args) {
+      calls.push(['setAudioSource', ...args]);
       return 0;
     }
     getVideoDeviceList() {

@@ -20,6 +20,11 @@ pub(crate) enum AudioCommand {
         config: AudioConfig,
         channel: u32,
     },
+    /// Whether the channel sends the microphone's sound, or none.
+    SetSource {
+        is_microphone: bool,
+        channel: u32,
+    },
     /// `ZegoAudioCaptureStereoMode`.
     SetCaptureStereoMode(u32),
     /// Opens or closes the microphone.

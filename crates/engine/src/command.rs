@@ -16,6 +16,7 @@ use crate::player::PlayerEvent;
 use crate::room::RoomKey;
 use crate::session::SessionEvent;
 use crate::speed_test::SpeedTestConfig;
+use crate::video_settings::VideoSettings;
 
 pub(crate) type View = Option<Arc<dyn FrameSink>>;
 
@@ -90,7 +91,7 @@ pub(crate) enum Command {
         channel: u32,
     },
     SetVideoConfig {
-        config: VideoConfig,
+        settings: VideoSettings,
         channel: u32,
     },
     SetMirrorMode {

@@ -18,15 +18,14 @@ use crate::address::ServerAddress;
 use crate::cameras::Cameras;
 use crate::capture::CaptureEvents;
 use crate::command::{Command, Input, View};
-use crate::config::{
-    EngineConfig, EngineProfile, LogConfig, PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig,
-};
+use crate::config::{EngineConfig, EngineProfile, LogConfig, PlayerConfig, PublisherConfig, RoomConfig, User};
 use crate::device_watch::DeviceWatch;
 use crate::error::{EngineError, code};
 use crate::event::{Event, EventSink};
 use crate::reconnect_policy::DefaultReconnectPolicy;
 use crate::screen_sources::ScreenSources;
 use crate::stats::Registry;
+use crate::video_settings::VideoSettings;
 use crate::{logging, runtime};
 
 /// Takes the result of a promise method, an object such as `{"errorCode": 0}`. Called once, on an engine thread.
@@ -279,8 +278,8 @@ impl Engine {
     }
 
     /// `setVideoConfig`.
-    pub fn set_video_config(&self, config: VideoConfig, channel: u32) -> Result<(), EngineError> {
-        self.send(Command::SetVideoConfig { config, channel })
+    pub fn set_video_config(&self, settings: impl Into<VideoSettings>, channel: u32) -> Result<(), EngineError> {
+        self.send(Command::SetVideoConfig { settings: settings.into(), channel })
     }
 
     /// `setVideoMirrorMode`.

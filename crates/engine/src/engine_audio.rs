@@ -1,10 +1,11 @@
 //! The calls about sound.
 
+use crate::actor::CHANNELS;
 use crate::audio_command::AudioCommand;
 use crate::command::Command;
 use crate::config::AudioConfig;
 use crate::engine::Engine;
-use crate::error::EngineError;
+use crate::error::{EngineError, code};
 
 impl Engine {
     fn send_audio(&self, command: AudioCommand) -> Result<(), EngineError> {
@@ -44,6 +45,17 @@ impl Engine {
     /// `setAudioConfig` and `setAudioConfigWithChannel`.
     pub fn set_audio_config(&self, config: AudioConfig, channel: u32) -> Result<(), EngineError> {
         self.send_audio(AudioCommand::SetConfig { config, channel })
+    }
+
+    /// `setAudioSource` and `setAudioSourceWithConfig`, as far as they go: the microphone, or no sound at all.
+    ///
+    /// # Errors
+    /// [`code::ILLEGAL_PARAM`] for a channel that does not exist.
+    pub fn set_audio_source(&self, is_microphone: bool, channel: u32) -> Result<(), EngineError> {
+        if channel >= CHANNELS {
+            return Err(EngineError::new(code::ILLEGAL_PARAM, "the publish channel must be 0, 1, 2 or 3"));
+        }
+        self.send_audio(AudioCommand::SetSource { is_microphone, channel })
     }
 
     /// `setAudioCaptureStereoMode`: a `ZegoAudioCaptureStereoMode`.

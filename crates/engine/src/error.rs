@@ -90,8 +90,11 @@ pub mod code {
     pub const PUBLISHER_AUTH_FAILED: i32 = 1_003_072;
     pub const PUBLISHER_VIDEO_ENCODER_FAIL: i32 = 1_003_081;
     pub const PUBLISHER_INNER_ERROR: i32 = 1_003_099;
+    pub const PLAYER_FAILED: i32 = 1_004_001;
     pub const PLAYER_COUNT_EXCEED: i32 = 1_004_010;
     pub const PLAYER_NETWORK_INTERRUPT: i32 = 1_004_020;
+    /// As [`PUBLISHER_RETRY_TIMEOUT`]; the vendor's table has none for players.
+    pub const PLAYER_RETRY_TIMEOUT: i32 = 1_004_021;
     pub const PLAYER_STREAM_WAS_NOT_PLAYED: i32 = 1_004_011;
     pub const PLAYER_CROSS_ROOM: i32 = 1_004_012;
     pub const PLAYER_SNAPSHOT_FAILED: i32 = 1_004_030;

@@ -1,4 +1,5 @@
-//! What the engine tells the application: the vendor's events by name, with their documented fields.
+//! What the engine tells the application: the vendor's events by name, with their documented fields in their documented
+//! order, since applications spread them into arguments. Fields of ours come last.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,6 +9,7 @@ use media::video::screen::Area;
 use serde_json::{Value, json};
 
 use crate::config::User;
+use crate::media_breaks::MediaEvent;
 
 /// Takes events in the order in which they happened. Called on the engine's own threads; must not block.
 pub trait EventSink: Send + Sync {
@@ -223,21 +225,21 @@ pub(crate) fn audio_vad_state(source: u32, state: i32) -> Event {
 /// Both events of an exception of a screen capture source, under the names that they have on the engine; `index` says
 /// which source. `exception` is a `ZegoScreenCaptureSourceExceptionType`, `kind` a `ZegoScreenCaptureSourceType`.
 pub(crate) fn screen_exception(index: u32, kind: u32, exception: i32) -> [Event; 2] {
-    let typed = json!({"index": index, "sourceType": kind, "exceptionType": exception});
+    let typed = json!({"sourceType": kind, "exceptionType": exception, "index": index});
     [
-        event("SCREENCAPTURE_onExceptionOccurred", json!({"index": index, "exceptionType": exception})),
+        event("SCREENCAPTURE_onExceptionOccurred", json!({"exceptionType": exception, "index": index})),
         event("SCREENCAPTURE_onCaptureTypeExceptionOccurred", typed),
     ]
 }
 
 /// `state` is a `ZegoScreenCaptureWindowState`.
 pub(crate) fn screen_window_state(index: u32, state: i32, place: &Area) -> Event {
-    let payload = json!({"index": index, "windowState": state, "windowRect": rect(place)});
+    let payload = json!({"windowState": state, "windowRect": rect(place), "index": index});
     event("SCREENCAPTURE_onWindowStateChanged", payload)
 }
 
 pub(crate) fn screen_rect(index: u32, place: &Area) -> Event {
-    event("SCREENCAPTURE_onRectChanged", json!({"index": index, "captureRect": rect(place)}))
+    event("SCREENCAPTURE_onRectChanged", json!({"captureRect": rect(place), "index": index}))
 }
 
 /// `ZegoRect`.
@@ -251,6 +253,10 @@ pub(crate) fn captured_audio_first_frame() -> Event {
 
 pub(crate) fn publisher_video_size(width: u32, height: u32, channel: u32) -> Event {
     event("onPublisherVideoSizeChanged", json!({"width": width, "height": height, "channel": channel}))
+}
+
+pub(crate) fn player_media_event(stream_id: &str, kind: MediaEvent) -> Event {
+    event("onPlayerMediaEvent", json!({"streamID": stream_id, "event": kind as i32}))
 }
 
 pub(crate) fn player_video_size(stream_id: &str, width: u32, height: u32) -> Event {

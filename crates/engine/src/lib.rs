@@ -26,6 +26,7 @@ mod event;
 mod layer_encoder;
 mod layer_wish;
 mod logging;
+mod media_breaks;
 mod messaging;
 mod network_quality;
 mod network_time;
@@ -55,6 +56,7 @@ mod token_life;
 mod traffic_control;
 mod undecodable;
 mod video_playback;
+mod video_settings;
 mod wall_clock;
 
 pub use config::{
@@ -71,3 +73,4 @@ pub use media::{DeviceInfo, FakeDevices};
 pub use network_time::NetworkTime;
 pub use reconnect_policy::{DefaultReconnectPolicy, ReconnectPolicy};
 pub use speed_test::SpeedTestConfig;
+pub use video_settings::VideoSettings;

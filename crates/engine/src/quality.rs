@@ -136,6 +136,8 @@ pub(crate) struct PlayerReading {
     pub(crate) break_ms: u64,
     /// How long pictures have been shown, breaks included.
     pub(crate) video_ms: u64,
+    /// Times that sound had to be invented.
+    pub(crate) audio_breaks: u64,
     pub(crate) concealed_ms: f64,
     pub(crate) decoded_audio_ms: f64,
     pub(crate) buffer_ms: f64,
@@ -198,6 +200,15 @@ pub(crate) struct PlayStreamQuality {
     audio_recv_bytes: u64,
     #[serde(rename = "videoRecvBytes")]
     video_recv_bytes: u64,
+    #[serde(rename = "audioCumulativeBreakCount")]
+    audio_cumulative_break_count: u64,
+    #[serde(rename = "audioCumulativeBreakTime")]
+    audio_cumulative_break_time: i64,
+    /// Percent.
+    #[serde(rename = "audioCumulativeBreakRate")]
+    audio_cumulative_break_rate: f64,
+    #[serde(rename = "audioCumulativeDecodeTime")]
+    audio_cumulative_decode_time: i64,
     #[serde(rename = "videoCumulativeBreakCount")]
     video_cumulative_break_count: u64,
     #[serde(rename = "videoCumulativeBreakTime")]
@@ -206,13 +217,6 @@ pub(crate) struct PlayStreamQuality {
     video_cumulative_break_rate: f64,
     #[serde(rename = "videoCumulativeDecodeTime")]
     video_cumulative_decode_time: u64,
-    /// Percent.
-    #[serde(rename = "audioCumulativeBreakRate")]
-    audio_cumulative_break_rate: f64,
-    #[serde(rename = "audioCumulativeBreakTime")]
-    audio_cumulative_break_time: i64,
-    #[serde(rename = "audioCumulativeDecodeTime")]
-    audio_cumulative_decode_time: i64,
     #[serde(rename = "muteVideo")]
     mute_video: i32,
     #[serde(rename = "muteAudio")]
@@ -273,6 +277,7 @@ pub(crate) fn play_quality(
         } else {
             0.0
         },
+        audio_cumulative_break_count: now.audio_breaks,
         audio_cumulative_break_time: now.concealed_ms.round() as i64,
         audio_cumulative_decode_time: now.decoded_audio_ms.round() as i64,
         mute_video: i32::from(now.muted_video),

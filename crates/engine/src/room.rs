@@ -75,6 +75,8 @@ pub(crate) struct Room {
     pub(crate) phase: Phase,
     /// Attempts since `since`.
     pub(crate) attempt: u32,
+    /// Why the last session ended, in words.
+    pub(crate) failure: Option<String>,
     /// Begin of the login or of the outage.
     pub(crate) since: Instant,
     pub(crate) roster: Roster,
@@ -107,6 +109,7 @@ impl Room {
             session: None,
             phase: Phase::LoggingIn,
             attempt: 0,
+            failure: None,
             since: now,
             roster: Roster::default(),
             peers: None,

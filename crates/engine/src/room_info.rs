@@ -4,7 +4,7 @@
 //! who have the AppSign. Who has only a token there carries the value as an attribute; the newest value of a key counts,
 //! and those who know it keep it when its owner leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::conventions;
 use protocol::messages::ParticipantInfo;
@@ -42,6 +42,8 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(crate) struct RoomInfo {
     entries: BTreeMap<String, Entry>,
+    /// Times of what this user set here: the others are told of it, the author knows.
+    set_here: BTreeMap<String, u64>,
     /// The room's metadata, as they were told last.
     metadata: String,
 }
@@ -58,7 +60,9 @@ impl RoomInfo {
         if value.len() >= LENGTH_LIMIT {
             return Err(code::ROOM_EXTRA_INFO_VALUE_TOO_LONG);
         }
-        if !self.entries.contains_key(key) && self.entries.len() >= KEYS_MAX {
+        // What was set here counts before it comes back from the server.
+        let keys: BTreeSet<&String> = self.entries.keys().chain(self.set_here.keys()).collect();
+        if keys.len() >= KEYS_MAX && !keys.iter().any(|known| *known == key) {
             return Err(code::ROOM_EXTRA_INFO_EXCEED_KEYS);
         }
         Ok(())
@@ -67,6 +71,11 @@ impl RoomInfo {
     /// The time to set a key at, so that the value counts even if the clock of an earlier user was ahead of ours.
     pub(crate) fn next_time(&self, key: &str, now_ms: u64) -> u64 {
         self.entries.get(key).map_or(now_ms, |entry| now_ms.max(entry.t + 1))
+    }
+
+    /// This entry is about to be set from here.
+    pub(crate) fn note_own(&mut self, key: &str, entry: &Entry) {
+        self.set_here.insert(key.to_owned(), entry.t);
     }
 
     /// The room's metadata with this entry in it; `None` where they are in another application's own format.
@@ -109,7 +118,11 @@ impl RoomInfo {
         let mut news = BTreeMap::new();
         for (key, entry) in entries {
             if self.entries.get(&key).is_none_or(|known| entry.t > known.t) {
-                news.insert(key.clone(), item(&key, &entry));
+                // Of one value that is not ours and one that is, the newer counts.
+                news.remove(&key);
+                if self.set_here.get(&key) != Some(&entry.t) {
+                    news.insert(key.clone(), item(&key, &entry));
+                }
                 self.entries.insert(key, entry);
             }
         }
@@ -142,6 +155,15 @@ mod tests {
         assert_eq!(news.len(), 1);
         assert_eq!((&news[0]["value"], &news[0]["updateUser"]["userID"]), (&json!("new"), &json!("b")));
         assert!(info.take_participants(&[carrier("a", "k", "old", 1), carrier("b", "k", "new", 2)]).is_empty());
+    }
+
+    #[test]
+    fn who_set_a_value_does_not_hear_of_it_but_of_the_next_one() {
+        let mut info = RoomInfo::default();
+        info.note_own("k", &Entry { v: "mine".into(), t: 5, ..Entry::default() });
+        assert!(info.take_participants(&[carrier("a", "k", "mine", 5)]).is_empty());
+        assert_eq!(info.check("k", "other"), Ok(()), "it is known all the same");
+        assert_eq!(info.take_participants(&[carrier("b", "k", "theirs", 6)]).len(), 1);
     }
 
     #[test]

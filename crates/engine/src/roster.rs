@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use protocol::conventions;
-use protocol::messages::{DisconnectReason, ParticipantInfo, TrackType, participant_info::State};
+use protocol::messages::{DisconnectReason, ParticipantInfo, TrackSource, TrackType, participant_info::State};
 
 use crate::config::User;
-use crate::stream_names::{StreamNames, agreed, told_by_server};
 use crate::session::TrackKind;
+use crate::stream_names::{StreamNames, agreed, told_by_server};
 use crate::undecodable::{self, Reason};
 
 /// How long somebody who was there before a reconnect may be missing: longer than the longest wait between two attempts
@@ -35,6 +35,8 @@ pub(crate) struct Track {
     pub(crate) muted: bool,
     /// What its description says against playing it.
     pub(crate) obstacle: Option<Reason>,
+    /// It shows a screen, which may stand still.
+    pub(crate) is_screen: bool,
 }
 
 /// When a session began, by the server's clock in milliseconds, and its sid: of two sessions the smaller is the older.
@@ -353,7 +355,9 @@ fn streams_of(info: &ParticipantInfo, user: &User, names: &StreamNames) -> BTree
             Ok(TrackType::Video) => &mut stream.video,
             _ => continue,
         };
-        *slot = Some(Track { sid: track.sid.clone(), muted: track.muted, obstacle: undecodable::obstacle(track) });
+        let is_screen = track.source == TrackSource::ScreenShare as i32;
+        let obstacle = undecodable::obstacle(track);
+        *slot = Some(Track { sid: track.sid.clone(), muted: track.muted, obstacle, is_screen });
     }
     streams.retain(|_, stream| stream.audio.is_some() || stream.video.is_some());
     for (stream_id, stream) in &mut streams {
@@ -577,7 +581,8 @@ mod tests {
         }
         let changes = roster.update(&[info], now());
         assert_eq!(changes.streams_added[0].0, "Phone 013_2");
-        assert_eq!(roster.stream("Phone 013_2").unwrap().track_sids().count(), 2);
+        let stream = roster.stream("Phone 013_2").unwrap();
+        assert!(stream.audio.is_some() && stream.video.is_some());
     }
 
     #[test]

@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use media::audio::{DeviceKind, EchoControl, EncoderSettings, NoiseControl, ProcessingConfig};
-use protocol::messages::UpdateTrackSettings;
 use serde_json::{Map, Value, json};
 
 use super::Actor;
-use super::publishing::PublishedDevice;
+use super::publish_settings::PublishedDevice;
 use crate::audio_command::AudioCommand;
 use crate::command::Input;
 use crate::config::AudioConfig;
 use crate::error::code;
 use crate::event;
-use crate::session::SessionCommand;
 
 /// Most percent of a volume.
 const MOST_VOLUME: u32 = 200;
@@ -72,8 +70,6 @@ pub(super) struct AudioSettings {
     pub(super) capture_enabled: bool,
     configs: [AudioConfig; 4],
     stereo_mode: StereoMode,
-    pub(super) all_audio_muted: bool,
-    pub(super) all_video_muted: bool,
     /// Numbers of the monitors that run.
     sound_level: Option<u64>,
     spectrum: Option<u64>,
@@ -97,8 +93,6 @@ impl Default for AudioSettings {
             capture_enabled: true,
             configs: [AudioConfig::default(); 4],
             stereo_mode: StereoMode::default(),
-            all_audio_muted: false,
-            all_video_muted: false,
             sound_level: None,
             spectrum: None,
             vad: [None; 2],
@@ -111,6 +105,11 @@ impl AudioSettings {
     /// How a publish channel's sound is encoded.
     pub(super) fn config(&self, channel: u32) -> AudioConfig {
         self.configs.get(channel as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether spectra are told.
+    pub(super) fn wants_spectra(&self) -> bool {
+        self.spectrum.is_some()
     }
 }
 
@@ -177,21 +176,12 @@ impl Actor {
                     self.emit(event::audio_device_volume(device.0, &device.1, volume));
                 }
             }
-            AudioCommand::MutePlayAudio { stream_id, mute } => self.mute_play(&stream_id, Some(mute), None),
-            AudioCommand::MutePlayVideo { stream_id, mute } => self.mute_play(&stream_id, None, Some(mute)),
-            AudioCommand::MuteAllPlayAudio(mute) => {
-                self.sound.all_audio_muted = mute;
-                self.mute_all_play(Some(mute), None);
-            }
-            AudioCommand::MuteAllPlayVideo(mute) => {
-                self.sound.all_video_muted = mute;
-                self.mute_all_play(None, Some(mute));
-            }
-            AudioCommand::SetAllPlayVolume(volume) => {
-                if self.is_volume(volume, "setAllPlayStreamVolume") {
-                    self.players.values().for_each(|player| player.media.set_volume(volume));
-                }
-            }
+            AudioCommand::SetSource { is_microphone, channel } => self.set_audio_source(is_microphone, channel),
+            AudioCommand::MutePlayAudio { stream_id, mute } => self.mute_play_audio(&stream_id, mute),
+            AudioCommand::MutePlayVideo { stream_id, mute } => self.mute_play_video(&stream_id, mute),
+            AudioCommand::MuteAllPlayAudio(mute) => self.mute_all_play_audio(mute),
+            AudioCommand::MuteAllPlayVideo(mute) => self.mute_all_play_video(mute),
+            AudioCommand::SetAllPlayVolume(volume) => self.set_all_play_volume(volume),
         }
     }
 
@@ -387,58 +377,6 @@ impl Actor {
     fn want_spectra(&self, wanted: bool) {
         self.audio.microphone_spectrum().want(wanted);
         self.players.values().for_each(|player| player.media.spectrum().want(wanted));
-    }
-
-    /// Lets a new player know what is wanted of all.
-    pub(super) fn apply_to_new_player(&mut self, stream_id: &str) {
-        if let Some(player) = self.players.get(stream_id) {
-            player.media.spectrum().want(self.sound.spectrum.is_some());
-        }
-        if self.sound.all_audio_muted || self.sound.all_video_muted {
-            let (audio, video) = (self.sound.all_audio_muted, self.sound.all_video_muted);
-            self.mute_play(stream_id, audio.then_some(true), video.then_some(true));
-        }
-    }
-
-    // ---- what is not to be received
-
-    fn mute_all_play(&mut self, audio: Option<bool>, video: Option<bool>) {
-        let streams: Vec<String> = self.players.keys().cloned().collect();
-        streams.iter().for_each(|stream_id| self.mute_play(stream_id, audio, video));
-    }
-
-    fn mute_play(&mut self, stream_id: &str, audio: Option<bool>, video: Option<bool>) {
-        let Some(player) = self.players.get_mut(stream_id) else {
-            let function = if audio.is_some() { "mutePlayStreamAudio" } else { "mutePlayStreamVideo" };
-            let info = "this stream is not being played";
-            return self.debug_error(code::PLAYER_STREAM_WAS_NOT_PLAYED, function, info);
-        };
-        if let Some(mute) = audio {
-            player.audio_muted = mute;
-            player.media.set_audio_muted(mute);
-        }
-        if let Some(mute) = video {
-            player.video_muted = mute;
-        }
-        self.tell_layer(stream_id);
-        self.tell_audio_wish(stream_id);
-    }
-
-    /// Asks for the sound of a stream, or for none, if the server does not know it yet.
-    pub(super) fn tell_audio_wish(&mut self, stream_id: &str) {
-        let Some(player) = self.players.get_mut(stream_id) else { return };
-        let Some(room) = self.rooms.get(&player.room) else { return };
-        let Some(session) = room.connected_session() else { return };
-        let audio = room.roster.stream(stream_id).and_then(|stream| stream.audio.as_ref());
-        let Some(sid) = audio.map(|track| &track.sid).filter(|sid| player.subscribed.contains(*sid)) else { return };
-        let muted = player.audio_muted;
-        if std::mem::replace(&mut player.told_audio_muted, muted) != muted {
-            session.send(SessionCommand::TrackSettings(UpdateTrackSettings {
-                track_sids: vec![sid.clone()],
-                disabled: muted,
-                ..UpdateTrackSettings::default()
-            }));
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::Actor;
 use super::devices::camera_state;
-use super::publishing::PublishedDevice;
+use super::publish_settings::{PublishSettings, PublishedDevice};
 use crate::cameras::Wanted;
 use crate::capture::{CaptureEvent, CaptureEvents, ChannelFeed, MirrorMode};
 use crate::command::{Input, View};
@@ -36,6 +36,7 @@ pub(super) struct Channel {
     pub(super) trouble: Option<CameraTrouble>,
     pub(super) camera_enabled: bool,
     pub(super) source: VideoSource,
+    pub(super) settings: PublishSettings,
     previewing: bool,
     pub(super) feed: Arc<ChannelFeed>,
 }
@@ -68,6 +69,7 @@ pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Ve
                 trouble: None,
                 camera_enabled: starts_with_camera(profile.scenario),
                 source: VideoSource::default(),
+                settings: PublishSettings::default(),
                 previewing: false,
                 feed: ChannelFeed::new(channel, events),
             }
@@ -95,6 +97,7 @@ impl Actor {
             channel.config = VideoConfig::for_scenario(scenario);
             channel.camera_enabled = starts_with_camera(scenario);
         }
+        self.update_cameras();
     }
 
     pub(super) fn start_preview(&mut self, channel: u32, view: View) {

@@ -4,7 +4,7 @@ use media::DeviceInfo;
 use media::audio::{AudioDeviceError, DeviceKind};
 use media::video::camera::{CameraTrouble, CaptureError};
 
-use super::publishing::PublishedDevice;
+use super::publish_settings::PublishedDevice;
 use super::{Actor, CHANNELS};
 use crate::device_watch::{DeviceChange, WatchedKind};
 use crate::error::code;

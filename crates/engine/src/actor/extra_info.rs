@@ -34,8 +34,9 @@ impl Actor {
             return reply(json!({"errorCode": code}));
         }
         let room_key = RoomKey::own(room_id);
-        let Some(room) = self.rooms.get(&room_key) else { return };
+        let Some(room) = self.rooms.get_mut(&room_key) else { return };
         let entry = Entry { v: value, t: room.info.next_time(key, unix_ms()), u: room.user.clone() };
+        room.info.note_own(key, &entry);
         let is_administrator = !room.profile.keeps_room_info && !self.profile.app_sign.is_empty();
         let metadata = room.info.metadata_with(key, &entry).filter(|_| is_administrator);
         if let Some(metadata) = metadata.filter(|_| room.connected_session().is_some()) {
@@ -74,13 +75,17 @@ impl Actor {
     }
 
     pub(super) fn set_stream_extra_info(&mut self, info: String, channel: u32, reply: Reply) {
-        let Some(publisher) = self.publishers.get_mut(&channel) else {
-            return reply(json!({"errorCode": code::PUBLISHER_UPDATE_EXTRA_INFO_FAILED}));
+        let Some(state) = self.channel(channel, "setStreamExtraInfo") else {
+            return reply(json!({"errorCode": code::ILLEGAL_PARAM}));
         };
         if info.len() >= STREAM_INFO_LIMIT {
             return reply(json!({"errorCode": code::PUBLISHER_EXTRA_INFO_TOO_LONG}));
         }
-        publisher.extra_info.clone_from(&info);
+        state.settings.extra_info.clone_from(&info);
+        let Some(publisher) = self.publishers.get(&channel) else {
+            // It goes along with what the channel will publish.
+            return reply(json!({"errorCode": code::SUCCESS}));
+        };
         let attributes = HashMap::from([(conventions::extra_info_attribute(&publisher.stream_id), info)]);
         let room = publisher.room.clone();
         if self.rooms.get(&room).is_none_or(|room| room.connected_session().is_none()) {

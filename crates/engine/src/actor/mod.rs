@@ -5,9 +5,12 @@ mod channels;
 mod devices;
 mod extra_info;
 mod guests;
+mod media_breaks;
 mod messages;
 mod pictures;
+mod play_settings;
 mod playing;
+mod publish_settings;
 mod publishing;
 mod quality_report;
 mod room_news;
@@ -49,6 +52,7 @@ pub(crate) use devices::AudioDeviceNews;
 use audio::AudioSettings;
 use channels::Channel;
 use extra_info::PendingRequest;
+use play_settings::PlaySettings;
 use playing::Player;
 use publishing::Publisher;
 
@@ -78,6 +82,7 @@ pub(crate) struct Actor {
     channels: Vec<Channel>,
     publishers: BTreeMap<u32, Publisher>,
     players: BTreeMap<String, Player>,
+    play_settings: PlaySettings,
     /// Numbers sessions and players, so that late news of an old one can be told from news of the new one.
     generation: u64,
     captured_audio: bool,
@@ -132,6 +137,7 @@ impl Actor {
             channels,
             publishers: BTreeMap::new(),
             players: BTreeMap::new(),
+            play_settings: PlaySettings::default(),
             generation: 0,
             captured_audio: false,
             pending: BTreeMap::new(),
@@ -181,6 +187,8 @@ impl Actor {
                     self.expire_requests();
                     self.watch_tokens();
                     self.tell_user_counts();
+                    self.send_due_key_frames();
+                    self.tell_media_breaks();
                     if ticks.is_multiple_of(NETWORK_QUALITY_TICKS) {
                         self.tell_own_quality();
                     }
@@ -245,7 +253,10 @@ impl Actor {
             Command::MuteMicrophone(mute) => self.audio.set_microphone_muted(mute),
             Command::MuteSpeaker(mute) => self.audio.set_speaker_muted(mute),
             Command::EnableCamera { enable, channel } => self.enable_camera(enable, channel),
-            Command::SetVideoConfig { config, channel } => self.set_video_config(config, channel),
+            Command::SetVideoConfig { settings, channel } => {
+                self.set_key_frame_interval(settings.key_frame_interval_s, channel);
+                self.set_video_config(settings.resolve(self.profile.scenario), channel);
+            }
             Command::SetMirrorMode { mode, channel } => self.set_mirror_mode(mode, channel),
             Command::SetPlayVolume { stream_id, volume } => self.set_play_volume(&stream_id, volume),
             Command::SetPlayVideoType { stream_id, kind } => self.set_play_video_type(&stream_id, kind),

@@ -11,13 +11,13 @@ use crate::command::{Input, View};
 use crate::config::PlayerConfig;
 use crate::error::code;
 use crate::event::{self, PlayerState};
-use crate::layer_wish::{LayerWish, VideoStreamType};
+use crate::layer_wish::LayerWish;
+use crate::media_breaks::BreakWatch;
 use crate::player::{PlayerEvent, PlayerEvents, PlayerMedia};
 use crate::quality::PlayerReading;
 use crate::room::RoomKey;
 use crate::roster::DEVICE_OPEN;
 use crate::session::SessionCommand;
-use crate::video_playback::BufferRange;
 
 /// Streams played at once.
 const MAX_PLAYERS: usize = 20;
@@ -26,8 +26,6 @@ const MISSED_AFTER: Duration = Duration::from_secs(3);
 
 /// Longest stream ID in bytes that can be played.
 const PLAYED_ID_MAX: usize = 1024;
-/// Most that the application may let media wait.
-const MOST_BUFFER_MS: u32 = 4000;
 
 /// One stream that the application plays, or waits for.
 pub(super) struct Player {
@@ -37,16 +35,13 @@ pub(super) struct Player {
     generation: u64,
     /// Sids of the tracks that the present session was asked for.
     pub(super) subscribed: BTreeSet<String>,
-    /// By the application.
-    pub(super) audio_muted: bool,
-    pub(super) video_muted: bool,
     /// Whether the present session was asked for no sound.
     pub(super) told_audio_muted: bool,
     camera: i32,
     microphone: i32,
-    video_type: VideoStreamType,
     /// The layer that the present session was asked for.
     told_layer: LayerWish,
+    pub(super) breaks: BreakWatch,
     /// Since when a stream that was playing is gone.
     missing_since: Option<Instant>,
     /// It waits only because media does not get through, and plays as soon as it does.
@@ -96,13 +91,11 @@ impl Actor {
             media,
             generation,
             subscribed: BTreeSet::new(),
-            audio_muted: false,
-            video_muted: false,
             told_audio_muted: false,
             camera: DEVICE_OPEN,
             microphone: DEVICE_OPEN,
-            video_type: VideoStreamType::default(),
             told_layer: LayerWish::default(),
+            breaks: BreakWatch::default(),
             missing_since: None,
             interrupted: false,
             reading: (Instant::now(), PlayerReading::default()),
@@ -116,10 +109,27 @@ impl Actor {
     /// The room to play from, or why not.
     fn check_play(&mut self, stream_id: &str, config: &PlayerConfig) -> Result<RoomKey, i32> {
         check_played_id(stream_id)?;
+        if self.publishers.values().any(|publisher| publisher.stream_id == stream_id) {
+            self.tell_own_stream();
+            return Err(code::PLAYER_FAILED);
+        }
         if self.players.len() >= MAX_PLAYERS {
             return Err(code::PLAYER_COUNT_EXCEED);
         }
         self.room_to_play_from(config.room_id.as_deref())
+    }
+
+    /// What was waited for is published by ourselves now, and never comes from the server.
+    pub(super) fn refuse_own_stream(&mut self, stream_id: &str) {
+        if self.drop_player(stream_id).is_some() {
+            self.tell_own_stream();
+            self.emit(event::player_state(stream_id, PlayerState::NoPlay, code::PLAYER_FAILED));
+        }
+    }
+
+    fn tell_own_stream(&self) {
+        let info = "one's own stream does not come back from the server: startPreview shows it";
+        self.debug_error(code::PLAYER_FAILED, "startPlayingStream", info);
     }
 
     pub(super) fn stop_playing(&mut self, stream_id: &str) {
@@ -128,6 +138,11 @@ impl Actor {
             return self.debug_error(code::PLAYER_STREAM_WAS_NOT_PLAYED, "stopPlayingStream", info);
         };
         if let Some(session) = self.rooms.get(&player.room).and_then(|room| room.connected_session()) {
+            // Servers keep what was said of a track for the next subscription, which begins without it.
+            if player.told_audio_muted || player.told_layer != LayerWish::default() {
+                let undo = |sid: &String| SessionCommand::TrackSettings(LayerWish::default().settings(sid));
+                player.subscribed.iter().map(undo).for_each(|command| session.send(command));
+            }
             let track_sids = player.subscribed.into_iter().collect();
             session.send(SessionCommand::Subscribe { track_sids, subscribe: false });
         }
@@ -138,6 +153,7 @@ impl Actor {
     fn drop_player(&mut self, stream_id: &str) -> Option<Player> {
         self.registry.players.lock().remove(stream_id);
         let player = self.players.remove(stream_id)?;
+        self.play_settings.forget(stream_id);
         player.media.set_view(None);
         Some(player)
     }
@@ -199,10 +215,10 @@ impl Actor {
         let Some(session) = room.connected_session() else { return };
         let video = room.roster.stream(stream_id).and_then(|stream| stream.video.as_ref());
         let Some(sid) = video.map(|track| &track.sid).filter(|sid| player.subscribed.contains(*sid)) else { return };
-        let wish = if player.video_muted {
+        let wish = if self.play_settings.video_muted(stream_id) {
             LayerWish::Nothing
         } else {
-            LayerWish::of(player.video_type, player.media.view().as_deref())
+            LayerWish::of(self.play_settings.video_type(stream_id), player.media.view().as_deref())
         };
         if std::mem::replace(&mut player.told_layer, wish) != wish {
             session.send(SessionCommand::TrackSettings(wish.settings(sid)));
@@ -213,19 +229,6 @@ impl Actor {
     pub(super) fn follow_views(&mut self) {
         let streams: Vec<String> = self.players.keys().cloned().collect();
         streams.iter().for_each(|stream_id| self.tell_layer(stream_id));
-    }
-
-    pub(super) fn set_play_video_type(&mut self, stream_id: &str, kind: u32) {
-        const FUNCTION: &str = "setPlayStreamVideoType";
-        let Some(kind) = VideoStreamType::from_number(kind) else {
-            return self.debug_error(code::ILLEGAL_PARAM, FUNCTION, "no such stream type");
-        };
-        let Some(player) = self.players.get_mut(stream_id) else {
-            let info = "this stream is not being played";
-            return self.debug_error(code::PLAYER_STREAM_WAS_NOT_PLAYED, FUNCTION, info);
-        };
-        player.video_type = kind;
-        self.tell_layer(stream_id);
     }
 
     pub(super) fn sync_players_of(&mut self, room: &RoomKey) {
@@ -343,32 +346,5 @@ impl Actor {
             PlayerEvent::Sei(data) => return self.tell_sei(stream_id, &data),
             PlayerEvent::RenderedFirstFrame => event::of_stream("onPlayerRenderVideoFirstFrame", stream_id),
         });
-    }
-
-    pub(super) fn set_play_buffer_range(&self, stream_id: &str, least_ms: u32, most_ms: u32) {
-        const FUNCTION: &str = "setPlayStreamBufferIntervalRange";
-        if least_ms > most_ms || most_ms > MOST_BUFFER_MS {
-            let info = "the range must lie within 0 to 4000 ms";
-            return self.debug_error(code::ILLEGAL_PARAM, FUNCTION, info);
-        }
-        let Some(player) = self.players.get(stream_id) else {
-            let info = "this stream is not being played";
-            return self.debug_error(code::PLAYER_STREAM_WAS_NOT_PLAYED, FUNCTION, info);
-        };
-        let ms = |ms: u32| Duration::from_millis(u64::from(ms));
-        player.media.set_buffer_range(BufferRange { least: ms(least_ms), most: ms(most_ms) });
-    }
-
-    pub(super) fn set_play_volume(&self, stream_id: &str, volume: u32) {
-        if volume > 200 {
-            return self.debug_error(code::ILLEGAL_PARAM, "setPlayVolume", "the volume must be 0 to 200");
-        }
-        match self.players.get(stream_id) {
-            Some(player) => player.media.set_volume(volume),
-            None => {
-                let info = "this stream is not being played";
-                self.debug_error(code::PLAYER_STREAM_WAS_NOT_PLAYED, "setPlayVolume", info);
-            }
-        }
     }
 }

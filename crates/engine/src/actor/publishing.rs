@@ -10,6 +10,7 @@ use protocol::limits::{self, IdError};
 use transport::AudioSender;
 
 use super::Actor;
+use super::publish_settings::device_attribute;
 use crate::audio_loss::{Copies, ExpectedLoss};
 use crate::command::Input;
 use crate::config::{PublisherConfig, VideoConfig};
@@ -18,10 +19,9 @@ use crate::event::{self, PublisherState};
 use crate::publisher::{AudioPublisher, EncoderFailed, FirstSent, PublisherCounters, VideoPublisher};
 use crate::quality::PublisherReading;
 use crate::room::RoomKey;
-use crate::roster::{DEVICE_DISABLED, DEVICE_OPEN, format_device_states};
+use crate::roster::DEVICE_OPEN;
 use crate::session::{
-    AudioTrack, PublishRequest, RefusedPublish, SenderSlot, SessionCommand, SessionHandle, TrackKind, VideoSenders,
-    VideoTrack,
+    AudioTrack, PublishRequest, RefusedPublish, SenderSlot, SessionCommand, SessionHandle, VideoSenders, VideoTrack,
 };
 use crate::simulcast::{self, WantedLayers};
 use crate::stats::PublisherEntry;
@@ -31,9 +31,10 @@ use crate::wall_clock::unix_ms;
 /// One publish channel that publishes, or wants to.
 pub(super) struct Publisher {
     pub(super) room: RoomKey,
+    /// Since it was last asked for because it was due.
+    pub(super) since_key_frame_s: u32,
     /// When the present session was asked.
     pub(super) requested_at: Instant,
-    pub(super) extra_info: String,
     pub(super) stream_id: String,
     pub(super) state: PublisherState,
     /// It waits only because media does not get through, and publishes as soon as it does.
@@ -43,8 +44,6 @@ pub(super) struct Publisher {
     video_slot: SenderSlot<VideoSenders>,
     wanted_layers: Arc<WantedLayers>,
     audio_slot: SenderSlot<AudioSender>,
-    video_muted: bool,
-    audio_muted: bool,
     pub(super) counters: Arc<PublisherCounters>,
     pub(super) reading: (Instant, PublisherReading),
     pub(super) expected_loss: ExpectedLoss,
@@ -85,9 +84,11 @@ impl Actor {
         }
         self.audio.add_encoder(u64::from(channel), publisher.audio.clone());
         self.publishers.insert(channel, publisher);
+        self.apply_publish_mutes(channel);
         self.configure_audio_encoder(channel);
         self.start_audio_capture();
         self.update_cameras();
+        self.refuse_own_stream(&stream_id);
         self.emit(event::publisher_state(&stream_id, PublisherState::PublishRequesting, code::SUCCESS));
         self.request_publisher(channel);
     }
@@ -151,8 +152,8 @@ impl Actor {
         let audio = AudioPublisher::new(audio_slot.clone(), counters.clone(), first_sent(false));
         Ok(Publisher {
             room,
+            since_key_frame_s: 0,
             requested_at: Instant::now(),
-            extra_info: String::new(),
             stream_id,
             state: PublisherState::PublishRequesting,
             interrupted: false,
@@ -161,8 +162,6 @@ impl Actor {
             video_slot,
             wanted_layers,
             audio_slot,
-            video_muted: false,
-            audio_muted: false,
             counters,
             reading: (Instant::now(), PublisherReading::default()),
             expected_loss: ExpectedLoss::default(),
@@ -171,7 +170,7 @@ impl Actor {
     }
 
     /// The session that the channel publishes in, if it is past its login.
-    fn session_of_publisher(&self, channel: u32) -> Option<&SessionHandle> {
+    pub(super) fn session_of_publisher(&self, channel: u32) -> Option<&SessionHandle> {
         self.rooms.get(&self.publishers.get(&channel)?.room)?.connected_session()
     }
 
@@ -186,13 +185,13 @@ impl Actor {
             return;
         };
         let mut attributes = HashMap::new();
-        let (camera, microphone) = (state.device_state(), self.published_microphone());
+        let (camera, microphone) = (state.device_state(), self.published_microphone(channel));
         if (camera, microphone) != (DEVICE_OPEN, DEVICE_OPEN) {
             attributes.extend(device_attribute(&publisher.stream_id, camera, microphone));
         }
-        if !publisher.extra_info.is_empty() {
+        if !state.settings.extra_info.is_empty() {
             let name = conventions::extra_info_attribute(&publisher.stream_id);
-            attributes.insert(name, publisher.extra_info.clone());
+            attributes.insert(name, state.settings.extra_info.clone());
         }
         if !attributes.is_empty() {
             session.send(SessionCommand::SetAttributes { attributes, request: 0 });
@@ -206,11 +205,11 @@ impl Actor {
                 layers: simulcast::announced(&state.config, publisher.video.layers()),
                 wanted: publisher.wanted_layers.clone(),
                 is_screen: state.source.content() == Content::Screen,
-                muted: publisher.video_muted || camera != DEVICE_OPEN,
+                muted: state.settings.video_muted || camera != DEVICE_OPEN,
                 slot: publisher.video_slot.clone(),
             },
             audio: AudioTrack {
-                muted: publisher.audio_muted || microphone != DEVICE_OPEN,
+                muted: state.settings.audio_muted || microphone != DEVICE_OPEN,
                 is_stereo: self.sound.config(channel).is_stereo,
                 slot: publisher.audio_slot.clone(),
             },
@@ -227,13 +226,12 @@ impl Actor {
     }
 
     pub(super) fn stop_publishing(&mut self, channel: u32) {
-        if self.channel(channel, "stopPublishingStream").is_none() {
-            return;
-        }
+        let Some(state) = self.channel(channel, "stopPublishingStream") else { return };
+        let has_extra_info = !state.settings.extra_info.is_empty();
         let Some(publisher) = self.publishers.get(&channel) else { return };
         if let Some(session) = self.rooms.get(&publisher.room).and_then(|room| room.session.as_ref()) {
             session.send(SessionCommand::Unpublish { channel });
-            if !publisher.extra_info.is_empty() {
+            if has_extra_info {
                 let name = conventions::extra_info_attribute(&publisher.stream_id);
                 let attributes = HashMap::from([(name, String::new())]);
                 session.send(SessionCommand::SetAttributes { attributes, request: 0 });
@@ -258,10 +256,10 @@ impl Actor {
     }
 
     /// The room is gone: everything that published stops.
-    pub(super) fn drop_publishers_of(&mut self, room: &RoomKey) {
+    pub(super) fn drop_publishers_of(&mut self, room: &RoomKey, code: i32) {
         for channel in self.publishers_of(room) {
             if let Some(stream_id) = self.drop_publisher(channel) {
-                self.emit(event::publisher_state(&stream_id, PublisherState::NoPublish, code::SUCCESS));
+                self.emit(event::publisher_state(&stream_id, PublisherState::NoPublish, code));
             }
         }
     }
@@ -320,83 +318,4 @@ impl Actor {
         let name = if video { "onPublisherSendVideoFirstFrame" } else { "onPublisherSendAudioFirstFrame" };
         self.emit(event::of_channel(name, channel));
     }
-
-    pub(super) fn mute_publish_audio(&mut self, mute: bool, channel: u32) {
-        if self.channel(channel, "mutePublishStreamAudio").is_none() {
-            return;
-        }
-        let Some(publisher) = self.publishers.get_mut(&channel) else {
-            return self.not_publishing("mutePublishStreamAudio");
-        };
-        publisher.audio_muted = mute;
-        publisher.audio.set_muted(mute);
-        self.update_published_device(channel, PublishedDevice::Microphone);
-    }
-
-    pub(super) fn mute_publish_video(&mut self, mute: bool, channel: u32) {
-        if self.channel(channel, "mutePublishStreamVideo").is_none() {
-            return;
-        }
-        let Some(publisher) = self.publishers.get_mut(&channel) else {
-            return self.not_publishing("mutePublishStreamVideo");
-        };
-        publisher.video_muted = mute;
-        publisher.video.set_muted(mute);
-        self.update_published_device(channel, PublishedDevice::Camera);
-    }
-
-    fn not_publishing(&self, function: &str) {
-        self.debug_error(code::ILLEGAL_PARAM, function, "this channel does not publish");
-    }
-
-    fn send_mute(&self, channel: u32, kind: TrackKind, muted: bool) {
-        if let Some(session) = self.session_of_publisher(channel) {
-            session.send(SessionCommand::SetMuted { channel, kind, muted });
-        }
-    }
-
-    /// `ZegoRemoteDeviceState` of the microphone, as the others are told.
-    fn published_microphone(&self) -> i32 {
-        if self.sound.capture_enabled { self.microphone_state } else { DEVICE_DISABLED }
-    }
-
-    /// Tells the others about a device of a publishing channel: muted for all clients, and why for ours.
-    pub(super) fn update_published_device(&mut self, channel: u32, device: PublishedDevice) {
-        let (Some(publisher), Some(state)) = (self.publishers.get(&channel), self.channels.get(channel as usize))
-        else {
-            return;
-        };
-        let (camera, microphone) = (state.device_state(), self.published_microphone());
-        let (kind, state, muted) = match device {
-            PublishedDevice::Camera => (TrackKind::Video, camera, publisher.video_muted),
-            PublishedDevice::Microphone => (TrackKind::Audio, microphone, publisher.audio_muted),
-        };
-        let open = state == DEVICE_OPEN;
-        let muted = muted || !open;
-        let attributes = device_attribute(&publisher.stream_id, camera, microphone);
-        let attribute = SessionCommand::SetAttributes { attributes, request: 0 };
-        let Some(session) = self.session_of_publisher(channel) else { return };
-        // In this order nobody sees a closed device as muted in between.
-        if open {
-            self.send_mute(channel, kind, muted);
-            session.send(attribute);
-        } else {
-            session.send(attribute);
-            self.send_mute(channel, kind, muted);
-        }
-    }
-}
-
-/// A device whose state the others see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PublishedDevice {
-    Camera,
-    Microphone,
-}
-
-/// The attribute that tells devices that give nothing, as `ZegoRemoteDeviceState`; an empty value takes it back.
-fn device_attribute(stream_id: &str, camera: i32, microphone: i32) -> HashMap<String, String> {
-    let all_open = (camera, microphone) == (DEVICE_OPEN, DEVICE_OPEN);
-    let value = if all_open { String::new() } else { format_device_states(camera, microphone) };
-    HashMap::from([(conventions::device_state_attribute(stream_id), value)])
 }

@@ -175,6 +175,7 @@ fn player_reading(media: &PlayerMedia) -> PlayerReading {
         video_ms: 0,
         breaks: counters.breaks.load(Relaxed),
         break_ms: counters.break_ms.load(Relaxed),
+        audio_breaks: sound.gaps,
         concealed_ms: sound.concealed_ms as f64,
         decoded_audio_ms: sound.decoded_ms as f64,
         buffer_ms: sound.buffer_ms,

@@ -71,6 +71,7 @@ impl Actor {
         };
         room.phase = Phase::Connected;
         room.attempt = 0;
+        room.failure = None;
         room.was_joined = true;
         room.peers = Some((joined.publisher, joined.subscriber));
         room.profile = joined.profile;
@@ -130,6 +131,7 @@ impl Actor {
         tracing::info!(room = key.id, %reason, "the room session ended");
         room.session = None;
         room.peers = None;
+        room.failure = Some(reason.to_string());
         let is_first = room.phase == Phase::LoggingIn;
         let was_away = matches!(room.phase, Phase::Resuming | Phase::Reconnecting);
         match verdict(reason, has_token) {

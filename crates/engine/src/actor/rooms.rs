@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use protocol::limits::{self, IdError};
 use protocol::token::{self, Claims, Grants};
 use protocol::token04;
+use serde_json::json;
 
 use super::Actor;
 use crate::command::Input;
@@ -204,8 +205,9 @@ impl Actor {
             self.leaving.push(session);
         }
         self.registry.networks.lock().remove(key);
-        self.drop_publishers_of(key);
-        self.drop_players_of(key, if key.guest { code } else { code::SUCCESS });
+        let (publisher_code, player_code) = codes_of_the_end(reason, code);
+        self.drop_publishers_of(key, publisher_code);
+        self.drop_players_of(key, player_code);
         if key.guest {
             return;
         }
@@ -215,13 +217,40 @@ impl Actor {
             let guests: Vec<RoomKey> = self.rooms.keys().cloned().collect();
             guests.iter().for_each(|guest| self.leave_room(guest, RoomReason::Logout, code::SUCCESS));
         }
-        self.emit_room_state(&key.id, reason, code);
+        match room.failure.filter(|_| matches!(reason, RoomReason::LoginFailed | RoomReason::ReconnectFailed)) {
+            Some(failure) => self.emit_failed_room(&key.id, reason, code, &failure),
+            None => self.emit_room_state(&key.id, reason, code),
+        }
     }
 
     pub(super) fn emit_room_state(&self, room_id: &str, reason: RoomReason, code: i32) {
         for event in event::room_state(room_id, reason, code, NO_EXTENDED_DATA) {
             self.emit(event);
         }
+    }
+
+    /// The same with a sentence that says which server failed, and how.
+    fn emit_failed_room(&self, room_id: &str, reason: RoomReason, code: i32, failure: &str) {
+        let mut message = format!("{}: {failure}", self.server.url);
+        if self.server.may_embed && self.profile.app_sign.is_empty() {
+            message += " (without an AppSign no room server is started here)";
+        }
+        let extended = json!({"message": message}).to_string();
+        for event in event::room_state(room_id, reason, code, &extended) {
+            self.emit(event);
+        }
+    }
+}
+
+/// What publishers and players of a room are told when it ends: a logout is the application's own wish, a lost room has
+/// codes of theirs, anything else the code of the room.
+fn codes_of_the_end(reason: RoomReason, code: i32) -> (i32, i32) {
+    match (reason, code) {
+        (RoomReason::Logout, _) => (code::SUCCESS, code::SUCCESS),
+        (RoomReason::ReconnectFailed, code::ROOM_RETRY_TIMEOUT) => {
+            (code::PUBLISHER_RETRY_TIMEOUT, code::PLAYER_RETRY_TIMEOUT)
+        }
+        _ => (code, code),
     }
 }
 

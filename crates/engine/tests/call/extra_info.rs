@@ -20,18 +20,15 @@ fn room_extra_info_reaches_everybody_and_those_who_come_later_even_after_its_aut
     let mut anna = Client::joined(&server, "room", "anna");
     let mut ben = Client::joined(&server, "room", "ben");
     assert_eq!(set_room_info(&anna, "room", "topic", "cats"), 0);
-    for client in [&mut anna, &mut ben] {
-        let told = client.expect("onRoomExtraInfoUpdate", |_| true);
-        let entry = &told["roomExtraInfoList"][0];
-        assert_eq!(
-            (&told["roomID"], &entry["key"], &entry["value"]),
-            (&"room".into(), &"topic".into(), &"cats".into())
-        );
-        assert_eq!(entry["updateUser"]["userID"], "anna");
-        assert!(entry["updateTime"].as_u64().unwrap() > 1_600_000_000_000);
-    }
+    let told = ben.expect("onRoomExtraInfoUpdate", |_| true);
+    let entry = &told["roomExtraInfoList"][0];
+    assert_eq!((&told["roomID"], &entry["key"], &entry["value"]), (&"room".into(), &"topic".into(), &"cats".into()));
+    assert_eq!(entry["updateUser"]["userID"], "anna");
+    assert!(entry["updateTime"].as_u64().unwrap() > 1_600_000_000_000);
     assert_eq!(set_room_info(&ben, "room", "topic", "dogs"), 0);
     anna.expect("onRoomExtraInfoUpdate", |event| event["roomExtraInfoList"][0]["value"] == "dogs");
+    let told = anna.all("onRoomExtraInfoUpdate");
+    assert_eq!(told.len(), 1, "the author does not hear of what he set himself: {told:?}");
     ben.engine.logout_room(None).unwrap();
     anna.expect("onRoomUserUpdate", |event| event["updateType"] == 1);
     let mut carl = Client::joined(&server, "room", "carl");
@@ -52,7 +49,6 @@ fn room_extra_info_that_cannot_be_has_its_code() {
     assert_eq!(set_room_info(&anna, "room", &"k".repeat(128), "v"), 1_002_015);
     assert_eq!(set_room_info(&anna, "room", "k", &"v".repeat(128)), 1_002_016);
     assert_eq!(set_room_info(&anna, "room", "k", ""), 0);
-    anna.expect("onRoomExtraInfoUpdate", |event| event["roomExtraInfoList"][0]["value"] == "");
     assert_eq!(set_room_info(&anna, "room", "second", "v"), 1_002_017);
 }
 
@@ -61,7 +57,6 @@ fn stream_extra_info_comes_with_the_stream_and_every_change_is_told() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "room", "anna");
     let mut ben = Client::joined(&server, "room", "ben");
-    assert_eq!(set_stream_info(&anna, "early"), 1_003_053);
     anna.engine.start_publishing_stream("s", Default::default(), 0).unwrap();
     anna.expect("onPublisherStateUpdate", |event| event["state"] == 1);
     assert_eq!(set_stream_info(&anna, "first"), 0);

@@ -138,7 +138,7 @@ impl Client {
             match self.events.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(event) => {
                     let hit = event.name == name && accept(&event.payload);
-                    self.seen.push(event.clone());
+                    self.note(event.clone());
                     if hit {
                         return event.payload;
                     }
@@ -158,8 +158,17 @@ impl Client {
 
     /// Takes in what has come by now, and gives the payloads of all events of that name so far.
     pub fn all(&mut self, name: &str) -> Vec<Value> {
-        self.seen.extend(self.events.try_iter());
+        let events: Vec<Event> = self.events.try_iter().collect();
+        events.into_iter().for_each(|event| self.note(event));
         self.seen.iter().filter(|event| event.name == name).map(|event| event.payload.clone()).collect()
+    }
+
+    /// Every event of every test must look as documented.
+    fn note(&mut self, event: Event) {
+        if let Some(fault) = crate::surface::fault(&event) {
+            panic!("{fault}");
+        }
+        self.seen.push(event);
     }
 
     /// Forgets what was seen.

@@ -3,6 +3,7 @@
 
 mod audio;
 mod devices;
+mod endings;
 mod extra_info;
 mod harness;
 mod layers;
@@ -22,7 +23,9 @@ mod resume;
 mod room;
 mod rooms;
 mod scripted_server;
+mod settings;
 mod speed_test;
+mod surface;
 mod timing;
 mod tokens;
 mod traffic_control;

@@ -72,6 +72,8 @@ pub struct JitterStats {
     pub recovered_samples: u64,
     /// Samples invented for lost or late packets.
     pub concealed_samples: u64,
+    /// Times that some had to be, however many.
+    pub gaps: u64,
     /// Samples left out by playing faster.
     pub accelerated_samples: u64,
     /// Samples added by playing slower.
@@ -548,6 +550,7 @@ impl JitterBuffer {
                 if codec::has_redundancy(next) {
                     self.stats.recovered_samples += length as u64;
                 } else {
+                    self.stats.gaps += u64::from(self.concealed_run == 0);
                     self.stats.concealed_samples += length as u64;
                 }
                 self.append(length);
@@ -570,10 +573,11 @@ impl JitterBuffer {
 
     fn conceal(&mut self, samples: i64, counts: bool) {
         let length = usize::try_from(samples).unwrap_or(0).min(codec::MAX_PACKET_SAMPLES);
-        self.concealed_run += samples;
         if counts {
+            self.stats.gaps += u64::from(self.concealed_run == 0);
             self.stats.concealed_samples += length as u64;
         }
+        self.concealed_run += samples;
         self.decoder.conceal(length);
         self.append(length);
     }

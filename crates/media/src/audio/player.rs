@@ -42,6 +42,8 @@ pub struct AudioPlayerStats {
     pub recovered_ms: u64,
     /// Audio invented.
     pub concealed_ms: u64,
+    /// Times that audio had to be invented, however long it took.
+    pub gaps: u64,
     /// Audio left out, to catch up.
     pub accelerated_ms: u64,
     /// Audio added, to fall back.
@@ -202,6 +204,7 @@ impl Voice {
             decoded_ms: ms(stats.decoded_samples),
             recovered_ms: ms(stats.recovered_samples),
             concealed_ms: ms(stats.concealed_samples),
+            gaps: stats.gaps,
             accelerated_ms: ms(stats.accelerated_samples),
             expanded_ms: ms(stats.expanded_samples),
             discarded_ms: ms(stats.discarded_samples),

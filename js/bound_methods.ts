@@ -1,0 +1,17 @@
+/**
+ * Gives an object its methods as own properties that always run on the object itself. Frameworks keep what they are given
+ * behind proxies that wrap everything read through them (Vue's `reactive`), and an object of the native part, or a `Map`,
+ * refuses a proxy in place of itself. With these methods nothing inside is ever read through such a proxy.
+ */
+export function bindMethods(object: object): void {
+  for (let level = prototypeOf(object); level && level !== Object.prototype; level = prototypeOf(level)) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(level))) {
+      const isHidden = Object.prototype.hasOwnProperty.call(object, name);
+      if (typeof value !== 'function' || name === 'constructor' || isHidden) continue;
+      const method = value as (...args: unknown[]) => unknown;
+      Object.defineProperty(object, name, { value: method.bind(object), writable: true, configurable: true });
+    }
+  }
+}
+
+const prototypeOf = (object: object) => Object.getPrototypeOf(object) as object | null;

@@ -1,0 +1,136 @@
+// What is not built must not end what the application does around it.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { mock, test } from 'node:test';
+import { created, debugErrors, engine, listenToConsole } from './face.mjs';
+
+const surface = createRequire(import.meta.url)('../../js/surface/surface.json');
+const missing = surface.methods.filter(({ built }) => !built);
+const NOT_BUILT = 1000010;
+
+/** Arguments that ask for something, by their types. */
+const wishes = ({ params }) =>
+  params.map(({ type }) => (type === 'boolean' ? true : type === 'string' ? 'text' : /^(number|Zego\w*(Preset|Type|Mode|Channel))$/.test(type) ? 1 : {}));
+
+test('a call that is not built throws nothing and rejects nothing, whatever it is given', async () => {
+  const unhandled = mock.fn();
+  process.on('unhandledRejection', unhandled);
+  const { zego } = await created();
+  debugErrors(zego);
+  for (const method of missing) {
+    for (const args of [[], [null], [undefined, null], ['x', 5, {}], wishes(method)]) await zego[method.name](...args);
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', unhandled);
+  assert.equal(unhandled.mock.callCount(), 0);
+});
+
+test('a call that is not built answers with the code in the place where its documents promise one', async () => {
+  const { zego } = await created();
+  debugErrors(zego);
+  for (const method of missing) {
+    const { name, returns } = method;
+    const answer = await zego[name](...wishes(method));
+    if (returns.startsWith('Promise')) assert.equal(answer.errorCode, NOT_BUILT, name);
+    else if (name.startsWith('create')) assert.equal(answer, null, name);
+    else if (returns === 'number') assert.equal(answer, name.startsWith('get') ? 0 : NOT_BUILT, name);
+    else assert.equal(answer, undefined, name);
+  }
+  assert.deepEqual(await zego.startMixerTask({}), { errorCode: NOT_BUILT, extendedData: '' });
+  assert.deepEqual(await zego.stopMixerTask({}), { errorCode: NOT_BUILT });
+});
+
+test('a call that is not built is told of once, and again to another engine', async () => {
+  const { zego } = await created();
+  const errors = debugErrors(zego);
+  zego.createMediaPlayer();
+  zego.createMediaPlayer();
+  zego.enableTransientANS(true);
+  const told = ({ errorCode, funcName }) => [errorCode, funcName];
+  assert.deepEqual(errors.map(told), [[NOT_BUILT, 'createMediaPlayer'], [NOT_BUILT, 'enableTransientANS']]);
+  zego.destroyEngine();
+  await zego.createEngine({ appID: 7 });
+  const later = debugErrors(zego);
+  zego.createMediaPlayer();
+  assert.deepEqual(later.map(told), [[NOT_BUILT, 'createMediaPlayer']]);
+});
+
+test('what ends or switches off what never began, or sets what is so already, does nothing at all', async () => {
+  const { native, zego } = await created();
+  const errors = debugErrors(zego);
+  const before = native.calls.length;
+  for (const { name } of missing.filter(({ name }) => /^(stop|destroy|unregister|remove)/.test(name))) await zego[name](null);
+  for (const { name } of missing.filter(({ name }) => name.startsWith('enable'))) zego[name](false);
+  zego.setReverbPreset(0);
+  zego.setVoiceChangerPreset(0);
+  zego.setAudioEqualizerGain(3, 0);
+  zego.setPublishWatermark(null, false);
+  zego.setPlayStreamDecryptionKey('s', '');
+  zego.enableExternalRender(false);
+  assert.deepEqual(errors, []);
+  assert.equal(native.calls.length, before);
+});
+
+test('who draws pictures himself is told that he cannot, without an engine too', (context) => {
+  const said = listenToConsole(context);
+  const { zego } = engine();
+  const errors = debugErrors(zego);
+  zego.enableExternalRender(true);
+  assert.deepEqual(errors.map(({ errorCode }) => errorCode), [NOT_BUILT]);
+  assert.deepEqual(said, []);
+});
+
+test('in strict mode what is not built, and an argument of a wrong type, is an exception', async () => {
+  const unhandled = mock.fn();
+  process.on('unhandledRejection', unhandled);
+  const { zego } = await created({ strict_mode: true });
+  debugErrors(zego);
+  for (const { name, returns } of missing) {
+    if (returns.startsWith('Promise')) await assert.rejects(zego[name](), { name: 'ZegoError', code: NOT_BUILT }, name);
+    else assert.throws(() => zego[name](), { name: 'ZegoError', code: NOT_BUILT }, name);
+  }
+  void zego.startMixerTask({});
+  assert.throws(() => zego.enableExternalRender(true), { code: NOT_BUILT });
+  assert.throws(() => zego.muteMicrophone('yes'), { code: 1000017 });
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', unhandled);
+  assert.equal(unhandled.mock.callCount(), 0);
+});
+
+test('the microphone and no sound are sources of sound; others, and mixing, answer with the code', async () => {
+  const { native, zego } = await created();
+  const errors = debugErrors(zego);
+  const { ZegoAudioSourceType: Source } = createRequire(import.meta.url)('../../dist/generated/defines.js');
+  assert.equal(zego.setAudioSource(Source.Microphone, 0), 0);
+  assert.equal(zego.setAudioSource(Source.Default, 1), 0);
+  assert.equal(zego.setAudioSource(Source.None), 0);
+  assert.equal(zego.setAudioSourceWithConfig(Source.Microphone), 0);
+  assert.equal(zego.setAudioSourceWithConfig(Source.Microphone, { mediaPlayerIndexList: [], enableMixSystemPlayout: false }), 0);
+  assert.deepEqual(native.named('setAudioSource').map(([, ...args]) => args), [[true, 0], [true, 1], [false, 0], [true, 0], [true, 0]]);
+  assert.deepEqual(errors, []);
+  assert.equal(zego.setAudioSource(Source.MediaPlayer, 0), NOT_BUILT);
+  assert.equal(zego.setAudioSource(Source.MediaPlayer, 0), NOT_BUILT);
+  assert.equal(zego.setAudioSourceWithConfig(Source.Microphone, { mediaPlayerIndexList: [0] }), NOT_BUILT);
+  assert.equal(zego.setAudioSource('microphone', 0), 1000017);
+  assert.deepEqual(errors.map(({ errorCode }) => errorCode), [NOT_BUILT, NOT_BUILT, 1000017]);
+});
+
+test('fields of a configuration that nothing comes of are told of once each, defaults not at all', async () => {
+  const { native, zego } = await created();
+  const errors = debugErrors(zego);
+  const { ZegoStreamResourceMode: Mode } = createRequire(import.meta.url)('../../dist/generated/defines.js');
+  zego.startPlayingStream('a', null, { cdnConfig: null, roomID: '', resourceMode: Mode.Default, own: 1 });
+  zego.startPlayingStream('b', null, { resourceMode: Mode.OnlyRTC });
+  zego.startPublishingStream('c', { streamTitle: '', forceSynchronousNetworkTime: 0 });
+  assert.deepEqual(errors, []);
+  zego.startPlayingStream('d', null, { cdnConfig: { url: 'rtmp://x' }, resourceMode: Mode.OnlyCDN });
+  zego.startPlayingStream('e', null, { cdnConfig: { url: 'rtmp://x' } });
+  zego.startPublishingStream('f', { streamTitle: 'title' }, 1);
+  assert.deepEqual(errors.map(({ errorCode, funcName }) => [errorCode, funcName]), [
+    [NOT_BUILT, 'startPlayingStream'],
+    [NOT_BUILT, 'startPlayingStream'],
+    [NOT_BUILT, 'startPublishingStream'],
+  ]);
+  assert.match(errors[0].info, /resourceMode/);
+  assert.equal(native.named('startPlayingStream').length + native.named('startPublishingStream').length, 6);
+});
