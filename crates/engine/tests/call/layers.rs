@@ -96,6 +96,6 @@ fn what_nobody_watches_is_not_encoded() {
 fn a_wrong_stream_type_is_told() {
     let server = Server::start();
     let mut ben = Client::joined(&server, "room", "ben");
-    ben.engine.set_play_stream_video_type("nothing", 1).unwrap();
+    ben.engine.set_play_stream_video_type("nothing", 9).unwrap();
     ben.expect("onDebugError", |event| event["funcName"] == "setPlayStreamVideoType");
 }
