@@ -52,7 +52,11 @@ impl Tile {
             ViewMode::AspectFit => {
                 let factor = self.factor(width, height);
                 let side = |side: u32, most: u32| ((f64::from(side) * factor).round() as u32).clamp(1, most.max(1));
-                (side(width, self.width), side(height, self.height))
+                let (fit_width, fit_height) = (side(width, self.width), side(height, self.height));
+                if is_rounding(fit_width, self.width) && is_rounding(fit_height, self.height) {
+                    return (self.width, self.height);
+                }
+                (fit_width, fit_height)
             }
         }
     }
@@ -82,6 +86,13 @@ impl Tile {
     }
 }
 
+/// Whether a picture falls short of its tile by so little that only the layout's rounding can be why: bars of a pixel or
+/// two beside a picture of the tile's shape would be seen.
+fn is_rounding(side: u32, tile: u32) -> bool {
+    let missing = tile - side.min(tile);
+    missing <= 2 && u64::from(missing) * 100 <= u64::from(tile)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +117,9 @@ mod tests {
         assert_eq!(fit(320, 320), (320, 180));
         assert_eq!(fit(333, 100), (178, 100));
         assert_eq!(fit(1, 300), (1, 1));
+        // 16:9 in whole pixels.
+        assert_eq!(fit(491, 275), (491, 275));
+        assert_eq!(fit(491, 270), (480, 270));
         for width in 1..200 {
             for height in 1..200 {
                 let (fit_width, fit_height) = fit(width, height);
