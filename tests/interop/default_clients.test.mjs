@@ -8,7 +8,7 @@ import { APP_ID, APP_SIGN, endAll, eventually, startClient } from '../node/harne
 import { launchBrowser, noBrowser } from './chromium.mjs';
 import { launchFirefox, noFirefox } from './firefox.mjs';
 import { join, publishAudio, publishVideo, startServer, token } from './harness.mjs';
-import { enterRoom, observe, serveLibrary } from './stock/default_page.mjs';
+import { enterRoom, observe, publishCanvas, serveLibrary } from './stock/default_page.mjs';
 
 const skip = noBrowser || noFirefox;
 const keys = { key: String(APP_ID), secret: APP_SIGN };
@@ -103,6 +103,17 @@ test('a single layer of a stock client begins at its full size', { skip }, async
   await eventually(() => watcher.videoFrames, (frames) => frames > 0);
   // Without the bitrates in the answer it takes 14 s and more; with them it is there at once, on a machine that has the time.
   await eventually(() => watcher.lastSize, (size) => size === '1280x720', 7000);
+});
+
+test('a single layer of a browser begins at its full size', { skip }, async () => {
+  await start();
+  const page = await newPage(chromium);
+  await page.goto(library.url);
+  await enterRoom(page, { url: server.url, token: await token('drawer', {}, keys), watches: true });
+  const watcher = await enter(watching, 'watcher', { watches: true });
+  await publishCanvas(page, { width: 1280, height: 720 });
+  await eventually(() => observe(watcher, 'drawer'), ({ frames }) => frames > 0);
+  await eventually(() => observe(watcher, 'drawer'), ({ width }) => width === 1280, 7000);
 });
 
 for (const [way, args] of [['one peer connection', []], ['two peer connections', ['--two-connections']]]) {

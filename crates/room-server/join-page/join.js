@@ -11,9 +11,9 @@ const stage = new Stage(element('stage'));
 const chat = new Chat(element('messages'));
 let room;
 
-/** Apps decode H.264 and nothing else. */
-const sendsH264 = () =>
-  (globalThis.RTCRtpSender?.getCapabilities?.('video')?.codecs ?? []).some(({ mimeType }) => mimeType === 'video/H264');
+/** Apps send H.264; a Firefox has it only some minutes after its first start. */
+const showsH264 = () =>
+  (globalThis.RTCRtpReceiver?.getCapabilities?.('video')?.codecs ?? []).some(({ mimeType }) => mimeType === 'video/H264');
 
 function notice(text) {
   element('notice').textContent = text ?? '';
@@ -54,7 +54,7 @@ function makeRoom() {
     adaptiveStream: true,
     dynacast: true,
     videoCaptureDefaults: { resolution: VideoPresets.h720.resolution },
-    publishDefaults: { videoCodec: sendsH264() ? 'h264' : 'vp8', backupCodec: false },
+    publishDefaults: { backupCodec: false },
   });
   const changes = [
     'ActiveSpeakersChanged', 'LocalTrackPublished', 'LocalTrackUnpublished', 'ParticipantConnected', 'ParticipantDisconnected',
@@ -89,7 +89,6 @@ async function enable(device, isOn) {
     if (isOn && !navigator.mediaDevices) throw new Error(word('insecure'));
     if (device === 'camera') await localParticipant.setCameraEnabled(isOn);
     else await localParticipant.setMicrophoneEnabled(isOn);
-    if (device === 'camera' && isOn && !sendsH264()) notice(word('noH264'));
   } catch (error) {
     notice(`${word('noDevice')} ${word(device)} (${error.message})`);
   }
@@ -106,7 +105,7 @@ async function join() {
     const url = new URL('.', location.href);
     url.protocol = url.protocol.replace('http', 'ws');
     await room.connect(url.href, token);
-    notice();
+    notice(showsH264() ? undefined : word('noH264'));
     showCall(true);
     showButtons();
     stage.update(room);

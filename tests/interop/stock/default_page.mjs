@@ -37,6 +37,22 @@ export async function enterRoom(page, { url, token, options, watches = false }) 
   );
 }
 
+/** Publishes a canvas whose picture changes, in one size. */
+export const publishCanvas = (page, { width, height }) =>
+  page.evaluate(async ([width, height]) => {
+    const canvas = Object.assign(document.createElement('canvas'), { width, height });
+    const context = canvas.getContext('2d');
+    let turn = 0;
+    setInterval(() => {
+      context.fillStyle = `hsl(${(turn += 3) % 360} 60% 50%)`;
+      context.fillRect(0, 0, width, height);
+      context.fillStyle = 'white';
+      context.fillRect((turn * 4) % width, height / 3, 90, 90);
+    }, 33);
+    const [track] = canvas.captureStream(30).getVideoTracks();
+    await globalThis.room.localParticipant.publishTrack(track, { simulcast: false });
+  }, [width, height]);
+
 /** What it sees and hears of another: pictures decoded, samples heard, codec as announced and as it came. */
 export const observe = (page, identity) =>
   page.evaluate(async (identity) => {

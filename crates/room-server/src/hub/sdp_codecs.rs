@@ -7,6 +7,11 @@ use super::sdp::{push_line, sections};
 /// Parameters by which clients built on libwebrtc say how they begin. They take them from the answer, so one that leaves
 /// them out lets a picture of 720p begin at a quarter of its size for most of half a minute.
 const BITRATE_PARAMETERS: [&str; 3] = ["x-google-min-bitrate", "x-google-start-bitrate", "x-google-max-bitrate"];
+/// What a client begins with that names no bitrate, in kbit/s: as much as stock clients ask for themselves. libwebrtc's own
+/// 300 make it begin a picture of 720p at a quarter of its size.
+const START_BITRATE: &str = "x-google-start-bitrate=1000";
+/// The codecs of pictures; other payload types repeat or protect them.
+const VIDEO_CODECS: [&str; 5] = ["H264", "VP8", "VP9", "AV1", "H265"];
 /// Most digits of a bitrate in kbit/s.
 const BITRATE_DIGITS_MAX: usize = 7;
 
@@ -39,18 +44,24 @@ pub fn sent_codecs(answer: &str) -> HashMap<String, Option<String>> {
     all.iter().filter_map(|section| Some((mid_of(section)?.to_owned(), codec(section)))).collect()
 }
 
-/// The answer with the bitrates that the offer has for the codecs of the same lines.
+/// The answer with the bitrates that the offer has for the codecs of the same lines, and one to begin with where a client
+/// sends pictures and says nothing.
 pub fn repeat_bitrates(answer: &str, offer: &str) -> String {
     let offered = sections(offer);
     let mut output = String::with_capacity(answer.len() + 128);
     for section in sections(answer) {
         let asked = mid_of(&section).and_then(|mid| offered.iter().find(|offered| mid_of(offered) == Some(mid)));
-        let Some(asked) = asked.filter(|asked| asked.iter().any(|text| text.contains("x-google-"))) else {
-            section.iter().for_each(|text| push_line(&mut output, text));
-            continue;
+        let sends_pictures = section.first().is_some_and(|media| media.starts_with("m=video"))
+            && section.iter().any(|text| matches!(text.trim(), "a=recvonly" | "a=sendrecv"));
+        let more = |payload_type| {
+            let encoding = encoding_of(&section, payload_type)?;
+            let usual = || {
+                let is_video = VIDEO_CODECS.iter().any(|codec| codec.eq_ignore_ascii_case(encoding));
+                (sends_pictures && is_video).then(|| START_BITRATE.to_owned())
+            };
+            asked.and_then(|asked| bitrates_for(encoding, asked)).or_else(usual)
         };
         for text in &section {
-            let more = |payload_type| bitrates_for(encoding_of(&section, payload_type)?, asked);
             if let Some(more) = payload_type_after("a=fmtp:", text).and_then(more) {
                 push_line(&mut output, &format!("{text};{more}"));
                 continue;
@@ -162,6 +173,25 @@ mod tests {
         let vp8 = "a=fmtp:96 x-google-start-bitrate=1000;x-google-max-bitrate=1700\r\n";
         let expected = format!("v=0\r\n{}{}", line("0", vp8, ";x-google-start-bitrate=900"), line("1", "", ""));
         assert_eq!(repeat_bitrates(&answer, offer), expected);
+    }
+
+    #[test]
+    fn a_client_that_sends_pictures_and_names_no_bitrate_is_told_one() {
+        let line = |direction: &str, h264: &str, vp8: &str| {
+            format!(
+                "m=video 9 X 108 96 97\r\na=mid:0\r\na={direction}\r\na=rtpmap:108 H264/90000\r\n\
+                 a=fmtp:108 packetization-mode=1{h264}\r\na=rtpmap:96 VP8/90000\r\n{vp8}a=rtpmap:97 rtx/90000\r\n\
+                 a=fmtp:97 apt=96\r\n"
+            )
+        };
+        let sound = "m=audio 9 X 111\r\na=mid:1\r\na=recvonly\r\na=rtpmap:111 opus/48000/2\r\n";
+        let told = line("recvonly", ";x-google-start-bitrate=1000", "a=fmtp:96 x-google-start-bitrate=1000\r\n");
+        let answer = format!("{}{sound}", line("recvonly", "", ""));
+        assert_eq!(repeat_bitrates(&answer, ""), format!("{told}{sound}"));
+        // On a line on which it only receives there is nothing to begin.
+        for direction in ["sendonly", "inactive"] {
+            assert_eq!(repeat_bitrates(&line(direction, "", ""), ""), line(direction, "", ""));
+        }
     }
 
     #[test]
