@@ -64,7 +64,7 @@ export async function join(server, identity, options = {}) {
   room.on('activeSpeakersChanged', (speakers) => client.speakers.push(speakers.map((speaker) => speaker.identity)));
   room.on('connectionQualityChanged', (quality, participant) => client.qualities.push({ quality, identity: participant.identity }));
   room.on('disconnected', (reason) => { client.disconnected = reason ?? 0; });
-  await room.connect(server.url, await token(identity, options.grant, options.keys), { autoSubscribe: true, dynacast: true });
+  await room.connect(server.url, await token(identity, options.grant, options.keys), { autoSubscribe: true, dynacast: true, ...options.room });
   client.leave = async () => {
     client.timers.forEach(clearInterval);
     client.timers = [];

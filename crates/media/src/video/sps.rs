@@ -351,7 +351,7 @@ pub(super) mod tests {
             bits = bits.golomb(0);
         }
         bits = bits.bits(0, 7).golomb(0).golomb(0).golomb(4).golomb(4).bits(0, 1);
-        let sized = |frames| bits.clone().golomb(119).golomb(67).bits(frames, 1).bits(0b011, 3);
+        let sized = |frames| bits.clone().golomb(119).golomb(67).bits(frames, 1).bits(0b11, 2);
         let cropped = |frames| sized(frames).golomb(0).golomb(0).golomb(0).golomb(4).annex_b();
         let sps = parse(&cropped(1)).unwrap();
         assert_eq!((sps.profile, sps.coded_height, sps.width, sps.height), (100, 1088, 1920, 1080));

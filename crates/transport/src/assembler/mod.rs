@@ -504,6 +504,8 @@ impl Assembler {
 }
 
 #[cfg(test)]
+mod codec_tests;
+#[cfg(test)]
 mod robustness;
 #[cfg(test)]
 mod tests;
