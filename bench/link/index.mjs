@@ -11,7 +11,7 @@ import { median, round } from '../numbers.mjs';
 import { writePicture } from './app/picture.js';
 import { CASES, quantile } from './cases.mjs';
 import { goals } from './goals.mjs';
-import { WITH_SOUND, openWays } from './ways.mjs';
+import { FROM_STOCK, WITH_SOUND, openWays } from './ways.mjs';
 
 export const needsScreen = true;
 
@@ -34,7 +34,10 @@ function bothWays(side, { capacity = [], ...link }, seed) {
 }
 
 async function measure({ link, server, picture }, start, way, it, seed) {
-  const call = { url: server.url, room: `link-${way.replace(/\W+/g, '-')}-${CASES.indexOf(it)}-${seed}`, picture, kbps: it.kbps, sound: way === WITH_SOUND };
+  const room = `link-${way.replace(/\W+/g, '-')}-${CASES.indexOf(it)}-${seed}`;
+  // A stock client's stream has the ID of its user.
+  const stream = way === FROM_STOCK ? 'publisher' : 'stream';
+  const call = { url: server.url, room, stream, picture, kbps: it.kbps, sound: way === WITH_SOUND };
   const sides = {};
   try {
     for (const [name, method] of [['publisher', 'publish'], ['subscriber', 'play']]) {
@@ -53,7 +56,8 @@ async function measure({ link, server, picture }, start, way, it, seed) {
     await sleep(it.measuredMs);
     const decoded = (await subscriber.call('decoded')) - before;
     const apart = call.sound ? { lipSyncP95Ms: quantile((await subscriber.call('offsets')).map(Math.abs), 0.95) } : {};
-    const own = way.startsWith('ours') ? [await sides.publisher.call('stats'), await subscriber.call('stats')] : undefined;
+    const ours = { [FROM_STOCK]: [subscriber], ours: [sides.publisher, subscriber], [WITH_SOUND]: [sides.publisher, subscriber] }[way];
+    const own = ours && (await Promise.all(ours.map((side) => side.call('stats'))));
     const [out, back] = [await link.report('publisher'), await link.report('subscriber')];
     await sleep(LATE_MS);
     const shown = await subscriber.call('take');
@@ -107,6 +111,8 @@ export async function run() {
       for (const name of chosen(CASES.map(({ name }) => name), process.env.BENCH_CASES)) {
         const it = CASES.find((it) => it.name === name);
         for (const way of chosen(Object.keys(ways.start), process.env.BENCH_WAYS)) {
+          // What a stock client's own uplink does to its pictures is measured where it plays itself.
+          if (way === FROM_STOCK && it.side === 'publisher') continue;
           // A call that does not even begin is a result as well, but not one with figures.
           const sample = await measure(network, ways.start[way], way, it, seed).catch((error) => ({ error: String(error) }));
           console.error(`round ${seed} of ${ROUNDS}: ${JSON.stringify({ name, way, ...sample, course: undefined })}`);

@@ -48,6 +48,9 @@ async function nodeProcess(name) {
 /** This package once more, heard too: its pictures then come with their sound. */
 export const WITH_SOUND = 'ours, with sound';
 
+/** This package plays what a stock client publishes that knows no options. */
+export const FROM_STOCK = 'ours, from a stock publisher of VP8';
+
 /** Names of the ways with a function each that starts a side. */
 export async function openWays() {
   const electron = await _electron.launch({ executablePath: electronPath(), args: ['--no-sandbox', join(here, 'app')] });
@@ -55,6 +58,7 @@ export async function openWays() {
     start: {
       ours: (name) => window(electron, 'ours.html', name),
       [WITH_SOUND]: (name) => window(electron, 'ours.html', name),
+      [FROM_STOCK]: (name) => (name === 'publisher' ? nodeProcess(name) : window(electron, 'ours.html', name)),
       chromium: (name) => window(electron, 'chromium.html', name),
       libwebrtc: nodeProcess,
     },

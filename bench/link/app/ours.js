@@ -38,7 +38,7 @@ window.play = async (call) => {
   await enter(call);
   // The picture alone, as the peers play it here: with sound it would wait for that.
   if (!call.sound) engine.muteAllPlayStreamAudio(true);
-  engine.startPlayingStream('stream', { canvas });
+  engine.startPlayingStream(call.stream, { canvas });
   await first;
   if (call.sound) sampling = setInterval(sample, 250);
 };
