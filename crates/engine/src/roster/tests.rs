@@ -98,10 +98,7 @@ fn a_user_who_comes_back_without_its_stream_loses_only_the_stream() {
     roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], start);
     roster.replace(&[participant("PA_9", "bob", &[])], start);
     let changes = roster.expire(start + GRACE);
-    assert_eq!(
-        (changes.streams_removed[0].0.as_str(), changes.streams_removed[0].2),
-        ("s", RemovalReason::Stopped)
-    );
+    assert_eq!((changes.streams_removed[0].0.as_str(), changes.streams_removed[0].2), ("s", RemovalReason::Stopped));
     assert!(changes.users_removed.is_empty());
 }
 
@@ -115,9 +112,7 @@ fn a_user_who_logs_in_anew_while_the_old_session_is_still_there_is_not_doubled()
     replaced.disconnect_reason = DisconnectReason::DuplicateIdentity as i32;
     let changes = roster.update(&[replaced, participant("PA_2", "bob", &[("TR_2", VIDEO, "s")])], start);
     assert_eq!(changes.streams_changed.len(), 1);
-    assert!(
-        changes.users_added.is_empty() && changes.users_removed.is_empty() && changes.streams_removed.is_empty()
-    );
+    assert!(changes.users_added.is_empty() && changes.users_removed.is_empty() && changes.streams_removed.is_empty());
     assert_eq!(roster.expire(start + GRACE), Changes::default());
 }
 
