@@ -214,8 +214,11 @@ impl Peer {
         let mut wanted: HashMap<String, RemoteSection> =
             sections.into_iter().map(|section| (section.mid.clone(), section)).collect();
         receiving.retain(|mid, old| {
-            if wanted.get(mid) == Some(old) {
-                wanted.remove(mid);
+            if wanted.get(mid).is_some_and(|later| old.goes_on_as(later))
+                && let Some(later) = wanted.remove(mid)
+            {
+                self.chain.inbound.update(later.ssrc, &later.formats, later.orientation);
+                *old = later;
                 return true;
             }
             self.chain.inbound.remove(old.ssrc);

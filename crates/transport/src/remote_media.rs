@@ -36,6 +36,13 @@ pub(crate) struct RemoteSection {
 }
 
 impl RemoteSection {
+    /// Whether what was received so far goes on in a later description. That one may list other formats: after the first
+    /// answer those that were not taken are left out.
+    pub(crate) fn goes_on_as(&self, later: &Self) -> bool {
+        let same = |it: &Self| (it.kind, it.ssrc, it.rtx_ssrc, it.undecodable().is_none());
+        same(self) == same(later) && self.track_id == later.track_id && self.stream_id == later.stream_id
+    }
+
     /// Names of what comes if nothing of it can be decoded.
     pub(crate) fn undecodable(&self) -> Option<String> {
         let ours = |(_, format): &(u8, Format)| matches!(format, Format::Opus | Format::Video(_));
@@ -283,6 +290,19 @@ mod tests {
         let without_vp8 = sending_sections(&OFFER.replace("H264", "red"), &[VideoCodec::H264]).pop().unwrap();
         assert_eq!(without_vp8.undecodable(), Some("VP8".into()));
         assert_eq!(sections(&OFFER.replace("opus", "PCMU"))[0].undecodable(), Some("PCMU".into()));
+    }
+
+    #[test]
+    fn a_track_goes_on_when_only_its_formats_change_and_ends_when_it_is_another() {
+        let before = sections(OFFER).pop().unwrap();
+        let goes_on = |changes: &[(&str, &str)]| {
+            let offer = changes.iter().fold(OFFER.to_owned(), |offer, (from, to)| offer.replace(from, to));
+            before.goes_on_as(&sections(&offer).pop().unwrap())
+        };
+        assert!(goes_on(&[("a=rtpmap:98 H264/90000", "a=rtpmap:98 VP9/90000")]));
+        for changes in [&[("TR_c", "TR_d")][..], &[("FID 8 9", "FID 10 9")], &[("H264", "VP9"), ("VP8", "AV1")]] {
+            assert!(!goes_on(changes), "{changes:?}");
+        }
     }
 
     #[test]

@@ -246,8 +246,11 @@ impl Assembler {
             self.gap_opened().is_some_and(|opened| now.saturating_duration_since(opened) >= doubt_timeout(rtt));
         if doubtful && self.doubted != Some(self.scanned) {
             self.doubted = Some(self.scanned);
-            self.keyframe_requests.want();
+            // What waits behind the hole may need nothing of it.
             self.drain(now);
+            if self.is_in_doubt() {
+                self.keyframe_requests.want();
+            }
         }
         while self.gap_opened().is_some_and(|opened| now.saturating_duration_since(opened) >= gap_timeout(rtt)) {
             let Some((&number, _)) = self.packets.range(self.scanned + 1..).next() else { return };

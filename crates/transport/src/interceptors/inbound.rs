@@ -276,6 +276,14 @@ impl InboundStreams {
         }
     }
 
+    /// The stream has these formats from now on, and this number for orientations.
+    pub(crate) fn update(&self, ssrc: u32, formats: &[(u8, Format)], orientation: Option<u8>) {
+        if let Some(stream) = self.0.lock().streams.get_mut(&ssrc) {
+            stream.formats = formats.to_vec();
+            stream.orientation = orientation;
+        }
+    }
+
     pub(crate) fn remove(&self, ssrc: u32) {
         if let Some(old) = self.0.lock().remove(ssrc) {
             old.close();

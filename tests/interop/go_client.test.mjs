@@ -1,0 +1,46 @@
+// LiveKit's Go SDK, which sends no pings of its own and hears none but the WebSocket's.
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join as joinPath } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { dispose } from '@livekit/rtc-node';
+
+import { join, publishAudio, publishVideo, startServer, token } from './harness.mjs';
+
+const skip = spawnSync('go', ['version']).error ? 'there is no Go to build a Go client with' : false;
+const source = fileURLToPath(new URL('./go_client', import.meta.url));
+const folder = mkdtempSync(joinPath(tmpdir(), 'go-client-'));
+const client = joinPath(folder, 'client');
+let server;
+
+before(async () => {
+  if (skip) return;
+  const { status } = spawnSync('go', ['build', '-o', client, '.'], { cwd: source, env: { ...process.env, GOFLAGS: '' }, stdio: ['ignore', 2, 2] });
+  assert.equal(status, 0, 'the Go client could not be built, see above');
+  server = await startServer();
+});
+after(async () => {
+  rmSync(folder, { recursive: true });
+  await server?.stop();
+  await dispose();
+});
+
+/** What a Go client says that stays for so long. */
+async function stay(identity, time, ...more) {
+  const { stdout } = await promisify(execFile)(client, [server.url, await token(identity), time, ...more]);
+  return stdout.trim().split('\n');
+}
+
+test('a Go client keeps its signalling, and one that wants one peer connection gets sound and picture', { skip }, async (t) => {
+  const publisher = await join(server, 'publisher');
+  t.after(() => publisher.leave());
+  await publishAudio(publisher);
+  await publishVideo(publisher);
+  // Longer than the 20 s after which a silent connection is given up.
+  const [two, one] = await Promise.all([stay('two', '24s'), stay('one', '24s', 'single')]);
+  for (const words of [two, one]) assert.deepEqual(words.sort(), ['audio/opus', 'connected', 'left', 'video/VP8']);
+});
