@@ -91,7 +91,9 @@ impl RoomServer {
         let listener = TcpListener::bind(wanted).await.map_err(|error| start_error(wanted, error))?;
         let address = listener.local_addr()?;
         // Signalling stays on loopback; media are offered to this machine under its own address too (`own_addresses`).
-        let is_local = address.ip().is_loopback() && config.node_ip.is_none() && default_route_ip(address).is_some();
+        // Not where somebody says how media come in.
+        let is_told = config.node_ip.is_some() || config.advertised_udp_port.is_some();
+        let is_local = address.ip().is_loopback() && !is_told && default_route_ip(address).is_some();
         let socket = media_socket(address, is_local, config.port, config.udp_port)?;
         let media_address = SocketAddr::new(address.ip(), socket.local_addr()?.port());
         let tcp_listener = tcp_listener(address, config.tcp_port).await?;
