@@ -102,15 +102,14 @@ const listed = (name) =>
     PATIENCE_MS,
   );
 
-/** Size of a canvas, and the colours at points of it given as shares of its sides. */
+/** Size of Anna's pictures, and the colours at points of a canvas given as shares of its sides. */
 const look = (page, points) =>
   page.evaluate((points) => {
     const canvas = document.getElementById('c');
-    const { width, height } = canvas;
-    if (width === 0) return { width, height, colours: points };
+    if (canvas.width === 0) return { colours: points };
     const context = canvas.getContext('2d');
-    const colours = points.map(([x, y]) => [...context.getImageData(x * width, y * height, 1, 1).data.slice(0, 3)]);
-    return { width, height, colours };
+    const colourAt = ([x, y]) => [...context.getImageData(x * canvas.width, y * canvas.height, 1, 1).data.slice(0, 3)];
+    return { ...window.sizes.anna, colours: points.map(colourAt) };
   }, points);
 
 const POINTS = [[0.25, 0.3], [0.75, 0.3], [0.5, 0.9]];

@@ -9,6 +9,9 @@ Object.assign(window, { engine, told, unhandled });
 for (const event of ['onRoomStateUpdate', 'onPublisherStateUpdate', 'onPlayerStateUpdate', 'onDebugError']) {
   engine.on(event, (param) => told.push({ event, param }));
 }
+/** Size of the pictures of each stream that is played. */
+window.sizes = {};
+engine.on('onPlayerVideoSizeChanged', ({ streamID, width, height }) => (window.sizes[streamID] = { width, height }));
 window.addEventListener('unhandledrejection', ({ reason }) => unhandled.push(String(reason)));
 engine.setEngineConfig({
   advancedConfig: { zego_fake_camera: 'pattern', zego_fake_microphone: 'tone', zego_fake_speaker: 'null' },
