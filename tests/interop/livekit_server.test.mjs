@@ -120,6 +120,19 @@ test('a stock client in Node reads the strip of our pictures, and we play its so
   await eventually(async () => (await playing(a, 'hans')).jitterBuffer.levelDbfs, (dbfs) => dbfs > -30, 5000);
 });
 
+test('a stock client that names no codec sends VP8, and is seen in each of its sizes', { skip }, async () => {
+  const hans = await stock('hans');
+  await publishVideo(hans, { width: 1280, height: 720, simulcast: true, name: '' });
+  const a = await member('A');
+  await a.call('startPlayingStream', 'hans');
+  await a.watches('hans');
+  const width = () => a.events.filter(({ event }) => event === 'onPlayerVideoSizeChanged').at(-1)?.param.width;
+  await eventually(width, (pixels) => pixels === 1280, 20_000);
+  await a.call('setPlayStreamVideoType', 'hans', 1);
+  await eventually(width, (pixels) => pixels === 320, 20_000);
+  assert.deepEqual(a.states('onPlayerStateUpdate'), ['1:0', '2:0']);
+});
+
 test('users and streams come and go as with the own server', { skip }, async () => {
   const a = await member('A');
   const b = await member('B');

@@ -18,7 +18,7 @@ async function start(userID) {
   ]) {
     zgEngine.on(name, (param) => events.push({ name, param }));
   }
-  zgEngine.loginRoom('TheRoomID', { userID, userName: userID });
+  zgEngine.loginRoom('TheRoomID', { userID, userName: `张三 李 ${userID}` });
 }
 
 function publishAndPreview(streamID) {
