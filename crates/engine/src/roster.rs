@@ -154,9 +154,7 @@ impl Participant {
             self.awaited.insert(stream_id, (stream, now));
         }
     }
-}
 
-impl Participant {
     /// Takes over what it publishes now. `added` are the IDs of streams that are new.
     fn tell_streams(&mut self, streams: BTreeMap<String, Stream>, added: &mut Vec<String>, changes: &mut Changes) {
         if streams == self.streams {
