@@ -36,4 +36,10 @@ export async function shownColour(app, page, x, y) {
   );
 }
 
+/** Colours that tests draw: as the page takes them, and as they are seen. */
+export const ORANGE = 0xe06010;
+export const ORANGE_RGB = [0xe0, 0x60, 0x10];
+export const TEAL = 0x104080;
+export const TEAL_RGB = [0x10, 0x40, 0x80];
+
 export const near = (expected) => (colour) => expected.every((value, index) => Math.abs(value - colour[index]) <= 6);

@@ -6,10 +6,8 @@ import { after, before, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { electronPath } from '../../scripts/electron.mjs';
-import { eventually, launch, near, shownColour } from './harness.mjs';
+import { ORANGE, ORANGE_RGB, eventually, launch, near, shownColour } from './harness.mjs';
 
-const ORANGE = 0xe06010;
-const ORANGE_RGB = [0xe0, 0x60, 0x10];
 const BOX = 'position: absolute; left: 0; top: 0; width: 320px; height: 180px';
 
 let app;

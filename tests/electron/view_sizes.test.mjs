@@ -1,12 +1,7 @@
 // What an application reads from its own canvas and writes to it, while a stream is drawn there.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { eventually, launch, near, shownColour } from './harness.mjs';
-
-const ORANGE = 0xe06010;
-const ORANGE_RGB = [0xe0, 0x60, 0x10];
-const TEAL = 0x104080;
-const TEAL_RGB = [0x10, 0x40, 0x80];
+import { ORANGE, ORANGE_RGB, TEAL, TEAL_RGB, eventually, launch, near, shownColour } from './harness.mjs';
 
 let app;
 let page;
