@@ -181,7 +181,6 @@ export interface NativeModule {
     getVersion(): string;
     setLogConfig(config: NativeLogConfig): void;
   };
-  runRoomServer(args: string[]): number;
 }
 
 /** The file's place; beside the archive when an application is packed into one, as it cannot be mapped from inside. */

@@ -1,4 +1,5 @@
-// Builds the native part and puts it where the JS face looks for it: native/zego-express.<platform>-<arch>.node.
+// Builds the native parts and puts them where the JS face and bin/ look for them: the addon
+// native/zego-express.<platform>-<arch>.node, and the room server native/zego-room-server.<platform>-<arch>.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -29,9 +30,18 @@ function requireSimd(library, withVp8) {
   if (withVp8 && ofVp8 < 5) throw new Error(`VP8 is not linked statically, or without SIMD (${ofVp8} symbols)`);
 }
 
+/** By way of a second name: a process that has the old file open keeps it. */
+function install(built, name) {
+  const file = join(root, 'native', name);
+  mkdirSync(dirname(file), { recursive: true });
+  copyFileSync(built, `${file}.new`);
+  renameSync(`${file}.new`, file);
+  console.log(file);
+}
+
 if (!LIBRARY) throw new Error(`no native part for ${process.platform}`);
 const target = targetDirectory();
-const cargo = ['build', '--release', '--lib', '--package', 'zego-express-engine-electron'];
+const cargo = ['build', '--release', '--package', 'zego-express-engine-electron', '--package', 'room-server', '--lib', '--bins'];
 const withVp8 = hasVpx();
 if (!withVp8) {
   console.warn('libvpx is not installed (Debian: libvpx-dev): this build shows no VP8, which many LiveKit clients send');
@@ -40,9 +50,6 @@ if (!withVp8) {
 execFileSync('cargo', cargo, { cwd: root, stdio: 'inherit', env: { ...process.env, CARGO_TARGET_DIR: target } });
 const library = join(target, 'release', LIBRARY);
 requireSimd(library, withVp8);
-const file = join(root, 'native', `zego-express.${process.platform}-${process.arch}.node`);
-mkdirSync(dirname(file), { recursive: true });
-// By way of a second name: a process that has the old file mapped keeps it.
-copyFileSync(library, `${file}.new`);
-renameSync(`${file}.new`, file);
-console.log(file);
+install(library, `zego-express.${process.platform}-${process.arch}.node`);
+const ending = process.platform === 'win32' ? '.exe' : '';
+install(join(target, 'release', `room-server${ending}`), `zego-room-server.${process.platform}-${process.arch}${ending}`);

@@ -9,7 +9,6 @@ mod events;
 mod frame_ring;
 mod network;
 mod pictures;
-mod room_server;
 mod screen;
 mod sound;
 mod tile;

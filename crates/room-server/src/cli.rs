@@ -71,6 +71,9 @@ struct Args {
     /// key "devkey" with the secret "secret" is accepted
     #[arg(long)]
     dev: bool,
+    /// Stop when standard input ends, as it does when the process at its other end is gone
+    #[arg(long, hide = true)]
+    stop_with_input: bool,
 }
 
 /// Runs the server until SIGINT or SIGTERM. `args` begins with the program's name. Returns the exit code: 0 after an
@@ -84,6 +87,7 @@ pub fn run_cli(args: impl IntoIterator<Item = OsString>) -> i32 {
             return error.exit_code();
         }
     };
+    let stop_with_input = args.stop_with_input;
     let (config, unused) = match config_of(args) {
         Ok(result) => result,
         Err(message) => {
@@ -102,7 +106,7 @@ pub fn run_cli(args: impl IntoIterator<Item = OsString>) -> i32 {
             return EXIT_FAILED;
         }
     };
-    match runtime.block_on(run(config)) {
+    match runtime.block_on(run(config, stop_with_input)) {
         Ok(()) => EXIT_OK,
         Err(error) => {
             eprintln!("zego-room-server: {error}");
@@ -123,7 +127,7 @@ fn start_log(config: &LogConfig) {
     let _ = if config.json { log.json().try_init() } else { log.try_init() };
 }
 
-async fn run(config: ServerConfig) -> Result<(), StartError> {
+async fn run(config: ServerConfig, stop_with_input: bool) -> Result<(), StartError> {
     let keys = config.keys.clone();
     let dev = config.dev;
     let server = RoomServer::start(config).await?;
@@ -135,9 +139,24 @@ async fn run(config: ServerConfig) -> Result<(), StartError> {
     }
     let tcp = server.tcp_media_addr().map_or(String::new(), |address| format!(", tcp {address}"));
     println!("listening on ws://{} (media: udp {}{tcp})", server.local_addr(), server.media_addr());
-    wait_for_signal().await?;
+    tokio::select! {
+        result = wait_for_signal() => result?,
+        () = end_of_input(), if stop_with_input => {}
+    }
     server.shutdown().await;
     Ok(())
+}
+
+/// Returns when nothing more can be read. A thread of its own waits, which ends with the process: the runtime's own would
+/// be waited for.
+async fn end_of_input() {
+    let (ended, wait) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // An error is an end as well.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    let _ = wait.await;
 }
 
 #[cfg(unix)]
