@@ -43,10 +43,10 @@ function watchFrames() {
 }
 
 const own = {
-  async create({ roomMode, ...profile }) {
+  async create({ roomMode, ...profile }, advanced = {}) {
     if (roomMode !== undefined) engine.setRoomMode(roomMode);
     engine.setEngineConfig({
-      advancedConfig: { zego_fake_camera: 'pattern', zego_fake_microphone: 'tone', zego_fake_speaker: 'null' },
+      advancedConfig: { zego_fake_camera: 'pattern', zego_fake_microphone: 'tone', zego_fake_speaker: 'null', ...advanced },
     });
     await engine.createEngine(profile);
     for (const name of EVENTS) engine.on(name, (param) => process.send({ event: name, param }));

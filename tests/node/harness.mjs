@@ -1,5 +1,5 @@
 // A room server and engines, each in a process of its own.
-import { fork, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
@@ -35,9 +35,18 @@ export async function eventually(read, accept = Boolean, timeoutMs = PATIENCE_MS
   }
 }
 
+/** Runs a file of JS as a process of its own, within what stands before its command (`ip netns exec …`). */
+export function runScript(file, args, { within = [], ...options } = {}) {
+  const [command, ...rest] = [...within, process.execPath, file, ...args];
+  return keep(spawn(command, rest, options));
+}
+
 /** Runs the room server's command; the text it writes gathers in `out` and `err`. */
-export function runServer(...args) {
-  const child = keep(spawn(process.execPath, [path('../../bin/zego-room-server.js'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
+export const runServer = (...args) => runServerWithin([], ...args);
+
+/** The same in another place of the network. */
+export function runServerWithin(within, ...args) {
+  const child = runScript(path('../../bin/zego-room-server.js'), args, { within, stdio: ['ignore', 'pipe', 'pipe'] });
   Object.assign(child, { out: '', err: '' });
   child.stdout.on('data', (text) => (child.out += text));
   child.stderr.on('data', (text) => (child.err += text));
@@ -52,8 +61,8 @@ export async function startServer(...args) {
 }
 
 /** A process with an engine. `call` runs a method there and gives its result; `events` is what the engine told. */
-export async function startClient(server, settings = {}) {
-  const child = keep(fork(path('client.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+export async function startClient(server, { within, advanced, ...settings } = {}) {
+  const child = runScript(path('client.mjs'), [], { within, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const answers = new Map();
   const events = [];
   let next = 0;
@@ -68,7 +77,7 @@ export async function startClient(server, settings = {}) {
       answers.set(next, { resolve, reject });
       child.send({ id: next++, method, args });
     });
-  await call('create', { appID: APP_ID, appSign: APP_SIGN, scenario: 0, server: server.url, ...settings });
+  await call('create', { appID: APP_ID, appSign: APP_SIGN, scenario: 0, server: server.url, ...settings }, advanced);
   return {
     call,
     events,
