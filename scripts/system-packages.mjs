@@ -21,6 +21,8 @@ const SOUND = ['libasound2-plugins', 'pulseaudio', 'pulseaudio-utils'];
 const TOOLS = ['ffmpeg'];
 /** For the tests against a cluster of LiveKit servers. */
 const CLUSTER = ['redis-server'];
+/** For the tests in networks with firewalls, with a TURN server of somebody else and certificates of a company. */
+const NETWORK = ['coturn', 'iproute2', 'iptables', 'libnss3-tools', 'openssl'];
 /** For the tests with browsers. Only Debian has them under these names. */
 const BROWSER = ['chromium', 'firefox-esr'];
 /** Libraries that were renamed with the change to 64-bit time, in Debian 13 and Ubuntu 24.04. */
@@ -43,7 +45,7 @@ function packages() {
   const system = release();
   const suffix = hasTime64Names(system) ? 't64' : '';
   const browser = system.ID === 'debian' ? BROWSER : [];
-  const forTests = process.argv.includes('--tests') ? [...SOUND, ...TOOLS, ...CLUSTER, ...browser] : [];
+  const forTests = process.argv.includes('--tests') ? [...SOUND, ...TOOLS, ...CLUSTER, ...NETWORK, ...browser] : [];
   const names = [...BUILD, ...ELECTRON, ...forTests].map((name) => (RENAMED.has(name) ? `${name}${suffix}` : name));
   // The fallback for Electron's binary comes by pip.
   if (spawnSync('python3', ['-m', 'pip', '--version']).status !== 0) names.push('python3-pip');

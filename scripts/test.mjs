@@ -75,6 +75,7 @@ await step(`interop tests, LiveKit server ${OLDER_VERSION}`, process.execPath, .
 delete process.env.LIVEKIT_SERVER_VERSION;
 await step('js tests', process.execPath, '--test', ...testFiles('tests/js'));
 await step('node tests', process.execPath, ...one, ...testFiles('tests/node'));
+await step('network tests', process.execPath, ...one, ...testFiles('tests/network'));
 // One file after the other: each starts Electrons that share two cores, and a room server's port.
 await step('electron tests', process.execPath, ...display, ...testFiles('tests/electron'));
 await step('package test', process.execPath, ...display, ...testFiles('tests/package'));

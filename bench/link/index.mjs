@@ -1,7 +1,8 @@
 // Whole calls over bad links: this package beside Chromium's WebRTC (livekit-client) in the same Electron and libwebrtc
 // (@livekit/rtc-node) in Node, all through the same room server and the same seeded link emulator, in real time.
 //
-// BENCH_ROUNDS, and BENCH_CASES and BENCH_WAYS (regular expressions) make it shorter.
+// BENCH_ROUNDS, and BENCH_CASES and BENCH_WAYS (regular expressions) make it shorter. The case `reach` is calls from networks
+// that let little through (reach.mjs).
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import { median, round } from '../numbers.mjs';
 import { writePicture } from './app/picture.js';
 import { CASES, quantile } from './cases.mjs';
 import { goals } from './goals.mjs';
+import { reach } from './reach.mjs';
 import { FROM_STOCK, WITH_SOUND, openWays } from './ways.mjs';
 
 export const needsScreen = true;
@@ -131,5 +133,6 @@ export async function run() {
   const of = (name, way) => measured.filter((it) => it.name === name && it.way === way);
   const rows = keys.map(([name, way]) => row(name, way, of(name, way)));
   const courses = keys.map(([name, way]) => ({ case: name, way, ...of(name, way)[0].course }));
-  return { rows, targets: goals(rows), courses, failed: samples.filter(({ error }) => error) };
+  const closed = chosen(['reach'], process.env.BENCH_CASES).length > 0 ? await reach(ROUNDS) : { rows: [], targets: [] };
+  return { rows: [...rows, ...closed.rows], targets: [...goals(rows), ...closed.targets], courses, failed: samples.filter(({ error }) => error) };
 }

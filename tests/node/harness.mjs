@@ -67,7 +67,7 @@ export async function startClient(server, { within, advanced, ...settings } = {}
   const events = [];
   let next = 0;
   child.on('message', (message) => {
-    if (message.event) return void events.push(message);
+    if (message.event) return void events.push({ ...message, at: performance.now() });
     const { resolve, reject } = answers.get(message.id);
     answers.delete(message.id);
     return message.error === undefined ? resolve(message.value) : reject(new Error(message.error));
