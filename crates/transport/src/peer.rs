@@ -497,6 +497,8 @@ impl Peer {
             send_backlog_ms: self.chain.budgets.backlog().as_secs_f64() * 1000.0,
             ..PeerStats::default()
         };
+        let way = self.way();
+        (stats.way, stats.media_address) = (way.as_ref().map(|way| way.kind), way.map(|way| way.remote));
         (stats.path_packets, stats.path_packets_lost) = self.chain.budgets.path_losses();
         self.chain.outbound.for_each_counters(|counters| {
             let track = counters.snapshot();
