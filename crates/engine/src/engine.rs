@@ -24,6 +24,7 @@ use crate::error::{EngineError, code};
 use crate::event::{Event, EventSink};
 use crate::reconnect_policy::DefaultReconnectPolicy;
 use crate::screen_sources::ScreenSources;
+use crate::session::WaySettings;
 use crate::stats::Registry;
 use crate::video_settings::VideoSettings;
 use crate::{logging, runtime};
@@ -122,6 +123,7 @@ impl Engine {
                 .reconnect_policy
                 .unwrap_or_else(|| Arc::new(DefaultReconnectPolicy::from_seconds(retry_time))),
             audio: AudioPipeline::new(fakes.clone(), Arc::new(AudioInbox { inbox: inbox.clone() })),
+            ways: WaySettings::from_config(&config.advanced),
             multi_room: config.multi_room,
             profile,
             server,

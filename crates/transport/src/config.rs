@@ -1,7 +1,9 @@
 //! How a peer connection is set up.
 
 use crate::payload::VideoCodec;
+use crate::ways::WayMemory;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Which of the two connections of the signalling protocol this is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,18 @@ pub struct IceServer {
     pub credential: String,
 }
 
+/// Which ways media may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IceTransportPolicy {
+    /// UDP where it works, else TCP to the server, else a relay.
+    #[default]
+    All,
+    /// Only relays (TURN).
+    Relay,
+    /// Only over TCP: to the server, or to a relay by TCP or TLS.
+    Tcp,
+}
+
 /// Settings of a [`Peer`](crate::Peer).
 #[derive(Clone, Debug, Default)]
 pub struct PeerConfig {
@@ -37,6 +51,10 @@ pub struct PeerConfig {
     /// are offered beside those of the network interfaces; with a server elsewhere loopback is left out.
     /// Unknown is treated like loopback: it costs one candidate.
     pub server_address: Option<IpAddr>,
+    /// Which ways media may take.
+    pub policy: IceTransportPolicy,
+    /// What another connection to the same server found out about the ways; one for both connections of a session.
+    pub memory: Arc<WayMemory>,
 }
 
 /// Names of a track that is to be sent; both travel in the SDP's `msid`.

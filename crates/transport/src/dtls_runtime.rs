@@ -1,5 +1,5 @@
-//! Puts [`DtlsFlights`] between the stack and its UDP sockets: the stack takes its sockets from a runtime, and this one is
-//! tokio's but for them.
+//! Puts [`DtlsFlights`] and the other ways to the server between the stack and its UDP sockets: the stack takes its sockets
+//! from a runtime, and this one is tokio's but for them.
 
 use std::future::Future;
 use std::io::{self, IoSliceMut};
@@ -19,10 +19,14 @@ use webrtc::runtime::{
 };
 
 use crate::dtls_flights::{DtlsFlights, Verdict, is_dtls};
+use crate::ways::Ways;
+use crate::ways::socket::WaySocket;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct DtlsRuntime;
+pub(crate) struct DtlsRuntime {
+    pub(crate) ways: Arc<Ways>,
+}
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -37,7 +41,7 @@ impl Runtime for DtlsRuntime {
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let socket = Arc::new(DtlsSocket {
-            inner: TokioRuntime.wrap_udp_socket(socket)?,
+            inner: WaySocket::new(TokioRuntime.wrap_udp_socket(socket)?, Arc::clone(&self.ways)),
             flights: Mutex::default(),
             is_over: AtomicBool::new(false),
             changed: Arc::default(),

@@ -48,9 +48,10 @@ mod stack;
 mod stats;
 #[cfg(test)]
 mod test_random;
+mod ways;
 
 pub use budget::SendBudget;
-pub use config::{AddTrack, IceServer, PeerConfig, Role};
+pub use config::{AddTrack, IceServer, IceTransportPolicy, PeerConfig, Role};
 pub use data::DataKind;
 pub use error::TransportError;
 pub use event::{MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};
@@ -63,3 +64,4 @@ pub use receive::{
 };
 pub use send::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, VideoSender};
 pub use stats::{PeerStats, ReceiverStats, SenderStats};
+pub use ways::{MediaWay, WayKind, WayMemory};

@@ -14,6 +14,7 @@ use crate::send::{self, AudioSender, SendControl, VideoSender, VideoStream};
 use crate::sender_clock::CaptureClock;
 use crate::stack::{self, Handler};
 use crate::stats::{PeerStats, ReceiverCounters, SenderCounters};
+use crate::ways::{self, MediaWay, Ways, candidates};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rtc::media_stream::MediaStreamTrack;
@@ -25,6 +26,7 @@ use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -73,7 +75,8 @@ pub struct Peer {
     connected: Arc<AtomicBool>,
     negotiation: tokio::sync::Mutex<Negotiation>,
     sent: Mutex<HashMap<String, SentTrack>>,
-    rtt_task: JoinHandle<()>,
+    ways: Arc<Ways>,
+    tasks: [JoinHandle<()>; 2],
     /// A peer may be dropped on a thread that knows no runtime.
     runtime: Handle,
 }
@@ -98,20 +101,25 @@ impl Peer {
         let data = Arc::new(DataChannels::new(Arc::clone(&chain)));
         let connected = Arc::new(AtomicBool::new(false));
         let (first_connected, was_connected) = watch::channel(false);
+        let (ways, ready) = Ways::new(config.policy, Arc::clone(&config.memory));
         let handler = Handler {
             chain: Arc::clone(&chain),
             data: Arc::downgrade(&data),
+            ways: Arc::clone(&ways),
             connected: Arc::clone(&connected),
             first_connected,
         };
-        let stack = stack::build(&config, &chain, handler).await?;
+        let stack = stack::build(&config, &chain, handler, Arc::clone(&ways)).await?;
         if config.role == Role::Publisher {
             for kind in DataKind::ALL {
                 let channel = stack::open_channel(&*stack, kind).await?;
                 data.attach(channel, Some(kind));
             }
         }
-        let rtt_task = tokio::spawn(stack::watch_rtt(Arc::downgrade(&stack), Arc::clone(&chain), was_connected));
+        let tasks = [
+            tokio::spawn(stack::watch_rtt(Arc::downgrade(&stack), Arc::clone(&chain), was_connected)),
+            tokio::spawn(ways::begin_when_due(Arc::downgrade(&stack), Arc::clone(&ways), ready)),
+        ];
         Ok(Arc::new(Self {
             stack: Mutex::new(Some(stack)),
             chain,
@@ -120,7 +128,8 @@ impl Peer {
             connected,
             negotiation: tokio::sync::Mutex::default(),
             sent: Mutex::default(),
-            rtt_task,
+            ways,
+            tasks,
             runtime: Handle::current(),
         }))
     }
@@ -154,7 +163,12 @@ impl Peer {
             negotiation.offered.extend(controls.into_iter().map(|control| (control, mid.clone())));
         }
         self.label_layers().await;
-        Ok(sdp)
+        Ok(self.own_description(sdp))
+    }
+
+    /// A description of ours as the server gets it.
+    fn own_description(&self, sdp: String) -> String {
+        if self.ways.allows_udp() { sdp } else { candidates::without_candidates(&sdp) }
     }
 
     /// Lets the packets of layers tell their media section, which is known from the first offer on.
@@ -181,11 +195,13 @@ impl Peer {
         let stack = self.stack()?;
         let mut negotiation = self.negotiation.lock().await;
         let takes_red = |mid: &str| remote_media::takes_red(sdp, mid, RED_PAYLOAD_TYPE);
-        let answer = RTCSessionDescription::answer(sdp.to_owned())
+        let remote = candidates::sift(sdp, self.ways.policy());
+        let answer = RTCSessionDescription::answer(remote.sdp.clone())
             .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
         stack.set_remote_description(answer).await.map_err(TransportError::during("applying the answer"))?;
         negotiation.offered.drain(..).for_each(|(control, mid)| control.set_negotiated(takes_red(&mid)));
-        add_early_candidates(&*stack, &mut negotiation).await;
+        self.ways.remote_description(&remote, Instant::now());
+        self.add_early_candidates(&*stack, &mut negotiation).await;
         Ok(())
     }
 
@@ -198,15 +214,17 @@ impl Peer {
     pub async fn accept_offer(&self, sdp: &str) -> Result<String, TransportError> {
         let stack = self.stack()?;
         let mut negotiation = self.negotiation.lock().await;
-        let offer = RTCSessionDescription::offer(sdp.to_owned())
+        let remote = candidates::sift(sdp, self.ways.policy());
+        let offer = RTCSessionDescription::offer(remote.sdp.clone())
             .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
         stack.set_remote_description(offer).await.map_err(TransportError::during("applying the offer"))?;
         let answer = stack.create_answer(None).await.map_err(TransportError::during("creating the answer"))?;
         let answer_sdp = answer.sdp.clone();
         stack.set_local_description(answer).await.map_err(TransportError::during("applying the own answer"))?;
         self.follow(&mut negotiation.receiving, remote_media::sending_sections(sdp, &self.video_codecs));
-        add_early_candidates(&*stack, &mut negotiation).await;
-        Ok(answer_sdp)
+        self.ways.remote_description(&remote, Instant::now());
+        self.add_early_candidates(&*stack, &mut negotiation).await;
+        Ok(self.own_description(answer_sdp))
     }
 
     /// Makes the receiving side match what the other side says it sends.
@@ -282,7 +300,38 @@ impl Peer {
             negotiation.early_candidates.push(candidate);
             return Ok(());
         }
-        stack.add_ice_candidate(candidate).await.map_err(TransportError::during("adding a candidate"))
+        self.add_candidate(&*stack, candidate).await.map_err(TransportError::during("adding a candidate"))
+    }
+
+    async fn add_candidate(
+        &self,
+        stack: &dyn PeerConnection,
+        candidate: RTCIceCandidateInit,
+    ) -> Result<(), webrtc::error::Error> {
+        self.ways.candidate(&candidate.candidate, Instant::now());
+        if !candidates::is_for_stack(&candidate.candidate, self.ways.policy()) {
+            return Ok(());
+        }
+        stack.add_ice_candidate(candidate).await
+    }
+
+    async fn add_early_candidates(&self, stack: &dyn PeerConnection, negotiation: &mut Negotiation) {
+        negotiation.has_remote = true;
+        for candidate in negotiation.early_candidates.drain(..) {
+            if let Err(error) = self.add_candidate(stack, candidate).await {
+                tracing::debug!(%error, "remote candidate ignored");
+            }
+        }
+    }
+
+    /// Which way media takes to the server at present; `None` before there was any.
+    pub fn way(&self) -> Option<MediaWay> {
+        self.ways.way()
+    }
+
+    /// What has been tried since ICE was started last, each in words for people.
+    pub fn tried(&self) -> Vec<String> {
+        self.ways.tried()
     }
 
     /// Adds an H.264 track (Constrained Baseline, packetization mode 1, 90 kHz). It sends once the next
@@ -448,6 +497,8 @@ impl Peer {
             send_backlog_ms: self.chain.budgets.backlog().as_secs_f64() * 1000.0,
             ..PeerStats::default()
         };
+        let way = self.way();
+        (stats.way, stats.media_address) = (way.as_ref().map(|way| way.kind), way.map(|way| way.remote));
         (stats.path_packets, stats.path_packets_lost) = self.chain.budgets.path_losses();
         self.chain.outbound.for_each_counters(|counters| {
             let track = counters.snapshot();
@@ -478,7 +529,8 @@ impl Peer {
     fn release(&self) -> Option<Arc<dyn PeerConnection>> {
         let stack = self.stack.lock().take()?;
         self.connected.store(false, Ordering::Relaxed);
-        self.rtt_task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
+        self.ways.close();
         self.sent.lock().drain().flat_map(|(_, track)| track.streams).for_each(|(_, control)| control.close());
         Some(stack)
     }
@@ -505,15 +557,6 @@ async fn shut_down(stack: Arc<dyn PeerConnection>, chain: &ChainState) {
     }
     chain.inbound.close_all();
     chain.events.finish(PeerEvent::State(PeerState::Closed));
-}
-
-async fn add_early_candidates(stack: &dyn PeerConnection, negotiation: &mut Negotiation) {
-    negotiation.has_remote = true;
-    for candidate in negotiation.early_candidates.drain(..) {
-        if let Err(error) = stack.add_ice_candidate(candidate).await {
-            tracing::debug!(%error, "remote candidate ignored");
-        }
-    }
 }
 
 #[cfg(test)]

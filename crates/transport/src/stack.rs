@@ -6,6 +6,7 @@ use crate::dtls_runtime::DtlsRuntime;
 use crate::error::TransportError;
 use crate::event::{PeerEvent, PeerState};
 use crate::interceptors::{self, ChainState};
+use crate::ways::Ways;
 use crate::{addresses, codecs, config};
 use rtc::data_channel::RTCDataChannelInit;
 use rtc::ice::mdns::MulticastDnsMode;
@@ -49,6 +50,7 @@ pub(crate) async fn build(
     config: &PeerConfig,
     chain: &Arc<ChainState>,
     handler: Handler,
+    ways: Arc<Ways>,
 ) -> Result<Arc<dyn PeerConnection>, TransportError> {
     let mut engine = codecs::media_engine(config.role, &config.video_codecs)?;
     if config.role == Role::Publisher {
@@ -65,14 +67,14 @@ pub(crate) async fn build(
         .with_discard_local_candidates_during_ice_restart(true)
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .build();
-    let servers = config.ice_servers.iter().map(ice_server).collect();
+    let servers = config.ice_servers.iter().filter_map(stun_server).filter(|_| ways.allows_udp()).collect();
     let connection = PeerConnectionBuilder::new()
         .with_configuration(RTCConfigurationBuilder::new().with_ice_servers(servers).build())
         .with_setting_engine(settings)
         .with_media_engine(engine)
         .with_interceptor_registry(registry)
         .with_handler(Arc::new(handler))
-        .with_runtime(Arc::new(DtlsRuntime))
+        .with_runtime(Arc::new(DtlsRuntime { ways }))
         .with_udp_addrs(addresses::to_bind(config.server_address))
         .with_data_channel_send_buffer_limit(STACK_BUFFER)
         .build()
@@ -81,8 +83,11 @@ pub(crate) async fn build(
     Ok(Arc::new(connection))
 }
 
-fn ice_server(server: &config::IceServer) -> RTCIceServer {
-    RTCIceServer { urls: server.urls.clone(), username: server.username.clone(), credential: server.credential.clone() }
+/// The stack only finds out our address with them. Relays are not its business: it knows none but by UDP, and would ask
+/// for one in every call.
+fn stun_server(server: &config::IceServer) -> Option<RTCIceServer> {
+    let urls: Vec<_> = server.urls.iter().filter(|url| url.starts_with("stun:")).cloned().collect();
+    (!urls.is_empty()).then(|| RTCIceServer { urls, ..RTCIceServer::default() })
 }
 
 /// Opens one of the publisher's data channels.
@@ -131,6 +136,7 @@ pub(crate) async fn watch_rtt(
 pub(crate) struct Handler {
     pub(crate) chain: Arc<ChainState>,
     pub(crate) data: Weak<DataChannels>,
+    pub(crate) ways: Arc<Ways>,
     /// Whether sending makes sense; shared with the senders.
     pub(crate) connected: Arc<AtomicBool>,
     /// Becomes true once and stays so.
@@ -140,6 +146,9 @@ pub(crate) struct Handler {
 #[async_trait::async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        if !self.ways.allows_udp() {
+            return;
+        }
         let Ok(candidate) = event.candidate.to_json() else { return };
         let json = serde_json::json!({
             "candidate": candidate.candidate,
@@ -159,6 +168,7 @@ impl PeerConnectionEventHandler for Handler {
             // Announced by `close` itself, after everything else.
             _ => return,
         };
+        self.ways.connected(state == PeerState::Connected);
         match state {
             PeerState::Connected => {
                 self.connected.store(true, Ordering::Relaxed);

@@ -2,8 +2,10 @@
 
 use crate::receive::Unreadable;
 use crate::sender_clock::SenderClock;
+use crate::ways::WayKind;
 use parking_lot::Mutex;
 use serde::Serialize;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Whole connection.
@@ -39,6 +41,10 @@ pub struct PeerStats {
     pub remote_loss_rate: f64,
     /// Packets sent again on request.
     pub packets_retransmitted: u64,
+    /// How media travels to the other side, once they do,
+    pub way: Option<WayKind>,
+    /// and the other side's address for them.
+    pub media_address: Option<SocketAddr>,
 }
 
 /// One sent track.

@@ -41,7 +41,7 @@ use crate::room::{Room, RoomKey};
 use crate::roster::DEVICE_OPEN;
 use crate::screen_sources::ScreenSources;
 use crate::sei::SeiKind;
-use crate::session::SessionHandle;
+use crate::session::{SessionHandle, WaySettings};
 use crate::speed_test::SpeedTest;
 use crate::stats::Registry;
 
@@ -70,6 +70,7 @@ pub(crate) struct Actor {
     pub(crate) profile: EngineProfile,
     pub(crate) server: ServerAddress,
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
+    pub(crate) ways: WaySettings,
     pub(crate) inbox: UnboundedSender<Input>,
     pub(crate) gate: Arc<EventGate>,
     pub(crate) registry: Arc<Registry>,
@@ -107,6 +108,7 @@ pub(crate) struct Parts {
     pub(crate) profile: EngineProfile,
     pub(crate) server: ServerAddress,
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
+    pub(crate) ways: WaySettings,
     pub(crate) inbox: UnboundedSender<Input>,
     pub(crate) gate: Arc<EventGate>,
     pub(crate) registry: Arc<Registry>,
@@ -119,13 +121,14 @@ pub(crate) struct Parts {
 
 impl Actor {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { profile, server, policy, inbox, gate, registry, audio, cameras, screens, multi_room } = parts;
+        let Parts { profile, server, policy, ways, inbox, gate, registry, audio, cameras, screens, multi_room } = parts;
         let channels = channels::all(&profile, &inbox);
         *registry.feeds.lock() = channels.iter().map(|channel| channel.feed.clone()).collect();
         Self {
             profile,
             server,
             policy,
+            ways,
             inbox,
             gate,
             registry,

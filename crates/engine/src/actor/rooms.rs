@@ -124,7 +124,7 @@ impl Actor {
         let sink = Inbox { room: key.clone(), generation, inbox: self.inbox.clone() };
         let query = vendor_query(&token, &key.id, &room.user.name, room.config.max_member_count);
         let (server, policy) = (self.server.url.clone(), self.policy.clone());
-        let params = SessionParams { server, token, query, embed, policy };
+        let params = SessionParams { server, token, query, embed, policy, ways: self.ways.clone() };
         room.session = Some(session::spawn(params, sink));
     }
 

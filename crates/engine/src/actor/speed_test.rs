@@ -45,6 +45,7 @@ impl Actor {
             app: self.profile.app_id.to_string(),
             secret: self.profile.app_sign.clone(),
             policy: self.policy.clone(),
+            ways: self.ways.clone(),
         };
         self.speed_test = Some(speed_test::start(config, &access, self.gate.clone()));
     }

@@ -106,11 +106,14 @@ impl<'a, S: SessionSink> Session<'a, S> {
             VideoCodec::Vp8 => transport::VideoCodec::Vp8,
         };
         let video_codecs: Vec<_> = DECODABLE.iter().map(in_transport).collect();
+        let ways = params.ways.clone();
         let config = |role| PeerConfig {
             role,
             video_codecs: video_codecs.clone(),
             ice_servers: ice_servers.clone(),
             server_address,
+            policy: ways.policy,
+            memory: ways.memory.clone(),
         };
         let ping_interval = seconds(join.ping_interval, DEFAULT_PING_INTERVAL);
         let ping_timeout = seconds(join.ping_timeout, DEFAULT_PING_TIMEOUT);

@@ -14,6 +14,7 @@ mod publishing;
 mod reliable_data;
 mod resuming;
 mod run;
+mod way_settings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::roster::SessionAge;
 use crate::server_profile::ServerProfile;
 use crate::signalling::ConnectError;
 use crate::simulcast::WantedLayers;
+pub(crate) use way_settings::WaySettings;
 
 /// Where a media thread finds the sender of the present session; empty while there is none.
 pub(crate) type SenderSlot<S> = Arc<RwLock<Option<Arc<S>>>>;
@@ -49,6 +51,8 @@ pub(crate) struct SessionParams {
     pub(crate) embed: Option<(String, String)>,
     /// When to try to take up a lost connection.
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
+    /// Which ways media may take.
+    pub(crate) ways: WaySettings,
 }
 
 /// One stream to publish.

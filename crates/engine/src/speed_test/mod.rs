@@ -26,7 +26,7 @@ use crate::event;
 use crate::reconnect_policy::ReconnectPolicy;
 use crate::session::{
     self, AudioTrack, PublishRequest, SenderSlot, SessionCommand, SessionEvent, SessionHandle, SessionParams,
-    SessionSink, VideoSenders, VideoTrack,
+    SessionSink, VideoSenders, VideoTrack, WaySettings,
 };
 use crate::simulcast::WantedLayers;
 
@@ -77,6 +77,7 @@ pub(crate) struct Access {
     pub(crate) app: String,
     pub(crate) secret: String,
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
+    pub(crate) ways: WaySettings,
 }
 
 /// Starts a test on the current runtime.
@@ -154,6 +155,7 @@ impl Test {
                 query: String::new(),
                 embed: access.server.may_embed.then(|| (access.app.clone(), access.secret.clone())),
                 policy: access.policy.clone(),
+                ways: access.ways.clone(),
             };
             let session = session::spawn(params, Inbox { way, events: sender.clone() });
             Some(Side { session, peers: None, judge: Judge::new(kbps.unwrap_or(0)), is_wanted: kbps.is_some() })

@@ -29,3 +29,4 @@ mod surface;
 mod timing;
 mod tokens;
 mod traffic_control;
+mod ways;

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
-use room_server::{RoomServer, ServerConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use room_server::{RoomServer, ServerConfig, TcpPort};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -28,6 +28,8 @@ struct State {
     frozen: AtomicBool,
     /// Media packets vanish.
     muted: AtomicBool,
+    /// No media comes through over TCP.
+    muted_tcp: AtomicBool,
     /// Counts moves: packets of each leave from a new address.
     address: AtomicU64,
     /// Signalling connections so far.
@@ -50,18 +52,25 @@ pub struct Relay {
 
 impl Relay {
     pub fn start() -> Self {
-        runtime().block_on(Self::begin())
+        runtime().block_on(Self::begin(false))
     }
 
-    async fn begin() -> Self {
-        let (media, server) = loop {
+    /// With a server that takes media over TCP as well.
+    pub fn with_tcp() -> Self {
+        runtime().block_on(Self::begin(true))
+    }
+
+    async fn begin(has_tcp: bool) -> Self {
+        let (media, tcp, server) = loop {
             let media = UdpSocket::bind((MEDIA, 0)).await.unwrap();
             let udp_port = Some(media.local_addr().unwrap().port());
-            let config =
-                ServerConfig { port: 0, udp_port, node_ip: Some(IpAddr::V4(MEDIA)), ..ServerConfig::default() };
+            let tcp = TcpListener::bind((MEDIA, 0)).await.unwrap();
+            let tcp_port = if has_tcp { TcpPort::Fixed(tcp.local_addr().unwrap().port()) } else { TcpPort::None };
+            let node_ip = Some(IpAddr::V4(MEDIA));
+            let config = ServerConfig { port: 0, udp_port, tcp_port, node_ip, ..ServerConfig::default() };
             // The port may be taken on the server's address.
             if let Ok(server) = RoomServer::start(config).await {
-                break (media, server);
+                break (media, tcp, server);
             }
         };
         server.add_key(&APP_ID.to_string(), APP_SIGN);
@@ -70,6 +79,9 @@ impl Relay {
         let state = Arc::new(State::default());
         let (cut, cuts) = watch::channel(0);
         tokio::spawn(signal(listener, server.local_addr(), state.clone(), cuts));
+        if let Some(server) = server.tcp_media_addr() {
+            tokio::spawn(media_connections(tcp, server, state.clone()));
+        }
         tokio::spawn(packets(Arc::new(media), state.clone()));
         Self { state, cut, server: Some(server), signalling }
     }
@@ -96,6 +108,11 @@ impl Relay {
     /// Whether media packets get through.
     pub fn let_media_through(&self, open: bool) {
         self.state.muted.store(!open, SeqCst);
+    }
+
+    /// Whether media over TCP get through; what is open is cut.
+    pub fn let_tcp_media_through(&self, open: bool) {
+        self.state.muted_tcp.store(!open, SeqCst);
     }
 
     /// What the way to the server is like from now on, for all clients together.
@@ -151,6 +168,29 @@ async fn signal(listener: TcpListener, server: SocketAddr, state: Arc<State>, cu
                 _ = cuts.changed() => {}
             }
         });
+    }
+}
+
+async fn media_connections(listener: TcpListener, server: SocketAddr, state: Arc<State>) {
+    while let Ok((mut client, _)) = listener.accept().await {
+        if state.muted_tcp.load(SeqCst) {
+            continue;
+        }
+        let state = state.clone();
+        tokio::spawn(async move {
+            let Ok(mut upstream) = TcpStream::connect(server).await else { return };
+            let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
+            tokio::select! {
+                _ = copy_bidirectional(&mut client, &mut upstream) => {}
+                () = is_set(&state.muted_tcp) => {}
+            }
+        });
+    }
+}
+
+async fn is_set(flag: &AtomicBool) {
+    while !flag.load(SeqCst) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
 

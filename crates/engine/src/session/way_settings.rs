@@ -1,0 +1,47 @@
+//! What all sessions of an engine have in common about the ways of media.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use transport::{IceTransportPolicy, WayMemory};
+
+/// Which ways media may take, and what is known about them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WaySettings {
+    pub(crate) policy: IceTransportPolicy,
+    /// One session learns from the other which ways are not open.
+    pub(crate) memory: Arc<WayMemory>,
+}
+
+impl WaySettings {
+    /// Reads `advancedConfig.ice_transport_policy`: `all`, `relay` or `tcp`; anything else is `all`.
+    pub(crate) fn from_config(advanced: &BTreeMap<String, String>) -> Self {
+        let policy = match advanced.get("ice_transport_policy").map(|value| value.trim().to_ascii_lowercase()).as_deref() {
+            Some("relay") => IceTransportPolicy::Relay,
+            Some("tcp") => IceTransportPolicy::Tcp,
+            None | Some("" | "all") => IceTransportPolicy::All,
+            Some(other) => {
+                tracing::warn!(value = other, "advancedConfig.ice_transport_policy is neither all nor relay nor tcp");
+                IceTransportPolicy::All
+            }
+        };
+        Self { policy, memory: Arc::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_read_in_any_case_and_garbage_changes_nothing() {
+        let policy = |value: &str| {
+            WaySettings::from_config(&BTreeMap::from([("ice_transport_policy".to_owned(), value.to_owned())])).policy
+        };
+        assert_eq!(policy("Relay"), IceTransportPolicy::Relay);
+        assert_eq!(policy(" tcp"), IceTransportPolicy::Tcp);
+        assert_eq!(policy("all"), IceTransportPolicy::All);
+        assert_eq!(policy("udp"), IceTransportPolicy::All);
+        assert_eq!(WaySettings::from_config(&BTreeMap::new()).policy, IceTransportPolicy::All);
+    }
+}

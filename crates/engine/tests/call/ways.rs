@@ -1,0 +1,110 @@
+//! Media where UDP does not come through, and that they stay with UDP where it does.
+
+use std::time::{Duration, Instant};
+
+use room_server::{ServerConfig, TcpPort};
+use serde_json::Value;
+
+use crate::harness::{Client, Screen, Server, fakes, profile, wait_for};
+use crate::link::Quality;
+use crate::relay::Relay;
+
+/// Waits until media of the client travel over this way, in both directions.
+fn expect_way(client: &Client, way: &str) {
+    wait_for("the way of media", || {
+        let stats = client.engine.call_experimental_api(r#"{"method":"getStats"}"#);
+        let stats: Value = serde_json::from_str(&stats).unwrap();
+        ["publisher", "subscriber"].iter().all(|side| stats["network"][side]["way"] == way)
+    });
+}
+
+/// Anna and ben are in a room, and each sees the other.
+fn call(url: &str) -> [(Client, std::sync::Arc<Screen>); 2] {
+    let users = ["anna", "ben"].map(|user| {
+        let client = Client::with(profile(url), fakes());
+        client.login("room", user);
+        client.engine.start_publishing_stream(user, Default::default(), 0).unwrap();
+        client
+    });
+    let mut others = ["ben", "anna"].into_iter();
+    users.map(|client| {
+        let screen = client.play(others.next().unwrap());
+        (client, screen)
+    })
+}
+
+#[test]
+fn a_server_that_takes_media_over_tcp_only_carries_a_call() {
+    let config = ServerConfig { port: 0, tcp_port: TcpPort::Fixed(0), force_tcp: true, ..ServerConfig::default() };
+    let server = Server::with(config);
+    for (client, screen) in call(&server.url()) {
+        screen.frames(10);
+        expect_way(&client, "tcp");
+    }
+}
+
+#[test]
+fn where_udp_is_silent_media_come_over_tcp_at_once() {
+    let relay = Relay::with_tcp();
+    relay.let_media_through(false);
+    let begun = Instant::now();
+    let users = call(&relay.url());
+    for (mut client, screen) in users {
+        client.expect("onPlayerRenderVideoFirstFrame", |_| true);
+        eprintln!("picture after {:?}", begun.elapsed());
+        screen.frames(10);
+        expect_way(&client, "tcp");
+    }
+}
+
+#[test]
+fn udp_that_is_closed_in_the_middle_of_a_call_makes_room_for_tcp() {
+    let relay = Relay::with_tcp();
+    let mut users = call(&relay.url());
+    for (client, screen) in &users {
+        screen.frames(10);
+        expect_way(client, "udp");
+    }
+    relay.let_media_through(false);
+    let begun = Instant::now();
+    for (client, screen) in &mut users {
+        expect_way(client, "tcp");
+        screen.frames(60);
+        eprintln!("back after {:?}", begun.elapsed());
+        let rooms = client.all("onRoomStateChanged");
+        assert!(rooms.iter().all(|event| event["reason"] == 0 || event["reason"] == 1), "{rooms:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_comes_back() {
+    let relay = Relay::with_tcp();
+    relay.let_media_through(false);
+    let users = call(&relay.url());
+    for (client, screen) in &users {
+        screen.frames(10);
+        expect_way(client, "tcp");
+    }
+    relay.let_tcp_media_through(false);
+    let begun = Instant::now();
+    std::thread::sleep(Duration::from_millis(50));
+    relay.let_tcp_media_through(true);
+    for (client, screen) in &users {
+        screen.frames(64);
+        screen.frames(60);
+        eprintln!("back after {:?}", begun.elapsed());
+        expect_way(client, "tcp");
+    }
+}
+
+#[test]
+fn a_slow_and_lossy_network_that_lets_udp_through_keeps_it() {
+    let relay = Relay::with_tcp();
+    let poor = Quality { loss: 0.05, delay: Duration::from_millis(150), ..Quality::default() };
+    relay.set_uplink(poor);
+    relay.set_downlink(poor);
+    for (client, screen) in call(&relay.url()) {
+        screen.frames(3);
+        expect_way(&client, "udp");
+    }
+}
