@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::codecs::EnabledCodecs;
 use crate::join_rate::JoinRate;
 use crate::limits::Limits;
+use crate::net::{CandidateRules, distinct};
 use crate::webhooks::WebhookConfig;
 
 /// Which apps may use the server.
@@ -60,18 +61,26 @@ pub struct LogConfig {
 /// Settings of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Address to listen on, for signalling and media.
+    /// Address to listen on, for signalling and media. `0.0.0.0` is all addresses of IPv4, `::` is all that there are.
     pub bind: IpAddr,
+    /// Further addresses to listen on, on the same ports.
+    pub further_binds: Vec<IpAddr>,
     /// TCP port for signalling; 0 is any free one.
     pub port: u16,
     /// UDP port for media; `None` is `port + 2` or, if that is taken, any free one.
     pub udp_port: Option<u16>,
+    /// Last port of a range that begins with `udp_port`: the first of them that is free is taken.
+    pub udp_port_last: Option<u16>,
     /// TCP port for media.
     pub tcp_port: TcpPort,
     /// Whether clients are told of the TCP port only, to find out whether that way works.
     pub force_tcp: bool,
-    /// Address that clients are told for media, when they cannot reach `bind` itself.
+    /// Address that others know this machine by, as that of a router before it. Clients are told of it first.
     pub node_ip: Option<IpAddr>,
+    /// Further such addresses, as that of the other family.
+    pub further_node_ips: Vec<IpAddr>,
+    /// Which of the machine's addresses clients are told of.
+    pub candidates: CandidateRules,
     /// UDP port that clients are told for media, when a router hands another port on to ours.
     pub advertised_udp_port: Option<u16>,
     /// Servers that help clients find a way to us.
@@ -108,16 +117,38 @@ pub struct ServerConfig {
     pub log: LogConfig,
 }
 
+impl ServerConfig {
+    /// All addresses to listen on, without those that another one covers.
+    pub fn binds(&self) -> Vec<IpAddr> {
+        let all: Vec<IpAddr> = std::iter::once(self.bind).chain(self.further_binds.iter().copied()).collect();
+        distinct(&all)
+    }
+
+    /// Whether nobody but this machine itself can reach the server.
+    pub fn is_loopback(&self) -> bool {
+        self.binds().iter().all(IpAddr::is_loopback)
+    }
+
+    /// All addresses that others know this machine by.
+    pub fn node_ips(&self) -> Vec<IpAddr> {
+        self.node_ip.into_iter().chain(self.further_node_ips.iter().copied()).collect()
+    }
+}
+
 impl Default for ServerConfig {
     /// Embedded, on loopback, port 7880.
     fn default() -> Self {
         Self {
             bind: Ipv4Addr::LOCALHOST.into(),
+            further_binds: Vec::new(),
             port: 7880,
             udp_port: None,
+            udp_port_last: None,
             tcp_port: TcpPort::None,
             force_tcp: false,
             node_ip: None,
+            further_node_ips: Vec::new(),
+            candidates: CandidateRules::default(),
             advertised_udp_port: None,
             ice_servers: Vec::new(),
             keys: KeyPolicy::Embedded,

@@ -28,6 +28,7 @@ mod net;
 mod number_hasher;
 mod server;
 mod signalling;
+mod sockets;
 mod webhooks;
 
 pub use cli::run_cli;
@@ -36,5 +37,6 @@ pub use config::{IceServerConfig, KeyPolicy, LogConfig, ServerConfig, TcpPort};
 pub use config_file::ConfigError;
 pub use join_rate::JoinRate;
 pub use limits::Limits;
+pub use net::{CandidateRules, Filter};
 pub use server::{RoomServer, StartError};
 pub use webhooks::{WebhookConfig, WebhookConfigError};
