@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::codecs::EnabledCodecs;
@@ -47,6 +48,48 @@ pub struct IceServerConfig {
     pub username: String,
     /// Password, empty for STUN.
     pub credential: String,
+    /// What the relay shares with us (coturn's `static-auth-secret`): then every participant gets a user name and password
+    /// of its own that live for a time. Empty if the relay has fixed ones.
+    pub secret: String,
+    /// How long those live; `None` is 5 minutes.
+    pub ttl: Option<Duration>,
+}
+
+/// A certificate with its private key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM: the certificate of the server first, then those that lead from it to a root.
+    pub cert: PathBuf,
+    /// PEM: PKCS #8, PKCS #1 or SEC 1.
+    pub key: PathBuf,
+}
+
+/// The relay in this server (TURN, RFC 8656): for clients whose network lets nothing out but connections to well-known
+/// ports. It reaches nothing but the media of this server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnConfig {
+    /// `None`: on the port of signalling, and told to those who come to it without a proxy between. `Some(true)`: told to
+    /// everybody but clients on this machine.
+    pub enabled: Option<bool>,
+    /// Name by which clients reach it; `None` is the one by which they reached signalling.
+    pub domain: Option<String>,
+    /// UDP port of its own.
+    pub udp_port: Option<u16>,
+    /// TCP port of its own, with TLS.
+    pub tls_port: Option<u16>,
+    /// Certificate of that port; `None` is that of signalling.
+    pub tls: Option<TlsFiles>,
+    /// Whether something before `tls_port` speaks TLS, so that plain connections come in.
+    pub external_tls: bool,
+    /// How long the user names and passwords live that participants get.
+    pub ttl: Duration,
+}
+
+impl Default for TurnConfig {
+    fn default() -> Self {
+        let ttl = Duration::from_secs(300);
+        Self { enabled: None, domain: None, udp_port: None, tls_port: None, tls: None, external_tls: false, ttl }
+    }
 }
 
 /// How the program writes its log. The library writes none by itself.
@@ -83,6 +126,10 @@ pub struct ServerConfig {
     pub candidates: CandidateRules,
     /// UDP port that clients are told for media, when a router hands another port on to ours.
     pub advertised_udp_port: Option<u16>,
+    /// With what signalling speaks TLS (`wss://`); `None` is not at all.
+    pub tls: Option<TlsFiles>,
+    /// The relay in this server.
+    pub turn: TurnConfig,
     /// Servers that help clients find a way to us.
     pub ice_servers: Vec<IceServerConfig>,
     /// Who may use the server.
@@ -150,6 +197,8 @@ impl Default for ServerConfig {
             further_node_ips: Vec::new(),
             candidates: CandidateRules::default(),
             advertised_udp_port: None,
+            tls: None,
+            turn: TurnConfig::default(),
             ice_servers: Vec::new(),
             keys: KeyPolicy::Embedded,
             server_secrets: BTreeMap::new(),

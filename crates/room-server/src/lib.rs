@@ -33,8 +33,8 @@ mod webhooks;
 
 pub use cli::run_cli;
 pub use codecs::EnabledCodecs;
-pub use config::{IceServerConfig, KeyPolicy, LogConfig, ServerConfig, TcpPort};
-pub use config_file::ConfigError;
+pub use config::{IceServerConfig, KeyPolicy, LogConfig, ServerConfig, TcpPort, TlsFiles, TurnConfig};
+pub use config_file::{ConfigError, UnusedKey};
 pub use join_rate::JoinRate;
 pub use limits::Limits;
 pub use net::{CandidateRules, Filter};
