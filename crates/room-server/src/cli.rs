@@ -10,7 +10,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{KeyPolicy, LogConfig, ServerConfig, TcpPort};
-use crate::config_file::{parse_keys, read_key_file};
+use crate::config_file::{Ports, UnusedKey, bind_addresses, parse_keys, read_key_file, read_text, tls_files};
 use crate::server::{RoomServer, StartError};
 
 /// Exit codes: it ran; it could not start; it was called wrongly.
@@ -25,15 +25,15 @@ const DEV_KEY: (&str, &str) = ("devkey", "secret");
 #[derive(Debug, Parser)]
 #[command(name = "zego-room-server", version)]
 struct Args {
-    /// Address to listen on (default 127.0.0.1)
-    #[arg(long)]
-    bind: Option<IpAddr>,
+    /// Address or host name to listen on, "" for all that the machine has; can be given several times (default 127.0.0.1)
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Vec<String>,
     /// TCP port for signalling; media use the UDP port two above or any free one (default 7880)
     #[arg(long)]
     port: Option<u16>,
-    /// UDP port for media
-    #[arg(long, env = "UDP_PORT")]
-    udp_port: Option<u16>,
+    /// UDP port for media; of a range, as 7882-7892, the first that is free
+    #[arg(long, env = "UDP_PORT", value_name = "PORT")]
+    udp_port: Option<Ports>,
     /// TCP port for media, for clients whose network lets no UDP through; 0 is none (default one above --port, if free)
     #[arg(long, env = "TCP_PORT")]
     tcp_port: Option<u16>,
@@ -49,12 +49,26 @@ struct Args {
     /// Server secret of an app for the vendor's 04 tokens, as APPID:SECRET; can be given several times
     #[arg(long = "server-secret", value_name = "APPID:SECRET", value_parser = parse_key)]
     server_secrets: Vec<(String, String)>,
-    /// Address that clients are told for media, if they cannot reach --bind itself
-    #[arg(long, env = "NODE_IP")]
-    node_ip: Option<IpAddr>,
+    /// Address that others know this machine by, as that of a router before it: clients are told of it first, and of the
+    /// machine's own ones; can be given several times
+    #[arg(long, env = "NODE_IP", value_delimiter = ',')]
+    node_ip: Vec<IpAddr>,
     /// UDP port that clients are told for media, if a router hands another port on to ours
     #[arg(long, env = "ADVERTISED_UDP_PORT")]
     advertised_udp_port: Option<u16>,
+    /// Certificate (PEM, with those that lead to a root), so that clients connect to wss:// and https://; it is read again
+    /// when it changes
+    #[arg(long, value_name = "FILE", env = "ROOM_SERVER_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", env = "ROOM_SERVER_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Certificate of the port turn.tls_port, if it is another one
+    #[arg(long, value_name = "FILE", env = "LIVEKIT_TURN_CERT", requires = "turn_key")]
+    turn_cert: Option<PathBuf>,
+    /// Its private key
+    #[arg(long, value_name = "FILE", env = "LIVEKIT_TURN_KEY", requires = "turn_cert")]
+    turn_key: Option<PathBuf>,
     /// YAML file with keys as in livekit.yaml, see docs/room-server.md
     #[arg(long, value_name = "FILE", env = "LIVEKIT_CONFIG_FILE")]
     config: Option<PathBuf>,
@@ -96,8 +110,12 @@ pub fn run_cli(args: impl IntoIterator<Item = OsString>) -> i32 {
         }
     };
     start_log(&config.log);
-    for key in unused {
-        tracing::warn!(key, "this key of the configuration has no effect here");
+    for UnusedKey { key, is_livekits } in unused {
+        if is_livekits {
+            tracing::warn!(key, "this key of the configuration has no effect here");
+        } else {
+            tracing::warn!(key, "nobody knows this key of the configuration, is it misspelt?");
+        }
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
@@ -175,12 +193,12 @@ async fn wait_for_signal() -> std::io::Result<()> {
 }
 
 /// File first, then arguments on top of it. Gives the keys of the file that have no effect as well.
-fn config_of(args: Args) -> Result<(ServerConfig, Vec<&'static str>), String> {
+fn config_of(args: Args) -> Result<(ServerConfig, Vec<UnusedKey>), String> {
     let keys = KeyPolicy::Fixed(BTreeMap::new());
     let mut config = ServerConfig { keys, tcp_port: TcpPort::Usual, ..ServerConfig::default() };
     let mut unused = Vec::new();
     if let Some(path) = args.config {
-        let yaml = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let yaml = read_text(&path).map_err(|error| error.to_string())?;
         unused.extend(config.apply_yaml(&yaml).map_err(|error| format!("{}: {error}", path.display()))?);
     }
     if let Some(yaml) = args.config_body {
@@ -193,17 +211,25 @@ fn config_of(args: Args) -> Result<(ServerConfig, Vec<&'static str>), String> {
         config.add_keys(parse_keys(&yaml).map_err(|error| format!("--keys: {error}"))?);
     }
     config.add_keys(args.keys.into_iter().collect());
-    config.bind = args.bind.unwrap_or(config.bind);
+    let binds = bind_addresses(args.bind.iter().map(String::as_str)).map_err(|error| format!("--bind: {error}"))?;
+    config.listen_on(&binds);
     config.port = args.port.unwrap_or(config.port);
-    config.udp_port = args.udp_port.or(config.udp_port);
+    if let Some(Ports { first, last }) = args.udp_port {
+        (config.udp_port, config.udp_port_last) = (Some(first), Some(last));
+    }
     config.tcp_port = args.tcp_port.map_or(config.tcp_port, TcpPort::from_setting);
-    config.node_ip = args.node_ip.or(config.node_ip);
+    if let [first, further @ ..] = args.node_ip.as_slice() {
+        (config.node_ip, config.further_node_ips) = (Some(*first), further.to_vec());
+    }
+    let files = |cert, key| tls_files("tls", cert, key).map_err(|error| error.to_string());
+    config.tls = files(args.tls_cert, args.tls_key)?.or(config.tls);
+    config.turn.tls = files(args.turn_cert, args.turn_key)?.or(config.turn.tls);
     config.advertised_udp_port = args.advertised_udp_port.or(config.advertised_udp_port);
     config.metrics |= args.metrics;
     config.dev |= args.dev;
     config.single_peer_connection &= !args.two_connections;
     config.server_secrets.extend(args.server_secrets);
-    if config.dev && !config.bind.is_loopback() {
+    if config.dev && !config.is_loopback() {
         return Err("--dev gives everybody a token, so it may only listen on loopback".to_owned());
     }
     let KeyPolicy::Fixed(keys) = &mut config.keys else { return Ok((config, unused)) };
@@ -264,8 +290,24 @@ mod tests {
 
     #[test]
     fn a_mistake_in_the_configuration_is_told() {
-        assert!(config(&["--key", "1:a", "--config-body", "prot: 7000"]).unwrap_err().contains("prot"));
+        assert!(config(&["--key", "1:a", "--config-body", "port: many"]).unwrap_err().contains("port"));
         assert!(config(&["--key", "1:a", "--config", "/nowhere/at/all.yaml"]).unwrap_err().contains("/nowhere"));
+    }
+
+    #[test]
+    fn it_listens_where_it_is_told_to() {
+        let binds = |arguments: &[&str]| config(&[&["--key", "1:a"], arguments].concat()).unwrap().binds();
+        let ips = |texts: &[&str]| texts.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect::<Vec<_>>();
+        assert_eq!(binds(&["--bind", ""]), ips(&["0.0.0.0", "::"]));
+        assert_eq!(binds(&["--bind", "127.0.0.1", "--bind", "127.0.0.2"]), ips(&["127.0.0.1", "127.0.0.2"]));
+        let over_the_file = binds(&["--bind", "127.0.0.3", "--config-body", "bind_addresses: [127.0.0.4, 127.0.0.5]"]);
+        assert_eq!(over_the_file, ips(&["127.0.0.3"]));
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_a_mistake() {
+        assert!(config(&["--key", "1:a", "--tls-cert", "/a"]).is_err());
+        assert!(config(&["--key", "1:a", "--tls-cert", "/a", "--tls-key", "/b"]).unwrap().tls.is_some());
     }
 
     #[test]

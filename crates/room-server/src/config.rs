@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::codecs::EnabledCodecs;
 use crate::join_rate::JoinRate;
 use crate::limits::Limits;
+use crate::net::{CandidateRules, distinct};
 use crate::webhooks::WebhookConfig;
 
 /// Which apps may use the server.
@@ -46,6 +48,48 @@ pub struct IceServerConfig {
     pub username: String,
     /// Password, empty for STUN.
     pub credential: String,
+    /// What the relay shares with us (coturn's `static-auth-secret`): then every participant gets a user name and password
+    /// of its own that live for a time. Empty if the relay has fixed ones.
+    pub secret: String,
+    /// How long those live; `None` is 5 minutes.
+    pub ttl: Option<Duration>,
+}
+
+/// A certificate with its private key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM: the certificate of the server first, then those that lead from it to a root.
+    pub cert: PathBuf,
+    /// PEM: PKCS #8, PKCS #1 or SEC 1.
+    pub key: PathBuf,
+}
+
+/// The relay in this server (TURN, RFC 8656): for clients whose network lets nothing out but connections to well-known
+/// ports. It reaches nothing but the media of this server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnConfig {
+    /// `None`: on the port of signalling, and told to those who come to it without a proxy between. `Some(true)`: told to
+    /// everybody but clients on this machine.
+    pub enabled: Option<bool>,
+    /// Name by which clients reach it; `None` is the one by which they reached signalling.
+    pub domain: Option<String>,
+    /// UDP port of its own.
+    pub udp_port: Option<u16>,
+    /// TCP port of its own, with TLS.
+    pub tls_port: Option<u16>,
+    /// Certificate of that port; `None` is that of signalling.
+    pub tls: Option<TlsFiles>,
+    /// Whether something before `tls_port` speaks TLS, so that plain connections come in.
+    pub external_tls: bool,
+    /// How long the user names and passwords live that participants get.
+    pub ttl: Duration,
+}
+
+impl Default for TurnConfig {
+    fn default() -> Self {
+        let ttl = Duration::from_secs(300);
+        Self { enabled: None, domain: None, udp_port: None, tls_port: None, tls: None, external_tls: false, ttl }
+    }
 }
 
 /// How the program writes its log. The library writes none by itself.
@@ -60,20 +104,32 @@ pub struct LogConfig {
 /// Settings of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Address to listen on, for signalling and media.
+    /// Address to listen on, for signalling and media. `0.0.0.0` is all addresses of IPv4, `::` is all that there are.
     pub bind: IpAddr,
+    /// Further addresses to listen on, on the same ports.
+    pub further_binds: Vec<IpAddr>,
     /// TCP port for signalling; 0 is any free one.
     pub port: u16,
     /// UDP port for media; `None` is `port + 2` or, if that is taken, any free one.
     pub udp_port: Option<u16>,
+    /// Last port of a range that begins with `udp_port`: the first of them that is free is taken.
+    pub udp_port_last: Option<u16>,
     /// TCP port for media.
     pub tcp_port: TcpPort,
     /// Whether clients are told of the TCP port only, to find out whether that way works.
     pub force_tcp: bool,
-    /// Address that clients are told for media, when they cannot reach `bind` itself.
+    /// Address that others know this machine by, as that of a router before it. Clients are told of it first.
     pub node_ip: Option<IpAddr>,
+    /// Further such addresses, as that of the other family.
+    pub further_node_ips: Vec<IpAddr>,
+    /// Which of the machine's addresses clients are told of.
+    pub candidates: CandidateRules,
     /// UDP port that clients are told for media, when a router hands another port on to ours.
     pub advertised_udp_port: Option<u16>,
+    /// With what signalling speaks TLS (`wss://`); `None` is not at all.
+    pub tls: Option<TlsFiles>,
+    /// The relay in this server.
+    pub turn: TurnConfig,
     /// Servers that help clients find a way to us.
     pub ice_servers: Vec<IceServerConfig>,
     /// Who may use the server.
@@ -108,17 +164,41 @@ pub struct ServerConfig {
     pub log: LogConfig,
 }
 
+impl ServerConfig {
+    /// All addresses to listen on, without those that another one covers.
+    pub fn binds(&self) -> Vec<IpAddr> {
+        let all: Vec<IpAddr> = std::iter::once(self.bind).chain(self.further_binds.iter().copied()).collect();
+        distinct(&all)
+    }
+
+    /// Whether nobody but this machine itself can reach the server.
+    pub fn is_loopback(&self) -> bool {
+        self.binds().iter().all(IpAddr::is_loopback)
+    }
+
+    /// All addresses that others know this machine by.
+    pub fn node_ips(&self) -> Vec<IpAddr> {
+        self.node_ip.into_iter().chain(self.further_node_ips.iter().copied()).collect()
+    }
+}
+
 impl Default for ServerConfig {
     /// Embedded, on loopback, port 7880.
     fn default() -> Self {
         Self {
             bind: Ipv4Addr::LOCALHOST.into(),
+            further_binds: Vec::new(),
             port: 7880,
             udp_port: None,
+            udp_port_last: None,
             tcp_port: TcpPort::None,
             force_tcp: false,
             node_ip: None,
+            further_node_ips: Vec::new(),
+            candidates: CandidateRules::default(),
             advertised_udp_port: None,
+            tls: None,
+            turn: TurnConfig::default(),
             ice_servers: Vec::new(),
             keys: KeyPolicy::Embedded,
             server_secrets: BTreeMap::new(),

@@ -28,13 +28,15 @@ mod net;
 mod number_hasher;
 mod server;
 mod signalling;
+mod sockets;
 mod webhooks;
 
 pub use cli::run_cli;
 pub use codecs::EnabledCodecs;
-pub use config::{IceServerConfig, KeyPolicy, LogConfig, ServerConfig, TcpPort};
-pub use config_file::ConfigError;
+pub use config::{IceServerConfig, KeyPolicy, LogConfig, ServerConfig, TcpPort, TlsFiles, TurnConfig};
+pub use config_file::{ConfigError, UnusedKey};
 pub use join_rate::JoinRate;
 pub use limits::Limits;
+pub use net::{CandidateRules, Filter};
 pub use server::{RoomServer, StartError};
 pub use webhooks::{WebhookConfig, WebhookConfigError};

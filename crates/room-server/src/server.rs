@@ -2,33 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::config::{KeyPolicy, ServerConfig, TcpPort};
-use crate::forwarding::core::{ClientAddress, Transport};
+use crate::config::{KeyPolicy, ServerConfig};
 use crate::forwarding::str0m_core::Str0mFactory;
 use crate::http::{HttpState, metrics_router, router};
 use crate::hub::{Hub, HubSettings};
 use crate::join_rate::JoinLimiter;
 use crate::keys::KeyStore;
 use crate::metrics::Metrics;
-use crate::net::{MediaLoop, OwnAddresses, TcpMedia, bind_udp, candidates, default_route_ip, local_candidates};
+use crate::net::{MediaLoop, Offer, OwnAddresses, TcpMedia};
+use crate::sockets::{Sockets, first_address};
 use crate::webhooks::{WebhookConfigError, Webhooks};
 
 /// Commands that wait for the media thread before signalling connections have to wait.
 const COMMAND_QUEUE: usize = 1024;
-/// How far the media ports are from the signalling port, as with LiveKit.
-const UDP_PORT_OFFSET: u16 = 2;
-const TCP_PORT_OFFSET: u16 = 1;
 /// Longest wait for connections to end when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_millis(800);
 
@@ -39,6 +36,14 @@ pub enum StartError {
     /// Something else listens there already.
     #[error("address {0} is in use")]
     AddressInUse(SocketAddr),
+    /// The system does not let us listen there.
+    #[error("cannot listen on {address}: {error}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// What it says.
+        error: io::Error,
+    },
     /// [`KeyPolicy::Fixed`] has no keys, so nobody could enter.
     #[error("no keys are configured")]
     NoKeys,
@@ -75,7 +80,7 @@ impl RoomServer {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
-        if config.dev && !config.bind.is_loopback() {
+        if config.dev && !config.is_loopback() {
             return Err(StartError::DevNotLoopback);
         }
         let keys = match config.keys.clone() {
@@ -83,29 +88,17 @@ impl RoomServer {
                 return Err(StartError::NoKeys);
             }
             KeyPolicy::Fixed(keys) => keys,
-            KeyPolicy::Embedded if !config.bind.is_loopback() => return Err(StartError::NotLoopback),
+            KeyPolicy::Embedded if !config.is_loopback() => return Err(StartError::NotLoopback),
             KeyPolicy::Embedded => BTreeMap::new(),
         };
         let keys = Arc::new(KeyStore::new(keys, config.server_secrets.clone()));
-        let wanted = SocketAddr::new(config.bind, config.port);
-        let listener = TcpListener::bind(wanted).await.map_err(|error| start_error(wanted, error))?;
-        let address = listener.local_addr()?;
-        // Signalling stays on loopback; media are offered to this machine under its own address too (`own_addresses`).
-        // Not where somebody says how media come in.
-        let is_told = config.node_ip.is_some() || config.advertised_udp_port.is_some();
-        let is_local = address.ip().is_loopback() && !is_told && default_route_ip(address).is_some();
-        let socket = media_socket(address, is_local, config.port, config.udp_port)?;
-        let media_address = SocketAddr::new(address.ip(), socket.local_addr()?.port());
-        let tcp_listener = tcp_listener(address, config.tcp_port).await?;
-        let tcp_media_address = tcp_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let Sockets { signalling, media, tcp_media, metrics: metrics_listeners, is_local } = Sockets::open(&config)?;
+        let address = first_address(&signalling)?;
+        let media_port = media.first().map(UdpSocket::local_addr).transpose()?.map_or(0, |bound| bound.port());
+        let media_address = SocketAddr::new(address.ip(), media_port);
+        let tcp_media_address = tcp_media.first().map(TcpListener::local_addr).transpose()?;
+        let metrics_address = metrics_listeners.first().map(TcpListener::local_addr).transpose()?;
 
-        let metrics_listener = match config.metrics_port {
-            Some(port) => {
-                let wanted = SocketAddr::new(config.bind, port);
-                Some(TcpListener::bind(wanted).await.map_err(|error| start_error(wanted, error))?)
-            }
-            None => None,
-        };
         let (webhooks, notices) = match &config.webhooks {
             Some(config) => {
                 let (webhooks, notices) = Webhooks::start(config, |key| keys.secret(key))?;
@@ -115,31 +108,24 @@ impl RoomServer {
         };
 
         let metrics = Metrics::default();
-        let mut reachable = Vec::new();
-        if !config.force_tcp && !is_local {
-            reachable.extend(client_addresses(
-                Transport::Udp,
-                media_address,
-                config.node_ip,
-                config.advertised_udp_port,
-            ));
-        }
-        if let Some(address) = tcp_media_address {
-            reachable.extend(client_addresses(Transport::Tcp, address, config.node_ip, None));
-        }
-        let has_local_udp = is_local && !config.force_tcp;
-        let candidates = move || {
-            let udp = if has_local_udp { local_candidates(media_address) } else { Vec::new() };
-            let udp = udp.into_iter().map(|socket| ClientAddress { transport: Transport::Udp, socket });
-            udp.chain(reachable.iter().copied()).collect()
-        };
-        let factory = Box::new(Str0mFactory::new(Box::new(candidates), config.codecs.clone()));
+        let offer = Arc::new(Offer {
+            rules: config.candidates.clone(),
+            told: config.node_ips(),
+            bound: signalling.iter().map(|one| one.local_addr().map(|bound| bound.ip())).collect::<Result<_, _>>()?,
+            is_local,
+            udp_port: (!config.force_tcp).then_some(media_port),
+            advertised_udp_port: config.advertised_udp_port,
+            tcp_port: tcp_media_address.map(|bound| bound.port()),
+            interfaces: Mutex::default(),
+        });
+        let candidates = Box::new(move || offer.now(Instant::now()));
+        let factory = Box::new(Str0mFactory::new(candidates, config.codecs.clone()));
         let hub = Hub::new(factory, keys.clone(), metrics.clone(), HubSettings::new(&config, notices));
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (stop, stopped) = watch::channel(false);
-        let tcp = tcp_listener.map(|listener| TcpMedia::serve(listener, stopped.clone()));
+        let tcp = (!tcp_media.is_empty()).then(|| TcpMedia::serve(tcp_media, &stopped));
         let only = is_local.then(OwnAddresses::default);
-        let media = MediaLoop::start(hub, socket, tcp, only, command_queue, stopped.clone())?;
+        let media = MediaLoop::start(hub, media, tcp, only, command_queue, stopped.clone())?;
 
         let state = Arc::new(HttpState {
             keys: keys.clone(),
@@ -149,12 +135,11 @@ impl RoomServer {
             limits: config.limits,
             single_peer_connection: config.single_peer_connection,
         });
-        let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-        if let Some(listener) = metrics_listener {
-            tokio::spawn(serve_http(listener, metrics_router(metrics.clone()), stopped.clone()));
+        for listener in metrics_listeners {
+            tokio::spawn(serve_http(vec![listener], metrics_router(metrics.clone()), stopped.clone()));
         }
         let router = router(state, &config, config.metrics.then_some(metrics));
-        let http = tokio::spawn(serve_http(listener, router, stopped));
+        let http = tokio::spawn(serve_http(signalling, router, stopped));
         tracing::info!(%address, %media_address, ?tcp_media_address, "room server listens");
         let media = Some(media);
         Ok(Self { address, media_address, tcp_media_address, metrics_address, keys, stop, http, media, webhooks })
@@ -212,70 +197,20 @@ impl Drop for RoomServer {
     }
 }
 
-async fn serve_http(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
-    let stop = async move {
-        // An error means that the server was dropped, which is a stop as well.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop).await {
-        tracing::error!(%error, "signalling ended");
+async fn serve_http(listeners: Vec<TcpListener>, router: axum::Router, stopped: watch::Receiver<bool>) {
+    let mut serving = JoinSet::new();
+    for listener in listeners {
+        let (router, mut stopped) = (router.clone(), stopped.clone());
+        serving.spawn(async move {
+            let stop = async move {
+                // An error means that the server was dropped, which is a stop as well.
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop).await {
+                tracing::error!(%error, "signalling ended");
+            }
+        });
     }
-}
-
-/// The socket for media beside signalling at `address`; on all interfaces if so wanted.
-fn media_socket(
-    address: SocketAddr,
-    on_all: bool,
-    wanted_port: u16,
-    udp_port: Option<u16>,
-) -> Result<UdpSocket, StartError> {
-    let address = match address.ip() {
-        IpAddr::V4(_) if on_all => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()),
-        IpAddr::V6(_) if on_all => SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), address.port()),
-        _ => address,
-    };
-    if let Some(port) = udp_port {
-        let address = SocketAddr::new(address.ip(), port);
-        return bind_udp(address).map_err(|error| start_error(address, error));
-    }
-    let any = SocketAddr::new(address.ip(), 0);
-    let usual = wanted_port.checked_add(UDP_PORT_OFFSET).filter(|_| wanted_port != 0);
-    let socket = match usual {
-        Some(port) => bind_udp(SocketAddr::new(address.ip(), port)).or_else(|_| bind_udp(any)),
-        None => bind_udp(any),
-    };
-    Ok(socket?)
-}
-
-async fn tcp_listener(address: SocketAddr, wanted: TcpPort) -> Result<Option<TcpListener>, StartError> {
-    match wanted {
-        TcpPort::None => Ok(None),
-        TcpPort::Fixed(port) => {
-            let address = SocketAddr::new(address.ip(), port);
-            TcpListener::bind(address).await.map(Some).map_err(|error| start_error(address, error))
-        }
-        TcpPort::Usual => {
-            let Some(port) = address.port().checked_add(TCP_PORT_OFFSET) else { return Ok(None) };
-            let bound = TcpListener::bind(SocketAddr::new(address.ip(), port)).await;
-            Ok(bound.inspect_err(|error| tracing::warn!(port, %error, "no media over TCP")).ok())
-        }
-    }
-}
-
-/// Where clients reach a socket that is bound to `bound`, best first.
-fn client_addresses(
-    transport: Transport,
-    bound: SocketAddr,
-    advertised: Option<IpAddr>,
-    advertised_port: Option<u16>,
-) -> impl Iterator<Item = ClientAddress> {
-    candidates(bound, advertised, advertised_port).into_iter().map(move |socket| ClientAddress { transport, socket })
-}
-
-fn start_error(address: SocketAddr, error: io::Error) -> StartError {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
-        _ => StartError::Io(error),
-    }
+    while serving.join_next().await.is_some() {}
 }

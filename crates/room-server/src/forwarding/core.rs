@@ -283,6 +283,8 @@ pub enum Transport {
     Udp,
     /// TCP, each datagram after its length (RFC 4571).
     Tcp,
+    /// The TURN server in this process (RFC 8656); the client's address is the one that it was given there.
+    Turn,
 }
 
 /// Where a client is.
@@ -292,6 +294,8 @@ pub struct ClientAddress {
     pub transport: Transport,
     /// Its address and port.
     pub socket: SocketAddr,
+    /// The address of ours that it speaks to, as far as known: answers have to come from there.
+    pub local: Option<SocketAddr>,
 }
 
 /// One peer connection. Every call that takes `now` may produce events and datagrams; the caller collects both

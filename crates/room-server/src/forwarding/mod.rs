@@ -22,3 +22,4 @@ pub mod redundancy;
 mod robustness;
 pub mod str0m_core;
 mod str0m_terms;
+mod ways;

@@ -76,7 +76,11 @@ impl Scene {
         let keys = |is_client| ExportedKeys { material: (0..length).collect(), profile, is_client };
         let mut down = Downlink::new(now, REPORTER);
         down.set_keys(Srtp::new(&keys(false)).unwrap());
-        down.set_destination(ClientAddress { transport: Transport::Udp, socket: ([127, 0, 0, 1], 9).into() });
+        down.set_destination(ClientAddress {
+            transport: Transport::Udp,
+            socket: ([127, 0, 0, 1], 9).into(),
+            local: None,
+        });
         let mut scene = Self {
             now,
             began: now,

@@ -44,6 +44,7 @@ use super::str0m_terms::{
     bad_description, codec_of, codec_under, datagram_of, extension_ids, is_close, is_dtls, is_rtcp, is_stun,
     kind_of_label, local_candidate, protocol_of, without_candidates,
 };
+use super::ways::Ways;
 use crate::codecs::{EnabledCodecs, MediaCodec};
 
 /// Most steps that one change leads to before others get their turn.
@@ -99,7 +100,7 @@ impl PeerFactory for Str0mFactory {
         let mut connection = Str0mConnection {
             rtc,
             crypto: self.crypto.clone(),
-            candidates,
+            ways: Ways::new(candidates),
             pending: None,
             channels: HashMap::new(),
             channels_opened: false,
@@ -149,7 +150,7 @@ fn add_codecs(config: &mut CodecConfig, codecs: &EnabledCodecs) {
 struct Str0mConnection {
     rtc: Rtc,
     crypto: Arc<CryptoProvider>,
-    candidates: Vec<ClientAddress>,
+    ways: Ways,
     pending: Option<SdpPendingOffer>,
     channels: HashMap<DataKind, ChannelId>,
     channels_opened: bool,
@@ -226,7 +227,7 @@ impl Str0mConnection {
                     break;
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    let datagram = datagram_of(transmit);
+                    let datagram = datagram_of(&self.ways, transmit);
                     let is_handshake = matches!(&datagram.contents, Contents::Bytes(bytes) if is_dtls(bytes));
                     let is_first = |down: &&mut Box<Downlink>| down.destination().is_none() && is_handshake;
                     if let Some(down) = self.down.as_mut().filter(is_first) {
@@ -404,22 +405,12 @@ impl Str0mConnection {
             self.advance(now);
         }
     }
+}
 
-    /// The candidate that a datagram was sent to: the socket hears on all of them but does not tell.
-    fn destination_for(&self, source: ClientAddress) -> Option<SocketAddr> {
-        let client = source.socket;
-        let same_scope = |candidate: &&SocketAddr| {
-            candidate.ip().is_loopback() == client.ip().is_loopback() && candidate.is_ipv4() == client.is_ipv4()
-        };
-        let usable = || self.candidates.iter().filter(|own| own.transport == source.transport).map(|own| &own.socket);
-        usable().find(same_scope).or_else(|| usable().next()).copied()
-    }
-
-    fn input<'a>(&self, now: Instant, source: ClientAddress, datagram: &'a [u8]) -> Option<Input<'a>> {
-        let destination = self.destination_for(source)?;
-        let receive = Receive::new(protocol_of(source.transport), source.socket, destination, datagram).ok()?;
-        Some(Input::Receive(now, receive))
-    }
+/// A datagram as the engine takes it: from a client, sent to one of the addresses that we offered.
+fn input(now: Instant, source: ClientAddress, offered: SocketAddr, datagram: &[u8]) -> Option<Input<'_>> {
+    let receive = Receive::new(protocol_of(source.transport), source.socket, offered, datagram).ok()?;
+    Some(Input::Receive(now, receive))
 }
 
 /// The payload types under which the client wants this codec on this line.
@@ -518,7 +509,8 @@ impl PeerConnection for Str0mConnection {
     }
 
     fn accepts(&self, now: Instant, source: ClientAddress, datagram: &[u8]) -> bool {
-        self.input(now, source, datagram).is_some_and(|input| self.rtc.accepts(&input))
+        let input = self.ways.offered_for(source).and_then(|offered| input(now, source, offered, datagram));
+        input.is_some_and(|input| self.rtc.accepts(&input))
     }
 
     fn handle_datagram(&mut self, now: Instant, source: ClientAddress, datagram: &[u8]) {
@@ -530,7 +522,8 @@ impl PeerConnection for Str0mConnection {
                 return;
             }
         }
-        let Some(input) = self.input(now, source, datagram) else { return };
+        let Some(offered) = self.ways.hear(source) else { return };
+        let Some(input) = input(now, source, offered, datagram) else { return };
         if let Err(error) = self.rtc.handle_input(input) {
             self.fail(&error);
         }

@@ -11,25 +11,26 @@ use str0m::rtp::{Extension, ExtensionMap};
 use super::core::{ClientAddress, Codec, CoreError, DataKind, Transport};
 use super::datagram::Datagram;
 use super::downlink::rtp_header::ExtensionIds;
+use super::ways::Ways;
 
 /// What carries a client's datagrams.
 pub fn protocol_of(transport: Transport) -> Protocol {
     match transport {
-        Transport::Udp => Protocol::Udp,
+        Transport::Udp | Transport::Turn => Protocol::Udp,
         Transport::Tcp => Protocol::Tcp,
     }
 }
 
 /// A datagram that the engine wants sent.
-pub fn datagram_of(transmit: Transmit) -> Datagram {
-    let transport = if transmit.proto == Protocol::Udp { Transport::Udp } else { Transport::Tcp };
-    Datagram::of_bytes(ClientAddress { transport, socket: transmit.destination }, transmit.contents.into())
+pub fn datagram_of(ways: &Ways, transmit: Transmit) -> Datagram {
+    let client = ways.client(transmit.source, transmit.destination, transmit.proto != Protocol::Udp);
+    Datagram::of_bytes(client, transmit.contents.into())
 }
 
 /// Over TCP it is the client that connects (RFC 6544, section 4.5).
 pub fn local_candidate(address: ClientAddress) -> Result<Candidate, IceError> {
     match address.transport {
-        Transport::Udp => Candidate::builder().udp().host(address.socket).build(),
+        Transport::Udp | Transport::Turn => Candidate::builder().udp().host(address.socket).build(),
         Transport::Tcp => Candidate::builder().tcp().host(address.socket).tcptype(TcpType::Passive).build(),
     }
 }

@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::ids::ParticipantId;
 use crate::forwarding::core::{
-    ClientAddress, Codec, CoreEvent, LineId, OutgoingPacket, PeerConnection, PeerFactory, Purpose,
+    ClientAddress, Codec, CoreEvent, LineId, OutgoingPacket, PeerConnection, PeerFactory, Purpose, Transport,
 };
 use crate::forwarding::datagram::Datagram;
 use crate::number_hasher::NumberMap;
@@ -30,7 +31,7 @@ struct Leg {
     owner: ParticipantId,
     role: Role,
     connection: Box<dyn PeerConnection>,
-    addresses: Vec<ClientAddress>,
+    addresses: Vec<(Transport, SocketAddr)>,
     ufrag: String,
     /// When the last datagram came.
     heard_at: Option<Instant>,
@@ -66,7 +67,7 @@ impl Leg {
 pub struct Legs {
     factory: Box<dyn PeerFactory>,
     legs: NumberMap<LegId, Leg>,
-    by_address: HashMap<ClientAddress, LegId>,
+    by_address: HashMap<(Transport, SocketAddr), LegId>,
     by_ufrag: HashMap<String, LegId>,
     timers: Timers,
     events: VecDeque<(LegId, CoreEvent)>,
@@ -177,7 +178,8 @@ impl Legs {
     /// An address may pass from one connection to another (a client's port is used again), and the first sign of it
     /// is a STUN request. So those are routed by the name in them, everything else by address.
     fn route(&mut self, now: Instant, source: ClientAddress, datagram: &[u8]) -> Option<LegId> {
-        let known = self.by_address.get(&source).copied();
+        let remote = (source.transport, source.socket);
+        let known = self.by_address.get(&remote).copied();
         let is_stun = datagram.first().is_some_and(|first| *first < 2);
         if !is_stun {
             return known;
@@ -191,8 +193,8 @@ impl Legs {
         if !leg.connection.accepts(now, source, datagram) {
             return None;
         }
-        leg.addresses.push(source);
-        self.by_address.insert(source, id);
+        leg.addresses.push(remote);
+        self.by_address.insert(remote, id);
         Some(id)
     }
 

@@ -1,7 +1,6 @@
-//! The thread in which all rooms and all media live, around one UDP socket and what comes over TCP.
+//! The thread in which all rooms and all media live, around the UDP sockets and what comes over TCP.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -10,20 +9,17 @@ use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket as MioSocket;
 use mio::{Events, Interest, Token};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{mpsc, watch};
 
 use super::own_addresses::OwnAddresses;
 use super::send_lanes::SendLanes;
 use super::tcp_media::TcpMedia;
-use super::udp::UdpReceiver;
 use super::udp::sender::UdpSender;
+use super::udp::{UdpReceiver, UdpSockets};
 use crate::forwarding::core::{ClientAddress, Transport};
 use crate::hub::Hub;
 use crate::hub::command::Command;
 
-/// Socket buffers in bytes: a key frame of a large room is a burst of some hundred packets.
-const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 /// Commands, and datagrams over TCP, that are taken in one go before others, and the timers, get their turn.
 const AT_ONCE: usize = 64;
 /// So many datagrams to send do not wait for others to go with them.
@@ -31,27 +27,12 @@ const ENOUGH: usize = 16;
 /// How long to sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// What wakes the thread: datagrams, or anything else from other threads.
-const SOCKET: Token = Token(0);
-const OTHERS: Token = Token(1);
+/// What wakes the thread: datagrams at the socket of that number, or anything else from other threads.
+const OTHERS: Token = Token(usize::MAX);
 
 /// The running thread.
 pub struct MediaLoop {
     thread: JoinHandle<()>,
-}
-
-/// A UDP socket with large buffers.
-///
-/// # Errors
-/// What the system says, as [`io::ErrorKind::AddrInUse`].
-pub fn bind_udp(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    // The system may allow less; then less it is.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket.into())
 }
 
 impl MediaLoop {
@@ -61,22 +42,29 @@ impl MediaLoop {
     /// What the system says when it has no threads left.
     pub fn start(
         hub: Hub,
-        socket: std::net::UdpSocket,
+        sockets: Vec<std::net::UdpSocket>,
         tcp: Option<TcpMedia>,
         only: Option<OwnAddresses>,
         commands: mpsc::Receiver<Command>,
         stop: watch::Receiver<bool>,
     ) -> io::Result<Self> {
-        let lanes = SendLanes::start(socket.try_clone()?)?;
         let poll = mio::Poll::new()?;
-        let mut socket = MioSocket::from_std(socket);
-        // To hear of room for sending as well would wake the thread after most of the datagrams that it sends.
-        poll.registry().register(&mut socket, SOCKET, Interest::READABLE)?;
+        let mut inlets = Vec::new();
+        for (at, socket) in sockets.iter().enumerate() {
+            let mut socket = MioSocket::from_std(socket.try_clone()?);
+            // To hear of room for sending as well would wake the thread after most of the datagrams that it sends.
+            poll.registry().register(&mut socket, Token(at), Interest::READABLE)?;
+            inlets.push(socket);
+        }
+        let lanes = SendLanes::start(UdpSockets::new(sockets)?)?;
         let waker = Waker::from(Arc::new(OtherThreads(mio::Waker::new(poll.registry(), OTHERS)?)));
         let state = State { hub, lanes, tcp, only, commands };
-        let thread = std::thread::Builder::new()
-            .name("room-media".to_owned())
-            .spawn(move || state.run(poll, &mut UdpReceiver::new(socket), &waker, stop))?;
+        let thread = std::thread::Builder::new().name("room-media".to_owned()).spawn(move || {
+            match inlets.into_iter().map(Inlet::new).collect() {
+                Ok(inlets) => state.run(poll, inlets, &waker, stop),
+                Err(error) => tracing::error!(%error, "no media can be received"),
+            }
+        })?;
         Ok(Self { thread })
     }
 
@@ -99,6 +87,19 @@ impl Wake for OtherThreads {
     }
 }
 
+/// One of the sockets.
+struct Inlet {
+    receiver: UdpReceiver,
+    /// Whether there may be something to read.
+    is_readable: bool,
+}
+
+impl Inlet {
+    fn new(socket: MioSocket) -> io::Result<Self> {
+        Ok(Self { receiver: UdpReceiver::new(socket)?, is_readable: true })
+    }
+}
+
 /// What the thread owns.
 struct State {
     hub: Hub,
@@ -110,20 +111,21 @@ struct State {
 }
 
 impl State {
-    fn run(mut self, mut poll: mio::Poll, receiver: &mut UdpReceiver, waker: &Waker, mut stop: watch::Receiver<bool>) {
+    fn run(mut self, mut poll: mio::Poll, mut inlets: Vec<Inlet>, waker: &Waker, mut stop: watch::Receiver<bool>) {
         let mut context = Context::from_waker(waker);
         let mut stop = pin!(stop.wait_for(|stop| *stop));
         let mut sender = UdpSender::new();
-        let mut events = Events::with_capacity(2);
-        let (mut is_readable, mut is_woken) = (true, true);
+        let mut events = Events::with_capacity(inlets.len() + 1);
+        let mut is_woken = true;
         loop {
-            if is_readable {
-                is_readable = receiver.receive(|source, datagram| {
-                    if self.only.as_mut().is_some_and(|only| !only.contain(source.ip())) {
+            for inlet in inlets.iter_mut().filter(|inlet| inlet.is_readable) {
+                inlet.is_readable = inlet.receiver.receive(|source, local, datagram| {
+                    let now = Instant::now();
+                    if self.only.as_mut().is_some_and(|only| !only.contain(now, source.ip())) {
                         return;
                     }
-                    let source = ClientAddress { transport: Transport::Udp, socket: source };
-                    self.hub.handle_datagram(Instant::now(), source, datagram);
+                    let source = ClientAddress { transport: Transport::Udp, socket: source, local };
+                    self.hub.handle_datagram(now, source, datagram);
                     self.collect();
                     if self.lanes.pending() >= ENOUGH {
                         self.lanes.flush(&mut sender);
@@ -147,6 +149,7 @@ impl State {
             self.collect();
             self.lanes.flush(&mut sender);
             let idle = || self.hub.deadline().map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
+            let is_readable = inlets.iter().any(|inlet| inlet.is_readable);
             let wait = if is_readable || is_woken { Duration::ZERO } else { idle() };
             match poll.poll(&mut events, Some(wait)) {
                 Ok(()) => {}
@@ -157,8 +160,10 @@ impl State {
                 }
             }
             for event in &events {
-                is_readable |= event.token() == SOCKET;
-                is_woken |= event.token() == OTHERS;
+                match inlets.get_mut(event.token().0) {
+                    Some(inlet) => inlet.is_readable = true,
+                    None => is_woken = true,
+                }
             }
         }
         self.hub.handle_command(Instant::now(), Command::Shutdown);
@@ -184,7 +189,7 @@ impl State {
             let Some(tcp) = &mut self.tcp else { return false };
             match tcp.poll_receive(context) {
                 Poll::Ready(Some((socket, datagram))) => {
-                    let source = ClientAddress { transport: Transport::Tcp, socket };
+                    let source = ClientAddress { transport: Transport::Tcp, socket, local: None };
                     self.hub.handle_datagram(Instant::now(), source, &datagram);
                 }
                 Poll::Ready(None) | Poll::Pending => return false,
@@ -199,7 +204,7 @@ impl State {
             match (datagram.destination.transport, &self.tcp) {
                 (Transport::Udp, _) => self.lanes.push(datagram),
                 (Transport::Tcp, Some(tcp)) => tcp.send(datagram.destination.socket, datagram.into_bytes()),
-                (Transport::Tcp, None) => {}
+                (Transport::Tcp, None) | (Transport::Turn, _) => {}
             }
         }
     }

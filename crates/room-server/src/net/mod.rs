@@ -1,13 +1,18 @@
 //! Sockets and thread of the media path.
 
 mod addresses;
+mod bind;
+mod interfaces;
 mod media_loop;
+mod offer;
 mod own_addresses;
 mod send_lanes;
 mod tcp_media;
 mod udp;
 
-pub use addresses::{candidates, default_route_ip, local_candidates};
-pub use media_loop::{MediaLoop, bind_udp};
+pub use addresses::{CandidateRules, Filter};
+pub use bind::{distinct, tcp as bind_tcp, udp as bind_udp};
+pub use media_loop::MediaLoop;
+pub use offer::Offer;
 pub use own_addresses::OwnAddresses;
 pub use tcp_media::TcpMedia;

@@ -1,57 +1,41 @@
 //! Who may reach the media of a server that is there for this machine alone.
 //!
 //! Such a server listens on loopback, but Firefox never pairs the addresses that it has with a loopback one. So media are
-//! also offered at the machine's own address, and what does not come from the machine itself is not even looked at.
+//! also offered at the machine's own addresses, and what does not come from the machine itself is not even looked at.
 
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
+use std::time::Instant;
 
-/// Most addresses that are remembered. A machine has a handful.
-const KNOWN_MAX: usize = 64;
+use super::interfaces::Interfaces;
 
 /// Tells datagrams of this machine from those of others.
 #[derive(Debug, Default)]
-pub struct OwnAddresses {
-    known: Vec<IpAddr>,
-}
+pub struct OwnAddresses(Interfaces);
 
 impl OwnAddresses {
     /// Whether this is an address of this machine. Systems themselves throw away what comes from outside under such an
     /// address.
-    pub fn contain(&mut self, ip: IpAddr) -> bool {
+    pub fn contain(&mut self, now: Instant, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        if ip.is_loopback() || self.known.contains(&ip) {
-            return true;
-        }
-        // A socket can be bound to the machine's own addresses only.
-        let is_own = !ip.is_unspecified() && !ip.is_multicast() && UdpSocket::bind((ip, 0)).is_ok();
-        if is_own {
-            if self.known.len() >= KNOWN_MAX {
-                self.known.remove(0);
-            }
-            self.known.push(ip);
-        }
-        is_own
+        ip.is_loopback() || self.0.addresses(now).iter().any(|own| own.ip == ip)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::addresses::default_route_ip;
 
     #[test]
     fn loopback_and_the_interfaces_are_our_own_and_others_are_not() {
         let mut own = OwnAddresses::default();
+        let now = Instant::now();
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert!(own.contain(address("127.0.0.1")) && own.contain(address("127.9.9.9")));
-        assert!(own.contain(address("::ffff:127.0.0.1")));
-        for _ in 0..2 {
-            if let Some(ip) = default_route_ip("0.0.0.0:0".parse().unwrap()) {
-                assert!(own.contain(ip));
-            }
-        }
-        for other in ["192.0.2.7", "203.0.113.5", "0.0.0.0", "224.0.0.1", "2001:db8::7"] {
-            assert!(!own.contain(address(other)), "{other}");
+        assert!(own.contain(now, address("127.0.0.1")) && own.contain(now, address("127.9.9.9")));
+        assert!(own.contain(now, address("::ffff:127.0.0.1")));
+        let listed = Interfaces::default().addresses(now).to_vec();
+        assert!(listed.into_iter().all(|one| own.contain(now, one.ip)));
+        for other in ["198.51.100.7", "203.0.113.5", "0.0.0.0", "224.0.0.1", "2001:db8::7"] {
+            assert!(!own.contain(now, address(other)), "{other}");
         }
     }
 }

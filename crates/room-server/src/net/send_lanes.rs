@@ -4,12 +4,12 @@
 //! A client's datagrams keep their order: they all take the same lane, and none overtakes those that wait there.
 
 use std::io;
-use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use super::udp::UdpSockets;
 use super::udp::sender::UdpSender;
 use crate::forwarding::datagram::Datagram;
 
@@ -29,22 +29,22 @@ struct Lane {
 
 /// See the module's description.
 pub struct SendLanes {
-    socket: UdpSocket,
+    sockets: UdpSockets,
     lanes: Vec<Lane>,
     /// What is sent with the next flush.
     pending: Vec<Datagram>,
 }
 
 impl SendLanes {
-    /// As many lanes as there are processors to spare, all on this socket, which does not block.
+    /// As many lanes as there are processors to spare, all on these sockets, which do not block.
     ///
     /// # Errors
     /// What the system says when it has no threads or sockets left.
-    pub fn start(socket: UdpSocket) -> io::Result<Self> {
+    pub fn start(sockets: UdpSockets) -> io::Result<Self> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let count = processors.saturating_sub(1).min(LANES_MAX);
-        let lanes = (0..count).map(|number| start_lane(socket.try_clone()?, number)).collect::<io::Result<_>>()?;
-        Ok(Self { socket, lanes, pending: Vec::new() })
+        let lanes = (0..count).map(|number| start_lane(sockets.try_clone()?, number)).collect::<io::Result<_>>()?;
+        Ok(Self { sockets, lanes, pending: Vec::new() })
     }
 
     /// Adds a datagram to those that the next flush sends.
@@ -64,7 +64,7 @@ impl SendLanes {
         }
         let is_idle = self.lanes.iter().all(|lane| lane.waiting.load(Ordering::Acquire) == 0);
         if self.lanes.is_empty() || (self.pending.len() < WORTH_A_LANE && is_idle) {
-            return sender.send(&self.socket, self.pending.drain(..));
+            return sender.send(&self.sockets, self.pending.drain(..));
         }
         let count = self.lanes.len();
         let mut batches = vec![Vec::with_capacity(self.pending.len() / count + WORTH_A_LANE); count];
@@ -95,26 +95,27 @@ impl Drop for SendLanes {
     }
 }
 
-fn start_lane(socket: UdpSocket, number: usize) -> io::Result<Lane> {
+fn start_lane(sockets: UdpSockets, number: usize) -> io::Result<Lane> {
     let (batches, queue) = sync_channel(QUEUE);
     let waiting = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&waiting);
     let name = format!("room-send-{number}");
-    let thread = std::thread::Builder::new().name(name).spawn(move || run(&socket, &queue, &counter))?;
+    let thread = std::thread::Builder::new().name(name).spawn(move || run(&sockets, &queue, &counter))?;
     Ok(Lane { batches, waiting, thread })
 }
 
-fn run(socket: &UdpSocket, queue: &Receiver<Vec<Datagram>>, waiting: &AtomicUsize) {
+fn run(sockets: &UdpSockets, queue: &Receiver<Vec<Datagram>>, waiting: &AtomicUsize) {
     let mut sender = UdpSender::new();
     while let Ok(batch) = queue.recv() {
         let count = batch.len();
-        sender.send(socket, batch);
+        sender.send(sockets, batch);
         waiting.fetch_sub(count, Ordering::AcqRel);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
     use std::time::Duration;
 
     use super::*;
@@ -125,13 +126,13 @@ mod tests {
         let receivers: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
-        let mut lanes = SendLanes::start(socket).unwrap();
+        let mut lanes = SendLanes::start(UdpSockets::new(vec![socket]).unwrap()).unwrap();
         let mut sender = UdpSender::new();
         let mut number = 0u32;
         for batch in batches {
             for at in 0..*batch {
                 let socket = receivers[at % 3].local_addr().unwrap();
-                let destination = ClientAddress { transport: Transport::Udp, socket };
+                let destination = ClientAddress { transport: Transport::Udp, socket, local: None };
                 lanes.push(Datagram::of_bytes(destination, number.to_be_bytes().to_vec()));
                 number += 1;
             }

@@ -48,14 +48,18 @@ pub struct TcpMedia {
 
 impl TcpMedia {
     /// Accepts connections on the current runtime until `stop` becomes true or its sender goes.
-    pub fn serve(listener: TcpListener, mut stop: watch::Receiver<bool>) -> Self {
+    pub fn serve(listeners: Vec<TcpListener>, stop: &watch::Receiver<bool>) -> Self {
         let (sender, events) = mpsc::channel(EVENTS_LENGTH);
-        tokio::spawn(async move {
-            tokio::select! {
-                () = accept(listener, sender) => {}
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-        });
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        for listener in listeners {
+            let (sender, places, mut stop) = (sender.clone(), Arc::clone(&places), stop.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = accept(listener, sender, places) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
+            });
+        }
         Self { events, connections: HashMap::new() }
     }
 
@@ -83,8 +87,7 @@ impl TcpMedia {
     }
 }
 
-async fn accept(listener: TcpListener, events: mpsc::Sender<TcpEvent>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept(listener: TcpListener, events: mpsc::Sender<TcpEvent>, places: Arc<Semaphore>) {
     loop {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -183,7 +186,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        (TcpMedia::serve(listener, stopped), address, stop)
+        (TcpMedia::serve(vec![listener], &stopped), address, stop)
     }
 
     fn framed(datagrams: &[&[u8]]) -> Vec<u8> {

@@ -102,7 +102,12 @@ async fn a_name_that_is_too_long_does_not_get_in() {
 #[tokio::test]
 async fn clients_are_told_of_the_relays_that_are_configured() {
     let urls = vec!["turn:turn.example.com:3478?transport=udp".to_owned()];
-    let relay = IceServerConfig { urls: urls.clone(), username: "u".into(), credential: "c".into() };
+    let relay = IceServerConfig {
+        urls: urls.clone(),
+        username: "u".into(),
+        credential: "c".into(),
+        ..IceServerConfig::default()
+    };
     let server = Server::start_with(ServerConfig { ice_servers: vec![relay], ..ServerConfig::default() }).await;
     let mut anna = server.connect(claims("r", "anna"), "").await;
     let told = anna.joined().await.ice_servers;

@@ -1,12 +1,12 @@
 //! One call for each datagram.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::ops::Range;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use mio::net::UdpSocket as MioSocket;
 
 use super::DATAGRAM_MAX;
+use super::sender::Part;
 
 /// Datagrams that are taken in one go before others get their turn.
 const RECEIVE_BATCH: usize = 16;
@@ -14,20 +14,27 @@ const RECEIVE_BATCH: usize = 16;
 /// The receiving end of a socket. Stays in one thread.
 pub struct UdpReceiver {
     socket: MioSocket,
+    /// The address of ours, if it is only one.
+    local: Option<SocketAddr>,
     buffer: Vec<u8>,
 }
 
 impl UdpReceiver {
     /// Receives from this socket, which does not block.
-    pub fn new(socket: MioSocket) -> Self {
-        Self { socket, buffer: vec![0; DATAGRAM_MAX] }
+    ///
+    /// # Errors
+    /// What the system says when it does not know its own socket.
+    pub fn new(socket: MioSocket) -> io::Result<Self> {
+        let local = Some(socket.local_addr()?).filter(|local| !local.ip().is_unspecified());
+        Ok(Self { socket, local, buffer: vec![0; DATAGRAM_MAX] })
     }
 
-    /// Takes in what is there, up to a limit of its own, and hands it over one by one. False when nothing is left.
-    pub fn receive(&mut self, mut take: impl FnMut(SocketAddr, &[u8])) -> bool {
+    /// Takes in what is there, up to a limit of its own, and hands it over one by one: from whom, to which address of
+    /// ours (unknown if `None`), and what. False when nothing is left.
+    pub fn receive(&mut self, mut take: impl FnMut(SocketAddr, Option<SocketAddr>, &[u8])) -> bool {
         for _ in 0..RECEIVE_BATCH {
             match self.socket.recv_from(&mut self.buffer) {
-                Ok((length, source)) => take(source, self.buffer.get(..length).unwrap_or_default()),
+                Ok((length, source)) => take(source, self.local, self.buffer.get(..length).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // Some systems report here that an earlier datagram did not arrive. That is no fault of the socket.
                 Err(error) => tracing::trace!(%error, "receiving failed"),
@@ -46,17 +53,18 @@ impl SendCalls {
         Self
     }
 
-    /// Sends the first of these parts of `bytes`, and gives how many.
+    /// Sends the first of these parts of `bytes`, and gives how many. The system chooses from which address.
     ///
     /// # Errors
     /// What the system says of the very first one.
     pub fn send(
         &mut self,
         socket: &UdpSocket,
+        _local: Option<IpAddr>,
         bytes: &[u8],
-        parts: &[(SocketAddr, Range<usize>)],
+        parts: &[Part],
     ) -> io::Result<usize> {
-        let Some((to, range)) = parts.first() else { return Ok(0) };
-        socket.send_to(bytes.get(range.clone()).unwrap_or_default(), to).map(|_| 1)
+        let Some(part) = parts.first() else { return Ok(0) };
+        socket.send_to(bytes.get(part.range.clone()).unwrap_or_default(), part.to).map(|_| 1)
     }
 }

@@ -1,11 +1,11 @@
 //! Sends datagrams: puts some of them together, encrypts them, and hands them to the system in one go.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::SendCalls;
+use super::{SendCalls, UdpSockets};
 use crate::forwarding::datagram::Datagram;
 
 /// Bytes that are put together before they are sent: few enough to stay in the cache closest to the processor.
@@ -14,11 +14,21 @@ const TOGETHER: usize = 24 * 1024;
 const NO_ROOM: Duration = Duration::from_micros(200);
 const NO_ROOM_TRIES: usize = 100;
 
+/// A datagram among bytes that are put together.
+pub struct Part {
+    /// Where to.
+    pub to: SocketAddr,
+    /// By which of the sockets, and from which address if the system has to be told.
+    by: (usize, Option<IpAddr>),
+    /// Where its bytes are.
+    pub range: Range<usize>,
+}
+
 /// See the module's description. Stays in one thread.
 pub struct UdpSender {
     calls: SendCalls,
     bytes: Vec<u8>,
-    parts: Vec<(SocketAddr, Range<usize>)>,
+    parts: Vec<Part>,
 }
 
 impl UdpSender {
@@ -27,26 +37,32 @@ impl UdpSender {
         Self { calls: SendCalls::new(), bytes: Vec::new(), parts: Vec::new() }
     }
 
-    /// Sends datagrams on a socket that does not block.
-    pub fn send(&mut self, socket: &UdpSocket, datagrams: impl IntoIterator<Item = Datagram>) {
+    /// Sends datagrams on sockets that do not block.
+    pub fn send(&mut self, sockets: &UdpSockets, datagrams: impl IntoIterator<Item = Datagram>) {
         for datagram in datagrams {
+            let to = datagram.destination.socket;
+            let Some(by) = sockets.choose(to, datagram.destination.local.map(|local| local.ip())) else { continue };
             let begin = self.bytes.len();
             datagram.append_to(&mut self.bytes);
             // What cannot be encrypted is empty.
             if self.bytes.len() > begin {
-                self.parts.push((datagram.destination.socket, begin..self.bytes.len()));
+                self.parts.push(Part { to, by, range: begin..self.bytes.len() });
             }
             if self.bytes.len() >= TOGETHER {
-                self.flush(socket);
+                self.flush(sockets);
             }
         }
-        self.flush(socket);
+        self.flush(sockets);
     }
 
-    fn flush(&mut self, socket: &UdpSocket) {
+    fn flush(&mut self, sockets: &UdpSockets) {
         let (mut done, mut tries) = (0, 0);
-        while let Some(rest) = self.parts.get(done..).filter(|rest| !rest.is_empty()) {
-            match self.calls.send(socket, &self.bytes, rest) {
+        while let Some(first) = self.parts.get(done) {
+            let by = first.by;
+            let rest = self.parts.get(done..).unwrap_or_default();
+            let alike = rest.iter().position(|part| part.by != by).unwrap_or(rest.len());
+            let Some(socket) = sockets.get(by.0) else { break };
+            match self.calls.send(socket, by.1, &self.bytes, rest.get(..alike).unwrap_or_default()) {
                 Ok(sent) => {
                     // One that is taken for sent although nothing was would be tried for ever.
                     done += sent.max(1);

@@ -1,0 +1,117 @@
+//! The ways on which a client was heard: what answers need to go back on the same one.
+//!
+//! The engine knows a way by one of the addresses that we offered and by the client's. Which socket, and which address of
+//! this machine, stand behind that is remembered here.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use super::core::{ClientAddress, Transport};
+
+/// Ways that are remembered. A client has a handful; the oldest goes when it brings more.
+const WAYS_MAX: usize = 64;
+
+/// What the engine, to which everything but TCP is UDP, says of a way: the offered address, the client's, and whether TCP.
+type EngineWay = (SocketAddr, SocketAddr, bool);
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct Ways {
+    offered: Vec<ClientAddress>,
+    /// The one last heard comes first.
+    heard: VecDeque<(EngineWay, ClientAddress)>,
+}
+
+impl Ways {
+    /// Nothing was heard yet at the addresses that we offered.
+    pub fn new(offered: Vec<ClientAddress>) -> Self {
+        Self { offered, heard: VecDeque::new() }
+    }
+
+    /// Which of the offered addresses a datagram of this client was sent to; where the system does not tell, or a router
+    /// changed the address on the way, one that fits.
+    pub fn offered_for(&self, source: ClientAddress) -> Option<SocketAddr> {
+        let is_tcp = source.transport == Transport::Tcp;
+        let usable = || {
+            let carries = |own: &&ClientAddress| (own.transport == Transport::Tcp) == is_tcp;
+            self.offered.iter().filter(carries).map(|own| own.socket)
+        };
+        let has = |ip: IpAddr| usable().find(|own| own.ip() == ip);
+        let told = source.local.and_then(|local| usable().find(|own| *own == local).or_else(|| has(local.ip())));
+        let client = source.socket.ip();
+        let same_scope =
+            |own: &SocketAddr| own.ip().is_loopback() == client.is_loopback() && own.is_ipv4() == client.is_ipv4();
+        let same_family = |own: &SocketAddr| own.is_ipv4() == client.is_ipv4();
+        told.or_else(|| usable().find(same_scope)).or_else(|| usable().find(same_family)).or_else(|| usable().next())
+    }
+
+    /// Takes note of a way on which the client was heard. Gives the offered address.
+    pub fn hear(&mut self, source: ClientAddress) -> Option<SocketAddr> {
+        let way = |offered| (offered, source.socket, source.transport == Transport::Tcp);
+        if let Some((known, first)) = self.heard.front()
+            && *first == source
+        {
+            return Some(known.0);
+        }
+        let offered = self.offered_for(source)?;
+        self.heard.retain(|(known, _)| *known != way(offered));
+        self.heard.truncate(WAYS_MAX - 1);
+        self.heard.push_front((way(offered), source));
+        Some(offered)
+    }
+
+    /// Where the client is that the engine wants to send to.
+    pub fn client(&self, offered: SocketAddr, client: SocketAddr, is_tcp: bool) -> ClientAddress {
+        let heard = self.heard.iter().find(|(way, _)| *way == (offered, client, is_tcp)).map(|(_, source)| *source);
+        let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
+        heard.unwrap_or(ClientAddress { transport, socket: client, local: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn at(transport: Transport, socket: &str, local: Option<&str>) -> ClientAddress {
+        ClientAddress { transport, socket: address(socket), local: local.map(address) }
+    }
+
+    fn ways() -> Ways {
+        let offered = ["203.0.113.1:7", "10.0.0.1:7", "192.168.7.1:7", "127.0.0.1:7"];
+        Ways::new(offered.iter().map(|own| at(Transport::Udp, own, None)).collect())
+    }
+
+    #[test]
+    fn an_answer_leaves_by_the_address_that_was_asked() {
+        let mut ways = ways();
+        let first = at(Transport::Udp, "192.168.7.9:5", Some("192.168.7.1:7"));
+        let second = at(Transport::Udp, "192.168.7.9:5", Some("10.0.0.1:7"));
+        assert_eq!(ways.hear(first), Some(address("192.168.7.1:7")));
+        assert_eq!(ways.hear(second), Some(address("10.0.0.1:7")));
+        assert_eq!(ways.client(address("192.168.7.1:7"), first.socket, false), first);
+        assert_eq!(ways.client(address("10.0.0.1:7"), first.socket, false), second);
+    }
+
+    #[test]
+    fn behind_a_router_that_changes_addresses_one_that_fits_is_taken() {
+        let mut ways = ways();
+        let client = at(Transport::Udp, "198.51.100.3:5", Some("10.77.0.1:7"));
+        assert_eq!(ways.hear(client), Some(address("203.0.113.1:7")));
+        assert_eq!(ways.client(address("203.0.113.1:7"), client.socket, false), client);
+        assert_eq!(ways.offered_for(at(Transport::Udp, "127.0.0.1:9", None)), Some(address("127.0.0.1:7")));
+    }
+
+    #[test]
+    fn ways_without_end_take_no_memory_without_end() {
+        let mut ways = ways();
+        for port in 1..5000 {
+            let socket = SocketAddr::new([198, 51, 100, 3].into(), port);
+            ways.hear(ClientAddress { transport: Transport::Udp, socket, local: None });
+        }
+        assert_eq!(ways.heard.len(), WAYS_MAX);
+    }
+}

@@ -1,0 +1,96 @@
+//! All sockets of a server, opened together before anything else of it exists.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use tokio::net::TcpListener;
+
+use crate::config::{ServerConfig, TcpPort};
+use crate::net::{bind_tcp, bind_udp};
+use crate::server::StartError;
+
+/// How far the media ports are from the signalling port, as with LiveKit.
+const UDP_PORT_OFFSET: u16 = 2;
+const TCP_PORT_OFFSET: u16 = 1;
+
+/// See the module's description.
+pub struct Sockets {
+    /// For signalling, at least one.
+    pub signalling: Vec<TcpListener>,
+    /// For media over UDP, at least one.
+    pub media: Vec<UdpSocket>,
+    /// For media over TCP.
+    pub tcp_media: Vec<TcpListener>,
+    /// For numbers, if they have a port of their own.
+    pub metrics: Vec<TcpListener>,
+    /// Whether only this machine is served, but at all its addresses: `own_addresses` says why.
+    pub is_local: bool,
+}
+
+impl Sockets {
+    /// Opens what this configuration wants.
+    ///
+    /// # Errors
+    /// [`StartError::AddressInUse`], [`StartError::Bind`].
+    pub fn open(config: &ServerConfig) -> Result<Self, StartError> {
+        let binds = config.binds();
+        let signalling = listeners(&binds, config.port)?;
+        let address = first_address(&signalling)?;
+        // Not where somebody says how media come in.
+        let is_told = config.node_ip.is_some() || config.advertised_udp_port.is_some();
+        let is_local = config.is_loopback() && !is_told;
+        let media_ips = if is_local { everywhere(&binds) } else { binds.clone() };
+        let media = media_sockets(&media_ips, config)?;
+        let tcp_media = match config.tcp_port {
+            TcpPort::None => Vec::new(),
+            TcpPort::Fixed(port) => listeners(&binds, port)?,
+            TcpPort::Usual => match address.port().checked_add(TCP_PORT_OFFSET) {
+                Some(port) => listeners(&binds, port)
+                    .inspect_err(|error| tracing::warn!(port, %error, "no media over TCP"))
+                    .unwrap_or_default(),
+                None => Vec::new(),
+            },
+        };
+        let metrics = match config.metrics_port {
+            Some(port) => listeners(&binds, port)?,
+            None => Vec::new(),
+        };
+        Ok(Self { signalling, media, tcp_media, metrics, is_local })
+    }
+}
+
+/// Where the first of these listens.
+///
+/// # Errors
+/// What the system says; that there is none.
+pub fn first_address(listeners: &[TcpListener]) -> io::Result<SocketAddr> {
+    listeners.first().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?.local_addr()
+}
+
+/// All interfaces, in the families of these addresses.
+fn everywhere(ips: &[IpAddr]) -> Vec<IpAddr> {
+    let v4 = ips.iter().any(IpAddr::is_ipv4).then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let v6 = ips.iter().any(IpAddr::is_ipv6).then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    v4.into_iter().chain(v6).collect()
+}
+
+fn listeners(ips: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, StartError> {
+    let listeners = bind_tcp(ips, port..=port).map_err(start_error)?;
+    Ok(listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?)
+}
+
+fn media_sockets(ips: &[IpAddr], config: &ServerConfig) -> Result<Vec<UdpSocket>, StartError> {
+    if let Some(first) = config.udp_port {
+        return bind_udp(ips, first..=config.udp_port_last.unwrap_or(first)).map_err(start_error);
+    }
+    let usual = config.port.checked_add(UDP_PORT_OFFSET).filter(|_| config.port != 0);
+    let at_usual = usual.and_then(|port| bind_udp(ips, port..=port).ok());
+    at_usual.map_or_else(|| bind_udp(ips, 0..=0), Ok).map_err(start_error)
+}
+
+fn start_error((address, error): (SocketAddr, io::Error)) -> StartError {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
+        _ => StartError::Bind { address, error },
+    }
+}
