@@ -7,6 +7,7 @@ use engine::{EngineProfile, RoomConfig, User};
 use protocol::token::{Claims, mint};
 
 use crate::harness::{APP_ID, APP_SIGN, Client, Server, answer, fakes, profile};
+use crate::stock_server::StockServer;
 use crate::ways_in::message;
 
 /// Runs a test of this binary as another process whose clock is off. False, with a plain line, where that cannot be done.
@@ -58,6 +59,31 @@ fn a_clock_wrong_by_a_day_in_either_direction_keeps_nobody_out() {
 }
 
 #[test]
+fn nor_does_it_with_a_stock_server() {
+    let Some(server) = StockServer::start() else { return };
+    for offset in ["+1d", "-1d"] {
+        if !under_clock(offset, "child_calls_by_app_sign", &server.url, "") {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_stock_servers_refusals_have_their_codes() {
+    let Some(server) = StockServer::start() else { return };
+    let mut wrong = profile(&server.url);
+    wrong.app_sign = "f".repeat(64);
+    let mut client = Client::with(wrong, fakes());
+    client.login("room", "anna");
+    client.expect("onRoomStateUpdate", |event| event["state"] == 0 && event["errorCode"] == 1_001_005);
+    let claims = Claims { identity: "anna".into(), room: "room".into(), ..Claims::default() };
+    let old = protocol::token::mint_at(&APP_ID.to_string(), APP_SIGN, &claims, 1_600_000_000).unwrap();
+    by_token(&server.url, old).expect("onRoomStateUpdate", |event| event["errorCode"] == 1_002_078);
+    let forged = mint(&APP_ID.to_string(), "another", &claims).unwrap();
+    by_token(&server.url, forged).expect("onRoomStateUpdate", |event| event["errorCode"] == 1_002_033);
+}
+
+#[test]
 #[ignore = "runs with another clock, started by the test above"]
 fn child_calls_by_app_sign() {
     let mut anna = Client::with(profile(&variable("CHILD_SERVER")), fakes());
@@ -93,7 +119,7 @@ fn a_token_that_is_over_names_the_clock_if_that_is_off() {
     let server = Server::start();
     let claims = Claims { identity: "anna".into(), room: "room".into(), ..Claims::default() };
     let old = protocol::token::mint_at(&APP_ID.to_string(), APP_SIGN, &claims, 1_600_000_000).unwrap();
-    under_clock("-1d", "child_holds_an_old_token", &server.url(), &old);
+    under_clock("-91800", "child_holds_an_old_token", &server.url(), &old);
     let event = by_token(&server.url(), old).expect("onRoomStateUpdate", |event| event["state"] == 0);
     assert!(!message(&event).contains("clock"), "{event}");
 }
@@ -104,5 +130,5 @@ fn child_holds_an_old_token() {
     let mut anna = by_token(&variable("CHILD_SERVER"), variable("CHILD_TOKEN"));
     let event = anna.expect("onRoomStateUpdate", |event| event["state"] == 0);
     assert_eq!(event["errorCode"], 1_002_078);
-    assert!(message(&event).contains("clock is 1 d 0 h behind the room server's"), "{event}");
+    assert!(message(&event).contains("clock is 1 d 1 h behind the room server's"), "{event}");
 }

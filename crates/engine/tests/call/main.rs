@@ -29,6 +29,7 @@ mod rooms;
 mod scripted_server;
 mod settings;
 mod speed_test;
+mod stock_server;
 mod surface;
 mod timing;
 mod tokens;
