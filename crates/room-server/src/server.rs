@@ -134,6 +134,7 @@ impl RoomServer {
             joins: Mutex::new(JoinLimiter::new(config.join_rate)),
             limits: config.limits,
             single_peer_connection: config.single_peer_connection,
+            port: address.port(),
         });
         for listener in metrics_listeners {
             tokio::spawn(serve_http(vec![listener], metrics_router(metrics.clone()), stopped.clone()));

@@ -20,7 +20,6 @@ use super::publishing::LocalTracks;
 use super::reliable_data::ReliableData;
 use super::run::Session;
 use super::{EndReason, Joined, LostReason, SessionCommand, SessionEvent, SessionParams, SessionSink};
-use crate::embedded_server;
 use crate::roster::session_age;
 use crate::server_profile::ServerProfile;
 use crate::signalling::{Connection, connect};
@@ -38,10 +37,8 @@ pub(super) async fn run(
     presence: watch::Sender<()>,
 ) -> EndReason {
     let connecting = async {
-        if let Some((key, secret)) = &params.embed {
-            embedded_server::ensure(key, secret).await;
-        }
-        connect(&params.server, &params.token, &params.query).await
+        let server = params.address().await?;
+        connect(&params.dialer, &server, &params.token, &params.query).await
     };
     tokio::pin!(connecting);
     let mut held = Vec::new();
