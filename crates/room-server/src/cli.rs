@@ -152,7 +152,8 @@ async fn run(config: ServerConfig) -> Result<(), StartError> {
         }
     }
     let tcp = server.tcp_media_addr().map_or(String::new(), |address| format!(", tcp {address}"));
-    println!("listening on ws://{} (media: udp {}{tcp})", server.local_addr(), server.media_addr());
+    let scheme = if server.is_secure() { "wss" } else { "ws" };
+    println!("listening on {scheme}://{} (media: udp {}{tcp})", server.local_addr(), server.media_addr());
     wait_for_signal().await?;
     server.shutdown().await;
     Ok(())
