@@ -194,8 +194,9 @@ async fn read_datagram(framing: Framing, reader: &mut (impl AsyncRead + Unpin)) 
     reader.read_exact(head).await.ok()?;
     let frame = framing.frame(head)?;
     let mut datagram = vec![0; frame.length];
-    let kept = if frame.keeps_head { head.len() } else { 0 };
-    datagram.get_mut(..kept)?.copy_from_slice(head);
+    let kept = if frame.keeps_head { &*head } else { &[] };
+    datagram.get_mut(..kept.len())?.copy_from_slice(kept);
+    let kept = kept.len();
     reader.read_exact(datagram.get_mut(kept..)?).await.ok()?;
     let mut padding = [0; 4];
     reader.read_exact(padding.get_mut(..frame.padding)?).await.ok()?;
