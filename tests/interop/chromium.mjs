@@ -19,4 +19,5 @@ const ARGS = [
 /** Why tests in a browser cannot run here, for the option `skip` of a test; false where they can. */
 export const noBrowser = executablePath ? false : 'no Chromium here (apt-get install chromium, or CHROMIUM_PATH)';
 
-export const launchBrowser = () => chromium.launch({ executablePath, headless: true, args: ARGS });
+/** `home`: a folder that stands for that of the user, as with certificates that are trusted there. */
+export const launchBrowser = ({ home = process.env.HOME } = {}) => chromium.launch({ executablePath, headless: true, args: ARGS, env: { ...process.env, HOME: home } });

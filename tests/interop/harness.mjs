@@ -28,8 +28,8 @@ export async function startServer(...args) {
   const ended = once(child, 'exit').then(() => { throw new Error(`the server did not start: ${server.log}`); });
   const [line] = await Promise.race([once(child.stdout, 'data'), ended]);
   ended.catch(() => {});
-  server.url = /ws:\/\/\S+/.exec(String(line))[0];
-  server.http = server.url.replace('ws:', 'http:');
+  server.url = /wss?:\/\/\S+/.exec(String(line))[0];
+  server.http = server.url.replace('ws', 'http');
   async function stop() {
     if (child.exitCode !== null) return;
     child.kill('SIGTERM');

@@ -156,7 +156,8 @@ async fn run(config: ServerConfig, stop_with_input: bool) -> Result<(), StartErr
         }
     }
     let tcp = server.tcp_media_addr().map_or(String::new(), |address| format!(", tcp {address}"));
-    println!("listening on ws://{} (media: udp {}{tcp})", server.local_addr(), server.media_addr());
+    let scheme = if server.is_secure() { "wss" } else { "ws" };
+    println!("listening on {scheme}://{} (media: udp {}{tcp})", server.local_addr(), server.media_addr());
     tokio::select! {
         result = wait_for_signal() => result?,
         () = end_of_input(), if stop_with_input => {}

@@ -36,6 +36,7 @@ use crate::join_request::{JoinRequestError, decode};
 use crate::keys::KeyStore;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::reached::Reached;
 use crate::signalling::{SignalSender, serve};
 
 /// Type of the text format that monitoring reads.
@@ -87,6 +88,7 @@ async fn rtc(
     State(state): State<Arc<HttpState>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
+    reached: Reached,
     Query(query): Query<HashMap<String, String>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -99,13 +101,14 @@ async fn rtc(
     };
     // Some clients ask so for one peer connection, those that know no `/rtc/v1`.
     if state.single_peer_connection && query.contains_key("join_request") {
-        return accept_single(&state, admission, &query, upgrade);
+        return accept_single(&state, admission, reached, &query, upgrade);
     }
     let is_set = |name: &str| query.get(name).is_some_and(|value| value == "1" || value == "true");
     let wishes = Wishes {
         auto_subscribe: !query.contains_key("auto_subscribe") || is_set("auto_subscribe"),
         resume: is_set("reconnect").then(|| query.get("sid").cloned().unwrap_or_default()),
         single: None,
+        reached,
     };
     accept(&state, admission, wishes, upgrade)
 }
@@ -114,6 +117,7 @@ async fn rtc_v1(
     State(state): State<Arc<HttpState>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
+    reached: Reached,
     Query(query): Query<HashMap<String, String>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -124,13 +128,14 @@ async fn rtc_v1(
         Ok(admission) => admission,
         Err(error) => return refusal(&error),
     };
-    accept_single(&state, admission, &query, upgrade)
+    accept_single(&state, admission, reached, &query, upgrade)
 }
 
 /// Lets in a client with one peer connection.
 fn accept_single(
     state: &HttpState,
     admission: Admission,
+    reached: Reached,
     query: &HashMap<String, String>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -143,6 +148,7 @@ fn accept_single(
         auto_subscribe: request.connection_settings.as_ref().is_none_or(|settings| settings.auto_subscribe),
         resume: request.reconnect.then(|| request.participant_sid.clone()),
         single: Some(Box::new(request)),
+        reached,
     };
     accept(state, admission, wishes, upgrade)
 }
@@ -158,6 +164,7 @@ struct Wishes {
     auto_subscribe: bool,
     resume: Option<String>,
     single: Option<Box<JoinRequest>>,
+    reached: Reached,
 }
 
 fn accept(
@@ -177,6 +184,7 @@ fn accept(
         auto_subscribe: wishes.auto_subscribe,
         resume: wishes.resume,
         single: wishes.single,
+        reached: wishes.reached,
         sender,
     };
     let hub = state.hub.clone();

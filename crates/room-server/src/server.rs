@@ -10,18 +10,20 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::config::{KeyPolicy, ServerConfig};
 use crate::forwarding::str0m_core::Str0mFactory;
+use crate::front::{CertificateError, Certificates, Front, serve};
 use crate::http::{HttpState, metrics_router, router};
-use crate::hub::{Hub, HubSettings};
+use crate::hub::{Hub, HubSettings, IceServers};
 use crate::join_rate::JoinLimiter;
 use crate::keys::KeyStore;
 use crate::metrics::Metrics;
-use crate::net::{MediaLoop, Offer, OwnAddresses, TcpMedia};
+use crate::net::{Framing, MediaLoop, Offer, OwnAddresses, Streams, TurnRelay, UdpSockets};
 use crate::sockets::{Sockets, first_address};
+use crate::turn::announcement::Announcement;
 use crate::webhooks::{WebhookConfigError, Webhooks};
 
 /// Commands that wait for the media thread before signalling connections have to wait.
@@ -53,6 +55,12 @@ pub enum StartError {
     /// [`ServerConfig::dev`] with an address that others can reach.
     #[error("a server that gives everybody a token may only listen on loopback")]
     DevNotLoopback,
+    /// What the TLS library says of itself.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// The certificate or its private key cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// Webhooks are configured wrongly.
     #[error(transparent)]
     Webhooks(#[from] WebhookConfigError),
@@ -67,6 +75,7 @@ pub struct RoomServer {
     media_address: SocketAddr,
     tcp_media_address: Option<SocketAddr>,
     metrics_address: Option<SocketAddr>,
+    is_secure: bool,
     keys: Arc<KeyStore>,
     stop: watch::Sender<bool>,
     http: JoinHandle<()>,
@@ -92,7 +101,11 @@ impl RoomServer {
             KeyPolicy::Embedded => BTreeMap::new(),
         };
         let keys = Arc::new(KeyStore::new(keys, config.server_secrets.clone()));
-        let Sockets { signalling, media, tcp_media, metrics: metrics_listeners, is_local } = Sockets::open(&config)?;
+        let certificates = config.tls.clone().map(Certificates::load).transpose()?;
+        let turn_certificates = config.turn.tls.clone().map(Certificates::load).transpose()?;
+        let sockets = Sockets::open(&config)?;
+        let Sockets { signalling, media, tcp_media, metrics: metrics_listeners, turn_udp, turn_tls, is_local } =
+            sockets;
         let address = first_address(&signalling)?;
         let media_port = media.first().map(UdpSocket::local_addr).transpose()?.map_or(0, |bound| bound.port());
         let media_address = SocketAddr::new(address.ip(), media_port);
@@ -118,14 +131,32 @@ impl RoomServer {
             tcp_port: tcp_media_address.map(|bound| bound.port()),
             interfaces: Mutex::default(),
         });
-        let candidates = Box::new(move || offer.now(Instant::now()));
+        let offered = Arc::clone(&offer);
+        let candidates = Box::new(move || offered.now(Instant::now()));
+        let announcement = Announcement { config: config.turn.clone(), is_loopback: config.is_loopback() };
+        let own = announcement.is_on() && !config.force_tcp;
+        let secret: [u8; 32] = rand::random();
+        let ice_servers = IceServers::new(config.ice_servers.clone(), own.then(|| (announcement, secret.to_vec())));
+        let (turn, turn_inlet) = match own {
+            true => {
+                let (streams, inlet) = Streams::new(Framing::Turn);
+                let clones = turn_udp.iter().map(UdpSocket::try_clone).collect::<io::Result<_>>()?;
+                let relay = TurnRelay::new(&secret, streams, UdpSockets::new(clones)?, Arc::clone(&offer));
+                (Some((relay, turn_udp)), Some(inlet))
+            }
+            false => (None, None),
+        };
         let factory = Box::new(Str0mFactory::new(candidates, config.codecs.clone()));
-        let hub = Hub::new(factory, keys.clone(), metrics.clone(), HubSettings::new(&config, notices));
+        let hub = Hub::new(factory, keys.clone(), metrics.clone(), HubSettings::new(&config, ice_servers, notices));
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (stop, stopped) = watch::channel(false);
-        let tcp = (!tcp_media.is_empty()).then(|| TcpMedia::serve(tcp_media, &stopped));
+        let tcp = (!tcp_media.is_empty()).then(|| {
+            let (streams, inlet) = Streams::new(Framing::Media);
+            tcp_media.into_iter().for_each(|listener| inlet.listen(listener, stopped.clone()));
+            streams
+        });
         let only = is_local.then(OwnAddresses::default);
-        let media = MediaLoop::start(hub, media, tcp, only, command_queue, stopped.clone())?;
+        let media = MediaLoop::start(hub, media, tcp, turn, only, command_queue, stopped.clone())?;
 
         let state = Arc::new(HttpState {
             keys: keys.clone(),
@@ -137,18 +168,51 @@ impl RoomServer {
             port: address.port(),
         });
         for listener in metrics_listeners {
-            tokio::spawn(serve_http(vec![listener], metrics_router(metrics.clone()), stopped.clone()));
+            let front = Front { tls: None, router: Some(metrics_router(metrics.clone())), turn: None };
+            tokio::spawn(serve(vec![listener], front, stopped.clone()));
         }
         let router = router(state, &config, config.metrics.then_some(metrics));
-        let http = tokio::spawn(serve_http(signalling, router, stopped));
+        let is_secure = certificates.is_some();
+        let tls = certificates.as_ref().map(Certificates::acceptor).transpose()?;
+        let turn_tls_acceptor = match (&turn_certificates, config.turn.external_tls) {
+            (_, true) => None,
+            (Some(certificates), false) => Some(certificates.acceptor()?),
+            (None, false) => tls.clone(),
+        };
+        for certificates in certificates.into_iter().chain(turn_certificates) {
+            tokio::spawn(certificates.look_after(stopped.clone()));
+        }
+        if !turn_tls.is_empty() {
+            let front = Front { tls: turn_tls_acceptor, router: None, turn: turn_inlet.clone() };
+            tokio::spawn(serve(turn_tls, front, stopped.clone()));
+        }
+        warn_of_plain(&config);
+        let front = Front { tls, router: Some(router), turn: turn_inlet };
+        let http = tokio::spawn(serve(signalling, front, stopped));
         tracing::info!(%address, %media_address, ?tcp_media_address, "room server listens");
         let media = Some(media);
-        Ok(Self { address, media_address, tcp_media_address, metrics_address, keys, stop, http, media, webhooks })
+        Ok(Self {
+            address,
+            media_address,
+            tcp_media_address,
+            metrics_address,
+            is_secure,
+            keys,
+            stop,
+            http,
+            media,
+            webhooks,
+        })
     }
 
     /// Where signalling is served.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether signalling is served over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// Where media is served.
@@ -198,20 +262,16 @@ impl Drop for RoomServer {
     }
 }
 
-async fn serve_http(listeners: Vec<TcpListener>, router: axum::Router, stopped: watch::Receiver<bool>) {
-    let mut serving = JoinSet::new();
-    for listener in listeners {
-        let (router, mut stopped) = (router.clone(), stopped.clone());
-        serving.spawn(async move {
-            let stop = async move {
-                // An error means that the server was dropped, which is a stop as well.
-                let _ = stopped.wait_for(|stop| *stop).await;
-            };
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop).await {
-                tracing::error!(%error, "signalling ended");
-            }
-        });
+/// Who can be overheard is told so once.
+fn warn_of_plain(config: &ServerConfig) {
+    if config.tls.is_none() && !config.is_loopback() {
+        tracing::warn!(
+            "no TLS: whoever is on the way hears tokens and can get into calls. Give a certificate (--tls-cert, --tls-key), \
+             unless a proxy before this port speaks TLS"
+        );
     }
-    while serving.join_next().await.is_some() {}
+    let has_certificate = config.tls.is_some() || config.turn.tls.is_some() || config.turn.external_tls;
+    if config.turn.tls_port.is_some() && !has_certificate {
+        tracing::warn!("turn.tls_port has no certificate and no turn.external_tls: it serves TURN without TLS");
+    }
 }

@@ -23,6 +23,10 @@ pub struct Sockets {
     pub tcp_media: Vec<TcpListener>,
     /// For numbers, if they have a port of their own.
     pub metrics: Vec<TcpListener>,
+    /// For the relay, if it has ports of its own.
+    pub turn_udp: Vec<UdpSocket>,
+    /// The same, over TLS.
+    pub turn_tls: Vec<TcpListener>,
     /// Whether only this machine is served, but at all its addresses: `own_addresses` says why.
     pub is_local: bool,
 }
@@ -55,7 +59,16 @@ impl Sockets {
             Some(port) => listeners(&binds, port)?,
             None => Vec::new(),
         };
-        Ok(Self { signalling, media, tcp_media, metrics, is_local })
+        let has_turn = config.turn.enabled != Some(false) && !config.is_loopback();
+        let turn_udp = match config.turn.udp_port.filter(|_| has_turn) {
+            Some(port) => bind_udp(&binds, port..=port).map_err(start_error)?,
+            None => Vec::new(),
+        };
+        let turn_tls = match config.turn.tls_port.filter(|port| has_turn && *port != config.port) {
+            Some(port) => listeners(&binds, port)?,
+            None => Vec::new(),
+        };
+        Ok(Self { signalling, media, tcp_media, metrics, turn_udp, turn_tls, is_local })
     }
 }
 

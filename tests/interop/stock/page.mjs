@@ -16,7 +16,7 @@ class PageClient {
   #publications = new Map();
   #audio = new Map();
 
-  async connect({ url, token, singlePeerConnection }) {
+  async connect({ url, token, singlePeerConnection, rtcConfig }) {
     this.#room = new Room({ adaptiveStream: { pixelDensity: 1 }, dynacast: true, singlePeerConnection });
     this.#room.on(RoomEvent.TrackSubscribed, (track, publication) => this.#watch(track, publication.trackName));
     this.#room.on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((element) => element.remove()));
@@ -26,7 +26,7 @@ class PageClient {
     this.#room.on(RoomEvent.Disconnected, (reason) => { this.#seen.disconnected = reason ?? 0; });
     this.#room.on(RoomEvent.SignalReconnecting, () => { this.resuming = true; });
     this.#room.on(RoomEvent.Reconnected, () => { this.#seen.resumed += 1; });
-    await this.#room.connect(url, token, { maxRetries: 0 });
+    await this.#room.connect(url, token, { maxRetries: 0, rtcConfig });
   }
 
   #watch(track, name) {

@@ -57,9 +57,9 @@ class PageClient {
 const ready = (page) => page.waitForFunction(() => globalThis.client);
 
 /** Debian's Chromium; each client has a context of its own. */
-export async function startChromium() {
+export async function startChromium(options) {
   const http = await servePage();
-  const browser = await launchBrowser();
+  const browser = await launchBrowser(options);
   const newClient = async () => {
     const context = await browser.newContext({ viewport: { width: 1200, height: 800 } });
     const page = await context.newPage();

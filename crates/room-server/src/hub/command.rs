@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::ids::ConnectionId;
 use crate::admin::{AdminError, AdminReply, AdminRequest};
 use crate::auth::Admission;
+use crate::reached::Reached;
 use crate::signalling::SignalSender;
 
 /// A request to the hub.
@@ -45,6 +46,8 @@ pub struct Connect {
     pub resume: Option<String>,
     /// What a client with one peer connection said in its request; `None` for one with two.
     pub single: Option<Box<JoinRequest>>,
+    /// By which name and port it reached us.
+    pub reached: Reached,
     /// Where answers go.
     pub sender: SignalSender,
 }

@@ -31,7 +31,7 @@ impl Hub {
     }
 
     fn join(&mut self, now: Instant, connect: Connect) {
-        let Connect { connection, mut admission, auto_subscribe, sender, single, .. } = connect;
+        let Connect { connection, mut admission, auto_subscribe, sender, single, reached, .. } = connect;
         let key = RoomKey { app: admission.app.clone(), room: admission.room.clone() };
         let identity = admission.identity.clone();
         if let Some(older) = self.find(&key, &identity) {
@@ -83,6 +83,7 @@ impl Hub {
             "joined"
         );
 
+        let sid = info.sid.clone();
         let join = JoinResponse {
             room: Some(self.room_info(&key)),
             participant: Some(info),
@@ -94,7 +95,7 @@ impl Hub {
             ping_timeout: PING_TIMEOUT,
             enabled_publish_codecs: self.settings.codecs.for_publishers(),
             fast_publish: true,
-            ice_servers: self.settings.ice_servers.clone(),
+            ice_servers: self.settings.ice_servers.told(&sid, &reached),
             ..JoinResponse::default()
         };
         self.metrics.joins.inc();
@@ -113,7 +114,7 @@ impl Hub {
     }
 
     fn resume(&mut self, now: Instant, connect: Connect) {
-        let Connect { connection, admission, sender, resume, single, .. } = connect;
+        let Connect { connection, admission, sender, resume, single, reached, .. } = connect;
         let key = RoomKey { app: admission.app, room: admission.room };
         let wanted = resume.unwrap_or_default();
         let present = self.find(&key, &admission.identity);
@@ -148,7 +149,7 @@ impl Hub {
         tracing::info!(room = key.room, identity = participant.identity, "resumed");
         participant.send(Response::Reconnect(ReconnectResponse {
             server_info: Some(server_info()),
-            ice_servers: self.settings.ice_servers.clone(),
+            ice_servers: self.settings.ice_servers.told(&participant.sid, &reached),
             last_message_seq: participant.last_data_sequence,
             ..ReconnectResponse::default()
         }));

@@ -10,6 +10,7 @@ mod admin;
 mod announced_lines;
 mod bandwidth;
 mod data;
+mod ice_servers;
 mod layers;
 mod legs;
 mod lifecycle;
@@ -38,6 +39,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use protocol::messages::{ParticipantUpdate, Response, RoomUpdate};
 
 use self::command::Command;
+pub use self::ice_servers::IceServers;
 use self::ids::{ConnectionId, ParticipantId, RoomKey};
 use self::legs::Legs;
 use self::participant::Participant;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use protocol::messages::{IceServer, WebhookEvent};
+use protocol::messages::WebhookEvent;
 use tokio::sync::mpsc;
 
+use super::ice_servers::IceServers;
 use crate::codecs::EnabledCodecs;
 use crate::config::ServerConfig;
 use crate::limits::Limits;
@@ -21,7 +22,7 @@ pub struct HubSettings {
     /// Most participants of a room, unless its creation says otherwise; 0 is no limit.
     pub max_participants: u32,
     /// Servers that help clients find a way to us.
-    pub ice_servers: Vec<IceServer>,
+    pub ice_servers: IceServers,
     /// Codecs that clients may publish with.
     pub codecs: EnabledCodecs,
     /// How long texts may be.
@@ -32,18 +33,13 @@ pub struct HubSettings {
 
 impl HubSettings {
     /// The part of a server's configuration that concerns the rooms.
-    pub fn new(config: &ServerConfig, notices: Option<mpsc::Sender<WebhookEvent>>) -> Self {
-        let ice_servers = config.ice_servers.iter().map(|server| IceServer {
-            urls: server.urls.clone(),
-            username: server.username.clone(),
-            credential: server.credential.clone(),
-        });
+    pub fn new(config: &ServerConfig, ice_servers: IceServers, notices: Option<mpsc::Sender<WebhookEvent>>) -> Self {
         Self {
             reconnect_timeout: config.reconnect_timeout,
             empty_timeout: config.empty_timeout,
             departure_timeout: config.departure_timeout,
             max_participants: config.max_participants,
-            ice_servers: ice_servers.collect(),
+            ice_servers,
             codecs: config.codecs.clone(),
             limits: config.limits,
             notices,

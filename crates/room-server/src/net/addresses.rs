@@ -72,12 +72,10 @@ impl CandidateRules {
             }
         }
         own.sort_by_key(rank);
-        let is_better_there = own.iter().any(|ip| rank(ip) < RANK_LINK_LOCAL);
         let mut room = (V4_MAX, V6_MAX);
         for ip in told.iter().chain(&own) {
             let left = if ip.is_ipv4() { &mut room.0 } else { &mut room.1 };
-            let is_last_choice = rank(ip) == RANK_LINK_LOCAL && is_better_there;
-            if offered.contains(ip) || is_last_choice || (*left == 0 && !ip.is_loopback()) {
+            if offered.contains(ip) || (*left == 0 && !ip.is_loopback()) {
                 continue;
             }
             *left = left.saturating_sub(1);
@@ -113,20 +111,20 @@ impl CandidateRules {
     }
 }
 
-/// Whether it can be told to others: not loopback, and no address that means something only together with an interface.
+/// Whether it can be told to others: not loopback, and no link-local address, which the WebRTC engine does not take either.
 fn is_usable(ip: &IpAddr) -> bool {
-    let is_scoped = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    !ip.is_loopback() && !ip.is_unspecified() && !ip.is_multicast() && !is_scoped
+    let is_link_local = match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    !ip.is_loopback() && !ip.is_unspecified() && !ip.is_multicast() && !is_link_local
 }
-
-const RANK_LINK_LOCAL: u8 = 4;
 
 /// Smaller is better.
 fn rank(ip: &IpAddr) -> u8 {
     match ip {
-        IpAddr::V4(v4) if v4.is_loopback() => 5,
-        IpAddr::V6(v6) if v6.is_loopback() => 6,
-        IpAddr::V4(v4) if v4.is_link_local() => RANK_LINK_LOCAL,
+        IpAddr::V4(v4) if v4.is_loopback() => 4,
+        IpAddr::V6(v6) if v6.is_loopback() => 5,
         IpAddr::V4(v4) if is_private(v4) => 1,
         IpAddr::V4(_) => 0,
         IpAddr::V6(v6) if v6.is_unique_local() => 3,
@@ -199,13 +197,6 @@ mod tests {
     #[test]
     fn a_server_on_loopback_that_others_reach_by_another_address_is_offered_there_alone() {
         assert_eq!(offered(&["198.51.100.1"], &["127.0.0.1"]), ips(&["198.51.100.1"]));
-    }
-
-    #[test]
-    fn a_link_local_address_serves_where_there_is_no_other() {
-        let machine = interfaces(&[("lo", "127.0.0.1"), ("eth0", "169.254.3.4")]);
-        let offered = CandidateRules::default().offered(&[], &ips(&["0.0.0.0"]), &machine);
-        assert_eq!(offered, ips(&["169.254.3.4", "127.0.0.1"]));
     }
 
     #[test]

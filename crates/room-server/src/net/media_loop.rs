@@ -1,6 +1,7 @@
 //! The thread in which all rooms and all media live, around the UDP sockets and what comes over TCP.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -13,7 +14,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::own_addresses::OwnAddresses;
 use super::send_lanes::SendLanes;
-use super::tcp_media::TcpMedia;
+use super::streams::{Ends, FromStream, Streams};
+use super::turn_relay::TurnRelay;
 use super::udp::sender::UdpSender;
 use super::udp::{UdpReceiver, UdpSockets};
 use crate::forwarding::core::{ClientAddress, Transport};
@@ -37,30 +39,35 @@ pub struct MediaLoop {
 
 impl MediaLoop {
     /// Starts the thread. It ends when `stop` becomes true or its sender goes. Datagrams of others than `only` are ignored.
+    /// `turn` comes with its UDP sockets.
     ///
     /// # Errors
     /// What the system says when it has no threads left.
     pub fn start(
         hub: Hub,
         sockets: Vec<std::net::UdpSocket>,
-        tcp: Option<TcpMedia>,
+        tcp: Option<Streams>,
+        turn: Option<(TurnRelay, Vec<std::net::UdpSocket>)>,
         only: Option<OwnAddresses>,
         commands: mpsc::Receiver<Command>,
         stop: watch::Receiver<bool>,
     ) -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let mut inlets = Vec::new();
-        for (at, socket) in sockets.iter().enumerate() {
+        let (turn, turn_sockets) = turn.unzip();
+        let media = sockets.iter().map(|socket| (socket, Inlet::media as fn(MioSocket) -> io::Result<Inlet>));
+        let turn_inlets = turn_sockets.iter().flatten().map(|socket| (socket, Inlet::turn as fn(_) -> _));
+        for (at, (socket, inlet)) in media.chain(turn_inlets).enumerate() {
             let mut socket = MioSocket::from_std(socket.try_clone()?);
             // To hear of room for sending as well would wake the thread after most of the datagrams that it sends.
             poll.registry().register(&mut socket, Token(at), Interest::READABLE)?;
-            inlets.push(socket);
+            inlets.push((socket, inlet));
         }
         let lanes = SendLanes::start(UdpSockets::new(sockets)?)?;
         let waker = Waker::from(Arc::new(OtherThreads(mio::Waker::new(poll.registry(), OTHERS)?)));
-        let state = State { hub, lanes, tcp, only, commands };
+        let state = State { hub, lanes, tcp, turn, only, commands };
         let thread = std::thread::Builder::new().name("room-media".to_owned()).spawn(move || {
-            match inlets.into_iter().map(Inlet::new).collect() {
+            match inlets.into_iter().map(|(socket, inlet)| inlet(socket)).collect() {
                 Ok(inlets) => state.run(poll, inlets, &waker, stop),
                 Err(error) => tracing::error!(%error, "no media can be received"),
             }
@@ -90,13 +97,20 @@ impl Wake for OtherThreads {
 /// One of the sockets.
 struct Inlet {
     receiver: UdpReceiver,
+    /// Where the relay's messages come in, and at which address; `None` where media do.
+    turn: Option<SocketAddr>,
     /// Whether there may be something to read.
     is_readable: bool,
 }
 
 impl Inlet {
-    fn new(socket: MioSocket) -> io::Result<Self> {
-        Ok(Self { receiver: UdpReceiver::new(socket)?, is_readable: true })
+    fn media(socket: MioSocket) -> io::Result<Self> {
+        Ok(Self { receiver: UdpReceiver::new(socket)?, turn: None, is_readable: true })
+    }
+
+    fn turn(socket: MioSocket) -> io::Result<Self> {
+        let turn = Some(socket.local_addr()?);
+        Ok(Self { receiver: UdpReceiver::new(socket)?, turn, is_readable: true })
     }
 }
 
@@ -104,7 +118,8 @@ impl Inlet {
 struct State {
     hub: Hub,
     lanes: SendLanes,
-    tcp: Option<TcpMedia>,
+    tcp: Option<Streams>,
+    turn: Option<TurnRelay>,
     /// Whose datagrams are taken; `None` is everybody's.
     only: Option<OwnAddresses>,
     commands: mpsc::Receiver<Command>,
@@ -124,8 +139,18 @@ impl State {
                     if self.only.as_mut().is_some_and(|only| !only.contain(now, source.ip())) {
                         return;
                     }
-                    let source = ClientAddress { transport: Transport::Udp, socket: source, local };
-                    self.hub.handle_datagram(now, source, datagram);
+                    match (inlet.turn, &mut self.turn) {
+                        (Some(bound), Some(turn)) => {
+                            let hub = &mut self.hub;
+                            turn.receive(now, source, local.unwrap_or(bound), datagram, |client, datagram| {
+                                hub.handle_datagram(now, client, datagram);
+                            });
+                        }
+                        _ => {
+                            let source = ClientAddress { transport: Transport::Udp, socket: source, local };
+                            self.hub.handle_datagram(now, source, datagram);
+                        }
+                    }
                     self.collect();
                     if self.lanes.pending() >= ENOUGH {
                         self.lanes.flush(&mut sender);
@@ -142,13 +167,22 @@ impl State {
                     Poll::Pending => false,
                 };
                 is_woken |= self.take_from_tcp(&mut context);
+                is_woken |= self.take_from_turn(&mut context);
             }
             if self.hub.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
                 self.hub.handle_timeout(Instant::now());
             }
+            if let Some(turn) = &mut self.turn {
+                turn.handle_timeout(Instant::now());
+            }
             self.collect();
             self.lanes.flush(&mut sender);
-            let idle = || self.hub.deadline().map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
+            if let Some(turn) = &mut self.turn {
+                turn.flush(&mut sender);
+            }
+            let turn_deadline = self.turn.as_ref().and_then(TurnRelay::deadline);
+            let deadline = [self.hub.deadline(), turn_deadline].into_iter().flatten().min();
+            let idle = || deadline.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
             let is_readable = inlets.iter().any(|inlet| inlet.is_readable);
             let wait = if is_readable || is_woken { Duration::ZERO } else { idle() };
             match poll.poll(&mut events, Some(wait)) {
@@ -188,10 +222,24 @@ impl State {
         for _ in 0..AT_ONCE {
             let Some(tcp) = &mut self.tcp else { return false };
             match tcp.poll_receive(context) {
-                Poll::Ready(Some((socket, datagram))) => {
-                    let source = ClientAddress { transport: Transport::Tcp, socket, local: None };
+                Poll::Ready(Some(FromStream::Datagram(Ends { remote, local }, datagram))) => {
+                    let source = ClientAddress { transport: Transport::Tcp, socket: remote, local: Some(local) };
                     self.hub.handle_datagram(Instant::now(), source, &datagram);
                 }
+                Poll::Ready(Some(FromStream::Closed(_))) => {}
+                Poll::Ready(None) | Poll::Pending => return false,
+            }
+        }
+        true
+    }
+
+    /// Takes what came over connections with the relay, up to a limit. True when there may be more.
+    fn take_from_turn(&mut self, context: &mut Context<'_>) -> bool {
+        for _ in 0..AT_ONCE {
+            let (Some(turn), hub, now) = (&mut self.turn, &mut self.hub, Instant::now()) else { return false };
+            let taken = turn.poll_streams(now, context, |client, datagram| hub.handle_datagram(now, client, datagram));
+            match taken {
+                Poll::Ready(Some(())) => self.collect(),
                 Poll::Ready(None) | Poll::Pending => return false,
             }
         }
@@ -201,10 +249,19 @@ impl State {
     /// Takes over what the hub has to send.
     fn collect(&mut self) {
         while let Some(datagram) = self.hub.poll_datagram() {
-            match (datagram.destination.transport, &self.tcp) {
-                (Transport::Udp, _) => self.lanes.push(datagram),
-                (Transport::Tcp, Some(tcp)) => tcp.send(datagram.destination.socket, datagram.into_bytes()),
-                (Transport::Tcp, None) | (Transport::Turn, _) => {}
+            match datagram.destination {
+                ClientAddress { transport: Transport::Udp, .. } => self.lanes.push(datagram),
+                ClientAddress { transport: Transport::Tcp, socket: remote, local: Some(local) } => {
+                    if let Some(tcp) = &self.tcp {
+                        tcp.send(Ends { remote, local }, datagram.into_bytes());
+                    }
+                }
+                ClientAddress { transport: Transport::Turn, .. } => {
+                    if let Some(turn) = &mut self.turn {
+                        turn.send(Instant::now(), datagram);
+                    }
+                }
+                ClientAddress { transport: Transport::Tcp, local: None, .. } => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 mod worker;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,10 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async, connect_async_tls_with_config};
 
+/// Variable with the address of a client that is not on this machine's loopback.
+pub const LOCAL_IP: &str = "ROOM_SERVER_TEST_IP";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Part of the query of a client that takes no RTX, and asks for lost packets of all kinds.
 pub const WITHOUT_RTX: &str = "&without_rtx=1";
@@ -95,9 +97,20 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(url: &str, token: &str, query: &str) -> Result<Self, tungstenite::Error> {
+        Self::connect_by(url, token, query, None).await
+    }
+
+    /// The same, with what TLS trusts.
+    pub async fn connect_by(
+        url: &str,
+        token: &str,
+        query: &str,
+        connector: Option<Connector>,
+    ) -> Result<Self, tungstenite::Error> {
         static CRYPTO: Once = Once::new();
         CRYPTO.call_once(|| str0m::crypto::from_feature_flags().install_process_default());
-        let (socket, _) = connect_async(format!("{url}/rtc?access_token={token}{query}")).await?;
+        let url_with_token = format!("{url}/rtc?access_token={token}{query}");
+        let (socket, _) = connect_async_tls_with_config(url_with_token, None, true, connector).await?;
         let (orders, order_queue) = mpsc::unbounded_channel();
         let (event_queue, events) = mpsc::unbounded_channel();
         let worker = Worker {
@@ -372,7 +385,8 @@ struct Peer {
 
 impl Peer {
     async fn new(takes_rtx: bool) -> Self {
-        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let ip = std::env::var(LOCAL_IP).map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.parse().unwrap());
+        let udp = UdpSocket::bind((ip, 0)).await.unwrap();
         let local = udp.local_addr().unwrap();
         let mut config = Rtc::builder().set_rtp_mode(true);
         if !takes_rtx {

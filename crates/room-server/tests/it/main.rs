@@ -14,9 +14,12 @@ mod messages;
 #[path = "../../src/mutation.rs"]
 mod mutation;
 mod narrow_link;
+mod networks;
 mod one_connection;
 mod publishing;
+mod relay;
 mod reports;
 mod resume;
 mod robustness;
 mod stock_publishers;
+mod tls;

@@ -1,0 +1,13 @@
+//! What stands at the port of signalling: TLS, if there is a certificate, and behind it two protocols that are told apart by
+//! their first bytes, HTTP and TURN. So one open TCP port is enough for a whole call.
+
+pub mod arrival;
+mod certificate;
+mod connections;
+mod first_bytes;
+mod prefixed;
+mod renewal;
+
+pub use certificate::CertificateError;
+pub use connections::{Front, serve};
+pub use renewal::Certificates;
