@@ -101,7 +101,7 @@ impl Peer {
         let data = Arc::new(DataChannels::new(Arc::clone(&chain)));
         let connected = Arc::new(AtomicBool::new(false));
         let (first_connected, was_connected) = watch::channel(false);
-        let (ways, ready) = Ways::new(config.policy, Arc::clone(&config.memory));
+        let (ways, ready) = Ways::new(config.policy, Arc::clone(&config.memory), Arc::clone(&chain));
         let handler = Handler {
             chain: Arc::clone(&chain),
             data: Arc::downgrade(&data),

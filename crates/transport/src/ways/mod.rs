@@ -26,6 +26,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
 use crate::config::IceTransportPolicy;
+use crate::event::{PeerEvent, PeerState};
+use crate::interceptors::ChainState;
 use candidates::{Remote, ServerCandidate};
 use fallback::Fallback;
 use link::{Inbox, Link};
@@ -39,6 +41,8 @@ pub(crate) use beginning::begin_when_due;
 pub(crate) struct Ways {
     policy: IceTransportPolicy,
     memory: Arc<WayMemory>,
+    /// Tells the owner of the connection that the way it uses is gone, long before the stack finds out.
+    chain: Arc<ChainState>,
     state: Mutex<State>,
     /// Wakes whoever begins the ways.
     changed: Notify,
@@ -94,11 +98,13 @@ impl Ways {
     pub(crate) fn new(
         policy: IceTransportPolicy,
         memory: Arc<WayMemory>,
+        chain: Arc<ChainState>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Link>>) {
         let (ready, links) = mpsc::unbounded_channel();
         let ways = Self {
             policy,
             memory,
+            chain,
             state: Mutex::default(),
             changed: Notify::new(),
             ready,
@@ -217,8 +223,18 @@ impl Ways {
         let _ = self.ready.send(Arc::clone(link));
     }
 
+    /// The way could not be opened so far.
     fn failed(&self, way: &MediaWay, why: &str) {
+        tracing::info!(%way, why, "a way for media is not open");
         self.state.lock().failures.insert(way.to_string(), why.to_owned());
+    }
+
+    /// The way was open and is no more.
+    fn broke(&self, way: &MediaWay, why: &str) {
+        self.failed(way, why);
+        if self.way().as_ref() == Some(way) {
+            self.chain.events.emit(PeerEvent::State(PeerState::Failed));
+        }
     }
 
     /// Ends all ways; nothing is begun any more.
