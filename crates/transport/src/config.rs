@@ -2,6 +2,7 @@
 
 use crate::payload::VideoCodec;
 use crate::ways::WayMemory;
+use dial::Dialer;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -55,6 +56,8 @@ pub struct PeerConfig {
     pub policy: IceTransportPolicy,
     /// What another connection to the same server found out about the ways; one for both connections of a session.
     pub memory: Arc<WayMemory>,
+    /// Opens connections to relays; by default with the system's certificates and the environment's proxies.
+    pub dialer: Option<Dialer>,
 }
 
 /// Names of a track that is to be sent; both travel in the SDP's `msid`.

@@ -1,7 +1,7 @@
 //! The peer connection: a thin shell over the `webrtc` crate.
 
 use crate::codecs::{self, RED_PAYLOAD_TYPE};
-use crate::config::{AddTrack, PeerConfig, Role};
+use crate::config::{AddTrack, IceServer, PeerConfig, Role};
 use crate::data::{DataChannels, DataKind};
 use crate::error::TransportError;
 use crate::event::{EventSender, MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};
@@ -101,7 +101,7 @@ impl Peer {
         let data = Arc::new(DataChannels::new(Arc::clone(&chain)));
         let connected = Arc::new(AtomicBool::new(false));
         let (first_connected, was_connected) = watch::channel(false);
-        let (ways, ready) = Ways::new(config.policy, Arc::clone(&config.memory));
+        let (ways, ready) = Ways::new(&config, Arc::clone(&chain));
         let handler = Handler {
             chain: Arc::clone(&chain),
             data: Arc::downgrade(&data),
@@ -322,6 +322,11 @@ impl Peer {
                 tracing::debug!(%error, "remote candidate ignored");
             }
         }
+    }
+
+    /// Relays, and their credentials, for the next start of ICE.
+    pub fn set_ice_servers(&self, servers: &[IceServer]) {
+        self.ways.set_ice_servers(servers);
     }
 
     /// Which way media takes to the server at present; `None` before there was any.

@@ -30,6 +30,8 @@ struct State {
     muted: AtomicBool,
     /// No media comes through over TCP.
     muted_tcp: AtomicBool,
+    /// How long the first thing on such a connection takes, in milliseconds.
+    tcp_delay: AtomicU64,
     /// Counts moves: packets of each leave from a new address.
     address: AtomicU64,
     /// Signalling connections so far.
@@ -115,6 +117,11 @@ impl Relay {
         self.state.muted_tcp.store(!open, SeqCst);
     }
 
+    /// How long it takes from now on until the first thing on a media connection is there.
+    pub fn delay_tcp_media(&self, delay: std::time::Duration) {
+        self.state.tcp_delay.store(delay.as_millis() as u64, SeqCst);
+    }
+
     /// What the way to the server is like from now on, for all clients together.
     pub fn set_uplink(&self, quality: Quality) {
         self.state.up.set(quality);
@@ -178,6 +185,7 @@ async fn media_connections(listener: TcpListener, server: SocketAddr, state: Arc
         }
         let state = state.clone();
         tokio::spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(state.tcp_delay.load(SeqCst))).await;
             let Ok(mut upstream) = TcpStream::connect(server).await else { return };
             let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
             tokio::select! {

@@ -8,8 +8,9 @@ use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit};
 
 use super::fallback::Stage;
 use super::link::Link;
+use super::send_queue::SendQueue;
 use super::way::{MediaWay, WayKind};
-use super::{State, Ways, tcp};
+use super::{State, Ways, tcp, turn};
 use crate::config::IceTransportPolicy;
 
 /// Runs until the stack is gone.
@@ -74,7 +75,36 @@ impl Ways {
                 }
             }
         }
+        if stage == Some(Stage::Turn) {
+            self.begin_relays(&mut state);
+        }
         state.fallback.next()
+    }
+
+    /// Each relay shall reach each of the server's addresses for UDP.
+    fn begin_relays(self: &Arc<Self>, state: &mut State) {
+        let remotes = state.addresses(WayKind::Udp);
+        let servers = if remotes.is_empty() { Vec::new() } else { self.turn_servers.lock().clone() };
+        for server in servers {
+            let known = state.relays.iter().find(|(other, ..)| other.url == server.url);
+            let (queue, wanted) = match known {
+                Some((_, queue, wanted)) => (Arc::clone(queue), wanted.clone()),
+                None => {
+                    let (queue, (wanted, links)) = (Arc::<SendQueue>::default(), mpsc::unbounded_channel());
+                    state.queues.push(Arc::clone(&queue));
+                    state.relays.push((server.clone(), Arc::clone(&queue), wanted.clone()));
+                    let (ways, dialer) = (Arc::downgrade(self), self.dialer.clone());
+                    tokio::spawn(turn::run(server.clone(), dialer, Arc::clone(&queue), links, ways));
+                    (queue, wanted)
+                }
+            };
+            for remote in &remotes {
+                let way = MediaWay { kind: server.kind, remote: *remote, relay: Some(server.url.clone()) };
+                if let Some(link) = state.begin(way, Arc::clone(&queue)) {
+                    let _ = wanted.send(link);
+                }
+            }
+        }
     }
 
     fn is_current(&self, link: &Arc<Link>) -> bool {
@@ -84,7 +114,7 @@ impl Ways {
 
 impl State {
     /// A synthetic address for a way that has none yet.
-    fn begin(&mut self, way: MediaWay, queue: Arc<super::SendQueue>) -> Option<Arc<Link>> {
+    fn begin(&mut self, way: MediaWay, queue: Arc<SendQueue>) -> Option<Arc<Link>> {
         if self.begun.contains(&way) {
             return None;
         }

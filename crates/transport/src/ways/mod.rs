@@ -1,7 +1,7 @@
 //! Ways to the server's media port beside plain UDP, for networks that let no UDP through.
 //!
 //! The stack sees each as one more UDP address of the server ([`synthetic`]); its sockets ([`socket`]) send what goes
-//! there over a TCP connection ([`tcp`]). What the server offers is read from its candidates ([`candidates`]), when to use it
+//! there over a TCP connection ([`tcp`]) or a relay ([`turn`]). What the server offers is read from its candidates ([`candidates`]), when to use it
 //! is decided by [`fallback`], and [`beginning`] does it.
 
 mod beginning;
@@ -13,6 +13,9 @@ mod send_queue;
 pub(crate) mod socket;
 mod synthetic;
 mod tcp;
+mod turn;
+mod turn_client;
+mod turn_server;
 mod way;
 
 use std::collections::BTreeMap;
@@ -22,15 +25,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use dial::{DialConfig, Dialer};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
-use crate::config::IceTransportPolicy;
+use crate::config::{IceServer, IceTransportPolicy, PeerConfig};
+use crate::event::{PeerEvent, PeerState};
+use crate::interceptors::ChainState;
 use candidates::{Remote, ServerCandidate};
 use fallback::Fallback;
 use link::{Inbox, Link};
 use send_queue::SendQueue;
 use synthetic::Table;
+use turn_server::TurnServer;
 pub use way::{MediaWay, WayKind, WayMemory};
 
 pub(crate) use beginning::begin_when_due;
@@ -39,6 +46,10 @@ pub(crate) use beginning::begin_when_due;
 pub(crate) struct Ways {
     policy: IceTransportPolicy,
     memory: Arc<WayMemory>,
+    dialer: Option<Dialer>,
+    turn_servers: Mutex<Vec<TurnServer>>,
+    /// Tells the owner of the connection that the way it uses is gone, long before the stack finds out.
+    chain: Arc<ChainState>,
     state: Mutex<State>,
     /// Wakes whoever begins the ways.
     changed: Notify,
@@ -58,6 +69,8 @@ struct State {
     links: Table<Arc<Link>>,
     queues: Vec<Arc<SendQueue>>,
     begun: Vec<MediaWay>,
+    /// Relays that are asked or in use, with what takes more addresses for them.
+    relays: Vec<(TurnServer, Arc<SendQueue>, mpsc::UnboundedSender<Arc<Link>>)>,
     /// Why a way is not there, for people.
     failures: BTreeMap<String, String>,
     sockets: Vec<(SocketAddr, Inbox)>,
@@ -75,6 +88,7 @@ impl State {
         self.queues.drain(..).for_each(|queue| queue.close());
         self.links.clear();
         self.begun.clear();
+        self.relays.clear();
         self.failures.clear();
         self.candidates.clear();
     }
@@ -92,13 +106,16 @@ impl State {
 impl Ways {
     /// The receiver is for [`begin_when_due`].
     pub(crate) fn new(
-        policy: IceTransportPolicy,
-        memory: Arc<WayMemory>,
+        config: &PeerConfig,
+        chain: Arc<ChainState>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Link>>) {
         let (ready, links) = mpsc::unbounded_channel();
         let ways = Self {
-            policy,
-            memory,
+            policy: config.policy,
+            memory: Arc::clone(&config.memory),
+            dialer: config.dialer.clone().or_else(|| Dialer::new(&DialConfig::default()).ok()),
+            turn_servers: Mutex::new(turn_server::usable(&config.ice_servers, config.policy)),
+            chain,
             state: Mutex::default(),
             changed: Notify::new(),
             ready,
@@ -106,6 +123,11 @@ impl Ways {
             destination: Mutex::new(None),
         };
         (Arc::new(ways), links)
+    }
+
+    /// Relays, and their credentials, from now on; what is in use stays so.
+    pub(crate) fn set_ice_servers(&self, servers: &[IceServer]) {
+        *self.turn_servers.lock() = turn_server::usable(servers, self.policy);
     }
 
     pub(crate) fn policy(&self) -> IceTransportPolicy {
@@ -217,8 +239,18 @@ impl Ways {
         let _ = self.ready.send(Arc::clone(link));
     }
 
+    /// The way could not be opened so far.
     fn failed(&self, way: &MediaWay, why: &str) {
+        tracing::info!(%way, why, "a way for media is not open");
         self.state.lock().failures.insert(way.to_string(), why.to_owned());
+    }
+
+    /// The way was open and is no more.
+    fn broke(&self, way: &MediaWay, why: &str) {
+        self.failed(way, why);
+        if self.way().as_ref() == Some(way) {
+            self.chain.events.emit(PeerEvent::State(PeerState::Failed));
+        }
     }
 
     /// Ends all ways; nothing is begun any more.

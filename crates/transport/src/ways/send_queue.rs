@@ -62,7 +62,10 @@ impl Core {
 #[derive(Debug, Default)]
 pub(super) struct SendQueue {
     core: Mutex<Core>,
+    /// For the one that takes,
     changed: Notify,
+    /// and for all that wait for the end.
+    ended: Notify,
 }
 
 impl SendQueue {
@@ -90,12 +93,6 @@ impl SendQueue {
         }
     }
 
-    /// Forgets what waits, and waits until somebody wants to send again. `None` once the queue is closed.
-    pub(super) async fn wanted(&self) -> Option<()> {
-        self.core.lock().take(usize::MAX);
-        self.take(1).await.map(drop)
-    }
-
     /// Nothing is taken any more; whoever serves this queue ends.
     pub(super) fn close(&self) {
         let mut core = self.core.lock();
@@ -103,16 +100,21 @@ impl SendQueue {
         core.take(usize::MAX);
         drop(core);
         self.changed.notify_one();
+        self.ended.notify_waiters();
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.core.lock().is_closed
     }
 
-    /// Waits for the end. Not together with [`Self::take`], which tells it by itself.
+    /// Waits for the end.
     pub(super) async fn closed(&self) {
-        while !self.is_closed() {
-            self.changed.notified().await;
+        let ended = self.ended.notified();
+        tokio::pin!(ended);
+        // From here on no end is missed.
+        ended.as_mut().enable();
+        if !self.is_closed() {
+            ended.await;
         }
     }
 }
@@ -150,6 +152,23 @@ mod tests {
         let (mut core, now) = (Core::default(), Instant::now());
         assert!(core.push(now, outgoing(1200)));
         assert!(core.push(now + Duration::from_secs(1), outgoing(1200)));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_end_takes_no_wake_up_from_the_one_that_takes() {
+        let queue = SendQueue::default();
+        let taking = async {
+            tokio::select! {
+                biased;
+                () = queue.closed() => panic!("it is not the end"),
+                taken = queue.take(100) => taken,
+            }
+        };
+        let pushing = async { queue.push(outgoing(1).peer, outgoing(1).datagram) };
+        let (taken, ()) = tokio::join!(taking, pushing);
+        assert_eq!(taken.map(|taken| taken.len()), Some(1));
+        let ((), ()) = tokio::join!(queue.closed(), async { queue.close() });
+        queue.closed().await;
     }
 
     #[tokio::test]

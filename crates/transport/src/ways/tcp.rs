@@ -16,59 +16,48 @@ use super::send_queue::SendQueue;
 
 /// A connection that is not there by then will not be.
 pub(super) const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// Wait before a connection that failed or ended is opened again; doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Wait before a connection that could not be opened is tried again; doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// A connection that stood for so long was a good one.
-const STOOD: Duration = Duration::from_secs(10);
 /// Bytes that are read or written in one go.
 pub(super) const CHUNK: usize = 16 * 1024;
 /// Bytes that the system may hold back; all else waits where it can still be dropped.
 const UNSENT_MAX: u32 = 16 * 1024;
 
-/// Opens the connection, again and again while it is wanted, until the queue is closed.
+/// Opens the connection and serves it until it breaks or the queue is closed. It is not opened again: the server knows us
+/// by the connection, so another one needs a restart of ICE, which begins all ways anew.
 pub(super) async fn run(link: Arc<Link>, ways: Weak<Ways>) {
-    let (mut pause, mut was_ready) = (FIRST_PAUSE, false);
-    while !link.queue.is_closed() {
-        let begun = tokio::time::Instant::now();
-        let result = tokio::select! {
-            result = serve(&link, &ways, &mut was_ready) => result,
-            () = link.queue.closed() => return,
-        };
-        if link.queue.is_closed() {
-            return;
-        }
-        if let Err(error) = result {
-            tracing::info!(way = %link.way, %error, "a way ended");
-            let Some(ways) = ways.upgrade() else { return };
-            ways.failed(&link.way, &error.to_string());
-        }
-        pause = if begun.elapsed() > STOOD { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = link.queue.closed() => return,
-        }
-        // The stack sends checks as long as it wants this way; a way it does not know yet is still to be found.
-        if was_ready && link.queue.wanted().await.is_none() {
-            return;
-        }
+    tokio::select! {
+        () = open_and_serve(&link, &ways) => {}
+        () = link.queue.closed() => {}
     }
 }
 
-async fn serve(link: &Arc<Link>, ways: &Weak<Ways>, was_ready: &mut bool) -> io::Result<()> {
-    let stream = timeout(CONNECT_MAX, TcpStream::connect(link.way.remote))
-        .await
-        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))??;
+async fn open_and_serve(link: &Arc<Link>, ways: &Weak<Ways>) {
+    let mut pause = FIRST_PAUSE;
+    let stream = loop {
+        let error = match timeout(CONNECT_MAX, TcpStream::connect(link.way.remote)).await {
+            Ok(Ok(stream)) => break stream,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer".to_owned(),
+        };
+        let Some(ways) = ways.upgrade() else { return };
+        ways.failed(&link.way, &error);
+        drop(ways);
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    };
     set_options(&stream);
-    if !std::mem::replace(was_ready, true)
-        && let Some(ways) = ways.upgrade()
-    {
+    if let Some(ways) = ways.upgrade() {
         ways.is_ready(link);
     }
     let (reader, writer) = stream.into_split();
-    tokio::select! {
+    let result = tokio::select! {
         result = read(reader, link) => result,
         result = write(writer, Framing::Length, &link.queue) => result,
+    };
+    if let (Err(error), Some(ways)) = (result, ways.upgrade()) {
+        ways.broke(&link.way, &error.to_string());
     }
 }
 

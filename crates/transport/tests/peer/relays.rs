@@ -1,0 +1,172 @@
+//! Media over relays: a real TURN server between the client and the server.
+
+use super::coturn::Coturn;
+use super::server::{Seen, Server};
+use super::{Client, access_unit, bytes};
+use dial::{DialConfig, Dialer};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use str0m::media::MediaKind;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, UdpSocket};
+use transport::{
+    AccessUnitToSend, AddTrack, IceServer, IceTransportPolicy, Peer, PeerConfig, PeerEvent, PeerState, WayKind,
+};
+
+fn config(ice_servers: Vec<IceServer>, policy: IceTransportPolicy) -> PeerConfig {
+    PeerConfig { ice_servers, policy, server_address: Some(Ipv4Addr::LOCALHOST.into()), ..PeerConfig::default() }
+}
+
+async fn client(config: PeerConfig) -> Client {
+    let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+    Client { peer: Peer::new(config, sender).await.unwrap(), events }
+}
+
+/// Video gets through, and by this way.
+async fn expect_media(server: &mut Server, config: PeerConfig, way: WayKind) -> Client {
+    let mut client = client(config).await;
+    let track = AddTrack { track_id: "camera".to_owned(), stream_id: "stream".to_owned() };
+    let video = client.peer.add_video(track).await.unwrap();
+    client.negotiate(server, false).await;
+    client.connected().await;
+    for number in 1..20u32 {
+        let unit = access_unit(number, number == 1, 5000);
+        video.send(AccessUnitToSend { data: bytes(unit.clone()), timestamp: number * 3000 });
+        let received = server.wait("the video frame", |seen| match seen {
+            Seen::Media { kind: MediaKind::Video, data, .. } => Some(data.clone()),
+            _ => None,
+        });
+        assert_eq!(received, unit);
+    }
+    assert_eq!(client.peer.way().unwrap().kind, way);
+    client
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn media_flow_over_a_relay_reached_by_udp_tcp_and_tls() {
+    let Some(coturn) = Coturn::start() else { return };
+    let dial = DialConfig { ca: Some(coturn.ca.clone()), ..DialConfig::default() };
+    for (way, kind) in [("udp", WayKind::TurnUdp), ("tcp", WayKind::TurnTcp), ("tls", WayKind::TurnTls)] {
+        let mut server = Server::start();
+        let servers = vec![coturn.ice_server(way, "password")];
+        let config = PeerConfig {
+            dialer: Some(Dialer::new(&dial).unwrap()),
+            ..config(servers, IceTransportPolicy::Relay)
+        };
+        expect_media(&mut server, config, kind).await.peer.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_ends_is_told_and_another_one_takes_over() {
+    let (Some(mut first), Some(second)) = (Coturn::start(), Coturn::start()) else { return };
+    let mut server = Server::start();
+    let servers = vec![first.ice_server("tcp", "password")];
+    let mut client =
+        expect_media(&mut server, config(servers, IceTransportPolicy::Relay), WayKind::TurnTcp).await;
+    first.kill();
+    client.wait("the end of the way", |event| matches!(event, PeerEvent::State(PeerState::Failed)).then_some(())).await;
+    client.peer.set_ice_servers(&[second.ice_server("udp", "password")]);
+    client.negotiate(&server, true).await;
+    client.connected().await;
+    client.peer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_credentials_and_relays_of_every_bad_kind_are_named_and_hurt_nobody() {
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let talker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let talker_address = talker.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = talker.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let url = |address: std::net::SocketAddr, way: &str| IceServer {
+        urls: vec![format!("turn:{address}?transport={way}")],
+        username: "user".into(),
+        credential: "password".into(),
+    };
+    let mut servers =
+        vec![url(silent.local_addr().unwrap(), "udp"), url(closed, "tcp"), url(talker_address, "tcp")];
+    let coturn = Coturn::start();
+    servers.extend(coturn.iter().map(|coturn| coturn.ice_server("tcp", "wrong")));
+    let count = servers.len() - 1;
+    let mut server = Server::start();
+    let stuck = client(config(servers.clone(), IceTransportPolicy::Relay)).await;
+    let track = AddTrack { track_id: "camera".to_owned(), stream_id: "stream".to_owned() };
+    stuck.peer.add_video(track).await.unwrap();
+    stuck.negotiate(&server, false).await;
+    let named = async {
+        while stuck.peer.tried().iter().filter(|tried| tried.contains('(')).count() < count {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(8), named)
+        .await
+        .unwrap_or_else(|_| panic!("not all are named: {:?}", stuck.peer.tried()));
+    eprintln!("{:#?}", stuck.peer.tried());
+    // Beside them UDP is as it was.
+    let mut server_beside = Server::start();
+    expect_media(&mut server_beside, config(servers, IceTransportPolicy::All), WayKind::Udp).await.peer.close().await;
+    stuck.peer.close().await;
+    drop(server.take_all());
+}
+
+/// A STUN message of the TURN server with these attributes.
+fn response(kind: u16, transaction: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in attributes {
+        body.extend_from_slice(&name.to_be_bytes());
+        body.extend_from_slice(&(value.len() as u16).to_be_bytes());
+        body.extend_from_slice(value);
+        body.resize(body.len().next_multiple_of(4), 0);
+    }
+    let mut message = kind.to_be_bytes().to_vec();
+    message.extend_from_slice(&(body.len() as u16).to_be_bytes());
+    message.extend_from_slice(transaction);
+    message.extend(body);
+    message
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_gives_addresses_of_nobody_and_floods_hurts_nobody() {
+    let relay = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = relay.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 2048];
+        while let Ok((length, from)) = relay.recv_from(&mut buffer).await {
+            if length < 20 {
+                continue;
+            }
+            // An address that nobody has, and a life of 600 s; permissions are granted all the same.
+            let nobody: &[u8] = &[0, 1, 0x21 ^ 1, 0x12, 0x21 ^ 203, 0x12, 0xa4 ^ 113, 0x42 ^ 9];
+            let (kind, transaction) = (u16::from_be_bytes([buffer[0], buffer[1]]) | 0x100, buffer[4..20].to_vec());
+            let needs_password = length < 60 && kind == 0x103;
+            let answer = if needs_password {
+                response(0x113, &transaction, &[(9, &[0, 0, 4, 1]), (0x14, b"realm"), (0x15, b"nonce")])
+            } else {
+                response(kind, &transaction, &[(0x16, nobody), (0x0d, &600u32.to_be_bytes())])
+            };
+            let _ = relay.send_to(&answer, from).await;
+            for length in 0..200usize {
+                let _ = relay.send_to(&vec![length as u8; length], from).await;
+            }
+        }
+    });
+    let servers = vec![IceServer {
+        urls: vec![format!("turn:{address}")],
+        username: "user".into(),
+        credential: "password".into(),
+    }];
+    let server = Server::start();
+    let stuck = client(config(servers.clone(), IceTransportPolicy::Relay)).await;
+    let track = AddTrack { track_id: "camera".to_owned(), stream_id: "stream".to_owned() };
+    stuck.peer.add_video(track).await.unwrap();
+    stuck.negotiate(&server, false).await;
+    let mut server_beside = Server::start();
+    expect_media(&mut server_beside, config(servers, IceTransportPolicy::All), WayKind::Udp).await.peer.close().await;
+    assert_eq!(stuck.peer.way(), None, "there is none");
+    stuck.peer.close().await;
+}
