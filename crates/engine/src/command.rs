@@ -196,6 +196,11 @@ pub(crate) enum Input {
         room: RoomKey,
         generation: u64,
     },
+    /// The time of a first login that began then is over.
+    LoginOver {
+        room: RoomKey,
+        since: std::time::Instant,
+    },
     Capture(CaptureEvent),
     CapturedAudioFirstFrame,
     AudioDevice(AudioDeviceNews),

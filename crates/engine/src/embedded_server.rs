@@ -1,44 +1,125 @@
-//! The room server inside this process: started when nobody named a server and nothing listens at the default address.
+//! The room server on this machine, where nobody named one: found, or started inside this process.
 //!
+//! A few ports are asked, in an order that all processes of an app have in common. A server there is used if it proves that
+//! it knows the app's secret; before that it is sent no token. Whatever else listens there is passed over: the server of
+//! another app, a web server, something that says nothing. If none proves itself the first free port gets a server of our own.
 //! It lives as long as the process. When the process that carries it goes, the engines that lost it come here again on
 //! their next attempt, and the first to bind the port takes over; the others find it listening.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use room_server::{RoomServer, ServerConfig, StartError};
-use tokio::net::TcpStream;
+use bytes::Bytes;
+use dial::{DialConfig, Dialer, ProxySetting};
+use futures_util::future::join_all;
+use http_body_util::Full;
+use hyper::{Request, StatusCode};
+use protocol::proof;
+use rand::RngCore as _;
+use room_server::{KeyPolicy, RoomServer, ServerConfig, StartError};
 use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
 
-const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7880);
-/// A listening server on loopback answers at once; anything slower is no server.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
+use crate::address::{Place, default_ports, local_url};
+use crate::http_call::{HttpError, call};
+
+/// A server on loopback answers within milliseconds; where several processes start at once on a slow machine, later.
+const ANSWER_LIMIT: Duration = Duration::from_millis(800);
+/// How often a port is asked that somebody took while we were about to: its server may be about to start.
+const ASKED_AGAIN: u32 = 20;
+/// And the pause between.
+const PAUSE: Duration = Duration::from_millis(50);
 
 static EMBEDDED: Mutex<Option<RoomServer>> = Mutex::const_new(None);
 
-/// Makes sure that something listens at the default address, and that our own server knows this engine's key.
-pub(crate) async fn ensure(api_key: &str, api_secret: &str) {
-    let mut embedded = EMBEDDED.lock().await;
-    if let Some(server) = embedded.as_ref() {
-        server.add_key(api_key, api_secret);
-        return;
-    }
-    if listens().await {
-        return;
-    }
-    let config = ServerConfig { bind: ADDRESS.ip(), port: ADDRESS.port(), ..ServerConfig::default() };
-    match RoomServer::start(config).await {
-        Ok(server) => {
-            tracing::info!(address = %ADDRESS, "room server started inside this process");
-            server.add_key(api_key, api_secret);
-            *embedded = Some(server);
-        }
-        // Another engine on this machine was faster: its server is ours too.
-        Err(StartError::AddressInUse(_)) => {}
-        Err(error) => tracing::warn!(%error, "the embedded room server did not start"),
-    }
+/// What is at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tenant {
+    /// Nobody listens.
+    Nobody,
+    /// The app's server.
+    Ours,
+    /// Somebody else.
+    Other,
 }
 
-async fn listens() -> bool {
-    matches!(tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(ADDRESS)).await, Ok(Ok(_)))
+/// The address of the app's server on this machine.
+///
+/// # Errors
+/// A sentence, when there is none and none can be started.
+pub(crate) async fn find(app: &str, secret: &str) -> Result<String, String> {
+    let mut embedded = EMBEDDED.lock().await;
+    if let Some(server) = embedded.as_ref() {
+        server.add_key(app, secret);
+        return Ok(local_url(server.local_addr().port()));
+    }
+    // Loopback needs neither a proxy nor certificates.
+    let config = DialConfig { proxy: ProxySetting::Direct, ..DialConfig::default() };
+    let dialer = Dialer::new(&config).map_err(|error| error.to_string())?;
+    let ports = default_ports(app, secret);
+    let tenants = join_all(ports.iter().map(|port| ask(&dialer, *port, app, secret))).await;
+    if let Some(at) = tenants.iter().position(|tenant| *tenant == Tenant::Ours) {
+        return Ok(local_url(ports[at]));
+    }
+    let mut failures = Vec::new();
+    for (port, tenant) in ports.into_iter().zip(tenants) {
+        if tenant == Tenant::Other {
+            failures.push(format!("port {port} is somebody else's"));
+            continue;
+        }
+        match start(port, app, secret).await {
+            Ok(server) => {
+                *embedded = Some(server);
+                return Ok(local_url(port));
+            }
+            Err(StartError::AddressInUse(_)) => {
+                // Somebody was faster, most likely another process of this app.
+                if becomes_ours(&dialer, port, app, secret).await {
+                    return Ok(local_url(port));
+                }
+                failures.push(format!("port {port} is somebody else's"));
+            }
+            Err(error) => {
+                tracing::warn!(port, %error, "the embedded room server did not start");
+                failures.push(format!("port {port}: {error}"));
+            }
+        }
+    }
+    Err(failures.join(", "))
+}
+
+async fn start(port: u16, app: &str, secret: &str) -> Result<RoomServer, StartError> {
+    // With the key from the first moment on: whoever asks meanwhile must not take it for another app's.
+    let keys = KeyPolicy::Fixed([(app.to_owned(), secret.to_owned())].into());
+    let config = ServerConfig { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port, keys, ..ServerConfig::default() };
+    let server = RoomServer::start(config).await?;
+    tracing::info!(address = %server.local_addr(), "room server started inside this process");
+    Ok(server)
+}
+
+async fn becomes_ours(dialer: &Dialer, port: u16, app: &str, secret: &str) -> bool {
+    for _ in 0..ASKED_AGAIN {
+        if ask(dialer, port, app, secret).await == Tenant::Ours {
+            return true;
+        }
+        sleep(PAUSE).await;
+    }
+    false
+}
+
+/// Asks whoever listens at a port of this machine for a proof.
+async fn ask(dialer: &Dialer, port: u16, app: &str, secret: &str) -> Tenant {
+    let mut nonce = proof::Nonce::default();
+    rand::rng().fill_bytes(&mut nonce);
+    let path = format!("{}?app={app}&nonce={}", proof::PATH, proof::write_nonce(&nonce));
+    let Ok(request) = Request::get(path).body(Full::<Bytes>::default()) else { return Tenant::Other };
+    let place = Place { host: Ipv4Addr::LOCALHOST.to_string(), port, is_tls: false };
+    match timeout(ANSWER_LIMIT, call(dialer, &place, request)).await {
+        Ok(Ok((StatusCode::OK, body))) => {
+            let is_right = std::str::from_utf8(&body).is_ok_and(|answer| proof::is_right(secret, port, &nonce, answer));
+            if is_right { Tenant::Ours } else { Tenant::Other }
+        }
+        Ok(Err(HttpError::Dial(_))) => Tenant::Nobody,
+        Ok(_) | Err(_) => Tenant::Other,
+    }
 }

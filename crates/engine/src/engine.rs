@@ -1,10 +1,11 @@
 //! The handle that the application's calls go through.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use dial::Dialer;
 use media::audio::{AudioDeviceError, AudioEvents, AudioPipeline, DeviceKind, DeviceVolumes};
 use media::video::camera;
 use media::video::sink::FrameSink;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::actor::{Actor, AudioDeviceNews, Parts};
-use crate::address::ServerAddress;
+use crate::address::{ServerAddress, dial_config, is_in_the_clear};
 use crate::cameras::Cameras;
 use crate::capture::CaptureEvents;
 use crate::command::{Command, Input, View};
@@ -58,7 +59,7 @@ impl EventGate {
 /// One engine. Methods return at once; what comes of them is told by events.
 ///
 /// The room server is the one named by the profile, by `advancedConfig.server_url` or by `ZEGO_SERVER_URL`. If none is
-/// named it is the one at the loopback default, started inside this process when nothing listens there.
+/// named it is the app's server on this machine, started inside this process when there is none.
 pub struct Engine {
     inbox: UnboundedSender<Input>,
     gate: Arc<EventGate>,
@@ -117,6 +118,12 @@ impl Engine {
             .map_err(|error| EngineError::new(code::ROOM_INNER_ERROR, format!("no camera thread: {error}")))?;
         let server =
             ServerAddress::resolve(profile.server.as_deref(), &config.advanced, |name| std::env::var(name).ok());
+        if is_in_the_clear(&server.url) {
+            static WARNED: Once = Once::new();
+            WARNED.call_once(|| {
+                tracing::warn!(server = server.url, "tokens and keys go over the network in the clear; use wss://");
+            });
+        }
         let retry_time = config.advanced.get("room_retry_time").map(String::as_str);
         let parts = Parts {
             policy: config
@@ -127,6 +134,7 @@ impl Engine {
             multi_room: config.multi_room,
             profile,
             server,
+            dialer: Dialer::new(&dial_config(&config.advanced)),
             inbox: inbox.clone(),
             gate: gate.clone(),
             registry: registry.clone(),

@@ -6,14 +6,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dial::Dialer;
 use http_body_util::Full;
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use protocol::messages::{ProtoMessage, UpdateRoomMetadataRequest};
 use protocol::token::{self, Claims, Grants, TokenError};
 use thiserror::Error;
 use tokio::time::timeout;
+
+use crate::address::Place;
+use crate::http_call::{HttpError, call};
 
 /// Longest wait for an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -25,10 +26,12 @@ const TOKEN_LIFE: Duration = Duration::from_secs(60);
 pub(crate) enum RoomServiceError {
     #[error("no access token: {0}")]
     Token(#[from] TokenError),
-    #[error("bad address: {0}")]
-    Address(#[from] hyper::http::Error),
-    #[error("the server cannot be reached: {0}")]
-    Transport(#[from] hyper_util::client::legacy::Error),
+    #[error("bad request: {0}")]
+    Request(#[from] hyper::http::Error),
+    #[error("the server's address cannot be used")]
+    Address,
+    #[error("no answer of the server: {0}")]
+    Http(#[from] HttpError),
     #[error("the server did not answer in time")]
     Timeout,
     #[error("the server refused with HTTP status {0}")]
@@ -40,16 +43,22 @@ pub(crate) enum RoomServiceError {
 pub(crate) struct RoomService {
     /// `ws://host:port` or `wss://host:port`; the service listens at the same place.
     pub(crate) server: String,
+    pub(crate) dialer: Dialer,
     pub(crate) api_key: String,
     pub(crate) secret: String,
 }
 
 impl RoomService {
-    /// Replaces the metadata of a room.
+    /// Replaces the metadata of a room. `now_s`: Unix seconds by the server's clock.
     ///
     /// # Errors
     /// Every variant of [`RoomServiceError`].
-    pub(crate) async fn update_room_metadata(&self, room: &str, metadata: String) -> Result<(), RoomServiceError> {
+    pub(crate) async fn update_room_metadata(
+        &self,
+        room: &str,
+        metadata: String,
+        now_s: u64,
+    ) -> Result<(), RoomServiceError> {
         let claims = Claims {
             api_key: self.api_key.clone(),
             room: room.to_owned(),
@@ -57,23 +66,24 @@ impl RoomService {
             ttl: TOKEN_LIFE,
             ..Claims::default()
         };
-        let token = token::mint(&self.api_key, &self.secret, &claims)?;
+        let token = token::mint_at(&self.api_key, &self.secret, &claims, now_s)?;
         let body = UpdateRoomMetadataRequest { room: room.to_owned(), metadata }.encode_to_vec();
-        let request = hyper::Request::post(address(&self.server, "UpdateRoomMetadata"))
+        let place = Place::of(&self.server).ok_or(RoomServiceError::Address)?;
+        let request = hyper::Request::post(path(&self.server, "UpdateRoomMetadata"))
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/protobuf")
             .body(Full::new(Bytes::from(body)))?;
-        let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-        let client = Client::builder(TokioExecutor::new()).build(https);
-        let answer = timeout(ANSWER_LIMIT, client.request(request)).await.map_err(|_| RoomServiceError::Timeout)??;
-        if answer.status().is_success() { Ok(()) } else { Err(RoomServiceError::Refused(answer.status().as_u16())) }
+        let answer = timeout(ANSWER_LIMIT, call(&self.dialer, &place, request)).await;
+        let (status, _) = answer.map_err(|_| RoomServiceError::Timeout)??;
+        if status.is_success() { Ok(()) } else { Err(RoomServiceError::Refused(status.as_u16())) }
     }
 }
 
-/// `ws:` becomes `http:`, `wss:` becomes `https:`.
-fn address(server: &str, method: &str) -> String {
-    let rest = server.strip_prefix("ws").unwrap_or(server);
-    format!("http{rest}/twirp/livekit.RoomService/{method}")
+/// Where a method is called, below what the server's address names.
+fn path(server: &str, method: &str) -> String {
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    let prefix = rest.split_once('/').map(|(_, prefix)| format!("/{prefix}")).unwrap_or_default();
+    format!("{prefix}/twirp/livekit.RoomService/{method}")
 }
 
 #[cfg(test)]
@@ -82,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_service_is_where_the_signalling_is() {
-        assert_eq!(address("ws://a:7880", "X"), "http://a:7880/twirp/livekit.RoomService/X");
-        assert_eq!(address("wss://a", "X"), "https://a/twirp/livekit.RoomService/X");
+        assert_eq!(path("ws://a:7880", "X"), "/twirp/livekit.RoomService/X");
+        assert_eq!(path("wss://a/sub", "X"), "/sub/twirp/livekit.RoomService/X");
     }
 }

@@ -1,36 +1,68 @@
-//! When the application's token ends: a warning ahead, and whether it is over. No clock: Unix seconds are an argument.
+//! When the application's token ends: a warning ahead, and whether it is over. No clock: the time is an argument.
+
+use std::time::{Duration, Instant};
 
 use protocol::{token, token04};
 
 /// How long ahead the application is warned, in seconds.
 const WARNING_S: u64 = 30;
 
+/// What the clocks say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// Unix seconds by the server's clock, which judges tokens, if that is known.
+    pub(crate) server_s: Option<u64>,
+    /// Unix seconds by this computer's clock, which may be wrong.
+    pub(crate) own_s: u64,
+    /// A clock that nobody sets.
+    pub(crate) at: Instant,
+}
+
 /// Life of the token that the application brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TokenLife {
     expires_at_s: u64,
+    /// How long it was to live altogether, if it tells its begin as well.
+    own_life: Option<Duration>,
+    taken_at: Instant,
     warned: bool,
 }
 
 impl TokenLife {
-    /// `None` for a token whose end cannot be read; the server will judge it.
-    pub(crate) fn of(text: &str) -> Option<Self> {
-        let expires_at_s =
-            if token04::is_token04(text) { token04::peek_expiry(text).ok()? } else { token::peek_expiry(text).ok()? };
-        Some(Self { expires_at_s, warned: false })
+    /// `None` for a token whose end cannot be read, or that has none; the server will judge it. `taken_at`: when the
+    /// application handed it in.
+    pub(crate) fn of(text: &str, taken_at: Instant) -> Option<Self> {
+        let (begins_at_s, expires_at_s) = if token04::is_token04(text) {
+            (None, token04::peek_expiry(text).ok()?)
+        } else {
+            let validity = token::peek_validity(text).ok()?;
+            (validity.begins_at, validity.ends_at?)
+        };
+        let own_life = begins_at_s.map(|begin| Duration::from_secs(expires_at_s.saturating_sub(begin)));
+        Some(Self { expires_at_s, own_life, taken_at, warned: false })
+    }
+
+    /// Seconds that are left: by the server's clock; before that is known by the token's own life, as if it were new; this
+    /// computer's clock comes last.
+    fn left(&self, now: &Now) -> u64 {
+        match (now.server_s, self.own_life) {
+            (Some(server_s), _) => self.expires_at_s.saturating_sub(server_s),
+            (None, Some(life)) => life.saturating_sub(now.at.saturating_duration_since(self.taken_at)).as_secs(),
+            (None, None) => self.expires_at_s.saturating_sub(now.own_s),
+        }
     }
 
     /// Seconds that are left, once, when it is time to say so.
-    pub(crate) fn warning(&mut self, now_s: u64) -> Option<u64> {
-        let left = self.expires_at_s.saturating_sub(now_s);
+    pub(crate) fn warning(&mut self, now: &Now) -> Option<u64> {
+        let left = self.left(now);
         let is_due = !self.warned && left <= WARNING_S;
         self.warned |= is_due;
         is_due.then_some(left)
     }
 
     /// Whether the end has come.
-    pub(crate) fn is_over(&self, now_s: u64) -> bool {
-        now_s >= self.expires_at_s
+    pub(crate) fn is_over(&self, now: &Now) -> bool {
+        self.left(now) == 0
     }
 }
 
@@ -38,34 +70,60 @@ impl TokenLife {
 mod tests {
     use super::*;
 
-    const LIFE: TokenLife = TokenLife { expires_at_s: 1000, warned: false };
+    fn life(own_life: Option<u64>) -> TokenLife {
+        let own_life = own_life.map(Duration::from_secs);
+        TokenLife { expires_at_s: 1000, own_life, taken_at: Instant::now(), warned: false }
+    }
+
+    fn by_server(server_s: u64) -> Now {
+        // This computer's clock is far off and does not matter.
+        Now { server_s: Some(server_s), own_s: 90_000, at: Instant::now() }
+    }
 
     #[test]
     fn the_application_is_warned_once_thirty_seconds_ahead() {
-        let mut life = LIFE;
-        assert_eq!(life.warning(969), None);
-        assert_eq!(life.warning(970), Some(30));
-        assert_eq!(life.warning(971), None);
+        let mut life = life(Some(600));
+        assert_eq!(life.warning(&by_server(969)), None);
+        assert_eq!(life.warning(&by_server(970)), Some(30));
+        assert_eq!(life.warning(&by_server(971)), None);
     }
 
     #[test]
     fn after_a_sleep_over_the_end_the_warning_still_comes() {
-        let mut life = LIFE;
-        assert_eq!(life.warning(5000), Some(0));
-        assert!(life.is_over(5000) && life.is_over(1000) && !life.is_over(999));
+        let mut life = life(None);
+        assert_eq!(life.warning(&by_server(5000)), Some(0));
+        assert!(life.is_over(&by_server(5000)) && life.is_over(&by_server(1000)) && !life.is_over(&by_server(999)));
+    }
+
+    #[test]
+    fn before_the_servers_clock_is_known_a_wrong_one_here_does_not_matter() {
+        let mut life = life(Some(600));
+        let after = |seconds| Now { server_s: None, own_s: 90_000, at: life.taken_at + Duration::from_secs(seconds) };
+        let (early, late, over) = (after(10), after(570), after(600));
+        assert_eq!(life.warning(&early), None);
+        assert_eq!(life.warning(&late), Some(30));
+        assert!(!life.is_over(&late) && life.is_over(&over));
+    }
+
+    #[test]
+    fn a_token_that_tells_only_its_end_counts_by_the_clock_there_is() {
+        let mut life = life(None);
+        let at = Instant::now();
+        assert_eq!(life.warning(&Now { server_s: None, own_s: 500, at }), None);
+        assert_eq!(life.warning(&Now { server_s: None, own_s: 980, at }), Some(20));
     }
 
     #[test]
     fn a_token_that_cannot_be_read_has_no_known_end() {
-        assert_eq!(TokenLife::of("04"), None);
-        assert_eq!(TokenLife::of("a.b.c"), None);
+        assert_eq!(TokenLife::of("04", Instant::now()), None);
+        assert_eq!(TokenLife::of("a.b.c", Instant::now()), None);
     }
 
     #[test]
     fn both_kinds_of_tokens_tell_their_end() {
         let vendor = "04AAAAAH3PJAwAEGRrOHVldHY4Ym83a3VncDEAcB0CEszooLaoBT6EuTtB+lsoB02Vk2bGTyMeAqlEstQLHweqeVH6M8UD6a858g5af7wd7kH1EYalQV791ZVQfpIvLe11CbtXo51bc8gTpx8CXQ5G0jNosWZKqpwswXZYX5zgOemNUclounmrZA67WAU=";
-        assert!(TokenLife::of(vendor).is_some());
+        assert!(TokenLife::of(vendor, Instant::now()).is_some());
         let jwt = token::mint("key", "secret", &token::Claims::default()).unwrap();
-        assert!(!TokenLife::of(&jwt).unwrap().is_over(0));
+        assert_eq!(TokenLife::of(&jwt, Instant::now()).unwrap().own_life, Some(Duration::from_secs(6 * 3600)));
     }
 }

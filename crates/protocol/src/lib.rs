@@ -7,5 +7,7 @@ pub mod conventions;
 pub mod limits;
 pub mod listeners;
 pub mod messages;
+pub mod proof;
+pub mod refusal;
 pub mod token;
 pub mod token04;

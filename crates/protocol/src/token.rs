@@ -8,12 +8,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::crypto::verify as verify_signature;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
 
-/// Clocks of two machines may differ by this much before a token counts as expired or not yet valid, in seconds.
-const LEEWAY_S: u64 = 10;
+mod reading;
+
+/// Clocks of two machines may differ by this much before a token counts as expired or not yet valid, in seconds: as with
+/// a LiveKit server.
+const LEEWAY_S: u64 = 60;
 
 /// Longest token that is looked at, in bytes.
 const TOKEN_MAX: usize = 64 * 1024;
@@ -89,7 +94,7 @@ pub struct Claims {
     pub max_participants: u32,
     /// Life of the token: from now on in [`mint`], what is left of it after [`verify`].
     pub ttl: Duration,
-    /// End of life in Unix seconds. [`mint`] ignores it and derives it from `ttl`.
+    /// End of life in Unix seconds; `u64::MAX` for a token without one. [`mint`] ignores it and derives it from `ttl`.
     pub expires_at: u64,
 }
 
@@ -147,12 +152,16 @@ pub enum TokenError {
 /// The token as it is serialized.
 #[derive(Serialize, Deserialize)]
 struct WireClaims {
+    #[serde(default)]
     iss: String,
     #[serde(default)]
     sub: String,
-    exp: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "reading::numeric_date", skip_serializing_if = "Option::is_none")]
+    exp: Option<u64>,
+    #[serde(default, deserialize_with = "reading::numeric_date", skip_serializing_if = "Option::is_none")]
     nbf: Option<u64>,
+    #[serde(default, deserialize_with = "reading::numeric_date", skip_serializing_if = "Option::is_none")]
+    iat: Option<u64>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     name: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -176,7 +185,7 @@ struct WireGrants {
 /// Only what is understood; other fields are ignored. Server SDKs in some languages write the proto field names.
 #[derive(Default, Serialize, Deserialize)]
 struct WireRoomConfig {
-    #[serde(default, rename = "maxParticipants", alias = "max_participants")]
+    #[serde(default, rename = "maxParticipants", alias = "max_participants", deserialize_with = "reading::count")]
     max_participants: u32,
 }
 
@@ -196,8 +205,9 @@ pub fn mint_at(api_key: &str, secret: &str, claims: &Claims, now: u64) -> Result
     let wire = WireClaims {
         iss: api_key.to_owned(),
         sub: claims.identity.clone(),
-        exp: now.saturating_add(claims.ttl.as_secs()),
+        exp: Some(now.saturating_add(claims.ttl.as_secs())),
         nbf: Some(now),
+        iat: None,
         name: claims.name.clone(),
         metadata: claims.metadata.clone(),
         attributes: claims.attributes.clone(),
@@ -222,22 +232,18 @@ pub fn verify(token: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Cl
 /// # Errors
 /// As [`verify`].
 pub fn verify_at(token: &str, lookup: impl Fn(&str) -> Option<String>, now: u64) -> Result<Claims, TokenError> {
-    let unverified = peek(token)?;
-    let secret = lookup(&unverified.iss).ok_or(TokenError::UnknownKey)?;
-    // Life time is checked below, where the clock is an argument and the error can carry the time.
-    let mut validation = Validation::new(Algorithm::HS256);
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    let wire = jsonwebtoken::decode::<WireClaims>(token, &DecodingKey::from_secret(secret.as_bytes()), &validation)
-        .map_err(|error| match error.kind() {
-            jsonwebtoken::errors::ErrorKind::InvalidSignature => TokenError::BadSignature,
-            jsonwebtoken::errors::ErrorKind::InvalidAlgorithm => TokenError::WrongAlgorithm,
-            _ => TokenError::Malformed,
-        })?
-        .claims;
-    if now > wire.exp.saturating_add(LEEWAY_S) {
-        return Err(TokenError::Expired { expired_at: wire.exp });
+    let wire = peek(token)?;
+    let secret = lookup(&wire.iss).ok_or(TokenError::UnknownKey)?;
+    let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+    let key = DecodingKey::from_secret(secret.as_bytes());
+    let is_signed = verify_signature(signature, signed.as_bytes(), &key, Algorithm::HS256);
+    // A signature that is no base64 is an error, and as wrong as any other.
+    if !is_signed.unwrap_or(false) {
+        return Err(TokenError::BadSignature);
+    }
+    let expires_at = wire.exp.unwrap_or(u64::MAX);
+    if now > expires_at.saturating_add(LEEWAY_S) {
+        return Err(TokenError::Expired { expired_at: expires_at });
     }
     if let Some(not_before) = wire.nbf.filter(|nbf| *nbf > now.saturating_add(LEEWAY_S)) {
         return Err(TokenError::NotYetValid { not_before });
@@ -251,17 +257,26 @@ pub fn verify_at(token: &str, lookup: impl Fn(&str) -> Option<String>, now: u64)
         room: wire.video.room,
         grants: wire.video.grants,
         max_participants: wire.room_config.unwrap_or_default().max_participants,
-        ttl: Duration::from_secs(wire.exp.saturating_sub(now)),
-        expires_at: wire.exp,
+        ttl: Duration::from_secs(expires_at.saturating_sub(now)),
+        expires_at,
     })
 }
 
-/// End of a token's life in Unix seconds, without a look at its signature: for a client that wants to warn its user.
+/// When a token's life begins and ends, as far as it says so, in Unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The later of `nbf` and `iat`.
+    pub begins_at: Option<u64>,
+    /// `exp`.
+    pub ends_at: Option<u64>,
+}
+
+/// A token's life, without a look at its signature: for a client that wants to warn its user.
 ///
 /// # Errors
 /// [`TokenError::Malformed`], [`TokenError::WrongAlgorithm`].
-pub fn peek_expiry(token: &str) -> Result<u64, TokenError> {
-    peek(token).map(|claims| claims.exp)
+pub fn peek_validity(token: &str) -> Result<Validity, TokenError> {
+    peek(token).map(|claims| Validity { begins_at: claims.nbf.max(claims.iat), ends_at: claims.exp })
 }
 
 /// Identity in a token, without a look at its signature: for a client that compares it with its own user.
@@ -274,8 +289,11 @@ pub fn peek_identity(token: &str) -> Result<String, TokenError> {
 
 fn peek(token: &str) -> Result<WireClaims, TokenError> {
     #[derive(Deserialize)]
-    struct AlgorithmOnly {
+    struct JoseHeader {
         alg: String,
+        /// Extensions that must be understood (RFC 7515, section 4.1.11). We understand none.
+        #[serde(default)]
+        crit: Value,
     }
     if token.len() > TOKEN_MAX {
         return Err(TokenError::Malformed);
@@ -284,10 +302,14 @@ fn peek(token: &str) -> Result<WireClaims, TokenError> {
     let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err(TokenError::Malformed);
     };
-    if decode_part::<AlgorithmOnly>(header)?.alg != "HS256" {
+    let header: JoseHeader = decode_part(header)?;
+    if header.alg != "HS256" {
         return Err(TokenError::WrongAlgorithm);
     }
-    decode_part(payload)
+    if !header.crit.is_null() {
+        return Err(TokenError::Malformed);
+    }
+    reading::claims(decode_part(payload)?)
 }
 
 fn decode_part<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, TokenError> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::messages::TrackSource;
+use protocol::refusal::Refusal;
 use protocol::token::{self, Claims, Grants, TokenError};
 use protocol::token04::{self, Token04, Token04Error};
 use thiserror::Error;
@@ -83,6 +84,31 @@ pub enum AuthError {
     /// A text is too long (status 400).
     #[error(transparent)]
     TooLong(#[from] TooLong),
+}
+
+impl AuthError {
+    /// The code of the refusal, by which clients go.
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::NoToken => Refusal::NoToken,
+            Self::Token(TokenError::Malformed) | Self::Token04(Token04Error::Malformed) => Refusal::TokenMalformed,
+            Self::Token(TokenError::UnknownKey) => Refusal::TokenKey,
+            Self::Token(TokenError::BadSignature) => Refusal::TokenSignature,
+            Self::Token(TokenError::WrongAlgorithm) => Refusal::TokenAlgorithm,
+            Self::Token(TokenError::Expired { .. }) | Self::Token04(Token04Error::Expired { .. }) => {
+                Refusal::TokenExpired
+            }
+            Self::Token(TokenError::NotYetValid { .. }) => Refusal::TokenNotYetValid,
+            Self::Token04(Token04Error::Version) => Refusal::TokenVersion,
+            Self::Token04(Token04Error::WrongApp) => Refusal::TokenApp,
+            Self::Token04(Token04Error::WrongUser) => Refusal::TokenUser,
+            Self::Token04(Token04Error::LoginForbidden) => Refusal::TokenRoom,
+            Self::NotAllowed => Refusal::JoinNotAllowed,
+            Self::NoName => Refusal::NoName,
+            Self::TooLong(_) => Refusal::TooLong,
+            Self::Token(_) | Self::Token04(_) => Refusal::Other,
+        }
+    }
 }
 
 /// Checks a request by its `Authorization` header, if any, and its query.

@@ -16,11 +16,13 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use protocol::limits::{SIGNAL_MESSAGE_MAX, SIGNAL_READ_BUFFER};
 use protocol::messages::JoinRequest;
+use protocol::proof;
+use protocol::refusal::Refusal;
 use tokio::sync::mpsc;
 
 use crate::admin::{administer, not_implemented};
@@ -53,11 +55,14 @@ pub struct HttpState {
     pub limits: Limits,
     /// Whether clients may use one peer connection for both ways.
     pub single_peer_connection: bool,
+    /// Port of signalling.
+    pub port: u16,
 }
 
 /// The routes. `metrics` are served only if they are given.
 pub fn router(state: Arc<HttpState>, config: &ServerConfig, metrics: Option<Metrics>) -> Router {
     let mut router = join_page::routes(config.dev).route("/rtc", get(rtc)).route("/rtc/validate", get(validate));
+    router = router.route(proof::PATH, get(prove));
     if config.single_peer_connection {
         router = router.route("/rtc/v1", get(rtc_v1)).route("/rtc/v1/validate", get(validate));
     } else {
@@ -132,7 +137,7 @@ fn accept_single(
     let decoded = query.get("join_request").ok_or(JoinRequestError::Missing).and_then(|text| decode(text));
     let request = match decoded {
         Ok(request) => request,
-        Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, Refusal::JoinRequest, &error),
     };
     let wishes = Wishes {
         auto_subscribe: request.connection_settings.as_ref().is_none_or(|settings| settings.auto_subscribe),
@@ -144,7 +149,7 @@ fn accept_single(
 
 /// The answer that makes clients fall back to `/rtc`. Those in pages can only read it if every page may.
 async fn not_served() -> Response {
-    let anybody = axum::http::HeaderValue::from_static("*");
+    let anybody = HeaderValue::from_static("*");
     (StatusCode::NOT_FOUND, [(ACCESS_CONTROL_ALLOW_ORIGIN, anybody)]).into_response()
 }
 
@@ -196,7 +201,7 @@ async fn validate(
         Ok(_) => "success".into_response(),
         Err(error) => refusal(&error),
     };
-    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, axum::http::HeaderValue::from_static("*"));
+    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }
 
@@ -213,7 +218,10 @@ impl HttpState {
 
 fn too_many(address: IpAddr) -> Response {
     tracing::info!(%address, "asks to join too often");
-    (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "1")], "too many joins from this address").into_response()
+    let text = "too many joins from this address";
+    let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, Refusal::TooManyJoins, &text);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 fn refusal(error: &AuthError) -> Response {
@@ -222,5 +230,22 @@ fn refusal(error: &AuthError) -> Response {
         AuthError::NoName | AuthError::TooLong(_) => StatusCode::BAD_REQUEST,
         AuthError::NoToken | AuthError::Token(_) | AuthError::Token04(_) => StatusCode::UNAUTHORIZED,
     };
-    (status, error.to_string()).into_response()
+    refuse(status, error.refusal(), error)
+}
+
+/// A refusal: its code in a header, by which clients go, and a text for people.
+fn refuse(status: StatusCode, refusal: Refusal, text: &dyn std::fmt::Display) -> Response {
+    let code = refusal.code();
+    let header = (HeaderName::from_static(protocol::refusal::HEADER), HeaderValue::from_static(code));
+    (status, [header], format!("{text} ({code})")).into_response()
+}
+
+/// Shows that we know the secret of an app, before anybody sends us a token of it.
+async fn prove(State(state): State<Arc<HttpState>>, Query(query): Query<HashMap<String, String>>) -> Response {
+    let nonce = query.get("nonce").and_then(|nonce| proof::read_nonce(nonce));
+    let Some(nonce) = nonce else { return StatusCode::BAD_REQUEST.into_response() };
+    match query.get("app").and_then(|app| state.keys.secret(app)) {
+        Some(secret) => proof::answer(&secret, state.port, &nonce).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }

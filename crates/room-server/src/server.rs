@@ -148,6 +148,7 @@ impl RoomServer {
             joins: Mutex::new(JoinLimiter::new(config.join_rate)),
             limits: config.limits,
             single_peer_connection: config.single_peer_connection,
+            port: address.port(),
         });
         let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         if let Some(listener) = metrics_listener {

@@ -48,14 +48,19 @@ impl Actor {
     }
 
     fn write_room_metadata(&self, room_id: &str, metadata: String, reply: Reply) {
+        let Ok(dialer) = self.dialer.clone() else {
+            return reply(json!({"errorCode": code::ROOM_EXTRA_INFO_FAILED}));
+        };
+        let now_s = self.clock.now_s(unix_ms());
         let service = RoomService {
             server: self.server.url.clone(),
+            dialer,
             api_key: self.profile.app_id.to_string(),
             secret: self.profile.app_sign.clone(),
         };
         let room_id = room_id.to_owned();
         tokio::spawn(async move {
-            let code = match service.update_room_metadata(&room_id, metadata).await {
+            let code = match service.update_room_metadata(&room_id, metadata, now_s).await {
                 Ok(()) => code::SUCCESS,
                 Err(error) => {
                     tracing::warn!(room = room_id, %error, "the extra info of the room was not set");

@@ -31,8 +31,7 @@ impl Actor {
             // A user may be in that room as well, with another engine: the visitor must not throw it out.
             let id = format!("zg.guest.{}.{:08x}", first.user.id, rand::random::<u32>());
             let user = User { name: id.clone(), id };
-            self.rooms.insert(guest.clone(), Room::new(guest.clone(), user, RoomConfig::default(), Instant::now()));
-            self.connect(&guest);
+            self.begin_login(Room::new(guest.clone(), user, RoomConfig::default(), Instant::now()));
         }
         Ok(guest)
     }

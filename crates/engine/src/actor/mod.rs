@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dial::{DialError, Dialer};
 use media::audio::AudioPipeline;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
@@ -41,6 +42,7 @@ use crate::room::{Room, RoomKey};
 use crate::roster::DEVICE_OPEN;
 use crate::screen_sources::ScreenSources;
 use crate::sei::SeiKind;
+use crate::server_clock::ServerClock;
 use crate::session::{SessionHandle, WaySettings};
 use crate::speed_test::SpeedTest;
 use crate::stats::Registry;
@@ -69,6 +71,8 @@ const NETWORK_QUALITY_TICKS: u32 = 2;
 pub(crate) struct Actor {
     pub(crate) profile: EngineProfile,
     pub(crate) server: ServerAddress,
+    /// Opens connections, or says which option forbids it.
+    pub(crate) dialer: Result<Dialer, DialError>,
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
     pub(crate) ways: WaySettings,
     pub(crate) inbox: UnboundedSender<Input>,
@@ -78,6 +82,8 @@ pub(crate) struct Actor {
     pub(crate) cameras: Cameras,
     pub(crate) screens: Arc<ScreenSources>,
     multi_room: bool,
+    /// How far this computer's clock is off the room server's.
+    clock: ServerClock,
     /// Those logged in to, at most one in single-room mode, and those visited.
     rooms: BTreeMap<RoomKey, Room>,
     channels: Vec<Channel>,
@@ -107,6 +113,8 @@ pub(crate) struct Actor {
 pub(crate) struct Parts {
     pub(crate) profile: EngineProfile,
     pub(crate) server: ServerAddress,
+    /// Opens connections, or says which option forbids it.
+    pub(crate) dialer: Result<Dialer, DialError>,
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
     pub(crate) ways: WaySettings,
     pub(crate) inbox: UnboundedSender<Input>,
@@ -121,12 +129,27 @@ pub(crate) struct Parts {
 
 impl Actor {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { profile, server, policy, ways, inbox, gate, registry, audio, cameras, screens, multi_room } = parts;
+        let Parts {
+            profile,
+            server,
+            dialer,
+            policy,
+            ways,
+            inbox,
+            gate,
+            registry,
+            audio,
+            cameras,
+            screens,
+            multi_room,
+        } = parts;
         let channels = channels::all(&profile, &inbox);
         *registry.feeds.lock() = channels.iter().map(|channel| channel.feed.clone()).collect();
         Self {
             profile,
             server,
+            dialer,
+            clock: ServerClock::default(),
             policy,
             ways,
             inbox,
@@ -208,6 +231,7 @@ impl Actor {
             Input::Command(command) => self.command(command),
             Input::Session { room, generation, event } => self.session_event(&room, generation, event),
             Input::Retry { room, generation } => self.retry(&room, generation),
+            Input::LoginOver { room, since } => self.login_over(&room, since),
             Input::Capture(event) => self.capture_event(event),
             Input::CapturedAudioFirstFrame => {
                 if !std::mem::replace(&mut self.captured_audio, true) {

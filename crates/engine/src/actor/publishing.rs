@@ -26,7 +26,6 @@ use crate::session::{
 use crate::simulcast::{self, WantedLayers};
 use crate::stats::PublisherEntry;
 use crate::traffic_control::TrafficControl;
-use crate::wall_clock::unix_ms;
 
 /// One publish channel that publishes, or wants to.
 pub(super) struct Publisher {
@@ -109,7 +108,7 @@ impl Actor {
             return Err(code::PUBLISHER_ALREADY_DO_PUBLISH);
         }
         // With an AppSign the token does not count.
-        let is_over = room.token_life.as_ref().is_some_and(|life| life.is_over(unix_ms() / 1000));
+        let is_over = room.token_life.as_ref().is_some_and(|life| life.is_over(&self.now()));
         if self.profile.app_sign.is_empty() && is_over {
             return Err(code::PUBLISHER_AUTH_FAILED);
         }

@@ -16,6 +16,7 @@ use crate::quality::{self, PlayerReading, PublisherReading};
 use crate::room::RoomKey;
 use crate::roster::DEVICE_OPEN;
 use crate::stats::Network;
+use crate::wall_clock::unix_ms;
 
 impl Actor {
     /// Asks the peer connections for their numbers; the answer comes through the inbox.
@@ -94,7 +95,10 @@ impl Actor {
     }
 
     /// The server's clock was read. The first time is told.
-    pub(super) fn take_time(&self, sample: TimeSample) {
+    pub(super) fn take_time(&mut self, sample: TimeSample) {
+        let middle = sample.sent + sample.received.saturating_duration_since(sample.sent) / 2;
+        let ago = u64::try_from(middle.elapsed().as_millis()).unwrap_or_default();
+        self.clock.note(sample.server_ms, unix_ms().saturating_sub(ago));
         let is_first = self.registry.clock.lock().take(sample);
         if is_first {
             self.emit(event::network_time_synchronized());

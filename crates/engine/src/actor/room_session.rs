@@ -1,6 +1,6 @@
 //! What happens to a room between login and logout: news of its session, losses and returns.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use protocol::messages::ParticipantInfo;
 use serde_json::json;
@@ -10,12 +10,11 @@ use super::Actor;
 use crate::command::Input;
 use crate::error::code;
 use crate::event::{self, RoomReason};
-use crate::room::{Phase, Room, RoomKey, Verdict, verdict};
+use crate::room::{Phase, Room, RoomKey};
 use crate::roster::{Changes, Roster};
 use crate::session::{EndReason, Joined, SessionEvent};
-
-/// A first login that does not get through is given up after this; an outage has the policy's far longer time.
-const FIRST_LOGIN_LIMIT: Duration = Duration::from_secs(6);
+use crate::verdict::{self, Standing, Verdict, may_be_the_clock, verdict};
+use crate::wall_clock::unix_ms;
 
 impl Actor {
     pub(super) fn retry(&mut self, key: &RoomKey, generation: u64) {
@@ -128,15 +127,29 @@ impl Actor {
     }
 
     fn session_ended(&mut self, key: &RoomKey, reason: &EndReason) {
-        let has_token = self.profile.app_sign.is_empty();
+        if let Some(server_ms) = verdict::server_ms(reason) {
+            self.clock.note(server_ms, unix_ms());
+        }
+        let (clock, now, has_token) = (self.clock, self.now(), self.profile.app_sign.is_empty());
         let Some(room) = self.rooms.get_mut(key) else { return };
         tracing::info!(room = key.id, %reason, "the room session ended");
         room.session = None;
         room.peers = None;
-        room.failure = Some(reason.to_string());
+        let may_be_the_clock = may_be_the_clock(reason);
+        let complaint = clock.complaint().filter(|_| may_be_the_clock);
+        room.failure = Some(complaint.map_or(reason.to_string(), |complaint| format!("{reason}; {complaint}")));
+        if may_be_the_clock && !has_token && clock.contradicts(room.token_clock) {
+            // Made with the server's time it may pass: once, since the next attempt knows what we know now.
+            return self.connect(key);
+        }
+        let standing = Standing {
+            has_token,
+            was_joined: room.was_joined,
+            is_token_over: now.server_s.is_some() && room.token_life.as_ref().is_some_and(|life| life.is_over(&now)),
+        };
         let is_first = room.phase == Phase::LoggingIn;
         let was_away = matches!(room.phase, Phase::Resuming | Phase::Reconnecting);
-        match verdict(reason, has_token) {
+        match verdict(reason, standing) {
             Verdict::Retry(give_up_code) => self.schedule_retry(key, give_up_code),
             // While we were away somebody took our place.
             Verdict::KickedOut(code::ROOM_KICKED_OUT) if was_away => self.end_login(key, code::ROOM_LOGIN_OTHER),
@@ -168,10 +181,9 @@ impl Actor {
             self.forget_subscriptions(key);
         }
         let Some(room) = self.rooms.get_mut(key) else { return };
+        room.give_up_code = give_up_code;
         let elapsed = now.duration_since(room.since);
-        let first_login_over = room.phase == Phase::LoggingIn && elapsed >= FIRST_LOGIN_LIMIT;
-        let delay = self.policy.next_login(room.attempt, elapsed, rand::random()).filter(|_| !first_login_over);
-        let Some(delay) = delay else {
+        let Some(delay) = self.policy.next_login(room.attempt, elapsed, rand::random()) else {
             let code = if room.phase == Phase::LoggingIn { give_up_code } else { code::ROOM_RETRY_TIMEOUT };
             return self.end_login(key, code);
         };
@@ -182,6 +194,23 @@ impl Actor {
             tokio::time::sleep(delay).await;
             let _ = inbox.send(input);
         });
+    }
+
+    /// The time of a first login is over, whatever its last attempt is about to do.
+    pub(super) fn login_over(&mut self, key: &RoomKey, since: Instant) {
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        if room.phase == Phase::LoggingIn && room.since == since {
+            let (code, failure) = (room.give_up_code, room.failure.clone());
+            self.end_with(key, code, failure.unwrap_or_else(|| "no answer in time".to_owned()));
+        }
+    }
+
+    /// The login or the reconnect has failed for good, for a reason in words.
+    pub(super) fn end_with(&mut self, key: &RoomKey, code: i32, failure: String) {
+        if let Some(room) = self.rooms.get_mut(key) {
+            room.failure = Some(failure);
+        }
+        self.end_login(key, code);
     }
 
     /// The login or the reconnect has failed for good.

@@ -15,11 +15,13 @@ use crate::event::{self, NO_EXTENDED_DATA, RoomReason};
 use crate::room::{Room, RoomKey};
 use crate::session::{self, SessionCommand, SessionEvent, SessionHandle, SessionParams, SessionSink};
 use crate::signalling::vendor_query;
-use crate::token_life::TokenLife;
+use crate::token_life::{Now, TokenLife};
 use crate::wall_clock::unix_ms;
 
 /// Validity of the tokens that we mint; they are minted anew for every attempt.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
+/// A first login that does not get through is given up after this; an outage has the policy's far longer time.
+const FIRST_LOGIN_LIMIT: Duration = Duration::from_secs(6);
 /// Rooms at once in multi-room mode.
 const ROOMS_MAX: usize = 5;
 
@@ -60,7 +62,18 @@ impl Actor {
         self.interrupt_speed_test(code::SPEED_TEST_STOPPED_BY_LOGIN);
         self.emit_room_state(&room_id, RoomReason::Logining, code::SUCCESS);
         let key = RoomKey::own(&room_id);
-        self.rooms.insert(key.clone(), Room::new(key.clone(), user, config, Instant::now()));
+        self.begin_login(Room::new(key, user, config, Instant::now()));
+    }
+
+    /// Begins the first login to a room, and sets its end.
+    pub(super) fn begin_login(&mut self, room: Room) {
+        let (key, since) = (room.key.clone(), room.since);
+        self.rooms.insert(key.clone(), room);
+        let (inbox, input) = (self.inbox.clone(), Input::LoginOver { room: key.clone(), since });
+        tokio::spawn(async move {
+            tokio::time::sleep(FIRST_LOGIN_LIMIT).await;
+            let _ = inbox.send(input);
+        });
         self.connect(&key);
     }
 
@@ -101,14 +114,20 @@ impl Actor {
 
     /// Starts a session for the room.
     pub(super) fn connect(&mut self, key: &RoomKey) {
+        let dialer = match &self.dialer {
+            Ok(dialer) => dialer.clone(),
+            // Each login says so; nothing else of the engine needs the option.
+            Err(error) => return self.end_with(key, code::ROOM_CONNECT_FAILED, error.to_string()),
+        };
         let generation = self.next_generation();
+        let (clock, now) = (self.clock, self.now());
         let app = self.profile.app_id.to_string();
         let Some(room) = self.rooms.get_mut(key) else { return };
         // With both at hand the AppSign counts, as with the vendor.
         let token = if self.profile.app_sign.is_empty() {
-            Ok(room.usable_token(unix_ms() / 1000))
+            Ok(room.usable_token(&now))
         } else {
-            token::mint(&app, &self.profile.app_sign, &claims(&app, room))
+            token::mint_at(&app, &self.profile.app_sign, &claims(&app, room), clock.now_s(unix_ms()))
         };
         let token = match token {
             Ok(token) => token,
@@ -120,11 +139,13 @@ impl Actor {
         let embed =
             (self.server.may_embed && !self.profile.app_sign.is_empty()).then(|| (app, self.profile.app_sign.clone()));
         room.generation = generation;
+        room.token_clock = clock;
         room.peers = None;
         let sink = Inbox { room: key.clone(), generation, inbox: self.inbox.clone() };
         let query = vendor_query(&token, &key.id, &room.user.name, room.config.max_member_count);
         let (server, policy) = (self.server.url.clone(), self.policy.clone());
-        let params = SessionParams { server, token, query, embed, policy, ways: self.ways.clone() };
+        let ways = self.ways.clone();
+        let params = SessionParams { server, token, query, embed, dialer, policy, ways };
         room.session = Some(session::spawn(params, sink));
     }
 
@@ -173,7 +194,7 @@ impl Actor {
         if let Err(code) = check_token(&text, &room.user) {
             return self.debug_error(code, "renewToken", "the token cannot be used");
         }
-        room.token_life = TokenLife::of(&text);
+        room.token_life = TokenLife::of(&text, Instant::now());
         room.config.token.clone_from(&text);
         // With an AppSign the token does not count.
         if let Some(session) = room.session.as_ref().filter(|_| !has_app_sign) {
@@ -181,15 +202,22 @@ impl Actor {
         }
     }
 
+    /// What the clocks say.
+    pub(super) fn now(&self) -> Now {
+        let own_ms = unix_ms();
+        let server_s = self.clock.is_known().then(|| self.clock.now_s(own_ms));
+        Now { server_s, own_s: own_ms / 1000, at: Instant::now() }
+    }
+
     /// Warns of tokens that are about to end.
     pub(super) fn watch_tokens(&mut self) {
         if !self.profile.app_sign.is_empty() {
             return;
         }
-        let now = unix_ms() / 1000;
+        let now = self.now();
         let mut warnings = Vec::new();
         for room in self.rooms.values_mut().filter(|room| !room.key.guest && room.was_joined) {
-            if let Some(left) = room.token_life.as_mut().and_then(|life| life.warning(now)) {
+            if let Some(left) = room.token_life.as_mut().and_then(|life| life.warning(&now)) {
                 warnings.push(event::token_will_expire(&room.key.id, left));
             }
         }

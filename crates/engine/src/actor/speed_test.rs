@@ -4,6 +4,7 @@ use super::Actor;
 use crate::error::code;
 use crate::event;
 use crate::speed_test::{self, Access, SpeedTest, SpeedTestConfig};
+use crate::wall_clock::unix_ms;
 
 /// Intervals between two reports, in milliseconds.
 const INTERVALS: std::ops::RangeInclusive<u32> = 100..=30_000;
@@ -26,26 +27,30 @@ impl Actor {
             (_, false) => Some(code::SPEED_TEST_STOPPED_BY_PLAYING),
             _ => None,
         };
+        let dialer = self.dialer.clone().ok();
         let refusal = if self.profile.app_sign.is_empty() {
             tracing::warn!("a speed test needs the AppSign, which opens a room of its own");
             Some(code::SPEED_TEST_CONNECT_FAILED)
         } else {
-            busy
+            busy.or(dialer.is_none().then_some(code::SPEED_TEST_CONNECT_FAILED))
         };
-        if let Some(code) = refusal {
+        let (Some(dialer), None) = (dialer, refusal) else {
+            let code = refusal.unwrap_or(code::SPEED_TEST_CONNECT_FAILED);
             for (way, kbps) in [config.uplink_kbps, config.downlink_kbps].into_iter().enumerate() {
                 if kbps.is_some() {
                     self.emit(event::speed_test_error(code, u32::from(way != 0)));
                 }
             }
             return;
-        }
+        };
         let access = Access {
             server: self.server.clone(),
             app: self.profile.app_id.to_string(),
             secret: self.profile.app_sign.clone(),
             policy: self.policy.clone(),
             ways: self.ways.clone(),
+            dialer,
+            now_s: self.clock.now_s(unix_ms()),
         };
         self.speed_test = Some(speed_test::start(config, &access, self.gate.clone()));
     }

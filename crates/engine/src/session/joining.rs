@@ -20,7 +20,6 @@ use super::publishing::LocalTracks;
 use super::reliable_data::ReliableData;
 use super::run::Session;
 use super::{EndReason, Joined, LostReason, SessionCommand, SessionEvent, SessionParams, SessionSink};
-use crate::embedded_server;
 use crate::roster::session_age;
 use crate::server_profile::ServerProfile;
 use crate::signalling::{Connection, connect};
@@ -38,10 +37,8 @@ pub(super) async fn run(
     presence: watch::Sender<()>,
 ) -> EndReason {
     let connecting = async {
-        if let Some((key, secret)) = &params.embed {
-            embedded_server::ensure(key, secret).await;
-        }
-        connect(&params.server, &params.token, &params.query).await
+        let server = params.address().await?;
+        connect(&params.dialer, &server, &params.token, &params.query).await
     };
     tokio::pin!(connecting);
     let mut held = Vec::new();
@@ -108,7 +105,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
             VideoCodec::Vp8 => transport::VideoCodec::Vp8,
         };
         let video_codecs: Vec<_> = DECODABLE.iter().map(in_transport).collect();
-        let ways = params.ways.clone();
+        let (ways, dialer) = (params.ways.clone(), params.dialer.clone());
         let config = |role| PeerConfig {
             role,
             video_codecs: video_codecs.clone(),
@@ -116,7 +113,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
             server_address,
             policy: ways.policy,
             memory: ways.memory.clone(),
-            dialer: None,
+            dialer: Some(dialer.clone()),
         };
         let ping_interval = seconds(join.ping_interval, DEFAULT_PING_INTERVAL);
         let ping_timeout = seconds(join.ping_timeout, DEFAULT_PING_TIMEOUT);

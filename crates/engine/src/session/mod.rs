@@ -19,11 +19,13 @@ mod way_settings;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use dial::Dialer;
 use parking_lot::RwLock;
 use protocol::messages::{ConnectionQualityUpdate, DataPacket, ParticipantInfo, Room, UpdateTrackSettings, VideoLayer};
 use tokio::sync::{mpsc, watch};
 use transport::{AudioSender, DataKind, Peer, RemoteTrack, Role, VideoSender};
 
+use crate::embedded_server;
 use crate::network_time::TimeSample;
 use crate::reconnect_policy::ReconnectPolicy;
 use crate::roster::SessionAge;
@@ -47,12 +49,24 @@ pub(crate) struct SessionParams {
     pub(crate) token: String,
     /// What the token leaves open, as a query.
     pub(crate) query: String,
-    /// Start the embedded server first if nothing listens: key and secret that it shall know.
+    /// Instead of `server` the one of this app on this machine, started if there is none: key and secret.
     pub(crate) embed: Option<(String, String)>,
+    /// Opens the connections.
+    pub(crate) dialer: Dialer,
     /// When to try to take up a lost connection.
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
     /// Which ways media may take.
     pub(crate) ways: WaySettings,
+}
+
+impl SessionParams {
+    /// The server to go to now.
+    pub(crate) async fn address(&self) -> Result<String, ConnectError> {
+        match &self.embed {
+            Some((key, secret)) => embedded_server::find(key, secret).await.map_err(ConnectError::NoneHere),
+            None => Ok(self.server.clone()),
+        }
+    }
 }
 
 /// One stream to publish.

@@ -17,7 +17,6 @@ use transport::{DataKind, Role};
 use super::joining::ice_servers;
 use super::run::{Session, Step, Stop, Trouble, left};
 use super::{EndReason, LostReason, SessionCommand, SessionEvent, SessionSink};
-use crate::embedded_server;
 use crate::signalling::{self, ConnectError, Connection};
 
 /// After so long without trouble the next outage starts to count anew.
@@ -61,8 +60,8 @@ impl<S: SessionSink> Session<'_, S> {
             match self.attempt(delay, trouble, commands, &mut held).await? {
                 Ok(resumed) => break resumed,
                 Err(ConnectError::Leave(leave)) => return Err(left(&leave).into()),
-                // Only a new login can tell why.
-                Err(ConnectError::Refused { status: 400..=499, .. }) => {
+                // Only a new login can tell why. What is no room server's answer may be another one soon.
+                Err(ConnectError::Refused { .. } | ConnectError::Unauthorized { .. }) => {
                     return Err(EndReason::Lost(LostReason("the room server refused the resume")).into());
                 }
                 Err(error) => tracing::info!(%error, attempt = outage.attempts, "not resumed"),
@@ -103,10 +102,8 @@ impl<S: SessionSink> Session<'_, S> {
         };
         let attempt = async move {
             tokio::time::sleep(delay).await;
-            if let Some((key, secret)) = &params.embed {
-                embedded_server::ensure(key, secret).await;
-            }
-            signalling::resume(&params.server, &params.token, &params.query, &sid, reason).await
+            let server = params.address().await?;
+            signalling::resume(&params.dialer, &server, &params.token, &params.query, &sid, reason).await
         };
         tokio::pin!(attempt);
         loop {

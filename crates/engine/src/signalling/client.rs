@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use dial::{DialError, Dialer};
 use futures_util::{SinkExt, StreamExt};
 use prost::Message as _;
 use protocol::limits::{SIGNAL_MESSAGE_MAX, SIGNAL_READ_BUFFER};
@@ -10,12 +11,16 @@ use protocol::messages::{
     JoinResponse, LeaveRequest, ReconnectReason, ReconnectResponse, SignalRequest, SignalResponse, signal_request,
     signal_response,
 };
-use tokio::net::TcpStream;
+use protocol::refusal::Refusal;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header::AUTHORIZATION};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use super::answer::judge;
+use crate::address::Place;
 
 /// Limit for the TCP, TLS and HTTP part, and again for the first message.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,35 +30,57 @@ const PROTOCOL_VERSION: u32 = 16;
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    /// The server's HTTP answer refused the login.
-    #[error("the room server answered {status}: {body}")]
-    Refused { status: u16, body: String },
+    /// Our own server refuses the login. `server_ms` is its clock, in milliseconds since the Unix epoch.
+    #[error("the room server refuses the login: {text}")]
+    Refused { refusal: Refusal, text: String, server_ms: Option<u64> },
+    /// So does a stock LiveKit server.
+    #[error("the room server does not accept the token: {text}")]
+    Unauthorized { text: String, server_ms: Option<u64> },
+    /// Something answered that is no room server, or stands before one.
+    #[error("the answer is not that of a room server: HTTP status {status}{}", detail(.text))]
+    Foreign { status: u16, text: String },
     /// The server let us in and at once out again.
     #[error("the room server refused the login: reason {}", .0.reason)]
     Leave(LeaveRequest),
     #[error("no answer from the room server in time")]
     Timeout,
-    #[error("the room server is out of reach: {0}")]
-    Unreachable(String),
+    /// There is no connection to speak over.
+    #[error(transparent)]
+    Dial(#[from] DialError),
     /// Something answered, but it does not speak the protocol.
     #[error("not a room server: {0}")]
     Protocol(&'static str),
+    #[error("the connection to the room server broke: {0}")]
+    Broken(String),
+    /// Nobody named a server, and on this machine there is none for this app.
+    #[error("no room server on this machine: {0}")]
+    NoneHere(String),
 }
+
+fn detail(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
+}
+
+/// A connection with or without TLS.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// An open signalling connection.
 pub(crate) struct Connection {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<Box<dyn Stream>>,
+    server_ip: Option<IpAddr>,
 }
 
 /// Opens the WebSocket and waits for the join response.
 ///
 /// `query` goes into the address as it is: see [`vendor_query`](super::vendor_query).
 pub(crate) async fn connect(
+    dialer: &Dialer,
     server: &str,
     token: &str,
     query: &str,
 ) -> Result<(Connection, JoinResponse), ConnectError> {
-    match open(server, token, query).await? {
+    match open(dialer, server, token, query).await? {
         (connection, signal_response::Message::Join(join)) => Ok((connection, join)),
         _ => Err(ConnectError::Protocol("the first message was not a join response")),
     }
@@ -63,6 +90,7 @@ pub(crate) async fn connect(
 ///
 /// [`ConnectError::Leave`] comes when it does not know it any more.
 pub(crate) async fn resume(
+    dialer: &Dialer,
     server: &str,
     token: &str,
     query: &str,
@@ -70,30 +98,43 @@ pub(crate) async fn resume(
     reason: ReconnectReason,
 ) -> Result<(Connection, ReconnectResponse), ConnectError> {
     let query = format!("{query}&reconnect=1&sid={sid}&reconnect_reason={}", reason as i32);
-    match open(server, token, &query).await? {
+    match open(dialer, server, token, &query).await? {
         (connection, signal_response::Message::Reconnect(response)) => Ok((connection, response)),
         _ => Err(ConnectError::Protocol("the first message was not a reconnect response")),
     }
 }
 
 /// Opens the WebSocket and waits for the first message.
-async fn open(server: &str, token: &str, query: &str) -> Result<(Connection, signal_response::Message), ConnectError> {
+async fn open(
+    dialer: &Dialer,
+    server: &str,
+    token: &str,
+    query: &str,
+) -> Result<(Connection, signal_response::Message), ConnectError> {
+    let bad_address =
+        |reason: String| DialError::Config(format!("{server:?} is no address of a room server: {reason}"));
     let url = format!(
         "{server}/rtc?protocol={PROTOCOL_VERSION}&auto_subscribe=0&adaptive_stream=0&sdk=rust&version={}{query}",
         env!("CARGO_PKG_VERSION")
     );
-    let mut request = url.into_client_request().map_err(|error| ConnectError::Unreachable(error.to_string()))?;
-    let bearer = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| ConnectError::Refused { status: 401, body: "the token has forbidden characters".into() })?;
+    let place = Place::of(server).ok_or_else(|| bad_address("it is not ws://host:port or wss://host:port".into()))?;
+    let mut request = url.into_client_request().map_err(|error| bad_address(error.to_string()))?;
+    let bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ConnectError::Refused {
+        refusal: Refusal::TokenMalformed,
+        text: "the token has forbidden characters".into(),
+        server_ms: None,
+    })?;
     request.headers_mut().insert(AUTHORIZATION, bearer);
-    let limits = WebSocketConfig::default()
-        .max_message_size(Some(SIGNAL_MESSAGE_MAX))
-        .max_frame_size(Some(SIGNAL_MESSAGE_MAX))
-        .read_buffer_size(SIGNAL_READ_BUFFER);
-    let attempt = connect_async_with_config(request, Some(limits), true);
-    let (socket, _) =
-        tokio::time::timeout(STEP_TIMEOUT, attempt).await.map_err(|_| ConnectError::Timeout)?.map_err(connect_error)?;
-    let mut connection = Connection { socket };
+    let attempt = async {
+        let (stream, server_ip) = dial(dialer, &place).await?;
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(SIGNAL_MESSAGE_MAX))
+            .max_frame_size(Some(SIGNAL_MESSAGE_MAX))
+            .read_buffer_size(SIGNAL_READ_BUFFER);
+        let (socket, _) = client_async_with_config(request, stream, Some(limits)).await.map_err(connect_error)?;
+        Ok::<_, ConnectError>(Connection { socket, server_ip })
+    };
+    let mut connection = tokio::time::timeout(STEP_TIMEOUT, attempt).await.map_err(|_| ConnectError::Timeout)??;
     let first = tokio::time::timeout(STEP_TIMEOUT, connection.receive()).await.map_err(|_| ConnectError::Timeout)?;
     match first {
         Some(signal_response::Message::Leave(leave)) => Err(ConnectError::Leave(leave)),
@@ -102,26 +143,33 @@ async fn open(server: &str, token: &str, query: &str) -> Result<(Connection, sig
     }
 }
 
+async fn dial(dialer: &Dialer, place: &Place) -> Result<(Box<dyn Stream>, Option<IpAddr>), DialError> {
+    Ok(if place.is_tls {
+        let stream = dialer.tls(&place.host, place.port).await?;
+        let peer = stream.get_ref().0.peer_addr();
+        (Box::new(stream), peer.ok().map(|peer| peer.ip()))
+    } else {
+        let stream = dialer.tcp(&place.host, place.port).await?;
+        let peer = stream.peer_addr();
+        (Box::new(stream), peer.ok().map(|peer| peer.ip()))
+    })
+}
+
 fn connect_error(error: WsError) -> ConnectError {
     match error {
         WsError::Http(response) => {
-            let body = response.body().as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-            ConnectError::Refused { status: response.status().as_u16(), body: body.unwrap_or_default() }
+            judge(response.status().as_u16(), response.headers(), response.body().as_deref().unwrap_or_default())
         }
-        WsError::Io(error) => ConnectError::Unreachable(error.to_string()),
-        other => ConnectError::Unreachable(other.to_string()),
+        WsError::Io(error) => ConnectError::Broken(error.to_string()),
+        // What else goes wrong while a WebSocket opens is an answer that is none.
+        other => ConnectError::Broken(format!("it does not speak as a room server does: {other}")),
     }
 }
 
 impl Connection {
-    /// Address of the server, for choosing the network interface that leads to it.
+    /// Address of the server, or of the proxy before it, for choosing the network interface that leads there.
     pub(crate) fn server_ip(&self) -> Option<IpAddr> {
-        let stream = match self.socket.get_ref() {
-            MaybeTlsStream::Plain(stream) => stream,
-            MaybeTlsStream::Rustls(stream) => stream.get_ref().0,
-            _ => return None,
-        };
-        stream.peer_addr().ok().map(|address| address.ip())
+        self.server_ip
     }
 
     /// The next message; `None` when the connection has ended, for whatever reason.

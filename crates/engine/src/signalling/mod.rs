@@ -1,5 +1,6 @@
 //! LiveKit signalling v0 over one WebSocket: frames in and out, and how a refused connection becomes a reason.
 
+mod answer;
 mod client;
 mod query;
 

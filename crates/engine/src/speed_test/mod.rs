@@ -10,6 +10,7 @@ mod judge;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dial::Dialer;
 use protocol::messages::{TrackType, VideoLayer};
 use protocol::token::{self, Claims};
 use rand::RngCore as _;
@@ -78,6 +79,9 @@ pub(crate) struct Access {
     pub(crate) secret: String,
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
     pub(crate) ways: WaySettings,
+    pub(crate) dialer: Dialer,
+    /// Unix seconds by the server's clock.
+    pub(crate) now_s: u64,
 }
 
 /// Starts a test on the current runtime.
@@ -148,7 +152,7 @@ impl Test {
                 ttl: TOKEN_LIFE,
                 ..Claims::default()
             };
-            let token = token::mint(&access.app, &access.secret, &claims).ok()?;
+            let token = token::mint_at(&access.app, &access.secret, &claims, access.now_s).ok()?;
             let params = SessionParams {
                 server: access.server.url.clone(),
                 token,
@@ -156,6 +160,7 @@ impl Test {
                 embed: access.server.may_embed.then(|| (access.app.clone(), access.secret.clone())),
                 policy: access.policy.clone(),
                 ways: access.ways.clone(),
+                dialer: access.dialer.clone(),
             };
             let session = session::spawn(params, Inbox { way, events: sender.clone() });
             Some(Side { session, peers: None, judge: Judge::new(kbps.unwrap_or(0)), is_wanted: kbps.is_some() })

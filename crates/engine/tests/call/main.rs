@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod audio;
+mod certificates;
+mod clocks;
 mod devices;
+mod door;
 mod endings;
 mod extra_info;
 mod harness;
@@ -12,6 +15,7 @@ mod lossy_joining;
 mod media_flow;
 mod messages;
 mod misuse;
+mod neighbours;
 mod numbers;
 mod obedience;
 mod pictures;
@@ -25,8 +29,10 @@ mod rooms;
 mod scripted_server;
 mod settings;
 mod speed_test;
+mod stock_server;
 mod surface;
 mod timing;
 mod tokens;
 mod traffic_control;
 mod ways;
+mod ways_in;

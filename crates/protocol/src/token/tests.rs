@@ -30,7 +30,7 @@ fn a_minted_token_gives_its_claims_back() {
     let read = verify_at(&token, lookup, NOW + 100).unwrap();
     let expected = Claims { api_key: KEY.into(), ttl: Duration::from_secs(500), expires_at: NOW + 600, ..claims() };
     assert_eq!(read, expected);
-    assert_eq!(peek_expiry(&token).unwrap(), NOW + 600);
+    assert_eq!(peek_validity(&token).unwrap(), Validity { begins_at: Some(NOW), ends_at: Some(NOW + 600) });
     assert_eq!(peek_identity(&token).unwrap(), "anna");
 }
 
@@ -66,9 +66,9 @@ fn an_unsigned_token_is_refused() {
 #[test]
 fn a_token_is_refused_before_and_after_its_life() {
     let token = mint_at(KEY, SECRET, &claims(), NOW).unwrap();
-    assert_eq!(verify_at(&token, lookup, NOW + 611), Err(TokenError::Expired { expired_at: NOW + 600 }));
-    assert_eq!(verify_at(&token, lookup, NOW - 11), Err(TokenError::NotYetValid { not_before: NOW }));
-    assert!(verify_at(&token, lookup, NOW + 609).is_ok(), "clocks may differ a little");
+    assert_eq!(verify_at(&token, lookup, NOW + 661), Err(TokenError::Expired { expired_at: NOW + 600 }));
+    assert_eq!(verify_at(&token, lookup, NOW - 61), Err(TokenError::NotYetValid { not_before: NOW }));
+    assert!(verify_at(&token, lookup, NOW + 659).is_ok(), "clocks may differ a little");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn grants_that_a_token_does_not_name_stay_open() {
 
 #[test]
 fn broken_tokens_are_malformed_and_nothing_worse() {
-    for token in ["", ".", "..", "a.b.c", "a.b.c.d", "eyJhbGciOiJIUzI1NiJ9.e30.x", "ä.ö.ü"] {
+    for token in ["", ".", "..", "a.b.c", "a.b.c.d", "ä.ö.ü"] {
         assert_eq!(verify_at(token, lookup, NOW), Err(TokenError::Malformed), "{token}");
     }
     assert_eq!(verify_at(&"a".repeat(TOKEN_MAX + 1), lookup, NOW), Err(TokenError::Malformed));
@@ -120,4 +120,49 @@ fn tokens_with_random_changes_do_not_pass() {
         }
         let _ = crate::token04::decode(&format!("04{changed}"), "0123456789abcdef");
     }
+}
+
+/// What a LiveKit server said to tokens of many kinds; `tests/interop/token_verdicts.test.mjs` asks a real one again.
+#[derive(serde::Deserialize)]
+struct Vector {
+    name: String,
+    header: Option<String>,
+    payload: String,
+    status: u16,
+    /// Ours, and why, where it is another.
+    ours: Option<(u16, String)>,
+}
+
+/// `$KEY` is the API key, `@N` the time N seconds from now.
+fn filled_in(payload: &str) -> String {
+    let mut parts = payload.split('@');
+    let mut text = parts.next().unwrap().replace("$KEY", KEY);
+    for part in parts {
+        let digits = part.char_indices().find(|(at, c)| !(c.is_ascii_digit() || *at == 0 && *c == '-')).unwrap().0;
+        let offset: i64 = part[..digits].parse().unwrap();
+        text += &NOW.saturating_add_signed(offset).to_string();
+        text += &part[digits..];
+    }
+    text
+}
+
+#[test]
+fn tokens_are_taken_as_a_livekit_server_takes_them() {
+    let vectors: Vec<Vector> = serde_json::from_str(include_str!("livekit_verdicts.json")).unwrap();
+    for vector in &vectors {
+        let header = vector.header.as_deref().unwrap_or(r#"{"alg":"HS256","typ":"JWT"}"#);
+        let signed =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(filled_in(&vector.payload)));
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+        let status = match verify_at(&format!("{signed}.{signature}"), lookup, NOW) {
+            Ok(claims) if !claims.grants.room_join => 401,
+            Ok(claims) if claims.room.is_empty() || claims.identity.is_empty() => 400,
+            Ok(_) => 200,
+            Err(_) => 401,
+        };
+        let expected = vector.ours.as_ref().map_or(vector.status, |(status, _)| *status);
+        assert_eq!(status, expected, "{}", vector.name);
+    }
+    assert!(vectors.len() > 90);
 }

@@ -1,12 +1,13 @@
 //! Plain HTTP to a server, and what is said there outside of calls.
 
-use protocol::token::verify;
+use protocol::proof;
+use protocol::token::{Grants, mint, mint_at, verify};
 use room_server::{RoomServer, ServerConfig, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::Client;
-use crate::harness::{KEY, SECRET, Server};
+use crate::harness::{KEY, SECRET, Server, claims, claims_with};
 
 /// Sends a request with these lines of headers, and gives the whole answer.
 pub async fn request(server: &Server, line: &str, headers: &str, body: &str) -> String {
@@ -119,4 +120,46 @@ async fn pages_can_read_that_there_is_no_way_with_one_connection() {
     let server = Server::start_with(config).await;
     let answer = get(&server, "/rtc/v1/validate").await;
     assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("access-control-allow-origin: *"), "{answer}");
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_code_beside_its_text() {
+    let server = Server::start().await;
+    let token = |key: &str, secret: &str| mint(key, secret, &claims("r", "anna")).unwrap();
+    for (token, status, code) in [
+        (String::new(), 401, "no-token"),
+        ("a.b.c".into(), 401, "token-malformed"),
+        (token("unknown", SECRET), 401, "token-key"),
+        (token(KEY, "wrong"), 401, "token-signature"),
+        (mint_at(KEY, SECRET, &claims("r", "anna"), 1_000).unwrap(), 401, "token-expired"),
+        (mint_at(KEY, SECRET, &claims("r", "anna"), 4_000_000_000).unwrap(), 401, "token-not-yet-valid"),
+        (mint(KEY, SECRET, &claims_with("r", "anna", Grants::default())).unwrap(), 403, "join-not-allowed"),
+        (mint(KEY, SECRET, &claims("", "anna")).unwrap(), 400, "no-name"),
+        (mint(KEY, SECRET, &claims(&"r".repeat(300), "anna")).unwrap(), 400, "too-long"),
+    ] {
+        let header = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+        for path in ["/rtc", "/rtc/v1", "/rtc/validate"] {
+            let answer = request(&server, &format!("GET {path}"), &header, "").await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{code} {answer}");
+            assert!(answer.contains(&format!("\r\nx-zego-refusal: {code}\r\n")), "{code} {answer}");
+            // By which clients know how far their clock is off.
+            assert!(answer.contains("\r\ndate: "), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_proves_that_it_knows_an_apps_secret_and_nothing_else() {
+    let server = Server::start().await;
+    let nonce = [3; proof::NONCE_LENGTH];
+    let question = |app: &str, nonce: &str| format!("/zego/proof?app={app}&nonce={nonce}");
+    let answer = get(&server, &question(KEY, &proof::write_nonce(&nonce))).await;
+    let right = answer.rsplit("\r\n").next().unwrap();
+    assert!(proof::is_right(SECRET, server.server.local_addr().port(), &nonce, right), "{answer}");
+    let unknown = get(&server, &question("nobody", &proof::write_nonce(&nonce))).await;
+    assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
+    for nonce in ["", "00", "zz", &"0".repeat(4000)] {
+        let answer = get(&server, &question(KEY, nonce)).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
 }

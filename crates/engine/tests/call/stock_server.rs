@@ -1,0 +1,53 @@
+//! A stock LiveKit server, where `scripts/livekit-server.mjs` has put one on this machine.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::{APP_ID, APP_SIGN, wait_for};
+
+/// The version that the scripts build.
+const VERSION: &str = "v1.13.5";
+
+/// Ends when dropped.
+pub struct StockServer {
+    process: Child,
+    pub url: String,
+}
+
+impl StockServer {
+    /// Starts it; `None`, with a plain line, where there is none.
+    pub fn start() -> Option<Self> {
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
+        let path = cache.join("zego-express/livekit").join(VERSION).join("server");
+        if !path.exists() {
+            eprintln!("skipped: there is no livekit-server {VERSION} here");
+            return None;
+        }
+        // Held all at once, so that they differ.
+        let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [port, tcp, udp] = free.map(|listener| listener.local_addr().unwrap().port());
+        let config = serde_json::json!({
+            "port": port,
+            "bind_addresses": ["127.0.0.1"],
+            "rtc": {
+                "tcp_port": tcp, "udp_port": udp, "use_external_ip": false, "enable_loopback_candidate": true,
+                "stun_servers": ["127.0.0.1:3478"],
+            },
+            "keys": { APP_ID.to_string(): APP_SIGN },
+        });
+        let mut command = Command::new(path);
+        command.args(["--node-ip", "127.0.0.1", "--config-body", &config.to_string()]);
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_for("the stock server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Some(Self { process, url: format!("ws://127.0.0.1:{port}") })
+    }
+}
+
+impl Drop for StockServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
