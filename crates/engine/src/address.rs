@@ -1,7 +1,7 @@
 //! Which room server to talk to.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use dial::{DialConfig, ProxySetting};
@@ -74,6 +74,12 @@ pub(crate) struct ServerAddress {
     pub(crate) url: String,
     /// Nobody named it: the engine looks for the app's server on this machine, and starts one itself if there is none.
     pub(crate) may_embed: bool,
+}
+
+/// Whether tokens and keys would go over a network in the clear: without TLS to another machine.
+pub(crate) fn is_in_the_clear(url: &str) -> bool {
+    let is_loopback = |host: &str| host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    Place::of(url).is_some_and(|place| !place.is_tls && !is_loopback(&place.host))
 }
 
 /// How connections are opened: `advancedConfig.{server_ca, server_pin, proxy}`.
@@ -156,6 +162,20 @@ mod tests {
         assert_eq!(place("ws://a"), Some(("a".into(), 80, false)));
         for url in ["", "ws://", "ftp://a", "ws://a:99999", "ws://a b", "a:1"] {
             assert_eq!(place(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_another_machine_without_tls_is_worth_a_warning() {
+        for (url, is_worth_it) in [
+            ("ws://rooms.example:7880", true),
+            ("ws://10.0.0.5", true),
+            ("wss://rooms.example", false),
+            ("ws://127.0.0.1:7880", false),
+            ("ws://[::1]:7880", false),
+            ("ws://localhost", false),
+        ] {
+            assert_eq!(is_in_the_clear(url), is_worth_it, "{url}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! The handle that the application's calls go through.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use dial::Dialer;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::actor::{Actor, AudioDeviceNews, Parts};
-use crate::address::{ServerAddress, dial_config};
+use crate::address::{ServerAddress, dial_config, is_in_the_clear};
 use crate::cameras::Cameras;
 use crate::capture::CaptureEvents;
 use crate::command::{Command, Input, View};
@@ -118,6 +118,12 @@ impl Engine {
             .map_err(|error| EngineError::new(code::ROOM_INNER_ERROR, format!("no camera thread: {error}")))?;
         let server =
             ServerAddress::resolve(profile.server.as_deref(), &config.advanced, |name| std::env::var(name).ok());
+        if is_in_the_clear(&server.url) {
+            static WARNED: Once = Once::new();
+            WARNED.call_once(|| {
+                tracing::warn!(server = server.url, "tokens and keys go over the network in the clear; use wss://");
+            });
+        }
         let retry_time = config.advanced.get("room_retry_time").map(String::as_str);
         let parts = Parts {
             policy: config

@@ -145,6 +145,13 @@ pub(crate) fn player_state(stream_id: &str, state: PlayerState, code: i32) -> Ev
 }
 
 /// The same with a reason in words.
+pub(crate) fn publisher_state_because(stream_id: &str, state: PublisherState, code: i32, reason: &str) -> Event {
+    let extended = json!({"reason": reason}).to_string();
+    let payload = json!({"streamID": stream_id, "state": state as i32, "errorCode": code, "extendedData": extended});
+    event("onPublisherStateUpdate", payload)
+}
+
+/// The same with a reason in words.
 pub(crate) fn player_state_because(stream_id: &str, state: PlayerState, code: i32, reason: &str) -> Event {
     let extended = json!({"reason": reason}).to_string();
     let payload = json!({"streamID": stream_id, "state": state as i32, "errorCode": code, "extendedData": extended});

@@ -40,11 +40,14 @@ fn unspecified(family_of: IpAddr) -> IpAddr {
 /// routing table; nothing is sent. Without this a machine with loopback alone would offer the unspecified
 /// address itself as a candidate.
 fn has_route(to: IpAddr) -> bool {
-    let local = UdpSocket::bind((unspecified(to), 0)).and_then(|socket| {
-        socket.connect((to, 9))?;
-        socket.local_addr()
-    });
-    local.is_ok_and(|local| !local.ip().is_loopback() && !local.ip().is_unspecified())
+    local_address_towards(to).is_some_and(|local| !local.is_loopback() && !local.is_unspecified())
+}
+
+/// The address from which packets would leave this machine for there; `None` without a route.
+pub fn local_address_towards(to: IpAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind((unspecified(to), 0)).ok()?;
+    socket.connect((to, 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 #[cfg(test)]

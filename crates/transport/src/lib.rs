@@ -50,6 +50,7 @@ mod stats;
 mod test_random;
 mod ways;
 
+pub use addresses::local_address_towards;
 pub use budget::SendBudget;
 pub use config::{AddTrack, IceServer, IceTransportPolicy, PeerConfig, Role};
 pub use data::DataKind;

@@ -46,6 +46,8 @@ pub(super) struct Player {
     missing_since: Option<Instant>,
     /// It waits only because media does not get through, and plays as soon as it does.
     interrupted: bool,
+    /// It was told that there is no way for its media.
+    knows_no_way: bool,
     pub(super) reading: (Instant, PlayerReading),
 }
 
@@ -98,6 +100,7 @@ impl Actor {
             breaks: BreakWatch::default(),
             missing_since: None,
             interrupted: false,
+            knows_no_way: false,
             reading: (Instant::now(), PlayerReading::default()),
         };
         self.players.insert(stream_id.clone(), player);
@@ -251,12 +254,30 @@ impl Actor {
         }
     }
 
+    /// Media of the room have no way: told once to each stream that is there and waits for one.
+    pub(super) fn players_have_no_way(&mut self, room: &RoomKey, reason: &str) {
+        let waits = |player: &Player| {
+            player.room == *room && player.state == PlayerState::PlayRequesting && !player.subscribed.is_empty()
+        };
+        let mut waiting = Vec::new();
+        for (stream_id, player) in self.players.iter_mut().filter(|(_, player)| waits(player)) {
+            if !std::mem::replace(&mut player.knows_no_way, true) {
+                waiting.push(stream_id.clone());
+            }
+        }
+        for stream_id in waiting {
+            let (state, code) = (PlayerState::PlayRequesting, code::PLAYER_NETWORK_INTERRUPT);
+            self.emit(event::player_state_because(&stream_id, state, code, reason));
+        }
+    }
+
     /// What was played before comes again.
     pub(super) fn players_are_back(&mut self, room: &RoomKey) {
         let mut back = Vec::new();
         for (stream_id, player) in self.players.iter_mut().filter(|(_, player)| player.room == *room) {
             if std::mem::take(&mut player.interrupted) && !player.subscribed.is_empty() {
                 player.state = PlayerState::Playing;
+                player.knows_no_way = false;
                 back.push(stream_id.clone());
             }
         }
@@ -304,6 +325,7 @@ impl Actor {
         player.missing_since = None;
         player.interrupted = false;
         let began = std::mem::replace(&mut player.state, PlayerState::Playing) != PlayerState::Playing;
+        player.knows_no_way = false;
         let media = player.media.clone();
         if began {
             // First, so that the events of the media come after it.

@@ -38,6 +38,8 @@ pub(super) struct Publisher {
     pub(super) state: PublisherState,
     /// It waits only because media does not get through, and publishes as soon as it does.
     interrupted: bool,
+    /// It was told that there is no way for its media.
+    knows_no_way: bool,
     pub(super) video: VideoPublisher,
     pub(super) audio: Arc<AudioPublisher>,
     video_slot: SenderSlot<VideoSenders>,
@@ -156,6 +158,7 @@ impl Actor {
             stream_id,
             state: PublisherState::PublishRequesting,
             interrupted: false,
+            knows_no_way: false,
             video,
             audio,
             video_slot,
@@ -266,7 +269,7 @@ impl Actor {
     pub(super) fn published(&mut self, channel: u32) {
         let Some(publisher) = self.publishers.get_mut(&channel) else { return };
         publisher.state = PublisherState::Publishing;
-        publisher.interrupted = false;
+        (publisher.interrupted, publisher.knows_no_way) = (false, false);
         publisher.video.force_all_keyframes();
         let stream_id = publisher.stream_id.clone();
         self.emit(event::publisher_state(&stream_id, PublisherState::Publishing, code::SUCCESS));
@@ -296,6 +299,22 @@ impl Actor {
         for stream_id in interrupted {
             let code = code::PUBLISHER_NETWORK_INTERRUPT;
             self.emit(event::publisher_state(&stream_id, PublisherState::PublishRequesting, code));
+        }
+    }
+
+    /// Media of the room have no way: told once to each that waits for one.
+    pub(super) fn publishers_have_no_way(&mut self, room: &RoomKey, reason: &str) {
+        let waits = |publisher: &&mut Publisher| {
+            publisher.room == *room && publisher.state == PublisherState::PublishRequesting && !publisher.knows_no_way
+        };
+        let mut waiting = Vec::new();
+        for publisher in self.publishers.values_mut().filter(waits) {
+            publisher.knows_no_way = true;
+            waiting.push(publisher.stream_id.clone());
+        }
+        for stream_id in waiting {
+            let (state, code) = (PublisherState::PublishRequesting, code::PUBLISHER_NETWORK_INTERRUPT);
+            self.emit(event::publisher_state_because(&stream_id, state, code, reason));
         }
     }
 

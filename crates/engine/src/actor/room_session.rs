@@ -46,6 +46,8 @@ impl Actor {
             SessionEvent::MediaLost(Role::Subscriber) => self.interrupt_players(key),
             SessionEvent::MediaBack(Role::Publisher) => self.publishers_are_back(key),
             SessionEvent::MediaBack(Role::Subscriber) => self.players_are_back(key),
+            SessionEvent::NoMediaPath { role: Role::Publisher, reason } => self.publishers_have_no_way(key, &reason),
+            SessionEvent::NoMediaPath { role: Role::Subscriber, reason } => self.players_have_no_way(key, &reason),
             SessionEvent::Published { channel } => self.published(channel),
             SessionEvent::PublishRefused { channel, reason } => self.publish_refused(channel, reason),
             SessionEvent::Answered { request, accepted } => self.answered(request, accepted),

@@ -144,7 +144,8 @@ impl Actor {
         let sink = Inbox { room: key.clone(), generation, inbox: self.inbox.clone() };
         let query = vendor_query(&token, &key.id, &room.user.name, room.config.max_member_count);
         let (server, policy) = (self.server.url.clone(), self.policy.clone());
-        let params = SessionParams { server, token, query, embed, dialer, policy, ways: self.ways.clone() };
+        let ways = self.ways.clone();
+        let params = SessionParams { server, token, query, embed, dialer, policy, ways };
         room.session = Some(session::spawn(params, sink));
     }
 

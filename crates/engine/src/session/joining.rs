@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use media::video::VideoCodec;
 use media::video::codec::DECODABLE;
-use protocol::messages::JoinResponse;
+use protocol::messages::{IceServer, JoinResponse};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -76,6 +76,16 @@ pub(super) async fn run(
     reason
 }
 
+/// As the transport wants them.
+pub(super) fn ice_servers(servers: &[IceServer]) -> Vec<transport::IceServer> {
+    let convert = |server: &IceServer| transport::IceServer {
+        urls: server.urls.clone(),
+        username: server.username.clone(),
+        credential: server.credential.clone(),
+    };
+    servers.iter().map(convert).collect()
+}
+
 impl<'a, S: SessionSink> Session<'a, S> {
     async fn new(
         params: SessionParams,
@@ -83,15 +93,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
         join: &JoinResponse,
         sink: &'a S,
     ) -> Result<Self, TransportError> {
-        let ice_servers: Vec<_> = join
-            .ice_servers
-            .iter()
-            .map(|server| transport::IceServer {
-                urls: server.urls.clone(),
-                username: server.username.clone(),
-                credential: server.credential.clone(),
-            })
-            .collect();
+        let ice_servers = ice_servers(&join.ice_servers);
         let seconds = |value: i32, default| {
             u64::try_from(value).ok().filter(|value| *value > 0).map_or(default, Duration::from_secs)
         };
@@ -103,7 +105,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
             VideoCodec::Vp8 => transport::VideoCodec::Vp8,
         };
         let video_codecs: Vec<_> = DECODABLE.iter().map(in_transport).collect();
-        let ways = params.ways.clone();
+        let (ways, dialer) = (params.ways.clone(), params.dialer.clone());
         let config = |role| PeerConfig {
             role,
             video_codecs: video_codecs.clone(),
@@ -111,6 +113,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
             server_address,
             policy: ways.policy,
             memory: ways.memory.clone(),
+            dialer: Some(dialer.clone()),
         };
         let ping_interval = seconds(join.ping_interval, DEFAULT_PING_INTERVAL);
         let ping_timeout = seconds(join.ping_timeout, DEFAULT_PING_TIMEOUT);
@@ -141,6 +144,8 @@ impl<'a, S: SessionSink> Session<'a, S> {
             pings: Pings::default(),
             awaits_everybody: false,
             outage: None,
+            server_ip: server_address,
+            route: server_address.and_then(transport::local_address_towards),
             profile: ServerProfile::of(join.server_info.as_ref()),
             token_to_tell: false,
         })

@@ -165,6 +165,12 @@ pub(crate) enum SessionEvent {
     MediaLost(Role),
     /// Media gets through again.
     MediaBack(Role),
+    /// Media does not get through, nor did a restart help; told again with each that does not.
+    NoMediaPath {
+        role: Role,
+        /// What was tried, for people.
+        reason: String,
+    },
     /// All tracks of the channel are negotiated and the publisher connection is up.
     Published {
         channel: u32,

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use transport::{DataKind, Role};
 
+use super::joining::ice_servers;
 use super::run::{Session, Step, Stop, Trouble, left};
 use super::{EndReason, LostReason, SessionCommand, SessionEvent, SessionSink};
 use crate::signalling::{self, ConnectError, Connection};
@@ -36,8 +37,10 @@ impl<S: SessionSink> Session<'_, S> {
     /// Opens the signalling connection anew, trying as long as the policy says. What the application asks for
     /// meanwhile is done after that.
     pub(super) async fn resume(&mut self, trouble: Trouble, commands: &mut UnboundedReceiver<SessionCommand>) -> Step {
+        // Where only media do not get through, nothing is wrong with signalling, and no attempts of it are used up.
+        let before = self.outage.take().filter(|_| trouble != Trouble::Media);
         let mut outage =
-            self.outage.take().unwrap_or_else(|| Outage { since: Instant::now(), attempts: 0, resumed_at: None });
+            before.unwrap_or_else(|| Outage { since: Instant::now(), attempts: 0, resumed_at: None });
         tracing::info!(?trouble, attempts = outage.attempts, "resuming");
         // Without media the server takes the end of a connection for the end of its client: the old one has to stay
         // until the new one is there.
@@ -69,7 +72,7 @@ impl<S: SessionSink> Session<'_, S> {
             }
         };
         outage.resumed_at = Some(Instant::now());
-        self.outage = Some(outage);
+        self.outage = Some(outage).filter(|_| trouble != Trouble::Media || told);
         // Where the server was still heard meanwhile the path is good, and a restart would only cost a gap.
         let is_heard = self.publisher.arrivals() >= arrivals + HEARD_PACKETS;
         self.take_up(connection, &response, trouble == Trouble::Media || !is_heard).await?;
@@ -125,6 +128,13 @@ impl<S: SessionSink> Session<'_, S> {
     /// Brings the server in step over the new connection.
     async fn take_up(&mut self, connection: Connection, response: &ReconnectResponse, ice_restart: bool) -> Step {
         let now = Instant::now();
+        // They come with every resume, since their credentials do not live long.
+        if !response.ice_servers.is_empty() {
+            let servers = ice_servers(&response.ice_servers);
+            self.publisher.set_ice_servers(&servers);
+            self.subscriber.set_ice_servers(&servers);
+        }
+        self.server_ip = connection.server_ip().or(self.server_ip);
         self.connection = Some(connection);
         self.liveness.heard(now);
         self.links.restarted(now);

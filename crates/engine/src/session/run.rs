@@ -1,6 +1,7 @@
 //! The loop of one session.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -67,6 +68,9 @@ pub(super) struct Session<'a, S> {
     /// The next update that names us names everybody.
     pub(super) awaits_everybody: bool,
     pub(super) outage: Option<Outage>,
+    /// Of the signalling server, where it is not behind a proxy, and our address towards it.
+    pub(super) server_ip: Option<IpAddr>,
+    pub(super) route: Option<IpAddr>,
     pub(super) profile: ServerProfile,
     /// There is one that it does not know.
     pub(super) token_to_tell: bool,
@@ -399,9 +403,6 @@ impl<'a, S: SessionSink> Session<'a, S> {
                         self.sink.emit(SessionEvent::MediaBack(role));
                         self.announce();
                     }
-                    Some(MediaNews::Hopeless) => {
-                        return Err(EndReason::Lost(LostReason("the media connection failed")).into());
-                    }
                     None => {}
                 }
             }
@@ -446,13 +447,44 @@ impl<'a, S: SessionSink> Session<'a, S> {
             Pulse::Ping => self.ping().await,
             Pulse::Lost => return Err(Stop::Resume(Trouble::Signal)),
         }
-        if self.links.needs_restart(now) || self.is_stalled(now).await {
+        self.look_for_a_way(now)?;
+        let shakes_hands = self.shakes_hands();
+        if shakes_hands && self.links.is_overdue(now) {
+            return Err(EndReason::Lost(LostReason("the media connection did not come up")).into());
+        }
+        if (self.links.needs_restart(now) && !shakes_hands) || self.is_stalled(now).await {
             return Err(Stop::Resume(Trouble::Media));
         }
         if std::mem::take(&mut self.token_to_tell) {
             return Err(Stop::Resume(Trouble::Token));
         }
         self.forget_outage(now);
+        Ok(())
+    }
+
+    /// Whether a way was found for a connection that was never up: a restart would only break the handshake over it, and
+    /// where that hangs for good, only new connections can have another one.
+    fn shakes_hands(&self) -> bool {
+        let is_in = |role, peer: &Peer| !self.links.was_up(role) && peer.way().is_some();
+        is_in(Role::Publisher, &self.publisher) || is_in(Role::Subscriber, &self.subscriber)
+    }
+
+    /// Tells of connections that do not come up, and tries again at once where the network has become another one.
+    fn look_for_a_way(&mut self, now: Instant) -> Step {
+        for role in self.links.failed(now) {
+            let peer = if role == Role::Publisher { &self.publisher } else { &self.subscriber };
+            let reason = format!("no media path: nothing comes back from the room server by {}", peer.tried().join(", "));
+            tracing::warn!(?role, reason);
+            self.sink.emit(SessionEvent::NoMediaPath { role, reason });
+        }
+        if !self.links.all_well()
+            && let Some(server) = self.server_ip
+        {
+            let route = transport::local_address_towards(server);
+            if route.is_some() && std::mem::replace(&mut self.route, route) != route {
+                self.links.network_changed(now);
+            }
+        }
         Ok(())
     }
 

@@ -100,6 +100,33 @@ fn a_connection_that_breaks_comes_back() {
 }
 
 #[test]
+fn media_without_a_way_are_an_error_of_the_stream_and_come_by_themselves_when_there_is_one() {
+    let relay = Relay::start();
+    relay.let_media_through(false);
+    let begun = Instant::now();
+    let mut users = call(&relay.url());
+    for (client, _) in &mut users {
+        let limit = Duration::from_secs(20);
+        let names_media = |event: &Value| event["extendedData"].as_str().unwrap().contains("no media path");
+        client.expect_within(limit, "onPublisherStateUpdate", |event| {
+            event["state"] == 1 && event["errorCode"] == 1_003_020 && names_media(event)
+        });
+        eprintln!("told after {:?}", begun.elapsed());
+    }
+    relay.let_media_through(true);
+    let opened = Instant::now();
+    for (client, screen) in &mut users {
+        client.expect_within(Duration::from_secs(20), "onPublisherStateUpdate", |event| event["state"] == 2);
+        screen.frames(3);
+        eprintln!("back after {:?}", opened.elapsed());
+        let rooms = client.all("onRoomStateChanged");
+        assert!(rooms.iter().all(|event| event["reason"] == 0 || event["reason"] == 1), "{rooms:?}");
+        let errors = client.all("onPublisherStateUpdate").into_iter().filter(|event| event["errorCode"] != 0).count();
+        assert_eq!(errors, 1, "it is told once");
+    }
+}
+
+#[test]
 fn a_slow_and_lossy_network_that_lets_udp_through_keeps_it() {
     let relay = Relay::with_tcp();
     let poor = Quality { loss: 0.05, delay: Duration::from_millis(150), ..Quality::default() };
