@@ -246,7 +246,7 @@ fn strange_wishes_are_refused_with_their_reason() {
     let lives = talk.server.allocations.values().next().unwrap().ends_at - talk.now;
     assert_eq!(lives, Duration::from_secs(3600));
     assert_eq!(talk.bind(0x3fff, "10.0.0.1:7"), Err(400));
-    assert_eq!(talk.bind(0x5000, "10.0.0.1:7"), Err(400));
+    assert_eq!(talk.bind(0x8000, "10.0.0.1:7"), Err(400));
     talk.bind(0x4000, "10.0.0.1:7").unwrap();
     assert_eq!(talk.bind(0x4000, "203.0.113.1:7"), Err(400));
     assert_eq!(talk.ask(Method::new(0x00a), &[]), Err(400));
