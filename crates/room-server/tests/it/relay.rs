@@ -101,7 +101,7 @@ async fn a_client_of_others_is_let_in_by_the_password_of_its_join_and_reaches_no
     assert!(said.contains("403"), "{said}");
     let wrong = IceServer { credential: "wrong".to_owned(), ..told[0].clone() };
     let said = allocate(address, &wrong, true).await;
-    assert!(said.contains("401") && !said.contains("403"), "{said}");
+    assert!(said.contains("Cannot complete Allocation") && !said.contains("403"), "{said}");
 }
 
 /// A relay of somebody else, with a secret.
