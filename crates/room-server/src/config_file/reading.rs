@@ -181,5 +181,5 @@ const LIVEKITS: &[&str] = &[
 fn is_livekits(key: &str) -> bool {
     let is_part_of =
         |section: &&str| key.strip_prefix(*section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    LIVEKITS.iter().any(|known| is_part_of(&known))
+    LIVEKITS.iter().any(is_part_of)
 }

@@ -78,7 +78,7 @@ impl TurnRelay {
         let ClientAddress { socket: relay, local, .. } = datagram.destination;
         let Some(peer) = local else { return };
         let bytes = datagram.into_bytes();
-        if let Some((client, message)) = self.server.to_client(now, relay, peer, &bytes) {
+        if let Some((client, message)) = self.server.for_client(now, relay, peer, &bytes) {
             self.reply(client, message);
         }
     }

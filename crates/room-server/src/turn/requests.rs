@@ -26,8 +26,8 @@ const LIFETIME_MAX: u32 = 3600;
 const SERVED_WITHIN: Duration = Duration::from_secs(60);
 /// UDP as the number that IP has for it.
 const UDP: u8 = 17;
-/// Numbers that channels can have (RFC 8656, section 12).
-const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x4fff;
+/// Numbers that channels can have: those of RFC 5766, section 11, which older clients use to the full.
+const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x7fff;
 /// Attributes that have to be understood (RFC 8489, section 14) and are: those of STUN, and those of TURN.
 const UNDERSTOOD: [u16; 19] = [
     0x0001, 0x0006, 0x0008, 0x0009, 0x000a, 0x000c, 0x000d, 0x0012, 0x0013, 0x0014, 0x0015, 0x0016, 0x0017, 0x0018,

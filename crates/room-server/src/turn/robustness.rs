@@ -140,10 +140,10 @@ fn media_pass_both_ways_once_they_are_permitted() {
     let peer = address("10.0.0.1:7");
     let check = talk.indication("10.0.0.1:7", b"check");
     assert_eq!(talk.hand_in(&check), Handled::Nothing);
-    assert!(talk.server.to_client(talk.now, relay, peer, b"early").is_none());
+    assert!(talk.server.for_client(talk.now, relay, peer, b"early").is_none());
     talk.about_peer(CREATE_PERMISSION, "10.0.0.1:9", &[]).unwrap();
     assert_eq!(talk.hand_in(&check), Handled::Relay { relay, peer, data: b"check" });
-    let (client, back) = talk.server.to_client(talk.now, relay, peer, b"back").unwrap();
+    let (client, back) = talk.server.for_client(talk.now, relay, peer, b"back").unwrap();
     let message = Message::from_bytes(&back).unwrap();
     assert_eq!((client, message.attribute::<Data<'_>>().unwrap().data()), (talk.client, b"back".as_slice()));
 
@@ -151,7 +151,7 @@ fn media_pass_both_ways_once_they_are_permitted() {
     let short = [0x40, 1, 0, 2, 8, 9];
     let expected = Handled::Relay { relay, peer: address("203.0.113.1:7"), data: &short[4..] };
     assert_eq!(talk.hand_in(&short), expected);
-    let (_, back) = talk.server.to_client(talk.now, relay, address("203.0.113.1:7"), &[5]).unwrap();
+    let (_, back) = talk.server.for_client(talk.now, relay, address("203.0.113.1:7"), &[5]).unwrap();
     assert_eq!(back, [0x40, 1, 0, 1, 5]);
 }
 
@@ -205,7 +205,7 @@ fn an_allocation_outlives_its_user_name_while_media_flow() {
     talk.later(290);
     talk.about_peer(CREATE_PERMISSION, "10.0.0.1:7", &[]).unwrap();
     talk.later(200);
-    talk.server.to_client(talk.now, relay, address("10.0.0.1:7"), b"media").unwrap();
+    talk.server.for_client(talk.now, relay, address("10.0.0.1:7"), b"media").unwrap();
     talk.ask(REFRESH, &[]).unwrap();
     talk.later(100);
     assert_eq!(talk.ask(REFRESH, &[]), Err(401));
@@ -220,7 +220,7 @@ fn an_allocation_ends_when_it_is_given_back_or_not_refreshed_or_its_connection_g
     let relay = talk.allocate().unwrap();
     talk.later(601);
     assert!(talk.server.allocations.is_empty());
-    assert!(talk.server.to_client(talk.now, relay, address("10.0.0.1:7"), b"x").is_none());
+    assert!(talk.server.for_client(talk.now, relay, address("10.0.0.1:7"), b"x").is_none());
 
     let mut talk = Talk::allocated();
     talk.server.closed(talk.client);
@@ -246,7 +246,7 @@ fn strange_wishes_are_refused_with_their_reason() {
     let lives = talk.server.allocations.values().next().unwrap().ends_at - talk.now;
     assert_eq!(lives, Duration::from_secs(3600));
     assert_eq!(talk.bind(0x3fff, "10.0.0.1:7"), Err(400));
-    assert_eq!(talk.bind(0x5000, "10.0.0.1:7"), Err(400));
+    assert_eq!(talk.bind(0x8000, "10.0.0.1:7"), Err(400));
     talk.bind(0x4000, "10.0.0.1:7").unwrap();
     assert_eq!(talk.bind(0x4000, "203.0.113.1:7"), Err(400));
     assert_eq!(talk.ask(Method::new(0x00a), &[]), Err(400));

@@ -151,7 +151,7 @@ impl TurnServer {
     }
 
     /// What goes to the client behind a relay address, from one of our addresses: whom, and which bytes.
-    pub fn to_client(
+    pub fn for_client(
         &mut self,
         now: Instant,
         relay: SocketAddr,

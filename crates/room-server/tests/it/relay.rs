@@ -77,12 +77,12 @@ fn has(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-/// Lets coturn's own client allocate at `address` over TCP, and gives what it says.
-async fn allocate(address: SocketAddr, user: &IceServer) -> String {
-    // -t: over TCP; -y: to itself; -c: without RTCP; -n, -m: few messages, one client.
-    let arguments = ["20", "turnutils_uclient", "-t", "-y", "-c", "-n", "1", "-m", "1"];
+/// Lets coturn's own client allocate at `address`, and gives what it says.
+async fn allocate(address: SocketAddr, user: &IceServer, over_tcp: bool) -> String {
+    // -y: to itself; -c: without RTCP; -n, -m: few messages, one client.
+    let arguments = ["20", "turnutils_uclient", "-y", "-c", "-n", "1", "-m", "1"];
     let mut client = Command::new("timeout");
-    client.args(arguments).args(["-u", &user.username, "-w", &user.credential]);
+    client.args(arguments).args(over_tcp.then_some("-t")).args(["-u", &user.username, "-w", &user.credential]);
     client.args(["-p", &address.port().to_string()]).arg(address.ip().to_string()).stdin(Stdio::null());
     let output = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
@@ -96,12 +96,60 @@ async fn a_client_of_others_is_let_in_by_the_password_of_its_join_and_reaches_no
     let server = server().await;
     let Some(address) = own_address(server.server.local_addr().port()) else { return };
     let told = told(&format!("ws://{address}")).await;
-    let said = allocate(address, &told[0]).await;
+    let said = allocate(address, &told[0], true).await;
     // It allocates, and then wants to reach itself, which is refused.
     assert!(said.contains("403"), "{said}");
     let wrong = IceServer { credential: "wrong".to_owned(), ..told[0].clone() };
-    let said = allocate(address, &wrong).await;
-    assert!(said.contains("401") && !said.contains("403"), "{said}");
+    let said = allocate(address, &wrong, true).await;
+    assert!(said.contains("Cannot complete Allocation") && !said.contains("403"), "{said}");
+}
+
+/// A relay of somebody else, with a secret.
+struct Coturn {
+    process: std::process::Child,
+    address: SocketAddr,
+}
+
+impl Coturn {
+    fn start(secret: &str) -> Self {
+        let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let mut command = Command::new("turnserver");
+        command.args(["-n", "--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--realm", "example.org"]);
+        command.args(["--use-auth-secret", "--static-auth-secret", secret, "--allow-loopback-peers", "--no-cli"]);
+        command.args(["--no-tls", "--no-dtls", "--log-file", "stdout", "--pidfile", "/dev/null"]);
+        command.args(["--listening-port", &address.port().to_string()]);
+        Self { process: command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(), address }
+    }
+}
+
+impl Drop for Coturn {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn coturn_takes_the_password_that_a_participant_gets() {
+    if !has("turnserver") || !has("turnutils_uclient") {
+        return println!("skipped: coturn is not installed");
+    }
+    let coturn = Coturn::start("north");
+    let urls = vec![format!("turn:{}?transport=udp", coturn.address)];
+    let relay = IceServerConfig { urls, secret: "north".to_owned(), ..IceServerConfig::default() };
+    let server = Server::start_with(ServerConfig { ice_servers: vec![relay], ..ServerConfig::default() }).await;
+    let told = told(&server.url()).await;
+    // It may just be starting.
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let said = allocate(coturn.address, &told[0], false).await;
+        if said.contains("Total lost packets 0") {
+            return;
+        }
+        assert!(std::time::Instant::now() < end, "{said}");
+    }
 }
 
 #[tokio::test]
