@@ -129,20 +129,8 @@ pub(crate) struct Parts {
 
 impl Actor {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts {
-            profile,
-            server,
-            dialer,
-            policy,
-            ways,
-            inbox,
-            gate,
-            registry,
-            audio,
-            cameras,
-            screens,
-            multi_room,
-        } = parts;
+        let Parts { profile, server, dialer, policy, ways, inbox, gate, registry, audio, cameras, screens, multi_room } =
+            parts;
         let channels = channels::all(&profile, &inbox);
         *registry.feeds.lock() = channels.iter().map(|channel| channel.feed.clone()).collect();
         Self {

@@ -39,8 +39,7 @@ impl<S: SessionSink> Session<'_, S> {
     pub(super) async fn resume(&mut self, trouble: Trouble, commands: &mut UnboundedReceiver<SessionCommand>) -> Step {
         // Where only media do not get through, nothing is wrong with signalling, and no attempts of it are used up.
         let before = self.outage.take().filter(|_| trouble != Trouble::Media);
-        let mut outage =
-            before.unwrap_or_else(|| Outage { since: Instant::now(), attempts: 0, resumed_at: None });
+        let mut outage = before.unwrap_or_else(|| Outage { since: Instant::now(), attempts: 0, resumed_at: None });
         tracing::info!(?trouble, attempts = outage.attempts, "resuming");
         // Without media the server takes the end of a connection for the end of its client: the old one has to stay
         // until the new one is there.

@@ -473,7 +473,8 @@ impl<'a, S: SessionSink> Session<'a, S> {
     fn look_for_a_way(&mut self, now: Instant) -> Step {
         for role in self.links.failed(now) {
             let peer = if role == Role::Publisher { &self.publisher } else { &self.subscriber };
-            let reason = format!("no media path: nothing comes back from the room server by {}", peer.tried().join(", "));
+            let reason =
+                format!("no media path: nothing comes back from the room server by {}", peer.tried().join(", "));
             tracing::warn!(?role, reason);
             self.sink.emit(SessionEvent::NoMediaPath { role, reason });
         }

@@ -16,7 +16,11 @@ pub(crate) struct WaySettings {
 impl WaySettings {
     /// Reads `advancedConfig.ice_transport_policy`: `all`, `relay` or `tcp`; anything else is `all`.
     pub(crate) fn from_config(advanced: &BTreeMap<String, String>) -> Self {
-        let policy = match advanced.get("ice_transport_policy").map(|value| value.trim().to_ascii_lowercase()).as_deref() {
+        let policy = match advanced
+            .get("ice_transport_policy")
+            .map(|value| value.trim().to_ascii_lowercase())
+            .as_deref()
+        {
             Some("relay") => IceTransportPolicy::Relay,
             Some("tcp") => IceTransportPolicy::Tcp,
             None | Some("" | "all") => IceTransportPolicy::All,

@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_description_of_thousands_of_candidates_costs_no_more_than_a_few_connections() {
-        let many: String = (1..10_000).map(|port| format!("a=candidate:1 1 udp 1 192.0.2.7 {port} typ host\n")).collect();
+        let many: String =
+            (1..10_000).map(|port| format!("a=candidate:1 1 udp 1 192.0.2.7 {port} typ host\n")).collect();
         assert_eq!(sift(&many, IceTransportPolicy::All).candidates.len(), 2 * CANDIDATES_MAX);
     }
 }

@@ -105,10 +105,7 @@ impl State {
 
 impl Ways {
     /// The receiver is for [`begin_when_due`].
-    pub(crate) fn new(
-        config: &PeerConfig,
-        chain: Arc<ChainState>,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Link>>) {
+    pub(crate) fn new(config: &PeerConfig, chain: Arc<ChainState>) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Link>>) {
         let (ready, links) = mpsc::unbounded_channel();
         let ways = Self {
             policy: config.policy,

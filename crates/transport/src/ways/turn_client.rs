@@ -101,8 +101,7 @@ impl TurnClient {
 
     /// A message of the relay.
     pub(super) fn receive(&mut self, message: &[u8], now: Instant) {
-        let transport =
-            TransportContext { local_addr: RELAY, peer_addr: RELAY, ..TransportContext::default() };
+        let transport = TransportContext { local_addr: RELAY, peer_addr: RELAY, ..TransportContext::default() };
         let message = TaggedBytesMut { now, transport, message: BytesMut::from(message) };
         if let Err(error) = self.client.handle_read(message) {
             tracing::debug!(%error, "a message of the relay is not understood");

@@ -50,7 +50,8 @@ pub(super) fn usable(servers: &[IceServer], policy: IceTransportPolicy) -> Vec<T
                 continue;
             };
             let is_allowed = policy != IceTransportPolicy::Tcp || turn.kind != WayKind::TurnUdp;
-            let is_new = usable.iter().all(|other| (other.kind, &other.host, other.port) != (turn.kind, &turn.host, turn.port));
+            let is_new =
+                usable.iter().all(|other| (other.kind, &other.host, other.port) != (turn.kind, &turn.host, turn.port));
             if is_allowed && is_new && usable.len() < SERVERS_MAX {
                 usable.push(turn);
             }
@@ -92,7 +93,17 @@ mod tests {
 
     #[test]
     fn garbage_and_repetitions_are_passed_over() {
-        let urls = ["", "turn:", "turnip", "turn://a", "turns:a?transport=udp", "turn:a?transport=sctp", "stun:a", "turn:a", "turn:a"];
+        let urls = [
+            "",
+            "turn:",
+            "turnip",
+            "turn://a",
+            "turns:a?transport=udp",
+            "turn:a?transport=sctp",
+            "stun:a",
+            "turn:a",
+            "turn:a",
+        ];
         assert_eq!(read(&urls, IceTransportPolicy::All).len(), 1);
         let many: Vec<String> = (1..100).map(|port| format!("turn:a:{port}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();

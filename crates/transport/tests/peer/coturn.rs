@@ -31,7 +31,14 @@ impl Coturn {
         };
         let (certificate, key) = (file("certificate.pem", &certificate), file("key.pem", &key));
         let process = Command::new("turnserver")
-            .args(["-n", "--no-cli", "--allow-loopback-peers", "--lt-cred-mech", "--user=user:password", "--realm=test"])
+            .args([
+                "-n",
+                "--no-cli",
+                "--allow-loopback-peers",
+                "--lt-cred-mech",
+                "--user=user:password",
+                "--realm=test",
+            ])
             .args(["--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--no-dtls", "--log-file=stdout"])
             .arg(format!("--listening-port={port}"))
             .arg(format!("--tls-listening-port={tls_port}"))
@@ -92,7 +99,6 @@ fn certificate() -> (String, String, String) {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
     (ca.pem(), certificate.pem(), key.serialize_pem())
 }

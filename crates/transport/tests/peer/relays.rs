@@ -49,10 +49,8 @@ async fn media_flow_over_a_relay_reached_by_udp_tcp_and_tls() {
     for (way, kind) in [("udp", WayKind::TurnUdp), ("tcp", WayKind::TurnTcp), ("tls", WayKind::TurnTls)] {
         let mut server = Server::start();
         let servers = vec![coturn.ice_server(way, "password")];
-        let config = PeerConfig {
-            dialer: Some(Dialer::new(&dial).unwrap()),
-            ..config(servers, IceTransportPolicy::Relay)
-        };
+        let config =
+            PeerConfig { dialer: Some(Dialer::new(&dial).unwrap()), ..config(servers, IceTransportPolicy::Relay) };
         expect_media(&mut server, config, kind).await.peer.close().await;
     }
 }
@@ -62,8 +60,7 @@ async fn a_relay_that_ends_is_told_and_another_one_takes_over() {
     let (Some(mut first), Some(second)) = (Coturn::start(), Coturn::start()) else { return };
     let mut server = Server::start();
     let servers = vec![first.ice_server("tcp", "password")];
-    let mut client =
-        expect_media(&mut server, config(servers, IceTransportPolicy::Relay), WayKind::TurnTcp).await;
+    let mut client = expect_media(&mut server, config(servers, IceTransportPolicy::Relay), WayKind::TurnTcp).await;
     first.kill();
     client.wait("the end of the way", |event| matches!(event, PeerEvent::State(PeerState::Failed)).then_some(())).await;
     client.peer.set_ice_servers(&[second.ice_server("udp", "password")]);
@@ -88,8 +85,7 @@ async fn wrong_credentials_and_relays_of_every_bad_kind_are_named_and_hurt_nobod
         username: "user".into(),
         credential: "password".into(),
     };
-    let mut servers =
-        vec![url(silent.local_addr().unwrap(), "udp"), url(closed, "tcp"), url(talker_address, "tcp")];
+    let mut servers = vec![url(silent.local_addr().unwrap(), "udp"), url(closed, "tcp"), url(talker_address, "tcp")];
     let coturn = Coturn::start();
     servers.extend(coturn.iter().map(|coturn| coturn.ice_server("tcp", "wrong")));
     let count = servers.len() - 1;
