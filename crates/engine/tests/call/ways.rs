@@ -64,7 +64,9 @@ fn a_stock_server_carries_a_call_over_tcp_and_over_its_relay() {
         expect_way(client, "tcp");
     }
     let with_turn = |config: &mut Value, port: u16| {
-        config["turn"] = serde_json::json!({"enabled": true, "udp_port": port, "domain": "localhost"});
+        let loopback = ["127.0.0.0/8"];
+        let turn = serde_json::json!({"enabled": true, "udp_port": port, "allow_restricted_peer_cidrs": loopback});
+        config["turn"] = turn;
     };
     let Some(turn) = StockServer::with(with_turn) else { return };
     let begun = Instant::now();
