@@ -18,6 +18,11 @@ pub struct StockServer {
 impl StockServer {
     /// Starts it; `None`, with a plain line, where there is none.
     pub fn start() -> Option<Self> {
+        Self::with(|_, _| {})
+    }
+
+    /// The same with a change of its configuration, which may use one more free port.
+    pub fn with(change: impl FnOnce(&mut serde_json::Value, u16)) -> Option<Self> {
         let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
         let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
         let path = cache.join("zego-express/livekit").join(VERSION).join("server");
@@ -26,9 +31,9 @@ impl StockServer {
             return None;
         }
         // Held all at once, so that they differ.
-        let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [port, tcp, udp] = free.map(|listener| listener.local_addr().unwrap().port());
-        let config = serde_json::json!({
+        let free = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [port, tcp, udp, other] = free.map(|listener| listener.local_addr().unwrap().port());
+        let mut config = serde_json::json!({
             "port": port,
             "bind_addresses": ["127.0.0.1"],
             "rtc": {
@@ -37,6 +42,7 @@ impl StockServer {
             },
             "keys": { APP_ID.to_string(): APP_SIGN },
         });
+        change(&mut config, other);
         let mut command = Command::new(path);
         command.args(["--node-ip", "127.0.0.1", "--config-body", &config.to_string()]);
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -1,5 +1,6 @@
 //! Media where UDP does not come through, and that they stay with UDP where it does.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use room_server::{ServerConfig, TcpPort};
@@ -8,6 +9,7 @@ use serde_json::Value;
 use crate::harness::{Client, Screen, Server, fakes, profile, wait_for};
 use crate::link::Quality;
 use crate::relay::Relay;
+use crate::stock_server::StockServer;
 
 /// Waits until media of the client travel over this way, in both directions.
 fn expect_way(client: &Client, way: &str) {
@@ -19,9 +21,16 @@ fn expect_way(client: &Client, way: &str) {
 }
 
 /// Anna and ben are in a room, and each sees the other.
-fn call(url: &str) -> [(Client, std::sync::Arc<Screen>); 2] {
+fn call(url: &str) -> [(Client, Arc<Screen>); 2] {
+    call_by(url, "all")
+}
+
+/// The same over the ways that a policy allows.
+fn call_by(url: &str, policy: &str) -> [(Client, Arc<Screen>); 2] {
     let users = ["anna", "ben"].map(|user| {
-        let client = Client::with(profile(url), fakes());
+        let mut advanced = fakes();
+        advanced.insert("ice_transport_policy".into(), policy.into());
+        let client = Client::with(profile(url), advanced);
         client.login("room", user);
         client.engine.start_publishing_stream(user, Default::default(), 0).unwrap();
         client
@@ -40,6 +49,41 @@ fn a_server_that_takes_media_over_tcp_only_carries_a_call() {
     let users = call(&server.url());
     for (client, screen) in &users {
         screen.frames(10);
+        expect_way(client, "tcp");
+    }
+}
+
+#[test]
+fn a_stock_server_carries_a_call_over_tcp_and_over_its_relay() {
+    let Some(tcp) = StockServer::with(|config, _| config["rtc"]["force_tcp"] = true.into()) else { return };
+    let begun = Instant::now();
+    let users = call(&tcp.url);
+    for (client, screen) in &users {
+        screen.frames(3);
+        eprintln!("stock server, TCP only: picture after {:?}", begun.elapsed());
+        expect_way(client, "tcp");
+    }
+    let with_turn = |config: &mut Value, port: u16| {
+        let loopback = ["127.0.0.0/8"];
+        let turn = serde_json::json!({"enabled": true, "udp_port": port, "allow_restricted_peer_cidrs": loopback});
+        config["turn"] = turn;
+    };
+    let Some(turn) = StockServer::with(with_turn) else { return };
+    let begun = Instant::now();
+    let users = call_by(&turn.url, "relay");
+    for (client, screen) in &users {
+        screen.frames(3);
+        eprintln!("stock server, its relay: picture after {:?}", begun.elapsed());
+        expect_way(client, "turn-udp");
+    }
+}
+
+#[test]
+fn where_only_tcp_is_wanted_udp_is_not_tried() {
+    let relay = Relay::with_tcp();
+    let users = call_by(&relay.url(), "tcp");
+    for (client, screen) in &users {
+        screen.frames(3);
         expect_way(client, "tcp");
     }
 }

@@ -71,6 +71,10 @@ impl Fallback {
         self.is_connected = is_connected;
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
     /// A check over UDP was answered.
     pub(super) fn answered(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.is_answered, true) && self.begun.is_none() {

@@ -182,6 +182,7 @@ impl Ways {
     /// The connection came up or went down.
     pub(crate) fn connected(&self, is_connected: bool) {
         self.state.lock().fallback.connected(is_connected);
+        self.retire();
         self.changed.notify_one();
     }
 
@@ -198,6 +199,23 @@ impl Ways {
         {
             tracing::debug!(%way, "media has a way");
             self.memory.learn(way.kind);
+            self.retire();
+        }
+    }
+
+    /// Ends the ways that a connection does not use once it is up: they would only cost the server and the relays.
+    fn retire(&self) {
+        let Some(used) = *self.destination.lock() else { return };
+        let mut state = self.state.lock();
+        if state.fallback.is_connected() {
+            let used = state.links.get(&used).map(|link| Arc::clone(&link.queue));
+            state.queues.retain(|queue| {
+                let is_used = used.as_ref().is_some_and(|used| Arc::ptr_eq(used, queue));
+                if !is_used {
+                    queue.close();
+                }
+                is_used
+            });
         }
     }
 
@@ -261,5 +279,69 @@ impl Ways {
 impl Drop for Ways {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventSender;
+
+    fn ways() -> (Arc<Ways>, mpsc::UnboundedReceiver<PeerEvent>) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let chain = Arc::new(ChainState::new(EventSender::new(sender)));
+        (Ways::new(&PeerConfig::default(), chain).0, events)
+    }
+
+    fn begin(ways: &Ways, remote: &str) -> Arc<Link> {
+        let mut state = ways.state.lock();
+        let way = MediaWay { kind: WayKind::Tcp, remote: remote.parse().unwrap(), relay: None };
+        let link = state.begin(way, Arc::default()).unwrap();
+        state.queues.push(Arc::clone(&link.queue));
+        link
+    }
+
+    #[test]
+    fn a_connection_that_is_up_keeps_only_the_way_it_uses() {
+        let (ways, _events) = ways();
+        let (used, other) = (begin(&ways, "192.0.2.1:1"), begin(&ways, "192.0.2.2:1"));
+        ways.sent_media(used.address);
+        assert!(!other.queue.is_closed(), "it is not up yet");
+        ways.connected(true);
+        assert!(other.queue.is_closed() && !used.queue.is_closed());
+        assert_eq!(ways.way().as_ref(), Some(&used.way));
+    }
+
+    #[test]
+    fn udp_that_works_ends_all_others() {
+        let (ways, _events) = ways();
+        let other = begin(&ways, "192.0.2.1:1");
+        ways.sent_media("192.0.2.9:7".parse().unwrap());
+        ways.connected(true);
+        assert!(other.queue.is_closed());
+    }
+
+    #[test]
+    fn only_the_end_of_the_way_in_use_is_told() {
+        let (ways, mut events) = ways();
+        let (used, other) = (begin(&ways, "192.0.2.1:1"), begin(&ways, "192.0.2.2:1"));
+        ways.sent_media(used.address);
+        ways.broke(&other.way, "closed");
+        assert!(events.try_recv().is_err());
+        ways.broke(&used.way, "closed");
+        assert!(matches!(events.try_recv(), Ok(PeerEvent::State(PeerState::Failed))));
+        assert!(ways.tried().iter().all(|tried| tried.ends_with("(closed)")));
+    }
+
+    #[test]
+    fn a_restart_of_ice_begins_with_no_way() {
+        let (ways, _events) = ways();
+        let old = begin(&ways, "192.0.2.1:1");
+        ways.sent_media(old.address);
+        let remote = Remote { ufrag: "new".into(), ..Remote::default() };
+        ways.remote_description(&remote, Instant::now());
+        assert!(old.queue.is_closed());
+        assert_eq!(ways.way(), None);
+        assert_ne!(begin(&ways, "192.0.2.1:1").address, old.address);
     }
 }

@@ -166,3 +166,54 @@ async fn a_relay_that_gives_addresses_of_nobody_and_floods_hurts_nobody() {
     assert_eq!(stuck.peer.way(), None, "there is none");
     stuck.peer.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tcp_candidates_that_talk_nonsense_flood_or_hang_up_are_named_and_hurt_nobody() {
+    let mut candidates = Vec::new();
+    for talk in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0xff; 4096], b""] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        candidates.push(listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.write_all(talk).await;
+            }
+        });
+    }
+    let flood = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let flooder = flood.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = flood.accept().await.unwrap();
+        // Empty datagrams, and then whole ones, as fast as they are read.
+        while stream.write_all(&[&[0; 1000][..], &[0, 200], &[7; 200]].concat()).await.is_ok() {}
+    });
+    let add = async |client: &Client| {
+        for address in candidates.iter().chain([&flooder]) {
+            let (ip, port) = (address.ip(), address.port());
+            let candidate = format!("candidate:1 1 tcp 1 {ip} {port} typ host tcptype passive");
+            let json = format!(r#"{{"candidate": "{candidate}", "sdpMid": "0", "sdpMLineIndex": 0}}"#);
+            client.peer.add_remote_candidate(&json).await.unwrap();
+        }
+    };
+    let server = Server::start();
+    let stuck = client(config(Vec::new(), IceTransportPolicy::Tcp)).await;
+    let track = AddTrack { track_id: "camera".to_owned(), stream_id: "stream".to_owned() };
+    stuck.peer.add_video(track).await.unwrap();
+    add(&stuck).await;
+    stuck.negotiate(&server, false).await;
+    let named = async {
+        while stuck.peer.tried().iter().filter(|tried| tried.contains('(')).count() < candidates.len() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), named)
+        .await
+        .unwrap_or_else(|_| panic!("not all are named: {:?}", stuck.peer.tried()));
+    assert_eq!(stuck.peer.tried().len(), candidates.len() + 1, "UDP was not tried");
+    // Beside them UDP is as it was.
+    let mut server_beside = Server::start();
+    let client_beside =
+        expect_media(&mut server_beside, config(Vec::new(), IceTransportPolicy::All), WayKind::Udp).await;
+    add(&client_beside).await;
+    client_beside.peer.close().await;
+    stuck.peer.close().await;
+}
