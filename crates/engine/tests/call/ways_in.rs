@@ -54,6 +54,29 @@ fn whatever_an_ingress_answers_for_a_while_a_call_outlives_it() {
 }
 
 #[test]
+fn what_is_published_and_played_runs_on_while_an_ingress_answers() {
+    let server = Server::start();
+    let door = Door::before(server.address);
+    let mut anna = Client::with(profile(&door.url()), fakes());
+    anna.login("room", "anna");
+    anna.expect("onRoomStateUpdate", |event| event["state"] == 2);
+    anna.publish("stream");
+    let mut ben = Client::joined(&server, "room", "ben");
+    let screen = ben.play("stream");
+    screen.frames(3);
+    anna.forget();
+    ben.forget();
+    door.says("404 Not Found", "Content-Type: text/html\r\n", "<html>");
+    anna.expect("onRoomStateChanged", |event| event["reason"] == 3);
+    std::thread::sleep(Duration::from_millis(700));
+    door.now(Answer::Through);
+    anna.expect("onRoomStateChanged", |event| event["reason"] == 4);
+    screen.frames(0);
+    screen.frames(3);
+    assert!(anna.all("onPublisherStateUpdate").is_empty() && ben.all("onPlayerStateUpdate").is_empty());
+}
+
+#[test]
 fn a_first_login_says_that_the_answer_came_from_no_room_server() {
     let server = Server::start();
     let door = Door::before(server.address);
