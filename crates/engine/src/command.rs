@@ -222,7 +222,7 @@ pub(crate) enum Input {
     /// Answer of [`crate::stats::Network`] readings asked for earlier.
     Network {
         room: RoomKey,
-        network: crate::stats::Network,
+        network: Box<crate::stats::Network>,
     },
     /// The rhythm of a monitor; wants to hear whether it goes on.
     Monitor {

@@ -234,7 +234,7 @@ impl Actor {
             }
             Input::SentFirstFrame { channel, video } => self.sent_first_frame(channel, video),
             Input::Player { stream_id, generation, event } => self.player_event(&stream_id, generation, event),
-            Input::Network { room, network } => self.take_network(&room, network),
+            Input::Network { room, network } => self.take_network(&room, *network),
             Input::Monitor { monitor, generation, goes_on } => {
                 let _ = goes_on.send(self.monitor(monitor, generation));
             }

@@ -26,7 +26,7 @@ impl Actor {
             let (inbox, room) = (self.inbox.clone(), key.clone());
             tokio::spawn(async move {
                 let network = Network { publisher: publisher.stats().await, subscriber: subscriber.stats().await };
-                let _ = inbox.send(Input::Network { room, network });
+                let _ = inbox.send(Input::Network { room, network: Box::new(network) });
             });
         }
     }

@@ -114,7 +114,7 @@ impl Ways {
 
 impl State {
     /// A synthetic address for a way that has none yet.
-    fn begin(&mut self, way: MediaWay, queue: Arc<SendQueue>) -> Option<Arc<Link>> {
+    pub(super) fn begin(&mut self, way: MediaWay, queue: Arc<SendQueue>) -> Option<Arc<Link>> {
         if self.begun.contains(&way) {
             return None;
         }

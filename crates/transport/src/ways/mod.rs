@@ -182,7 +182,10 @@ impl Ways {
     /// The connection came up or went down.
     pub(crate) fn connected(&self, is_connected: bool) {
         self.state.lock().fallback.connected(is_connected);
-        self.retire();
+        if is_connected {
+            // What was sent before may have been for the way of an earlier ICE session.
+            *self.destination.lock() = None;
+        }
         self.changed.notify_one();
     }
 
@@ -199,13 +202,12 @@ impl Ways {
         {
             tracing::debug!(%way, "media has a way");
             self.memory.learn(way.kind);
-            self.retire();
+            self.retire(to);
         }
     }
 
     /// Ends the ways that a connection does not use once it is up: they would only cost the server and the relays.
-    fn retire(&self) {
-        let Some(used) = *self.destination.lock() else { return };
+    fn retire(&self, used: SocketAddr) {
         let mut state = self.state.lock();
         if state.fallback.is_connected() {
             let used = state.links.get(&used).map(|link| Arc::clone(&link.queue));
@@ -305,9 +307,10 @@ mod tests {
     fn a_connection_that_is_up_keeps_only_the_way_it_uses() {
         let (ways, _events) = ways();
         let (used, other) = (begin(&ways, "192.0.2.1:1"), begin(&ways, "192.0.2.2:1"));
-        ways.sent_media(used.address);
-        assert!(!other.queue.is_closed(), "it is not up yet");
+        ways.sent_media(other.address);
         ways.connected(true);
+        assert!(!other.queue.is_closed() && !used.queue.is_closed(), "that was before");
+        ways.sent_media(used.address);
         assert!(other.queue.is_closed() && !used.queue.is_closed());
         assert_eq!(ways.way().as_ref(), Some(&used.way));
     }
@@ -316,8 +319,8 @@ mod tests {
     fn udp_that_works_ends_all_others() {
         let (ways, _events) = ways();
         let other = begin(&ways, "192.0.2.1:1");
-        ways.sent_media("192.0.2.9:7".parse().unwrap());
         ways.connected(true);
+        ways.sent_media("192.0.2.9:7".parse().unwrap());
         assert!(other.queue.is_closed());
     }
 
