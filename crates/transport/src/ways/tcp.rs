@@ -17,8 +17,8 @@ use super::send_queue::SendQueue;
 /// A connection that is not there by then will not be.
 pub(super) const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Wait before a connection that could not be opened is tried again; doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// Bytes that are read or written in one go.
 pub(super) const CHUNK: usize = 16 * 1024;
 /// Bytes that the system may hold back; all else waits where it can still be dropped.

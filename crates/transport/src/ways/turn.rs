@@ -17,7 +17,7 @@ use super::Ways;
 use super::framing::{DATAGRAM_MAX, Framing};
 use super::link::Link;
 use super::send_queue::SendQueue;
-use super::tcp::{CHUNK, set_options};
+use super::tcp::{CHUNK, FIRST_PAUSE, LONGEST_PAUSE, set_options};
 use super::turn_client::{TurnClient, TurnEvent};
 use super::turn_server::TurnServer;
 use super::way::WayKind;
@@ -43,19 +43,30 @@ pub(super) async fn run(
     mut wanted: mpsc::UnboundedReceiver<Arc<Link>>,
     ways: Weak<Ways>,
 ) {
-    let mut links = HashMap::new();
-    let result = tokio::select! {
-        carrier = open(&server, dialer) => match carrier {
-            Ok(carrier) => serve(&server, carrier, &queue, &mut wanted, &mut links, &ways).await,
-            Err(error) => Err(error),
-        },
-        () = queue.closed() => return,
-    };
-    if let (Err(why), Some(ways)) = (result, ways.upgrade()) {
+    let (mut links, mut pause) = (HashMap::new(), FIRST_PAUSE);
+    loop {
+        let mut was_open = false;
+        let result = tokio::select! {
+            carrier = open(&server, dialer.clone()) => match carrier {
+                Ok(carrier) => serve(&server, carrier, &queue, &mut wanted, &mut links, &ways, &mut was_open).await,
+                Err(error) => Err(error),
+            },
+            () = queue.closed() => return,
+        };
+        let (Err(why), Some(ways)) = (result, ways.upgrade()) else { return };
         while let Ok(link) = wanted.try_recv() {
             links.insert(link.way.remote, link);
         }
         links.values().for_each(|link| ways.broke(&link.way, &why));
+        drop(ways);
+        // Another allocation has another address, so once there was one only a restart of ICE helps.
+        if was_open {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = queue.closed() => return,
+        }
     }
 }
 
@@ -158,10 +169,12 @@ async fn serve(
     wanted: &mut mpsc::UnboundedReceiver<Arc<Link>>,
     links: &mut HashMap<SocketAddr, Arc<Link>>,
     ways: &Weak<Ways>,
+    was_open: &mut bool,
 ) -> Result<(), String> {
     let is_stream = server.kind != WayKind::TurnUdp;
     let mut client = TurnClient::new(&server.username, &server.credential, is_stream, Instant::now())
         .map_err(|error| error.to_string())?;
+    links.keys().for_each(|peer| client.want(*peer, Instant::now()));
     let mut pending: Vec<Bytes> = Vec::new();
     loop {
         pending.extend(std::iter::from_fn(|| client.transmit()));
@@ -196,6 +209,7 @@ async fn serve(
                     }
                 }
                 TurnEvent::Permitted(peer) => {
+                    *was_open = true;
                     if let (Some(link), Some(ways)) = (links.get(&peer), ways.upgrade()) {
                         ways.is_ready(link);
                     }
