@@ -12,6 +12,11 @@ use crate::server::StartError;
 /// How far the media ports are from the signalling port, as with LiveKit.
 const UDP_PORT_OFFSET: u16 = 2;
 const TCP_PORT_OFFSET: u16 = 1;
+/// LiveKit's port for signalling, from which media ports are counted where signalling has a well-known one.
+const COUNTED_FROM: u16 = 7880;
+/// Browsers take no candidate at a port below this but 80 and 443, which could be another service's
+/// (libwebrtc, `P2PTransportChannel`).
+const LEAST_PORT: u16 = 1024;
 
 /// See the module's description.
 pub struct Sockets {
@@ -37,6 +42,7 @@ impl Sockets {
     /// # Errors
     /// [`StartError::AddressInUse`], [`StartError::Bind`].
     pub fn open(config: &ServerConfig) -> Result<Self, StartError> {
+        warn_of_refused_ports(config);
         let binds = config.binds();
         let signalling = listeners(&binds, config.port)?;
         let address = first_address(&signalling)?;
@@ -48,7 +54,7 @@ impl Sockets {
         let tcp_media = match config.tcp_port {
             TcpPort::None => Vec::new(),
             TcpPort::Fixed(port) => listeners(&binds, port)?,
-            TcpPort::Usual => match address.port().checked_add(TCP_PORT_OFFSET) {
+            TcpPort::Usual => match media_port(address.port(), TCP_PORT_OFFSET) {
                 Some(port) => listeners(&binds, port)
                     .inspect_err(|error| tracing::warn!(port, %error, "no media over TCP"))
                     .unwrap_or_default(),
@@ -96,14 +102,49 @@ fn media_sockets(ips: &[IpAddr], config: &ServerConfig) -> Result<Vec<UdpSocket>
     if let Some(first) = config.udp_port {
         return bind_udp(ips, first..=config.udp_port_last.unwrap_or(first)).map_err(start_error);
     }
-    let usual = config.port.checked_add(UDP_PORT_OFFSET).filter(|_| config.port != 0);
+    let usual = media_port(config.port, UDP_PORT_OFFSET).filter(|_| config.port != 0);
     let at_usual = usual.and_then(|port| bind_udp(ips, port..=port).ok());
     at_usual.map_or_else(|| bind_udp(ips, 0..=0), Ok).map_err(start_error)
+}
+
+/// The usual port for media beside that port for signalling.
+fn media_port(signalling: u16, offset: u16) -> Option<u16> {
+    let counted_from = if is_refused(signalling.saturating_add(offset)) { COUNTED_FROM } else { signalling };
+    counted_from.checked_add(offset)
+}
+
+/// Whether browsers would not send media to that port.
+fn is_refused(port: u16) -> bool {
+    port < LEAST_PORT && port != 80 && port != 443
+}
+
+fn warn_of_refused_ports(config: &ServerConfig) {
+    let tcp = if let TcpPort::Fixed(port) = config.tcp_port { Some(port) } else { None };
+    for port in
+        [config.advertised_udp_port.or(config.udp_port), tcp].into_iter().flatten().filter(|port| is_refused(*port))
+    {
+        tracing::warn!(port, "browsers send no media to ports below 1024 other than 80 and 443");
+    }
 }
 
 fn start_error((address, error): (SocketAddr, io::Error)) -> StartError {
     match error.kind() {
         io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
         _ => StartError::Bind { address, error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_ports_stand_beside_the_port_for_signalling_but_where_browsers_would_refuse_them() {
+        let ports = |signalling| (media_port(signalling, TCP_PORT_OFFSET), media_port(signalling, UDP_PORT_OFFSET));
+        assert_eq!(ports(7880), (Some(7881), Some(7882)));
+        assert_eq!(ports(443), (Some(7881), Some(7882)));
+        assert_eq!(ports(80), (Some(7881), Some(7882)));
+        assert_eq!(ports(1022), (Some(7881), Some(1024)));
+        assert_eq!(ports(u16::MAX), (None, None));
     }
 }
