@@ -68,12 +68,12 @@ test('port 443 with TLS is enough', { skip: skip || noBrowser }, async () => {
 test('TURN over TLS of a stock LiveKit server', { skip: skip || noStockServer }, async () => {
   network = new Network();
   const files = { cert_file: certificate.cert, key_file: certificate.key };
-  // It relays to itself here, which has a private address.
-  const turn = { enabled: true, domain: 'turn.test', tls_port: 5349, ...files, allow_restricted_peer_cidrs: ['10.0.0.0/8'] };
+  // It names port 443 to clients whatever its own is, and relays to itself here, which has a private address.
+  const turn = { enabled: true, domain: 'turn.test', tls_port: 443, ...files, allow_restricted_peer_cidrs: ['10.0.0.0/8'] };
   await startStockServerOn(network.server, { turn });
   const hosts = [network.client(1), network.client(2)];
   for (const it of hosts) it.names({ 'turn.test': ['10.9.0.2'] });
-  network.firewall(hosts[0], { tcp: [7880, 5349] });
+  network.firewall(hosts[0], { tcp: [7880, 443] });
   const advanced = { server_ca: authority.ca };
   const [a, b] = await Promise.all(hosts.map((it, n) => startApp(it, 'ws://10.9.0.2:7880', 'ab'[n], { advanced })));
   await seeEachOther(a, b);
