@@ -21,11 +21,14 @@ use str0m::media::{Direction, Frequency, MediaKind, Mid, Pt, Rid, Simulcast, Sim
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async, connect_async_tls_with_config};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// Variable with the address of a client that is not on this machine's loopback.
 pub const LOCAL_IP: &str = "ROOM_SERVER_TEST_IP";
@@ -56,7 +59,26 @@ const LAYERS: &[Burst] = &[
     Burst { layer: Some("f"), packets: 3, payload: 1100 },
 ];
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<Box<dyn Stream>>;
+
+/// Plain, or with TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Opens the WebSocket; with TLS if there is a connector.
+async fn open(server: &str, path: &str, connector: Option<TlsConnector>) -> Result<Socket, tungstenite::Error> {
+    let (_, authority) = server.split_once("://").unwrap();
+    let tcp = TcpStream::connect(authority).await?;
+    tcp.set_nodelay(true)?;
+    let stream: Box<dyn Stream> = match connector {
+        Some(connector) => {
+            let (name, _) = authority.rsplit_once(':').unwrap();
+            Box::new(connector.connect(ServerName::try_from(name.to_owned()).unwrap(), tcp).await?)
+        }
+        None => Box::new(tcp),
+    };
+    client_async(format!("{server}{path}"), stream).await.map(|(socket, _)| socket)
+}
 
 #[derive(Debug, Clone)]
 pub enum ClientEvent {
@@ -105,12 +127,11 @@ impl Client {
         url: &str,
         token: &str,
         query: &str,
-        connector: Option<Connector>,
+        connector: Option<TlsConnector>,
     ) -> Result<Self, tungstenite::Error> {
         static CRYPTO: Once = Once::new();
         CRYPTO.call_once(|| str0m::crypto::from_feature_flags().install_process_default());
-        let url_with_token = format!("{url}/rtc?access_token={token}{query}");
-        let (socket, _) = connect_async_tls_with_config(url_with_token, None, true, connector).await?;
+        let socket = open(url, &format!("/rtc?access_token={token}{query}"), connector).await?;
         let (orders, order_queue) = mpsc::unbounded_channel();
         let (event_queue, events) = mpsc::unbounded_channel();
         let worker = Worker {
@@ -350,8 +371,8 @@ impl Client {
     }
 
     pub async fn resume(&self, sid: &str) {
-        let url = format!("{}/rtc?access_token={}&reconnect=1&sid={sid}", self.url, self.token);
-        let (socket, _) = connect_async(url).await.unwrap();
+        let path = format!("/rtc?access_token={}&reconnect=1&sid={sid}", self.token);
+        let socket = open(&self.url, &path, None).await.unwrap();
         self.orders.send(Order::Resume(Box::new(socket))).unwrap();
     }
 }

@@ -13,7 +13,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
-use tokio_tungstenite::Connector;
 
 use crate::client::Client;
 use crate::harness::{KEY, SECRET, Server, claims};
@@ -76,7 +75,7 @@ impl Secure {
     async fn join(&self, room: &str, identity: &str, certificate: &CertifiedKey<KeyPair>) -> Client {
         let token = protocol::token::mint(KEY, SECRET, &claims(room, identity)).unwrap();
         let url = format!("wss://localhost:{}", self.port());
-        let connector = Connector::Rustls(trusting(certificate));
+        let connector = TlsConnector::from(trusting(certificate));
         let mut client = Client::connect_by(&url, &token, "", Some(connector)).await.unwrap();
         client.until_active().await;
         client
