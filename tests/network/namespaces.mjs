@@ -34,6 +34,8 @@ class Host {
     const lines = Object.entries(names).flatMap(([name, addresses]) => addresses.map((address) => `${address} ${name}`));
     mkdirSync(join(ETC, this.namespace), { recursive: true });
     writeFileSync(join(ETC, this.namespace, 'hosts'), ['127.0.0.1 localhost', ...lines, ''].join('\n'));
+    // Whoever asks a name server all the same is refused at once.
+    writeFileSync(join(ETC, this.namespace, 'resolv.conf'), 'nameserver 127.0.0.1\n');
   }
 
   remove() {

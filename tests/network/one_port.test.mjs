@@ -1,5 +1,6 @@
 // Networks that let TCP to one port through, or an HTTP proxy and nothing else: media are relayed (TURN).
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { after, afterEach, before, test } from 'node:test';
 
@@ -11,6 +12,7 @@ import { Network, noNetworks } from './namespaces.mjs';
 
 const skip = noNetworks || noOpenssl;
 const proxyFile = fileURLToPath(new URL('proxy.mjs', import.meta.url));
+const gateFile = fileURLToPath(new URL('gate.mjs', import.meta.url));
 let [network, authority, certificate] = [];
 
 before(() => {
@@ -64,6 +66,30 @@ test('port 443 with TLS is enough', { skip: skip || noBrowser }, async () => {
   const browser = await startStock(host, 'wss://rooms.test', 'chromium', 'browser', { env: { HOME: home } });
   await meets(browser, 'a');
 });
+
+const OWN_PORTS = {
+  'turn-udp': { open: { udp: [3478] }, turn: { domain: '10.9.0.2', udp_port: 3478 } },
+  'turn-tls': { open: { tcp: [5349] }, turn: { domain: 'turn.test', tls_port: 5349 } },
+};
+for (const [way, { open, turn }] of Object.entries(OWN_PORTS)) {
+  test(`a relay at a port of its own: ${way}`, { skip }, async () => {
+    network = new Network();
+    const config = { turn: { enabled: true, ...turn, cert_file: certificate.cert, key_file: certificate.key } };
+    await startServerOn(network.server, '--bind', '0.0.0.0', '--config-body', JSON.stringify(config));
+    const [host, other, gate] = [network.client(1), network.client(2), network.client(3)];
+    for (const it of [host, other]) it.names({ 'turn.test': ['10.9.0.2'] });
+    // Signalling has another port outside, where no relay is.
+    const outside = runScript(gateFile, ['8880', '10.9.0.2', '7880'], { within: gate.prefix, stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(outside.stdout, 'data');
+    network.firewall(host, { ...open, tcp: [8880, ...(open.tcp ?? [])] });
+    const advanced = { server_ca: authority.ca };
+    const a = await startApp(host, `ws://${gate.address}:8880`, 'a', { advanced });
+    const b = await startApp(other, 'ws://10.9.0.2:7880', 'b', { advanced });
+    await seeEachOther(a, b);
+    const { network: numbers } = await a.stats();
+    assert.deepEqual([numbers.publisher.way, numbers.subscriber.way], [way, way]);
+  });
+}
 
 test('TURN over TLS of a stock LiveKit server', { skip: skip || noStockServer }, async () => {
   network = new Network();
