@@ -57,16 +57,17 @@ const figures = (pid) => ({ kB: status(pid, 'VmRSS'), threads: status(pid, 'Thre
 
 /**
  * Memory goes up and down with the garbage collector, in the renderer by a quarter: what a leak leaves is in the lowest
- * values of the second and the last third of all rounds.
+ * values of the second and the last third of all rounds. A page that reloads grows by 1 to 2 MB each time without the engine
+ * as well (two canvases that are drawn, nothing else: by 16 % from third to third), so its renderer may grow by `most`.
  */
-function assertBounded(name, taken) {
+function assertBounded(name, taken, most = 1.15) {
   const third = Math.ceil(taken.length / 3);
   const [middle, last] = [taken.slice(third, 2 * third), taken.slice(2 * third)];
   const lowest = (part) => Math.min(...part.map(({ kB }) => kB));
   const [kB, kBLast] = [lowest(middle), lowest(last)];
-  assert.ok(kBLast < kB * 1.15, `memory of ${name} grew from ${kB} to ${kBLast} kB`);
-  const most = (part) => Math.max(...part.map(({ threads }) => threads));
-  const [threads, threadsLast] = [most(middle), most(last)];
+  assert.ok(kBLast < kB * most, `memory of ${name} grew from ${kB} to ${kBLast} kB`);
+  const highest = (part) => Math.max(...part.map(({ threads }) => threads));
+  const [threads, threadsLast] = [highest(middle), highest(last)];
   assert.ok(threadsLast <= threads + 2, `threads of ${name} grew from ${threads} to ${threadsLast}`);
 }
 
@@ -86,7 +87,8 @@ test('a page reloads fifty times in the middle of a call', () =>
     await inCall(page);
     assert.equal(await page.evaluate(() => process.pid), pid, 'one renderer served all reloads');
     await b.watches('A');
-    Object.keys(processes).forEach((name, index) => assertBounded(name, taken.map((round) => round[index])));
+    Object.keys(processes).forEach((name, index) =>
+      assertBounded(name, taken.map((round) => round[index]), name === 'renderer' ? 1.3 : undefined));
   }));
 
 test('windows are closed and destroyed in the middle of a call', () =>
