@@ -17,8 +17,8 @@ const ELECTRON = [
 
 /** For the test that plays and records through a real sound server. */
 const SOUND = ['libasound2-plugins', 'pulseaudio', 'pulseaudio-utils'];
-/** For the tests that play files as real tools write them. */
-const TOOLS = ['ffmpeg'];
+/** For the tests with a clock that is wrong, and with files as real tools write them. */
+const TOOLS = ['faketime', 'ffmpeg'];
 /** For the tests against a cluster of LiveKit servers. */
 const CLUSTER = ['redis-server'];
 /** For the tests in networks with firewalls, with a TURN server of somebody else and certificates of a company. */
