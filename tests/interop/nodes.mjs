@@ -42,15 +42,22 @@ export async function endAll() {
   started.clear();
 }
 
+/** What every server here is told: its ports, and the keys of all clients. */
+export const stockConfig = ({ port, tcp, udp }) => ({
+  port,
+  // Without a STUN server of its own it would tell clients to ask public ones.
+  rtc: { tcp_port: tcp, udp_port: udp, use_external_ip: false, stun_servers: ['127.0.0.1:3478'] },
+  keys: { [APP.appID]: APP.appSign, [KEY]: SECRET },
+});
+
 /** A node on free ports, or for signalling on that one; with a Redis it is one of a cluster. */
 export async function startNode({ redis, port: wanted } = {}) {
   const [port, tcp, udp] = [Number(wanted ?? (await freePort())), await freePort(), await freePort()];
+  const stock = stockConfig({ port, tcp, udp });
   const config = {
-    port,
+    ...stock,
     bind_addresses: ['127.0.0.1'],
-    // Without a STUN server of its own it would tell clients to ask public ones.
-    rtc: { tcp_port: tcp, udp_port: udp, use_external_ip: false, enable_loopback_candidate: true, stun_servers: ['127.0.0.1:3478'] },
-    keys: { [APP.appID]: APP.appSign, [KEY]: SECRET },
+    rtc: { ...stock.rtc, enable_loopback_candidate: true },
     ...(redis ? { redis: { address: `127.0.0.1:${redis.port}` } } : {}),
   };
   const child = run(server.path, ['--node-ip', '127.0.0.1', '--config-body', JSON.stringify(config)]);

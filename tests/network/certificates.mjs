@@ -7,7 +7,11 @@ import { join } from 'node:path';
 const openssl = (cwd, ...args) => execFileSync('openssl', args, { cwd, stdio: ['ignore', 'ignore', 'pipe'] });
 const EC = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
 
-export const noOpenssl = spawnSync('openssl', ['version']).error ? 'there is no openssl to make certificates with' : false;
+const missing = (tool, why) => (spawnSync(tool, ['--help']).error ? why : false);
+
+/** Why there are no certificates, and none that browsers trust, for the option `skip` of a test. */
+export const noOpenssl = missing('openssl', 'there is no openssl to make certificates with');
+export const noCertutil = missing('certutil', 'no browser can be told whom to trust (apt-get install libnss3-tools)');
 
 /** A folder with a CA. `remove` deletes it. */
 export function makeAuthority() {
@@ -27,9 +31,8 @@ export function makeAuthority() {
       openssl(folder, 'x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-out', `${name}.pem`, ...days);
       return { cert: path(`${name}.pem`), key: path(`${name}.key`) };
     },
-    /** A home folder whose browsers trust the CA, where NSS's tool is installed; else nothing. */
+    /** A home folder whose browsers trust the CA; needs `certutil`. */
     trustingHome() {
-      if (spawnSync('certutil', ['--help']).error) return undefined;
       const database = path('.pki/nssdb');
       execFileSync('mkdir', ['-p', database]);
       const run = (...args) => execFileSync('certutil', ['-d', `sql:${database}`, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -1,11 +1,12 @@
 // Who takes part in calls of these tests, and where: servers, engines and stock clients in namespaces.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 import { token } from '../interop/harness.mjs';
-import { livekitServer } from '../../scripts/livekit-server.mjs';
-import { APP_ID, APP_SIGN, eventually, runScript, runServerWithin, startClient } from '../node/harness.mjs';
-import { spawn } from 'node:child_process';
+import { server as stockServer, stockConfig } from '../interop/nodes.mjs';
+import { APP_ID, APP_SIGN, callerOf, eventually, runScript, runServerWithin, startClient } from '../node/harness.mjs';
 
 const file = fileURLToPath(new URL('../interop/stock/member.mjs', import.meta.url));
 const keys = { key: String(APP_ID), secret: APP_SIGN };
@@ -27,19 +28,12 @@ export async function startServerOn(host, ...args) {
 }
 
 /** Why there is no stock server, for the option `skip` of a test. */
-export const noStockServer = livekitServer().reason ?? false;
+export const noStockServer = stockServer.reason ?? false;
 
 /** A stock LiveKit server on a host. `config` in its own words. */
 export async function startStockServerOn(host, config) {
-  const { path } = livekitServer();
-  const whole = {
-    port: 7880,
-    // Without a STUN server of its own it would tell clients to ask public ones.
-    rtc: { tcp_port: 7881, udp_port: 7882, use_external_ip: false, stun_servers: ['127.0.0.1:3478'], ...config?.rtc },
-    keys: { [APP_ID]: APP_SIGN },
-    ...(config?.turn ? { turn: config.turn } : {}),
-  };
-  const [command, ...rest] = [...host.prefix, path, '--config-body', JSON.stringify(whole)];
+  const whole = { ...stockConfig({ port: 7880, tcp: 7881, udp: 7882 }), ...config };
+  const [command, ...rest] = [...host.prefix, stockServer.path, '--config-body', JSON.stringify(whole)];
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   others.add(child);
   child.log = '';
@@ -70,22 +64,10 @@ export async function startStock(host, url, kind, identity, { more, env } = {}) 
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, ...env },
   });
-  const answers = new Map();
-  let next = 0;
-  const ready = new Promise((resolve, reject) => {
-    child.once('exit', () => reject(new Error(`the ${kind} client ended`)));
-    child.on('message', ({ ready, id, value, error }) => {
-      if (ready) return resolve();
-      const answer = answers.get(id);
-      return error === undefined ? answer.resolve(value) : answer.reject(new Error(error));
-    });
-  });
-  await ready;
-  const call = (method, ...args) =>
-    new Promise((resolve, reject) => {
-      answers.set(next, { resolve, reject });
-      child.send({ id: next++, method, args });
-    });
+  let isReady;
+  const ready = new Promise((resolve) => (isReady = resolve));
+  const call = callerOf(child, isReady);
+  await Promise.race([ready, child.ended.then(() => Promise.reject(new Error(`the ${kind} client ended`)))]);
   await call('enter', { url, token: await token(identity, {}, keys), ...more });
   return { observe: (other) => call('observe', other), leave: () => call('leave') };
 }
@@ -100,3 +82,17 @@ export const sees = (app, streamID, patience) =>
 /** Waits until a stock client sees and hears somebody. */
 export const meets = (client, identity, patience) =>
   eventually(() => client.observe(identity), ({ frames, samples }) => frames > 20 && samples > 20_000, patience);
+
+/** Two engines publish the streams `a` and `b`, and see each other; neither hears of anything but success. */
+export async function seeEachOther(a, b) {
+  await a.call('startPublishingStream', 'a');
+  await b.call('startPublishingStream', 'b');
+  await a.call('startPlayingStream', 'b');
+  await b.call('startPlayingStream', 'a');
+  await Promise.all([sees(a, 'b'), sees(b, 'a')]);
+  for (const app of [a, b]) {
+    assert.deepEqual(app.states('onRoomStateUpdate'), [1, 2]);
+    assert.deepEqual(app.states('onPublisherStateUpdate'), [1, 2]);
+    assert.deepEqual(app.states('onPlayerStateUpdate'), [1, 2]);
+  }
+}

@@ -1,10 +1,9 @@
 // Networks that let no UDP through: calls go over TCP, and nobody has to know.
-import assert from 'node:assert/strict';
-import { after, afterEach, test } from 'node:test';
+import { afterEach, test } from 'node:test';
 
 import { noBrowser } from '../interop/chromium.mjs';
 import { endAll, eventually } from '../node/harness.mjs';
-import { endOthers, meets, noStockServer, sees, startApp, startServerOn, startStock, startStockServerOn } from './members.mjs';
+import { endOthers, meets, noStockServer, seeEachOther, sees, startApp, startServerOn, startStock, startStockServerOn } from './members.mjs';
 import { Network, noNetworks } from './namespaces.mjs';
 
 const SIGNALLING = 7880;
@@ -12,31 +11,11 @@ const MEDIA_TCP = 7881;
 const url = `ws://10.9.0.2:${SIGNALLING}`;
 let network;
 
-function openNetwork() {
-  network = new Network();
-  return network;
-}
-
 afterEach(() => {
   endAll();
   endOthers();
   network?.remove();
 });
-after(() => network?.remove());
-
-/** Two engines, each behind a firewall, that see each other. */
-async function twoApps(a, b) {
-  await a.call('startPublishingStream', 'a');
-  await b.call('startPublishingStream', 'b');
-  await a.call('startPlayingStream', 'b');
-  await b.call('startPlayingStream', 'a');
-  await Promise.all([sees(a, 'b'), sees(b, 'a')]);
-  for (const app of [a, b]) {
-    assert.deepEqual(app.states('onRoomStateUpdate'), [1, 2]);
-    assert.deepEqual(app.states('onPublisherStateUpdate'), [1, 2]);
-    assert.deepEqual(app.states('onPlayerStateUpdate'), [1, 2]);
-  }
-}
 
 const servers = {
   'our server': { skip: noNetworks, start: (host, ...args) => startServerOn(host, '--bind', '0.0.0.0', ...args) },
@@ -45,17 +24,17 @@ const servers = {
 
 for (const [name, { skip, start }] of Object.entries(servers)) {
   test(`two apps call each other over TCP, with ${name}`, { skip }, async () => {
-    const { server } = openNetwork();
-    await start(server);
+    network = new Network();
+    await start(network.server);
     const hosts = [network.client(1), network.client(2)];
     for (const host of hosts) network.firewall(host, { tcp: [SIGNALLING, MEDIA_TCP] });
     const [a, b] = await Promise.all(hosts.map((host, n) => startApp(host, url, 'ab'[n])));
-    await twoApps(a, b);
+    await seeEachOther(a, b);
   });
 
   test(`an app, livekit-client and rtc-node meet over TCP, with ${name}`, { skip: skip || noBrowser }, async () => {
-    const { server } = openNetwork();
-    await start(server);
+    network = new Network();
+    await start(network.server);
     const host = network.client(1);
     network.firewall(host, { tcp: [SIGNALLING, MEDIA_TCP] });
     const app = await startApp(host, url, 'app');
@@ -71,11 +50,11 @@ for (const [name, { skip, start }] of Object.entries(servers)) {
 }
 
 test('the firewall closes for UDP in the middle of a call, and the call goes on over TCP', { skip: noNetworks }, async () => {
-  const { server } = openNetwork();
-  await startServerOn(server, '--bind', '0.0.0.0');
+  network = new Network();
+  await startServerOn(network.server, '--bind', '0.0.0.0');
   const hosts = [network.client(1), network.client(2)];
   const [a, b] = await Promise.all(hosts.map((host, n) => startApp(host, url, 'ab'[n])));
-  await twoApps(a, b);
+  await seeEachOther(a, b);
   network.firewall(hosts[1], { tcp: 'any' });
   const decoded = async () => (await b.stats()).players[0].framesDecoded;
   // What was on its way has come.

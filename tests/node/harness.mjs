@@ -60,23 +60,28 @@ export async function startServer(...args) {
   return Object.assign(child, { port: Number(line[1]), mediaPort: Number(line[2]), url: `ws://127.0.0.1:${line[1]}` });
 }
 
-/** A process with an engine. `call` runs a method there and gives its result; `events` is what the engine told. */
-export async function startClient(server, { within, advanced, ...settings } = {}) {
-  const child = runScript(path('client.mjs'), [], { within, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+/** Runs methods in a process that answers them as client.mjs does; whatever else it sends goes to `other`. */
+export function callerOf(child, other) {
   const answers = new Map();
-  const events = [];
   let next = 0;
   child.on('message', (message) => {
-    if (message.event) return void events.push({ ...message, at: performance.now() });
-    const { resolve, reject } = answers.get(message.id);
+    const answer = answers.get(message.id);
+    if (!answer) return void other(message);
     answers.delete(message.id);
-    return message.error === undefined ? resolve(message.value) : reject(new Error(message.error));
+    return message.error === undefined ? answer.resolve(message.value) : answer.reject(new Error(message.error));
   });
-  const call = (method, ...args) =>
+  return (method, ...args) =>
     new Promise((resolve, reject) => {
       answers.set(next, { resolve, reject });
       child.send({ id: next++, method, args });
     });
+}
+
+/** A process with an engine. `call` runs a method there and gives its result; `events` is what the engine told. */
+export async function startClient(server, { within, advanced, ...settings } = {}) {
+  const child = runScript(path('client.mjs'), [], { within, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const events = [];
+  const call = callerOf(child, (event) => events.push({ ...event, at: performance.now() }));
   await call('create', { appID: APP_ID, appSign: APP_SIGN, scenario: 0, server: server.url, ...settings }, advanced);
   return {
     call,

@@ -68,16 +68,20 @@ impl Talk {
         Ok(message.attribute::<XorRelayedAddress>().unwrap().addr(message.transaction_id()))
     }
 
+    fn sign(&self, message: &mut MessageWriteVec) {
+        message.add_attribute(&Username::new(&self.credentials.username).unwrap()).unwrap();
+        message.add_attribute(&Realm::new(REALM).unwrap()).unwrap();
+        message.add_attribute(&Nonce::new(&self.nonce).unwrap()).unwrap();
+        let Credentials { username, password } = self.credentials.clone();
+        let key = LongTermKeyCredentials::new(username, password, REALM.to_owned());
+        message.add_message_integrity(&key.into(), IntegrityAlgorithm::Sha1).unwrap();
+    }
+
     fn request(&self, method: Method, attributes: &[&dyn AttributeWrite]) -> Vec<u8> {
         let mut message = Message::builder_request(method, MessageWriteVec::new());
         attributes.iter().for_each(|attribute| message.add_attribute(*attribute).unwrap());
         if !self.nonce.is_empty() {
-            message.add_attribute(&Username::new(&self.credentials.username).unwrap()).unwrap();
-            message.add_attribute(&Realm::new(REALM).unwrap()).unwrap();
-            message.add_attribute(&Nonce::new(&self.nonce).unwrap()).unwrap();
-            let Credentials { username, password } = self.credentials.clone();
-            let key = LongTermKeyCredentials::new(username, password, REALM.to_owned());
-            message.add_message_integrity(&key.into(), IntegrityAlgorithm::Sha1).unwrap();
+            self.sign(&mut message);
         }
         message.finish()
     }
@@ -106,12 +110,7 @@ impl Talk {
         let mut message = Message::builder_request(method, MessageWriteVec::new());
         message.add_attribute(&XorPeerAddress::new(address(peer), message.transaction_id())).unwrap();
         more.iter().for_each(|attribute| message.add_attribute(*attribute).unwrap());
-        message.add_attribute(&Username::new(&self.credentials.username).unwrap()).unwrap();
-        message.add_attribute(&Realm::new(REALM).unwrap()).unwrap();
-        message.add_attribute(&Nonce::new(&self.nonce).unwrap()).unwrap();
-        let Credentials { username, password } = self.credentials.clone();
-        let key = LongTermKeyCredentials::new(username, password, REALM.to_owned());
-        message.add_message_integrity(&key.into(), IntegrityAlgorithm::Sha1).unwrap();
+        self.sign(&mut message);
         self.answer_to(&message.finish())
     }
 

@@ -11,6 +11,7 @@ mod framing;
 mod link;
 mod send_queue;
 pub(crate) mod socket;
+mod stream;
 mod synthetic;
 mod tcp;
 mod turn;

@@ -4,8 +4,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -13,16 +12,13 @@ use super::Ways;
 use super::framing::Framing;
 use super::link::Link;
 use super::send_queue::SendQueue;
+use super::stream::{CHUNK, DatagramReader, DatagramWriter, set_options};
 
 /// A connection that is not there by then will not be.
 pub(super) const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Wait before a connection that could not be opened is tried again; doubles.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// Bytes that are read or written in one go.
-pub(super) const CHUNK: usize = 16 * 1024;
-/// Bytes that the system may hold back; all else waits where it can still be dropped.
-const UNSENT_MAX: u32 = 16 * 1024;
 
 /// Opens the connection and serves it until it breaks or the queue is closed. It is not opened again: the server knows us
 /// by the connection, so another one needs a restart of ICE, which begins all ways anew.
@@ -53,43 +49,23 @@ async fn open_and_serve(link: &Arc<Link>, ways: &Weak<Ways>) {
     }
     let (reader, writer) = stream.into_split();
     let result = tokio::select! {
-        result = read(reader, link) => result,
-        result = write(writer, Framing::Length, &link.queue) => result,
+        result = read(DatagramReader::new(reader, Framing::Length), link) => result,
+        result = write(DatagramWriter::new(writer, Framing::Length), &link.queue) => result,
     };
     if let (Err(error), Some(ways)) = (result, ways.upgrade()) {
         ways.broke(&link.way, &error.to_string());
     }
 }
 
-/// Little may wait where it cannot be dropped any more.
-pub(super) fn set_options(stream: &TcpStream) {
-    // Without these the way is only slower.
-    let _ = stream.set_nodelay(true);
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX);
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let _ = socket2::SockRef::from(stream).set_send_buffer_size(4 * UNSENT_MAX as usize);
-}
-
-async fn read(mut reader: impl AsyncRead + Unpin, link: &Link) -> io::Result<()> {
-    let mut bytes = BytesMut::with_capacity(CHUNK);
+async fn read(mut reader: DatagramReader<impl AsyncRead + Unpin>, link: &Link) -> io::Result<()> {
     loop {
-        while let Some(datagram) = Framing::Length.next(&mut bytes).map_err(io::Error::other)? {
-            link.deliver(datagram).await;
-        }
-        bytes.reserve(CHUNK);
-        if reader.read_buf(&mut bytes).await? == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed by the other end"));
-        }
+        link.deliver(reader.next().await?).await;
     }
 }
 
-async fn write(mut writer: impl AsyncWrite + Unpin, framing: Framing, queue: &SendQueue) -> io::Result<()> {
-    let mut bytes = Vec::with_capacity(CHUNK);
+async fn write(mut writer: DatagramWriter<impl AsyncWrite + Unpin>, queue: &SendQueue) -> io::Result<()> {
     while let Some(outgoing) = queue.take(CHUNK).await {
-        bytes.clear();
-        outgoing.iter().for_each(|outgoing| framing.append(&mut bytes, &outgoing.datagram));
-        writer.write_all(&bytes).await?;
+        writer.write(outgoing.iter().map(|outgoing| &outgoing.datagram)).await?;
     }
     Ok(())
 }

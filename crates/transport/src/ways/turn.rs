@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use dial::Dialer;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -17,7 +17,8 @@ use super::Ways;
 use super::framing::{DATAGRAM_MAX, Framing};
 use super::link::Link;
 use super::send_queue::SendQueue;
-use super::tcp::{CHUNK, FIRST_PAUSE, LONGEST_PAUSE, set_options};
+use super::stream::{CHUNK, DatagramReader, DatagramWriter, set_options};
+use super::tcp::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::turn_client::{TurnClient, TurnEvent};
 use super::turn_server::TurnServer;
 use super::way::WayKind;
@@ -129,35 +130,28 @@ async fn udp(server: &TurnServer) -> std::io::Result<Carrier> {
 }
 
 fn stream_carrier(
-    mut reader: impl AsyncRead + Send + Unpin + 'static,
-    mut writer: impl AsyncWrite + Send + Unpin + 'static,
+    reader: impl AsyncRead + Send + Unpin + 'static,
+    writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Carrier {
     let (arrivals, incoming) = mpsc::channel(INCOMING_MAX);
     let (outgoing, mut departures) = mpsc::channel::<Vec<Bytes>>(1);
     let mut tasks = JoinSet::new();
+    let mut reader = DatagramReader::new(reader, Framing::Turn);
     tasks.spawn(async move {
-        let mut bytes = BytesMut::with_capacity(CHUNK);
-        while let Ok(1..) = reader.read_buf(&mut bytes).await {
-            loop {
-                let Ok(next) = Framing::Turn.next(&mut bytes) else { return };
-                let Some(message) = next else { break };
-                if arrivals.send(message).await.is_err() {
-                    return;
-                }
-            }
-            bytes.reserve(CHUNK);
-        }
-    });
-    tasks.spawn(async move {
-        let mut bytes = Vec::with_capacity(CHUNK);
-        while let Some(messages) = departures.recv().await {
-            bytes.clear();
-            messages.iter().for_each(|message| Framing::Turn.append(&mut bytes, message));
-            if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
+        while let Ok(message) = reader.next().await {
+            if arrivals.send(message).await.is_err() {
                 return;
             }
         }
-        let _ = writer.shutdown().await;
+    });
+    let mut writer = DatagramWriter::new(writer, Framing::Turn);
+    tasks.spawn(async move {
+        while let Some(messages) = departures.recv().await {
+            if writer.write(messages.iter()).await.is_err() {
+                return;
+            }
+        }
+        writer.finish().await;
     });
     Carrier { incoming, outgoing, tasks }
 }
