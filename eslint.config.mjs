@@ -1,10 +1,22 @@
 import eslint from '@eslint/js';
 import globals from 'globals';
+import { createTypeScriptImportResolver } from 'eslint-import-resolver-typescript';
+import { importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
   { ignores: ['dist/', 'native/', 'target/', 'js/generated/', '**/*.d.ts'] },
   eslint.configs.recommended,
+  {
+    // Arrows run one way, between files too.
+    plugins: { 'import-x': importX },
+    settings: {
+      'import-x/extensions': ['.ts', '.js', '.mjs', '.cjs'],
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+      'import-x/resolver-next': [createTypeScriptImportResolver()],
+    },
+    rules: { 'import-x/no-cycle': 'error' },
+  },
   {
     files: ['js/**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
