@@ -1,7 +1,7 @@
 //! How a peer connection is set up.
 
 use crate::payload::VideoCodec;
-use crate::ways::WayMemory;
+use crate::routes::RouteMemory;
 use dial::Dialer;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct IceServer {
     pub credential: String,
 }
 
-/// Which ways media may take.
+/// Which routes media may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IceTransportPolicy {
     /// UDP where it works, else TCP to the server, else a relay.
@@ -52,10 +52,10 @@ pub struct PeerConfig {
     /// are offered beside those of the network interfaces; with a server elsewhere loopback is left out.
     /// Unknown is treated like loopback: it costs one candidate.
     pub server_address: Option<IpAddr>,
-    /// Which ways media may take.
+    /// Which routes media may take.
     pub policy: IceTransportPolicy,
-    /// What another connection to the same server found out about the ways; one for both connections of a session.
-    pub memory: Arc<WayMemory>,
+    /// What another connection to the same server found out about the routes; one for both connections of a session.
+    pub memory: Arc<RouteMemory>,
     /// Opens connections to relays; by default with the system's certificates and the environment's proxies.
     pub dialer: Option<Dialer>,
 }

@@ -2,7 +2,7 @@
 
 use crate::error::TransportError;
 use crate::event::PeerEvent;
-use crate::interceptors::ChainState;
+use crate::interceptors::InterceptorState;
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,11 +63,11 @@ impl Lane {
 pub(crate) struct DataChannels {
     reliable: Lane,
     lossy: Lane,
-    chain: Arc<ChainState>,
+    chain: Arc<InterceptorState>,
 }
 
 impl DataChannels {
-    pub(crate) fn new(chain: Arc<ChainState>) -> Self {
+    pub(crate) fn new(chain: Arc<InterceptorState>) -> Self {
         Self { reliable: Lane::new(), lossy: Lane::new(), chain }
     }
 
@@ -121,7 +121,7 @@ impl DataChannels {
     }
 }
 
-async fn read(channel: &dyn DataChannel, kind: DataKind, chain: &ChainState, opened: &watch::Sender<bool>) {
+async fn read(channel: &dyn DataChannel, kind: DataKind, chain: &InterceptorState, opened: &watch::Sender<bool>) {
     while let Some(event) = channel.poll().await {
         match event {
             DataChannelEvent::OnOpen => {

@@ -12,17 +12,17 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// When a flight is first repeated; each time then waits twice as long, up to the most.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const MOST_WAIT: Duration = Duration::from_secs(2);
+const MIN_REPEAT_INTERVAL: Duration = Duration::from_millis(100);
+const MAX_REPEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// A repetition of the other end is not answered again before this.
-const LEAST_WAIT: Duration = Duration::from_millis(20);
+const MIN_ANSWER_INTERVAL: Duration = Duration::from_millis(20);
 /// What is sent so soon after a datagram belongs to the same flight.
-const ONE_FLIGHT: Duration = Duration::from_millis(50);
+const FLIGHT_GAP: Duration = Duration::from_millis(50);
 /// A flight is not repeated more often than this: what comes then is not meant for us.
-const MOST_REPETITIONS: u32 = 20;
+const MAX_REPETITIONS: u32 = 20;
 /// Nor is more kept of it, or remembered of what the other end sent.
-const MOST_DATAGRAMS: usize = 16;
-const MOST_FRAGMENTS: usize = 256;
+const MAX_FLIGHT_DATAGRAMS: usize = 16;
+const MAX_HEARD_MESSAGES: usize = 256;
 
 /// Length of a record's header, and of a handshake message's (RFC 6347, sections 4.1 and 4.2.2).
 const RECORD_HEADER: usize = 13;
@@ -84,13 +84,13 @@ impl DtlsFlights {
         if self.is_over || !is_handshake {
             return;
         }
-        let is_other = self.last_sent.is_none_or(|last| now.saturating_duration_since(last) > ONE_FLIGHT);
+        let is_other = self.last_sent.is_none_or(|last| now.saturating_duration_since(last) > FLIGHT_GAP);
         if self.is_answer_due || is_other {
             self.flight.clear();
             self.repetitions = 0;
         }
         self.is_answer_due = false;
-        if self.flight.len() < MOST_DATAGRAMS {
+        if self.flight.len() < MAX_FLIGHT_DATAGRAMS {
             self.flight.push((datagram.to_vec(), to));
         }
         self.last_sent = Some(now);
@@ -123,7 +123,7 @@ impl DtlsFlights {
         if self.is_answer_due || self.flight.is_empty() || messages == 0 {
             return Verdict::Pass;
         }
-        let earliest = self.last_sent.map_or(now, |last| last + LEAST_WAIT);
+        let earliest = self.last_sent.map_or(now, |last| last + MIN_ANSWER_INTERVAL);
         self.repeat_at = self.repeat_at.map(|planned| planned.min(earliest.max(now)));
         Verdict::Repeated
     }
@@ -131,7 +131,7 @@ impl DtlsFlights {
     fn is_first(&mut self, message: &[u8]) -> bool {
         let mut hasher = DefaultHasher::new();
         message.hash(&mut hasher);
-        self.heard.len() >= MOST_FRAGMENTS || self.heard.insert(hasher.finish())
+        self.heard.len() >= MAX_HEARD_MESSAGES || self.heard.insert(hasher.finish())
     }
 
     /// When [`Self::due`] wants to be called.
@@ -147,12 +147,12 @@ impl DtlsFlights {
         let next = now + self.wait();
         self.repetitions += 1;
         self.last_sent = Some(now);
-        self.repeat_at = (self.repetitions < MOST_REPETITIONS).then_some(next);
+        self.repeat_at = (self.repetitions < MAX_REPETITIONS).then_some(next);
         self.flight.clone()
     }
 
     fn wait(&self) -> Duration {
-        FIRST_WAIT.saturating_mul(1 << self.repetitions).min(MOST_WAIT)
+        MIN_REPEAT_INTERVAL.saturating_mul(1 << self.repetitions).min(MAX_REPEAT_INTERVAL)
     }
 
     /// The handshake needs no help any more.
@@ -267,7 +267,7 @@ mod tests {
             flights.on_received(start + tick * MS, &hello(1));
             sent += flights.due(start + tick * MS).len();
         }
-        assert_eq!(sent, MOST_REPETITIONS as usize);
+        assert_eq!(sent, MAX_REPETITIONS as usize);
     }
 
     #[test]
@@ -282,6 +282,6 @@ mod tests {
         }
         let cut = &hello(0)[..10];
         assert_eq!(DtlsFlights::default().on_received(start, cut), Verdict::Pass);
-        assert!(flights.heard.len() <= MOST_FRAGMENTS);
+        assert!(flights.heard.len() <= MAX_HEARD_MESSAGES);
     }
 }

@@ -1,4 +1,4 @@
-//! Puts [`DtlsFlights`] and the other ways to the server between the stack and its UDP sockets: the stack takes its sockets
+//! Puts [`DtlsFlights`] and the other routes to the server between the stack and its UDP sockets: the stack takes its sockets
 //! from a runtime, and this one is tokio's but for them.
 
 use std::future::Future;
@@ -19,13 +19,13 @@ use webrtc::runtime::{
 };
 
 use crate::dtls_flights::{DtlsFlights, Verdict, is_dtls};
-use crate::ways::Ways;
-use crate::ways::socket::WaySocket;
+use crate::routes::Routes;
+use crate::routes::socket::RouteSocket;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct DtlsRuntime {
-    pub(crate) ways: Arc<Ways>,
+    pub(crate) routes: Arc<Routes>,
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -41,7 +41,7 @@ impl Runtime for DtlsRuntime {
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let socket = Arc::new(DtlsSocket {
-            inner: WaySocket::new(TokioRuntime.wrap_udp_socket(socket)?, Arc::clone(&self.ways)),
+            inner: RouteSocket::new(TokioRuntime.wrap_udp_socket(socket)?, Arc::clone(&self.routes)),
             flights: Mutex::default(),
             is_over: AtomicBool::new(false),
             changed: Arc::default(),

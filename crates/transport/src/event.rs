@@ -86,7 +86,7 @@ pub enum PeerEvent {
     /// A data channel opened; what was sent before is on its way.
     DataOpen(DataKind),
     /// The track's encoder has to produce a key frame: the other side asked for one, or a frame had to
-    /// be dropped on its way out.
+    /// be dropped before it was sent.
     KeyframeRequested {
         /// The sent track.
         track_id: String,

@@ -41,14 +41,14 @@ mod feedback_gaps;
 mod interceptors;
 mod media_queue;
 mod peer;
+mod peer_builder;
 mod receive;
 mod remote_media;
+mod routes;
 mod send;
-mod stack;
 mod stats;
 #[cfg(test)]
 mod test_random;
-mod ways;
 
 pub use addresses::local_address_towards;
 pub use budget::SendBudget;
@@ -63,6 +63,6 @@ pub use receive::{
     AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceivedAudio, Unreadable, VideoReceiver,
     VideoReceiverHandle,
 };
+pub use routes::{MediaRoute, RouteKind, RouteMemory};
 pub use send::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, VideoSender};
 pub use stats::{PeerStats, ReceiverStats, SenderStats};
-pub use ways::{MediaWay, WayKind, WayMemory};

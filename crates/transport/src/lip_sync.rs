@@ -134,7 +134,7 @@ fn signed_ms(later: Option<Duration>, earlier: Option<Duration>) -> f64 {
 mod tests {
     use super::*;
 
-    /// Plays so many pictures whose way takes `video_ms`, with sound whose way takes `audio_ms`, plus the waits.
+    /// Plays so many pictures whose route takes `video_ms`, with sound whose route takes `audio_ms`, plus the waits.
     fn play(sync: &mut LipSync, frames: u32, video_ms: u64, audio_ms: u64) -> f64 {
         let start = Instant::now();
         let mut last = 0.0;

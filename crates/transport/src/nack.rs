@@ -81,7 +81,7 @@ impl NackTracker {
         None
     }
 
-    /// Takes the arrival of a repetition, otherwise like [`Self::on_packet`]. What it brings first was lost on its way,
+    /// Takes the arrival of a repetition, otherwise like [`Self::on_packet`]. What it brings first was lost on its route,
     /// whether it was asked for or not.
     pub fn on_repair(&mut self, sequence: u16, now: Instant) -> Option<Duration> {
         let extended = self.extender.clone().extend(sequence);

@@ -5,16 +5,16 @@ use crate::config::{AddTrack, IceServer, PeerConfig, Role};
 use crate::data::{DataChannels, DataKind};
 use crate::error::TransportError;
 use crate::event::{EventSender, MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};
-use crate::interceptors::{AudioPipeline, ChainState, InboundStream, OutboundStream, VideoPipeline};
+use crate::interceptors::{AudioPipeline, InboundStream, InterceptorState, OutboundStream, VideoPipeline};
 use crate::media_queue::MediaQueue;
 use crate::payload::VideoCodec;
+use crate::peer_builder::{self, Handler};
 use crate::receive::{AUDIO_QUEUE, AudioReceiver, VIDEO_QUEUE, VideoReceiver};
 use crate::remote_media::{self, RemoteSection};
+use crate::routes::{self, MediaRoute, Routes, candidates};
 use crate::send::{self, AudioSender, SendControl, VideoSender, VideoStream};
 use crate::sender_clock::CaptureClock;
-use crate::stack::{self, Handler};
 use crate::stats::{PeerStats, ReceiverCounters, SenderCounters};
-use crate::ways::{self, MediaWay, Ways, candidates};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rtc::media_stream::MediaStreamTrack;
@@ -69,13 +69,13 @@ struct Negotiation {
 /// [`TransportError::Closed`] or do nothing.
 pub struct Peer {
     stack: Mutex<Option<Arc<dyn PeerConnection>>>,
-    chain: Arc<ChainState>,
+    chain: Arc<InterceptorState>,
     video_codecs: Vec<VideoCodec>,
     data: Arc<DataChannels>,
     connected: Arc<AtomicBool>,
     negotiation: tokio::sync::Mutex<Negotiation>,
     sent: Mutex<HashMap<String, SentTrack>>,
-    ways: Arc<Ways>,
+    routes: Arc<Routes>,
     tasks: [JoinHandle<()>; 2],
     /// A peer may be dropped on a thread that knows no runtime.
     runtime: Handle,
@@ -97,28 +97,28 @@ impl Peer {
         config: PeerConfig,
         events: mpsc::UnboundedSender<PeerEvent>,
     ) -> Result<Arc<Self>, TransportError> {
-        let chain = Arc::new(ChainState::new(EventSender::new(events)));
+        let chain = Arc::new(InterceptorState::new(EventSender::new(events)));
         let data = Arc::new(DataChannels::new(Arc::clone(&chain)));
         let connected = Arc::new(AtomicBool::new(false));
         let (first_connected, was_connected) = watch::channel(false);
-        let (ways, ready) = Ways::new(&config, Arc::clone(&chain));
+        let (routes, ready) = Routes::new(&config, Arc::clone(&chain));
         let handler = Handler {
             chain: Arc::clone(&chain),
             data: Arc::downgrade(&data),
-            ways: Arc::clone(&ways),
+            routes: Arc::clone(&routes),
             connected: Arc::clone(&connected),
             first_connected,
         };
-        let stack = stack::build(&config, &chain, handler, Arc::clone(&ways)).await?;
+        let stack = peer_builder::build(&config, &chain, handler, Arc::clone(&routes)).await?;
         if config.role == Role::Publisher {
             for kind in DataKind::ALL {
-                let channel = stack::open_channel(&*stack, kind).await?;
+                let channel = peer_builder::open_channel(&*stack, kind).await?;
                 data.attach(channel, Some(kind));
             }
         }
         let tasks = [
-            tokio::spawn(stack::watch_rtt(Arc::downgrade(&stack), Arc::clone(&chain), was_connected)),
-            tokio::spawn(ways::begin_when_due(Arc::downgrade(&stack), Arc::clone(&ways), ready)),
+            tokio::spawn(peer_builder::watch_rtt(Arc::downgrade(&stack), Arc::clone(&chain), was_connected)),
+            tokio::spawn(routes::open_due_routes(Arc::downgrade(&stack), Arc::clone(&routes), ready)),
         ];
         Ok(Arc::new(Self {
             stack: Mutex::new(Some(stack)),
@@ -128,7 +128,7 @@ impl Peer {
             connected,
             negotiation: tokio::sync::Mutex::default(),
             sent: Mutex::default(),
-            ways,
+            routes,
             tasks,
             runtime: Handle::current(),
         }))
@@ -168,7 +168,7 @@ impl Peer {
 
     /// A description of ours as the server gets it.
     fn own_description(&self, sdp: String) -> String {
-        if self.ways.allows_udp() { sdp } else { candidates::without_candidates(&sdp) }
+        if self.routes.allows_udp() { sdp } else { candidates::without_candidates(&sdp) }
     }
 
     /// Lets the packets of layers tell their media section, which is known from the first offer on.
@@ -195,12 +195,12 @@ impl Peer {
         let stack = self.stack()?;
         let mut negotiation = self.negotiation.lock().await;
         let takes_red = |mid: &str| remote_media::takes_red(sdp, mid, RED_PAYLOAD_TYPE);
-        let remote = candidates::sift(sdp, self.ways.policy());
+        let remote = candidates::split_description(sdp, self.routes.policy());
         let answer = RTCSessionDescription::answer(remote.sdp.clone())
             .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
         stack.set_remote_description(answer).await.map_err(TransportError::during("applying the answer"))?;
         negotiation.offered.drain(..).for_each(|(control, mid)| control.set_negotiated(takes_red(&mid)));
-        self.ways.remote_description(&remote, Instant::now());
+        self.routes.on_remote_description(&remote, Instant::now());
         self.add_early_candidates(&*stack, &mut negotiation).await;
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Peer {
     pub async fn accept_offer(&self, sdp: &str) -> Result<String, TransportError> {
         let stack = self.stack()?;
         let mut negotiation = self.negotiation.lock().await;
-        let remote = candidates::sift(sdp, self.ways.policy());
+        let remote = candidates::split_description(sdp, self.routes.policy());
         let offer = RTCSessionDescription::offer(remote.sdp.clone())
             .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
         stack.set_remote_description(offer).await.map_err(TransportError::during("applying the offer"))?;
@@ -222,7 +222,7 @@ impl Peer {
         let answer_sdp = answer.sdp.clone();
         stack.set_local_description(answer).await.map_err(TransportError::during("applying the own answer"))?;
         self.follow(&mut negotiation.receiving, remote_media::sending_sections(sdp, &self.video_codecs));
-        self.ways.remote_description(&remote, Instant::now());
+        self.routes.on_remote_description(&remote, Instant::now());
         self.add_early_candidates(&*stack, &mut negotiation).await;
         Ok(self.own_description(answer_sdp))
     }
@@ -308,8 +308,8 @@ impl Peer {
         stack: &dyn PeerConnection,
         candidate: RTCIceCandidateInit,
     ) -> Result<(), webrtc::error::Error> {
-        self.ways.candidate(&candidate.candidate, Instant::now());
-        if !candidates::is_for_stack(&candidate.candidate, self.ways.policy()) {
+        self.routes.on_candidate(&candidate.candidate, Instant::now());
+        if !candidates::is_for_stack(&candidate.candidate, self.routes.policy()) {
             return Ok(());
         }
         stack.add_ice_candidate(candidate).await
@@ -324,19 +324,19 @@ impl Peer {
         }
     }
 
-    /// Relays, and their credentials, for the next start of ICE.
+    /// Replaces the relays and their credentials for the next start of ICE.
     pub fn set_ice_servers(&self, servers: &[IceServer]) {
-        self.ways.set_ice_servers(servers);
+        self.routes.set_ice_servers(servers);
     }
 
-    /// Which way media takes to the server at present; `None` before there was any.
-    pub fn way(&self) -> Option<MediaWay> {
-        self.ways.way()
+    /// The route that media takes to the server at present; `None` before the first media.
+    pub fn route(&self) -> Option<MediaRoute> {
+        self.routes.route()
     }
 
-    /// What has been tried since ICE was started last, each in words for people.
-    pub fn tried(&self) -> Vec<String> {
-        self.ways.tried()
+    /// The routes tried since the last start of ICE, in words for people.
+    pub fn attempted_routes(&self) -> Vec<String> {
+        self.routes.attempted_routes()
     }
 
     /// Adds an H.264 track (Constrained Baseline, packetization mode 1, 90 kHz). It sends once the next
@@ -502,8 +502,8 @@ impl Peer {
             send_backlog_ms: self.chain.budgets.backlog().as_secs_f64() * 1000.0,
             ..PeerStats::default()
         };
-        let way = self.way();
-        (stats.way, stats.media_address) = (way.as_ref().map(|way| way.kind), way.map(|way| way.remote));
+        let route = self.route();
+        (stats.route, stats.media_address) = (route.as_ref().map(|route| route.kind), route.map(|route| route.remote));
         (stats.path_packets, stats.path_packets_lost) = self.chain.budgets.path_losses();
         self.chain.outbound.for_each_counters(|counters| {
             let track = counters.snapshot();
@@ -535,7 +535,7 @@ impl Peer {
         let stack = self.stack.lock().take()?;
         self.connected.store(false, Ordering::Relaxed);
         self.tasks.iter().for_each(JoinHandle::abort);
-        self.ways.close();
+        self.routes.close();
         self.sent.lock().drain().flat_map(|(_, track)| track.streams).for_each(|(_, control)| control.close());
         Some(stack)
     }
@@ -556,7 +556,7 @@ fn rtx_of(ssrc: u32) -> u32 {
     ssrc ^ 0x5555_5555
 }
 
-async fn shut_down(stack: Arc<dyn PeerConnection>, chain: &ChainState) {
+async fn shut_down(stack: Arc<dyn PeerConnection>, chain: &InterceptorState) {
     if let Err(error) = stack.close().await {
         tracing::debug!(%error, "closing the connection");
     }

@@ -68,7 +68,7 @@ impl Playout {
         self.most = most.max(least);
     }
 
-    /// How long a picture waits beyond the fastest way through the network.
+    /// How long a picture waits beyond the fastest route through the network.
     #[must_use]
     pub fn delay(&self) -> Duration {
         Duration::from_secs_f64(self.delay)
@@ -150,7 +150,7 @@ mod tests {
     }
 
     /// Plays `count` pictures, each late by so many milliseconds; gives when each is shown after it was captured (an
-    /// even way of 20 ms included), in milliseconds.
+    /// even route of 20 ms included), in milliseconds.
     fn play(
         playout: &mut Playout,
         start: Instant,

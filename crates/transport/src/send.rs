@@ -7,7 +7,7 @@ use crate::budget::SendBudget;
 use crate::codecs::{H264_PAYLOAD_TYPE, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE};
 use crate::event::PeerEvent;
 use crate::h264;
-use crate::interceptors::ChainState;
+use crate::interceptors::InterceptorState;
 use crate::stats::{SenderCounters, SenderStats};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -103,7 +103,7 @@ pub(crate) struct VideoStream {
 #[derive(Debug)]
 pub struct VideoSender {
     control: Arc<SendControl>,
-    chain: Arc<ChainState>,
+    chain: Arc<InterceptorState>,
     stream: VideoStream,
     /// Frames until the next key frame would refer to one that was dropped.
     awaiting_keyframe: AtomicBool,
@@ -183,7 +183,7 @@ pub const AUDIO_BLOCK_TYPE: u8 = OPUS_PAYLOAD_TYPE;
 #[derive(Debug)]
 pub struct AudioSender {
     control: Arc<SendControl>,
-    chain: Arc<ChainState>,
+    chain: Arc<InterceptorState>,
     ssrc: u32,
 }
 
@@ -201,7 +201,7 @@ impl AudioSender {
     }
 
     /// Whether the other side takes what [`send_redundant`](Self::send_redundant) sends. Where it does, everything should go
-    /// that way: some servers take the form of the first packet for that of all.
+    /// that route: some servers take the form of the first packet for that of all.
     #[must_use]
     pub fn takes_redundant(&self) -> bool {
         self.control.takes_red.load(Ordering::Relaxed)
@@ -279,7 +279,7 @@ pub(crate) fn start_video(
     stream: VideoStream,
     connected: Arc<AtomicBool>,
     counters: Arc<SenderCounters>,
-    chain: Arc<ChainState>,
+    chain: Arc<InterceptorState>,
 ) -> (Arc<VideoSender>, Arc<SendControl>) {
     let (queue, mut units) = mpsc::channel::<Outgoing>(VIDEO_QUEUE);
     let control = control(connected, Arc::clone(&counters), queue);
@@ -313,7 +313,7 @@ pub(crate) fn start_audio(
     ssrc: u32,
     connected: Arc<AtomicBool>,
     counters: Arc<SenderCounters>,
-    chain: Arc<ChainState>,
+    chain: Arc<InterceptorState>,
 ) -> (Arc<AudioSender>, Arc<SendControl>) {
     let (queue, mut packets) = mpsc::channel::<Outgoing>(AUDIO_QUEUE);
     let control = control(connected, Arc::clone(&counters), queue);

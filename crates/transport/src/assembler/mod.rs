@@ -133,7 +133,7 @@ pub struct Assembler {
     /// The hole that has been open for so long that a key frame was asked for.
     doubted: Option<u64>,
     /// How long holes were open until they were filled, by and large. A server may have to ask the sender for the packet,
-    /// which is a longer way than the one to the server.
+    /// which is a longer route than the one to the server.
     repair: Option<Duration>,
     awaiting_keyframe: bool,
     lost_since_frame: bool,

@@ -1,7 +1,7 @@
 //! The end of the receiving chain: takes RTP out of the stack, hands it to the track it belongs to,
 //! and sends the NACKs and key frame requests that come of it.
 
-use super::ChainState;
+use super::InterceptorState;
 use super::ssrc_table::SsrcTable;
 use crate::assembler::{Assembler, Packet as VideoPacket};
 use crate::media_queue::{MediaQueue, Push};
@@ -28,8 +28,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// A consumer's wish for a key frame is noticed with the next packet, or after this time. The stack
-/// offers no way to wake its driver from outside without sending something.
+/// A consumer's request for a key frame is noticed with the next packet, or after this time. The stack's driver cannot
+/// be woken from outside without sending something.
 const HEARTBEAT: Duration = Duration::from_millis(25);
 /// A hole older than this is of no use to any frame; the assembler gives up before.
 const MAX_NACK_AGE: Duration = Duration::from_millis(1500);
@@ -311,15 +311,15 @@ impl InboundStreams {
 }
 
 /// The interceptor.
-pub(super) struct InboundTap {
-    state: Arc<ChainState>,
+pub(super) struct ReceiveInterceptor {
+    state: Arc<InterceptorState>,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
     heartbeat: Option<Instant>,
 }
 
-impl InboundTap {
-    pub(super) fn new(state: Arc<ChainState>) -> Self {
+impl ReceiveInterceptor {
+    pub(super) fn new(state: Arc<InterceptorState>) -> Self {
         Self { state, reads: VecDeque::new(), writes: VecDeque::new(), heartbeat: None }
     }
 
@@ -332,7 +332,7 @@ impl InboundTap {
     }
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
+impl Protocol<TaggedPacket, TaggedPacket, ()> for ReceiveInterceptor {
     type Rout = TaggedPacket;
     type Wout = TaggedPacket;
     type Eout = ();
@@ -408,7 +408,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
     }
 }
 
-impl Interceptor for InboundTap {
+impl Interceptor for ReceiveInterceptor {
     fn bind_local_stream(&mut self, _info: &StreamInfo) {}
     fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
     fn bind_remote_stream(&mut self, _info: &StreamInfo) {}

@@ -3,7 +3,7 @@
 //!
 //! Nearest to the wire, so that what it numbers is what leaves, retransmissions and padding included.
 
-use super::ChainState;
+use super::InterceptorState;
 use super::resending::Resender;
 use crate::doubling::Doubling;
 use crate::feedback_gaps::FeedbackGaps;
@@ -35,8 +35,8 @@ const NUMBER_EXTENSION: usize = 8;
 const TRANSPORT_WIDE_NUMBER: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// The interceptor.
-pub(super) struct SendingEnd {
-    state: Arc<ChainState>,
+pub(super) struct SendInterceptor {
+    state: Arc<InterceptorState>,
     control: SendControl<rtp::Packet>,
     history: SentHistory,
     resender: Resender,
@@ -55,8 +55,8 @@ pub(super) struct SendingEnd {
     writes: VecDeque<TaggedPacket>,
 }
 
-impl SendingEnd {
-    pub(super) fn new(state: Arc<ChainState>) -> Self {
+impl SendInterceptor {
+    pub(super) fn new(state: Arc<InterceptorState>) -> Self {
         let limits = BitrateLimits { start: START_BPS, min: LEAST_BPS, desired: START_BPS };
         Self {
             state,
@@ -114,7 +114,7 @@ impl SendingEnd {
         }
     }
 
-    /// After an outage its pictures are of no use, and would be in the way of new ones: those begin with a key frame.
+    /// After an outage its pictures are of no use, and would be in the route of new ones: those begin with a key frame.
     fn begin_anew(&mut self) {
         tracing::debug!("an outage has ended, pictures begin anew");
         self.control.abandon_pictures();
@@ -202,8 +202,8 @@ impl SendingEnd {
 
 /// What a message tells of single packets.
 fn acknowledgements(feedback: &TransportLayerCc) -> impl Iterator<Item = PacketStatus> {
-    // The last chunk may be filled up with symbols beyond the count, which look like losses of packets that are still on
-    // their way.
+    // The last chunk may be filled up with symbols beyond the count, which look like losses of packets that are still in
+    // flight.
     let told = convert_twcc(feedback).into_iter().take(usize::from(feedback.packet_status_count));
     // Arrived but without a time tells nothing about the path: left out.
     let told = told.filter(|told| !told.arrived || told.arrival.is_some());
@@ -214,7 +214,7 @@ fn datagram_size(packet: &rtp::Packet) -> usize {
     packet.marshal_size() + NUMBER_EXTENSION + AROUND_RTP
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for SendingEnd {
+impl Protocol<TaggedPacket, TaggedPacket, ()> for SendInterceptor {
     type Rout = TaggedPacket;
     type Wout = TaggedPacket;
     type Eout = ();
@@ -271,7 +271,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for SendingEnd {
     }
 }
 
-impl Interceptor for SendingEnd {
+impl Interceptor for SendInterceptor {
     fn bind_local_stream(&mut self, info: &StreamInfo) {
         self.resender.bind(info);
         let extension = info.rtp_header_extensions.iter().find(|extension| extension.uri == TRANSPORT_WIDE_NUMBER);

@@ -42,7 +42,7 @@ pub struct CallConfig {
     /// The encoder follows the estimate up to this many bits per second.
     pub most_bps: f64,
     pub start_bps: f64,
-    /// A server right beside the receiver asks the sender for what is missing, in its own way.
+    /// A server right beside the receiver asks the sender for what is missing, in its own route.
     pub server_asks: bool,
     /// Both machines are so busy that a wake-up of the sending or receiving thread comes so many milliseconds after the one
     /// before, whatever waits for it.
@@ -118,7 +118,7 @@ impl ServerAsks {
     }
 }
 
-/// A frame's way.
+/// A frame's route.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameLog {
     pub captured: Duration,

@@ -1,4 +1,4 @@
-//! Datagrams on the two halves of a connection, plain or with TLS.
+//! Datagrams on the two halves of a TCP or TLS connection.
 
 use std::io;
 
@@ -8,22 +8,22 @@ use tokio::net::TcpStream;
 
 use super::framing::Framing;
 
-/// Bytes that are read or written in one go.
+/// Bytes that are read or written at once.
 pub(super) const CHUNK: usize = 16 * 1024;
-/// Bytes that the system may hold back; all else waits where it can still be dropped.
-const UNSENT_MAX: u32 = 16 * 1024;
+/// Bytes that the system may buffer; the rest waits where it can still be dropped.
+const MAX_UNSENT_BYTES: u32 = 16 * 1024;
 
-/// Little may wait where it cannot be dropped any more.
+/// Limits what waits in the system, where it can no longer be dropped.
 pub(super) fn set_options(stream: &TcpStream) {
-    // Without these the way is only slower.
+    // Without these options the route is only slower.
     let _ = stream.set_nodelay(true);
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX);
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let _ = socket2::SockRef::from(stream).set_send_buffer_size(4 * UNSENT_MAX as usize);
+    let _ = socket2::SockRef::from(stream).set_send_buffer_size(4 * MAX_UNSENT_BYTES as usize);
 }
 
-/// The half that is read.
+/// Reads datagrams from a stream.
 pub(super) struct DatagramReader<R> {
     reader: R,
     framing: Framing,
@@ -38,7 +38,7 @@ impl<R: AsyncRead + Unpin> DatagramReader<R> {
     /// The next datagram.
     ///
     /// # Errors
-    /// The connection broke or was closed, or something else than datagrams came; there are none any more.
+    /// The connection broke or was closed, or its content is not valid; no more datagrams follow.
     pub(super) async fn next(&mut self) -> io::Result<Bytes> {
         loop {
             if let Some(datagram) = self.framing.next(&mut self.bytes).map_err(io::Error::other)? {
@@ -52,7 +52,7 @@ impl<R: AsyncRead + Unpin> DatagramReader<R> {
     }
 }
 
-/// The half that is written.
+/// Writes datagrams to a stream.
 pub(super) struct DatagramWriter<W> {
     writer: W,
     framing: Framing,
@@ -64,7 +64,7 @@ impl<W: AsyncWrite + Unpin> DatagramWriter<W> {
         Self { writer, framing, bytes: Vec::with_capacity(CHUNK) }
     }
 
-    /// Writes some datagrams in one go.
+    /// Writes several datagrams at once.
     ///
     /// # Errors
     /// The connection broke.
@@ -75,7 +75,7 @@ impl<W: AsyncWrite + Unpin> DatagramWriter<W> {
         self.writer.flush().await
     }
 
-    /// Says that nothing more will come.
+    /// Closes the stream for writing.
     pub(super) async fn finish(mut self) {
         let _ = self.writer.shutdown().await;
     }

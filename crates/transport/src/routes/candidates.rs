@@ -1,25 +1,25 @@
-//! The server's candidates as they come in session descriptions and by trickle: which of them the stack gets, and which
-//! are the business of the other ways.
+//! The server's candidates, from session descriptions and by trickle: which of them the stack gets, and which become
+//! routes of our own.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::IceTransportPolicy;
 
-/// More of one kind are not looked at: nobody has so many ways in, and each costs a connection.
-pub(super) const CANDIDATES_MAX: usize = 8;
+/// Candidates of one kind that are used: each costs a connection.
+pub(super) const MAX_CANDIDATES: usize = 8;
 
-/// Where the server takes media, as far as its candidates can be read.
+/// An address at which the server accepts media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServerCandidate {
-    /// By UDP.
+    /// UDP.
     Udp(SocketAddr),
-    /// By TCP connections that we open (RFC 6544, "passive").
+    /// TCP connections that we open (RFC 6544, "passive").
     Tcp(SocketAddr),
 }
 
 impl ServerCandidate {
-    /// Reads a candidate attribute (RFC 8839, section 5.1), with or without `a=` and `candidate:`. `None` for what is
-    /// neither: host names, TCP of another kind, garbage.
+    /// Reads a candidate attribute (RFC 8839, section 5.1), with or without `a=` and `candidate:`. `None` for
+    /// anything else: host names, TCP of another type, garbage.
     pub(crate) fn read(line: &str) -> Option<Self> {
         let line = line.trim();
         let line = line.strip_prefix("a=").unwrap_or(line);
@@ -40,25 +40,25 @@ impl ServerCandidate {
     }
 }
 
-/// Whether this candidate attribute is for the stack: it knows plain UDP only, and would open TCP connections of its own.
+/// Whether this candidate attribute is for the stack, which must not see TCP candidates: it would connect to them itself.
 pub(crate) fn is_for_stack(line: &str, policy: IceTransportPolicy) -> bool {
     let is_tcp = line.split_ascii_whitespace().nth(2).is_some_and(|protocol| protocol.eq_ignore_ascii_case("tcp"));
     policy == IceTransportPolicy::All && !is_tcp
 }
 
-/// What a session description of the server says of the ways to it.
+/// A remote description, split into the part for the stack and the candidates.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remote {
     /// The description without the candidates that are not for the stack.
     pub(crate) sdp: String,
-    /// Name of its ICE session; another one means a restart.
+    /// The ICE user name fragment; another one means an ICE restart.
     pub(crate) ufrag: String,
     /// In the order of the description, each once.
     pub(crate) candidates: Vec<ServerCandidate>,
 }
 
-/// Takes a session description of the server apart.
-pub(crate) fn sift(sdp: &str, policy: IceTransportPolicy) -> Remote {
+/// Splits a session description of the server.
+pub(crate) fn split_description(sdp: &str, policy: IceTransportPolicy) -> Remote {
     let mut remote = Remote::default();
     for line in sdp.split_inclusive('\n') {
         let text = line.trim_end();
@@ -70,7 +70,7 @@ pub(crate) fn sift(sdp: &str, policy: IceTransportPolicy) -> Remote {
         if text.starts_with("a=candidate:") {
             if let Some(candidate) = ServerCandidate::read(text)
                 && !remote.candidates.contains(&candidate)
-                && remote.candidates.len() < 2 * CANDIDATES_MAX
+                && remote.candidates.len() < 2 * MAX_CANDIDATES
             {
                 remote.candidates.push(candidate);
             }
@@ -83,7 +83,7 @@ pub(crate) fn sift(sdp: &str, policy: IceTransportPolicy) -> Remote {
     remote
 }
 
-/// A session description of ours without candidates, where the server shall not try them.
+/// A local description without its candidates, for policies under which the server must not try them.
 pub(crate) fn without_candidates(sdp: &str) -> String {
     sdp.split_inclusive('\n').filter(|line| !line.starts_with("a=candidate:")).collect()
 }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_way_in_is_passed_over() {
+    fn unusable_candidates_are_ignored() {
         for bad in [
             "",
             "candidate:",
@@ -125,25 +125,25 @@ mod tests {
     }
 
     #[test]
-    fn the_stack_gets_a_description_without_tcp() {
+    fn the_stack_gets_a_description_without_tcp_candidates() {
         let sdp = format!("v=0\r\na=ice-ufrag:abcd\r\na={UDP}\r\na={TCP}\r\na={TCP}\r\na=ice-ufrag:other\r\n");
-        let remote = sift(&sdp, IceTransportPolicy::All);
+        let remote = split_description(&sdp, IceTransportPolicy::All);
         assert_eq!(remote.sdp, format!("v=0\r\na=ice-ufrag:abcd\r\na={UDP}\r\na=ice-ufrag:other\r\n"));
         assert_eq!(remote.ufrag, "abcd");
         assert_eq!(remote.candidates.len(), 2);
     }
 
     #[test]
-    fn where_udp_is_not_allowed_the_stack_gets_no_candidates_at_all() {
+    fn without_udp_the_stack_gets_no_candidates() {
         let sdp = format!("v=0\r\na={UDP}\r\na={TCP}\r\n");
-        assert_eq!(sift(&sdp, IceTransportPolicy::Relay).sdp, "v=0\r\n");
+        assert_eq!(split_description(&sdp, IceTransportPolicy::Relay).sdp, "v=0\r\n");
         assert_eq!(without_candidates(&sdp), "v=0\r\n");
     }
 
     #[test]
-    fn a_description_of_thousands_of_candidates_costs_no_more_than_a_few_connections() {
+    fn thousands_of_candidates_open_a_few_connections_only() {
         let many: String =
             (1..10_000).map(|port| format!("a=candidate:1 1 udp 1 192.0.2.7 {port} typ host\n")).collect();
-        assert_eq!(sift(&many, IceTransportPolicy::All).candidates.len(), 2 * CANDIDATES_MAX);
+        assert_eq!(split_description(&many, IceTransportPolicy::All).candidates.len(), 2 * MAX_CANDIDATES);
     }
 }

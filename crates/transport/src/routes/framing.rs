@@ -1,32 +1,32 @@
-//! Datagrams on a byte stream, and back. No I/O.
+//! Framing of datagrams on a byte stream. Sans-IO.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Longer ones cannot have been UDP datagrams of a call, and the stack could not take them.
-pub(super) const DATAGRAM_MAX: usize = 2000;
-/// Length of the header that each STUN message has (RFC 8489).
+/// Largest datagram; a call sends no larger ones, and the stack could not read them.
+pub(super) const MAX_DATAGRAM_BYTES: usize = 2000;
+/// Length of the header of a STUN message (RFC 8489).
 const STUN_HEADER: usize = 20;
 /// Length of the header of TURN's channel data (RFC 8656).
 const CHANNEL_HEADER: usize = 4;
 
-/// How datagrams follow each other.
+/// Format of a stream of datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// Each after its length (RFC 4571).
+    /// Each datagram follows its length (RFC 4571).
     Length,
-    /// STUN messages and channel data tell their lengths themselves (RFC 8656, section 12.5).
+    /// STUN messages and channel data contain their lengths (RFC 8656, section 12.5).
     Turn,
 }
 
-/// The stream holds something else than it should; nothing after it can be trusted.
+/// The stream is not framed as expected; nothing after this point can be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the other end sent something that is no datagram")]
 pub(super) struct BadFrame;
 
 impl Framing {
-    /// Adds a datagram to what is to be written. One that is too long is left out.
+    /// Appends a datagram to a write buffer. One that is too long is left out.
     pub(super) fn append(self, bytes: &mut Vec<u8>, datagram: &[u8]) {
-        if datagram.len() > DATAGRAM_MAX {
+        if datagram.len() > MAX_DATAGRAM_BYTES {
             return;
         }
         if self == Self::Length
@@ -40,20 +40,20 @@ impl Framing {
         }
     }
 
-    /// Takes the next whole datagram out of what has been read; `None` when more has to be read first. Never keeps more
-    /// than one datagram waiting.
+    /// Takes the next whole datagram out of a read buffer; `None` when more has to be read first. At most one datagram
+    /// stays incomplete in the buffer.
     pub(super) fn next(self, read: &mut BytesMut) -> Result<Option<Bytes>, BadFrame> {
         match self {
             Self::Length => loop {
                 let Some(length) = length_at(read, 0) else { return Ok(None) };
-                if length > DATAGRAM_MAX {
+                if length > MAX_DATAGRAM_BYTES {
                     return Err(BadFrame);
                 }
                 if read.len() < 2 + length {
                     return Ok(None);
                 }
                 read.advance(2);
-                // An empty one only keeps the connection alive.
+                // An empty datagram only keeps the connection alive.
                 if length > 0 {
                     return Ok(Some(read.split_to(length).freeze()));
                 }
@@ -66,7 +66,7 @@ impl Framing {
                     _ => return Err(BadFrame),
                 };
                 let whole = length + padding(length);
-                if length > DATAGRAM_MAX + STUN_HEADER + CHANNEL_HEADER {
+                if length > MAX_DATAGRAM_BYTES + STUN_HEADER + CHANNEL_HEADER {
                     return Err(BadFrame);
                 }
                 if read.len() < whole {
@@ -80,7 +80,7 @@ impl Framing {
     }
 }
 
-/// Bytes that fill up to a multiple of four.
+/// Bytes of padding to a multiple of four.
 fn padding(length: usize) -> usize {
     length.next_multiple_of(4) - length
 }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn datagrams_keep_their_bounds_however_the_stream_is_cut() {
+    fn datagrams_keep_their_bounds_however_the_stream_is_split() {
         let datagrams: [&[u8]; 3] = [b"first", b"x", &[9; 1200]];
         let channel = [&[0x40, 0, 0, 5][..], b"hello"].concat();
         let turn: [&[u8]; 3] = [&stun(8), &channel, &stun(0)];
@@ -123,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn empty_datagrams_mean_nothing() {
+    fn empty_datagrams_are_skipped() {
         let mut read = BytesMut::from(&[0u8, 0, 0, 0, 0, 1, 5][..]);
         assert_eq!(all(Framing::Length, &mut read), Ok(vec![Bytes::from_static(&[5])]));
     }
 
     #[test]
-    fn what_is_longer_than_a_datagram_or_no_message_at_all_ends_the_stream() {
+    fn oversized_or_invalid_frames_end_the_stream() {
         assert_eq!(Framing::Length.next(&mut BytesMut::from(&[0xff, 0xff][..])), Err(BadFrame));
         for bad in [&b"HTTP/1.1 400"[..], &[0x80, 0, 0, 0], &[0xff; 4], &[0, 1, 0xff, 0xff], &[0x40, 0, 0xff, 0xff]] {
             // The letters of HTTP look like channel data of 21588 bytes.
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_datagram_that_is_too_long_is_not_sent() {
         let mut bytes = Vec::new();
-        Framing::Length.append(&mut bytes, &[0; DATAGRAM_MAX + 1]);
+        Framing::Length.append(&mut bytes, &[0; MAX_DATAGRAM_BYTES + 1]);
         assert!(bytes.is_empty());
     }
 

@@ -1,4 +1,4 @@
-//! A UDP socket that also reaches synthetic addresses.
+//! A UDP socket that also carries datagrams for synthetic addresses.
 
 use std::fmt;
 use std::io::{self, IoSliceMut};
@@ -12,36 +12,36 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
-use super::Ways;
-use super::link::{INBOX_LENGTH, Inbox};
+use super::Routes;
+use super::link::{INBOX_CAPACITY, Inbox};
 use super::synthetic::is_synthetic;
 
-/// See the module.
-pub(crate) struct WaySocket {
+/// A UDP socket of the stack that also sends and receives over routes.
+pub(crate) struct RouteSocket {
     inner: Arc<dyn AsyncUdpSocket>,
-    ways: Arc<Ways>,
+    routes: Arc<Routes>,
     inbox: Inbox,
     arrivals: Mutex<mpsc::Receiver<(SocketAddr, Bytes)>>,
-    /// Whose turn it is, so that neither side can keep the other waiting.
+    /// Alternates, so that neither UDP nor the routes can starve the other.
     is_udp_first: AtomicBool,
 }
 
-impl fmt::Debug for WaySocket {
+impl fmt::Debug for RouteSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WaySocket").field(&self.inner).finish()
+        f.debug_tuple("RouteSocket").field(&self.inner).finish()
     }
 }
 
-impl WaySocket {
-    pub(crate) fn new(inner: Arc<dyn AsyncUdpSocket>, ways: Arc<Ways>) -> Arc<Self> {
-        let (inbox, arrivals) = mpsc::channel(INBOX_LENGTH);
+impl RouteSocket {
+    pub(crate) fn new(inner: Arc<dyn AsyncUdpSocket>, routes: Arc<Routes>) -> Arc<Self> {
+        let (inbox, arrivals) = mpsc::channel(INBOX_CAPACITY);
         if let Ok(address) = inner.local_addr() {
-            ways.bound(address, inbox.clone());
+            routes.on_bound(address, inbox.clone());
         }
-        Arc::new(Self { inner, ways, inbox, arrivals: Mutex::new(arrivals), is_udp_first: AtomicBool::new(false) })
+        Arc::new(Self { inner, routes, inbox, arrivals: Mutex::new(arrivals), is_udp_first: AtomicBool::new(false) })
     }
 
-    fn poll_ways(
+    fn poll_routes(
         &self,
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
@@ -66,7 +66,7 @@ impl WaySocket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        if !self.ways.allows_udp() {
+        if !self.routes.allows_udp() {
             return Poll::Pending;
         }
         let polled = self.inner.poll_recv(cx, bufs, meta);
@@ -74,13 +74,13 @@ impl WaySocket {
             && let (Some(buffer), Some(meta)) = (bufs.first(), meta.first())
             && is_answer(&buffer[..meta.len.min(buffer.len())])
         {
-            self.ways.udp_answered();
+            self.routes.on_udp_answer();
         }
         polled
     }
 }
 
-impl AsyncUdpSocket for WaySocket {
+impl AsyncUdpSocket for RouteSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.local_addr()
     }
@@ -88,15 +88,15 @@ impl AsyncUdpSocket for WaySocket {
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         let to = transmit.destination;
         if is_media(transmit.contents) {
-            self.ways.sent_media(to);
+            self.routes.on_media_sent(to);
         }
         if is_synthetic(&to) {
             let length = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
-            self.ways.send(to, &self.inbox, transmit.contents.chunks(length));
-        } else if self.ways.allows_udp() {
+            self.routes.send(to, &self.inbox, transmit.contents.chunks(length));
+        } else if self.routes.allows_udp() {
             return self.inner.poll_send(cx, transmit);
         }
-        // What has no room is lost, as it would be on any network.
+        // Datagrams without room in the queue are lost, as on any network.
         Poll::Ready(Ok(transmit.contents.len()))
     }
 
@@ -108,11 +108,11 @@ impl AsyncUdpSocket for WaySocket {
     ) -> Poll<io::Result<usize>> {
         if self.is_udp_first.fetch_xor(true, Ordering::Relaxed) {
             match self.poll_udp(cx, bufs, meta) {
-                Poll::Pending => self.poll_ways(cx, bufs, meta),
+                Poll::Pending => self.poll_routes(cx, bufs, meta),
                 ready => ready,
             }
         } else {
-            match self.poll_ways(cx, bufs, meta) {
+            match self.poll_routes(cx, bufs, meta) {
                 Poll::Pending => self.poll_udp(cx, bufs, meta),
                 ready => ready,
             }
@@ -128,12 +128,12 @@ impl AsyncUdpSocket for WaySocket {
     }
 }
 
-/// Whether this is DTLS or what it protects (RFC 7983): only the way that was chosen carries it.
+/// Whether this is DTLS, SRTP or SRTCP (RFC 7983), which only the selected route carries.
 fn is_media(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| *first >= 20)
 }
 
-/// Whether this is the answer to a check: a STUN binding success response (RFC 8489).
+/// Whether this is the answer to a connectivity check: a STUN binding success response (RFC 8489).
 fn is_answer(datagram: &[u8]) -> bool {
     datagram.starts_with(&[1, 1]) && datagram.get(4..8) == Some(&[0x21, 0x12, 0xa4, 0x42])
 }

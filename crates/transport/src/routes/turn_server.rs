@@ -2,18 +2,18 @@
 
 use rtc::ice::url::{ProtoType, SchemeType, Url};
 
-use super::way::WayKind;
+use super::route::RouteKind;
 use crate::config::{IceServer, IceTransportPolicy};
 
-/// More are not asked.
-const SERVERS_MAX: usize = 6;
+/// Number of relays that are tried.
+const MAX_SERVERS: usize = 6;
 
-/// One way to one relay (RFC 7065).
+/// A TURN server with its transport (RFC 7065).
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct TurnServer {
-    /// As the signalling server has it.
+    /// URL as the signalling server sent it.
     pub(super) url: String,
-    pub(super) kind: WayKind,
+    pub(super) kind: RouteKind,
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) username: String,
@@ -24,9 +24,9 @@ impl TurnServer {
     fn read(url: &str, server: &IceServer) -> Option<Self> {
         let parsed = Url::parse_url(url).ok()?;
         let kind = match (parsed.scheme, parsed.proto) {
-            (SchemeType::Turn, ProtoType::Udp) => WayKind::TurnUdp,
-            (SchemeType::Turn, ProtoType::Tcp) => WayKind::TurnTcp,
-            (SchemeType::Turns, ProtoType::Tcp) => WayKind::TurnTls,
+            (SchemeType::Turn, ProtoType::Udp) => RouteKind::TurnUdp,
+            (SchemeType::Turn, ProtoType::Tcp) => RouteKind::TurnTcp,
+            (SchemeType::Turns, ProtoType::Tcp) => RouteKind::TurnTls,
             _ => return None,
         };
         Some(Self {
@@ -40,19 +40,19 @@ impl TurnServer {
     }
 }
 
-/// All that are of use, each once.
+/// The relays that the policy allows, each once.
 pub(super) fn usable(servers: &[IceServer], policy: IceTransportPolicy) -> Vec<TurnServer> {
     let mut usable: Vec<TurnServer> = Vec::new();
     for server in servers {
         for url in server.urls.iter().filter(|url| url.starts_with("turn")) {
             let Some(turn) = TurnServer::read(url, server) else {
-                tracing::debug!(url, "a relay that is reached in no way we know");
+                tracing::debug!(url, "relay with an unsupported URL");
                 continue;
             };
-            let is_allowed = policy != IceTransportPolicy::Tcp || turn.kind != WayKind::TurnUdp;
+            let is_allowed = policy != IceTransportPolicy::Tcp || turn.kind != RouteKind::TurnUdp;
             let is_new =
                 usable.iter().all(|other| (other.kind, &other.host, other.port) != (turn.kind, &turn.host, turn.port));
-            if is_allowed && is_new && usable.len() < SERVERS_MAX {
+            if is_allowed && is_new && usable.len() < MAX_SERVERS {
                 usable.push(turn);
             }
         }
@@ -64,14 +64,14 @@ pub(super) fn usable(servers: &[IceServer], policy: IceTransportPolicy) -> Vec<T
 mod tests {
     use super::*;
 
-    fn read(urls: &[&str], policy: IceTransportPolicy) -> Vec<(WayKind, String, u16)> {
+    fn read(urls: &[&str], policy: IceTransportPolicy) -> Vec<(RouteKind, String, u16)> {
         let urls = urls.iter().map(|url| (*url).to_owned()).collect();
         let server = IceServer { urls, username: "user".into(), credential: "password".into() };
         usable(&[server], policy).into_iter().map(|server| (server.kind, server.host, server.port)).collect()
     }
 
     #[test]
-    fn urls_of_every_kind_are_read_with_their_usual_ports() {
+    fn urls_of_every_kind_are_read_with_default_ports() {
         let urls = [
             "turn:a",
             "turn:a:80?transport=tcp",
@@ -80,11 +80,11 @@ mod tests {
             "turn:[2001:db8::1]:7?transport=udp",
         ];
         let expected = [
-            (WayKind::TurnUdp, "a", 3478),
-            (WayKind::TurnTcp, "a", 80),
-            (WayKind::TurnTls, "a", 443),
-            (WayKind::TurnTls, "b", 5349),
-            (WayKind::TurnUdp, "2001:db8::1", 7),
+            (RouteKind::TurnUdp, "a", 3478),
+            (RouteKind::TurnTcp, "a", 80),
+            (RouteKind::TurnTls, "a", 443),
+            (RouteKind::TurnTls, "b", 5349),
+            (RouteKind::TurnUdp, "2001:db8::1", 7),
         ];
         let expected: Vec<_> = expected.map(|(kind, host, port)| (kind, host.to_owned(), port)).into();
         assert_eq!(read(&urls, IceTransportPolicy::All), expected);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_and_repetitions_are_passed_over() {
+    fn garbage_and_duplicates_are_ignored() {
         let urls = [
             "",
             "turn:",
@@ -107,6 +107,6 @@ mod tests {
         assert_eq!(read(&urls, IceTransportPolicy::All).len(), 1);
         let many: Vec<String> = (1..100).map(|port| format!("turn:a:{port}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert_eq!(read(&many, IceTransportPolicy::All).len(), SERVERS_MAX);
+        assert_eq!(read(&many, IceTransportPolicy::All).len(), MAX_SERVERS);
     }
 }

@@ -1,17 +1,17 @@
-//! Addresses that stand for ways other than plain UDP. No I/O.
+//! Addresses that stand for routes other than plain UDP. Sans-IO.
 //!
-//! The stack knows UDP only. A way it cannot know is shown to it as one more UDP address of the server, from a block that
-//! no network routes: 240.0.0.0/4 is reserved (RFC 1112), 100::/64 discards everything (RFC 6666).
+//! The stack supports UDP only. Any other route appears to it as one more UDP address of the server, from a block that no
+//! network routes: 240.0.0.0/4 is reserved (RFC 1112), and 100::/64 is the discard prefix (RFC 6666).
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Means "nobody" (RFC 863); the stack takes some other ports for something special.
+/// The discard port (RFC 863); the stack treats some other ports specially.
 const PORT: u16 = 9;
-/// A new number for each way, so that late packets of an old one find nobody; after so many they repeat.
-const NUMBERS: u32 = 1 << 24;
+/// Each route has a new number, so that late packets of a closed one match none. Beyond this bound they repeat.
+const MAX_NUMBER: u32 = 1 << 24;
 
-/// Whether this address stands for a way.
+/// Whether this address stands for a route.
 pub(super) fn is_synthetic(address: &SocketAddr) -> bool {
     match address.ip() {
         IpAddr::V4(ip) => ip.octets()[0] >= 240 && !ip.is_broadcast(),
@@ -19,7 +19,7 @@ pub(super) fn is_synthetic(address: &SocketAddr) -> bool {
     }
 }
 
-/// What stands behind the addresses in use.
+/// The entries behind the addresses in use.
 #[derive(Debug)]
 pub(super) struct Table<T> {
     entries: HashMap<SocketAddr, T>,
@@ -33,9 +33,9 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    /// An address that nobody has, of the family of the socket that will use it.
+    /// Allocates an unused address, of the family of the socket that will use it.
     pub(super) fn allocate(&mut self, is_ipv6: bool) -> SocketAddr {
-        self.number = (self.number + 1) % NUMBERS;
+        self.number = (self.number + 1) % MAX_NUMBER;
         let [_, a, b, c] = self.number.to_be_bytes();
         let ip: IpAddr = if is_ipv6 {
             Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, a.into(), u16::from_be_bytes([b, c])).into()
@@ -53,7 +53,7 @@ impl<T> Table<T> {
         self.entries.get(address)
     }
 
-    /// Forgets all ways. Their addresses do not come back soon.
+    /// Removes all entries. Their addresses are not used again soon.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_way_has_an_address_of_its_own_in_both_families() {
+    fn each_route_has_its_own_address_in_both_families() {
         let mut table = Table::default();
         for is_ipv6 in [false, true] {
             let addresses: Vec<_> = (0..1000).map(|_| table.allocate(is_ipv6)).collect();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn real_addresses_stand_for_themselves() {
+    fn real_addresses_are_not_synthetic() {
         for real in
             ["127.0.0.1:1", "192.168.0.1:7882", "239.255.255.255:1", "255.255.255.255:1", "[::1]:1", "[100:1::]:1"]
         {

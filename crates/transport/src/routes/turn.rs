@@ -1,4 +1,4 @@
-//! A relay (TURN, RFC 8656) reached by UDP, TCP or TLS: the shell around [`TurnClient`].
+//! A TURN relay (RFC 8656) reached by UDP, TCP or TLS: the I/O around [`TurnClient`].
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,70 +13,71 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
-use super::Ways;
-use super::framing::{DATAGRAM_MAX, Framing};
+use super::Routes;
+use super::framing::{Framing, MAX_DATAGRAM_BYTES};
 use super::link::Link;
+use super::route::RouteKind;
 use super::send_queue::SendQueue;
 use super::stream::{CHUNK, DatagramReader, DatagramWriter, set_options};
-use super::tcp::{FIRST_PAUSE, LONGEST_PAUSE};
+use super::tcp::{MAX_RETRY_DELAY, MIN_RETRY_DELAY};
 use super::turn_client::{TurnClient, TurnEvent};
 use super::turn_server::TurnServer;
-use super::way::WayKind;
 
-/// Messages of the relay that wait.
-const INCOMING_MAX: usize = 64;
-/// How long giving an allocation back may take.
-const GOODBYE_MAX: Duration = Duration::from_secs(1);
+/// Messages of the relay that wait to be handled.
+const MAX_INCOMING: usize = 64;
+/// Time-out of releasing an allocation.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Messages to and from the relay.
+/// Transport of messages to and from the relay.
 struct Carrier {
     incoming: mpsc::Receiver<Bytes>,
-    /// Holds one batch: what has no room stays where it can be dropped.
+    /// Holds one batch; the rest waits where it can still be dropped.
     outgoing: mpsc::Sender<Vec<Bytes>>,
     tasks: JoinSet<()>,
 }
 
-/// Serves one relay until it breaks or the queue is closed. `wanted`: the server's addresses that it shall reach.
-pub(super) async fn run(
+/// Serves one relay until it breaks or the queue is closed. `new_links`: links to the server's addresses that it has to
+/// reach.
+pub(super) async fn run_relay(
     server: TurnServer,
     dialer: Option<Dialer>,
     queue: Arc<SendQueue>,
-    mut wanted: mpsc::UnboundedReceiver<Arc<Link>>,
-    ways: Weak<Ways>,
+    mut new_links: mpsc::UnboundedReceiver<Arc<Link>>,
+    routes: Weak<Routes>,
 ) {
-    let (mut links, mut pause) = (HashMap::new(), FIRST_PAUSE);
+    let (mut links, mut delay) = (HashMap::new(), MIN_RETRY_DELAY);
     loop {
-        let mut was_open = false;
+        let mut was_permitted = false;
         let result = tokio::select! {
-            carrier = open(&server, dialer.clone()) => match carrier {
-                Ok(carrier) => serve(&server, carrier, &queue, &mut wanted, &mut links, &ways, &mut was_open).await,
+            carrier = connect(&server, dialer.clone()) => match carrier {
+                Ok(carrier) => serve(&server, carrier, &queue, &mut new_links, &mut links, &routes, &mut was_permitted).await,
                 Err(error) => Err(error),
             },
             () = queue.closed() => return,
         };
-        let (Err(why), Some(ways)) = (result, ways.upgrade()) else { return };
-        while let Ok(link) = wanted.try_recv() {
-            links.insert(link.way.remote, link);
+        let (Err(why), Some(routes)) = (result, routes.upgrade()) else { return };
+        while let Ok(link) = new_links.try_recv() {
+            links.insert(link.route.remote, link);
         }
-        links.values().for_each(|link| ways.broke(&link.way, &why));
-        drop(ways);
-        // Another allocation has another address, so once there was one only a restart of ICE helps.
-        if was_open {
+        links.values().for_each(|link| routes.on_broken(&link.route, &why));
+        drop(routes);
+        // Another allocation has another address, so after the first one only an ICE restart helps.
+        if was_permitted {
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = tokio::time::sleep(delay) => delay = (delay * 2).min(MAX_RETRY_DELAY),
             () = queue.closed() => return,
         }
     }
 }
 
-async fn open(server: &TurnServer, dialer: Option<Dialer>) -> Result<Carrier, String> {
-    if server.kind == WayKind::TurnUdp {
-        return udp(server).await.map_err(|error| error.to_string());
+async fn connect(server: &TurnServer, dialer: Option<Dialer>) -> Result<Carrier, String> {
+    if server.kind == RouteKind::TurnUdp {
+        return udp_carrier(server).await.map_err(|error| error.to_string());
     }
-    let dialer = dialer.ok_or("no way to open connections")?;
-    if server.kind == WayKind::TurnTls {
+    let dialer = dialer.ok_or("connections cannot be opened")?;
+    if server.kind == RouteKind::TurnTls {
         let stream = dialer.tls(&server.host, server.port).await.map_err(|error| error.to_string())?;
         set_options(stream.get_ref().0);
         let (reader, writer) = tokio::io::split(stream);
@@ -89,8 +90,8 @@ async fn open(server: &TurnServer, dialer: Option<Dialer>) -> Result<Carrier, St
     }
 }
 
-async fn udp(server: &TurnServer) -> std::io::Result<Carrier> {
-    let mut socket = Err(std::io::Error::other("its name leads to no address"));
+async fn udp_carrier(server: &TurnServer) -> std::io::Result<Carrier> {
+    let mut socket = Err(std::io::Error::other("its name has no address"));
     for address in tokio::net::lookup_host((server.host.as_str(), server.port)).await? {
         let any: SocketAddr =
             if address.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
@@ -104,14 +105,14 @@ async fn udp(server: &TurnServer) -> std::io::Result<Carrier> {
         }
     }
     let socket = Arc::new(socket?);
-    let (arrivals, incoming) = mpsc::channel(INCOMING_MAX);
+    let (arrivals, incoming) = mpsc::channel(MAX_INCOMING);
     let (outgoing, mut departures) = mpsc::channel::<Vec<Bytes>>(1);
     let mut tasks = JoinSet::new();
     let receiving = Arc::clone(&socket);
     tasks.spawn(async move {
-        let mut buffer = [0; DATAGRAM_MAX];
+        let mut buffer = [0; MAX_DATAGRAM_BYTES];
         loop {
-            // An error tells of an earlier packet only, that nobody was there for it.
+            // An error only reports that an earlier packet was undeliverable.
             match receiving.recv(&mut buffer).await {
                 Ok(length) if arrivals.send(Bytes::copy_from_slice(&buffer[..length])).await.is_err() => return,
                 Ok(_) => {}
@@ -133,7 +134,7 @@ fn stream_carrier(
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Carrier {
-    let (arrivals, incoming) = mpsc::channel(INCOMING_MAX);
+    let (arrivals, incoming) = mpsc::channel(MAX_INCOMING);
     let (outgoing, mut departures) = mpsc::channel::<Vec<Bytes>>(1);
     let mut tasks = JoinSet::new();
     let mut reader = DatagramReader::new(reader, Framing::Turn);
@@ -160,19 +161,19 @@ async fn serve(
     server: &TurnServer,
     mut carrier: Carrier,
     queue: &SendQueue,
-    wanted: &mut mpsc::UnboundedReceiver<Arc<Link>>,
+    new_links: &mut mpsc::UnboundedReceiver<Arc<Link>>,
     links: &mut HashMap<SocketAddr, Arc<Link>>,
-    ways: &Weak<Ways>,
-    was_open: &mut bool,
+    routes: &Weak<Routes>,
+    was_permitted: &mut bool,
 ) -> Result<(), String> {
-    let is_stream = server.kind != WayKind::TurnUdp;
+    let is_stream = server.kind != RouteKind::TurnUdp;
     let mut client = TurnClient::new(&server.username, &server.credential, is_stream, Instant::now())
         .map_err(|error| error.to_string())?;
-    links.keys().for_each(|peer| client.want(*peer, Instant::now()));
+    links.keys().for_each(|peer| client.add_peer(*peer, Instant::now()));
     let mut pending: Vec<Bytes> = Vec::new();
     loop {
-        pending.extend(std::iter::from_fn(|| client.transmit()));
-        let next = client.next();
+        pending.extend(std::iter::from_fn(|| client.poll_transmit()));
+        let next = client.next_timeout();
         tokio::select! {
             place = carrier.outgoing.reserve(), if !pending.is_empty() => match place {
                 Ok(place) => place.send(std::mem::take(&mut pending)),
@@ -186,16 +187,16 @@ async fn serve(
                 None => break,
             },
             message = carrier.incoming.recv() => match message {
-                Some(message) => client.receive(&message, Instant::now()),
+                Some(message) => client.handle_message(&message, Instant::now()),
                 None => return Err("closed by the relay".to_owned()),
             },
-            Some(link) = wanted.recv() => {
-                client.want(link.way.remote, Instant::now());
-                links.insert(link.way.remote, link);
+            Some(link) = new_links.recv() => {
+                client.add_peer(link.route.remote, Instant::now());
+                links.insert(link.route.remote, link);
             },
-            () = sleep_until(next.into()) => client.tick(Instant::now()),
+            () = sleep_until(next.into()) => client.handle_timeout(Instant::now()),
         }
-        while let Some(event) = client.event() {
+        while let Some(event) = client.poll_event() {
             match event {
                 TurnEvent::Data(peer, datagram) => {
                     if let Some(link) = links.get(&peer) {
@@ -203,14 +204,14 @@ async fn serve(
                     }
                 }
                 TurnEvent::Permitted(peer) => {
-                    *was_open = true;
-                    if let (Some(link), Some(ways)) = (links.get(&peer), ways.upgrade()) {
-                        ways.is_ready(link);
+                    *was_permitted = true;
+                    if let (Some(link), Some(routes)) = (links.get(&peer), routes.upgrade()) {
+                        routes.on_open(link);
                     }
                 }
                 TurnEvent::Refused(peer, why) => {
-                    if let (Some(link), Some(ways)) = (links.get(&peer), ways.upgrade()) {
-                        ways.failed(&link.way, &why);
+                    if let (Some(link), Some(routes)) = (links.get(&peer), routes.upgrade()) {
+                        routes.on_failed(&link.route, &why);
                     }
                 }
                 TurnEvent::Failed(why) => return Err(why),
@@ -218,11 +219,11 @@ async fn serve(
         }
     }
     client.close(Instant::now());
-    let goodbye: Vec<Bytes> = std::iter::from_fn(|| client.transmit()).collect();
+    let release: Vec<Bytes> = std::iter::from_fn(|| client.poll_transmit()).collect();
     let Carrier { outgoing, mut tasks, incoming } = carrier;
-    let _ = timeout(GOODBYE_MAX, outgoing.send(goodbye)).await;
+    let _ = timeout(RELEASE_TIMEOUT, outgoing.send(release)).await;
     drop((outgoing, incoming));
-    // The writer ends by itself, and the reader with the connection.
-    let _ = timeout(GOODBYE_MAX, tasks.join_next()).await;
+    // The writer ends by itself, the reader with the connection.
+    let _ = timeout(RELEASE_TIMEOUT, tasks.join_next()).await;
     Ok(())
 }

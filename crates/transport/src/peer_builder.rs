@@ -5,8 +5,8 @@ use crate::data::{DataChannels, DataKind, STACK_BUFFER};
 use crate::dtls_runtime::DtlsRuntime;
 use crate::error::TransportError;
 use crate::event::{PeerEvent, PeerState};
-use crate::interceptors::{self, ChainState};
-use crate::ways::Ways;
+use crate::interceptors::{self, InterceptorState};
+use crate::routes::Routes;
 use crate::{addresses, codecs, config};
 use rtc::data_channel::RTCDataChannelInit;
 use rtc::ice::mdns::MulticastDnsMode;
@@ -48,9 +48,9 @@ const SRTP_PROFILES: [SrtpProtectionProfile; 3] = [
 /// Builds the stack's peer connection with our interceptors in it.
 pub(crate) async fn build(
     config: &PeerConfig,
-    chain: &Arc<ChainState>,
+    chain: &Arc<InterceptorState>,
     handler: Handler,
-    ways: Arc<Ways>,
+    routes: Arc<Routes>,
 ) -> Result<Arc<dyn PeerConnection>, TransportError> {
     let mut engine = codecs::media_engine(config.role, &config.video_codecs)?;
     if config.role == Role::Publisher {
@@ -67,14 +67,14 @@ pub(crate) async fn build(
         .with_discard_local_candidates_during_ice_restart(true)
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .build();
-    let servers = config.ice_servers.iter().filter_map(stun_server).filter(|_| ways.allows_udp()).collect();
+    let servers = config.ice_servers.iter().filter_map(stun_server).filter(|_| routes.allows_udp()).collect();
     let connection = PeerConnectionBuilder::new()
         .with_configuration(RTCConfigurationBuilder::new().with_ice_servers(servers).build())
         .with_setting_engine(settings)
         .with_media_engine(engine)
         .with_interceptor_registry(registry)
         .with_handler(Arc::new(handler))
-        .with_runtime(Arc::new(DtlsRuntime { ways }))
+        .with_runtime(Arc::new(DtlsRuntime { routes }))
         .with_udp_addrs(addresses::to_bind(config.server_address))
         .with_data_channel_send_buffer_limit(STACK_BUFFER)
         .build()
@@ -106,7 +106,7 @@ pub(crate) async fn open_channel(
 /// source until its first NACK is answered.
 pub(crate) async fn watch_rtt(
     stack: Weak<dyn PeerConnection>,
-    chain: Arc<ChainState>,
+    chain: Arc<InterceptorState>,
     mut was_connected: watch::Receiver<bool>,
 ) {
     if was_connected.wait_for(|connected| *connected).await.is_err() {
@@ -134,9 +134,9 @@ pub(crate) async fn watch_rtt(
 
 /// The stack's callbacks. They run on its driver, so they only pass things on.
 pub(crate) struct Handler {
-    pub(crate) chain: Arc<ChainState>,
+    pub(crate) chain: Arc<InterceptorState>,
     pub(crate) data: Weak<DataChannels>,
-    pub(crate) ways: Arc<Ways>,
+    pub(crate) routes: Arc<Routes>,
     /// Whether sending makes sense; shared with the senders.
     pub(crate) connected: Arc<AtomicBool>,
     /// Becomes true once and stays so.
@@ -146,7 +146,7 @@ pub(crate) struct Handler {
 #[async_trait::async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        if !self.ways.allows_udp() {
+        if !self.routes.allows_udp() {
             return;
         }
         let Ok(candidate) = event.candidate.to_json() else { return };
@@ -168,7 +168,7 @@ impl PeerConnectionEventHandler for Handler {
             // Announced by `close` itself, after everything else.
             _ => return,
         };
-        self.ways.connected(state == PeerState::Connected);
+        self.routes.on_connection_state(state == PeerState::Connected);
         match state {
             PeerState::Connected => {
                 self.connected.store(true, Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! What waits to be written to a byte stream. The core takes time as an argument; around it a lock and a wake-up.
+//! Bounded queue in front of a byte stream: a sans-IO core, with a lock and a wake-up around it.
 //!
-//! A stream loses nothing, so a way that is too narrow would show itself only in seconds of delay. This queue therefore
-//! loses what has no room, as a router's would: congestion control sees it and sends less.
+//! A stream loses nothing, so on a path that is too slow the delay would grow to seconds. This queue therefore drops what
+//! has no room, as a router does: congestion control reacts to the loss.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -11,14 +11,14 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// Never more bytes than this wait.
-const BYTES_MAX: usize = 128 * 1024;
-/// Once the oldest has waited for so long, nothing is added,
-const WAIT_MAX: Duration = Duration::from_millis(120);
-/// unless there is less than this: a key frame's first packets on a narrow way.
-const BYTES_MIN: usize = 8 * 1024;
+/// Bytes that may wait.
+const MAX_BYTES: usize = 128 * 1024;
+/// When the oldest datagram has waited this long, further ones are dropped.
+const MAX_WAIT: Duration = Duration::from_millis(120);
+/// Up to this size the queue accepts datagrams whatever their wait, for the first packets of a key frame on a slow path.
+const MIN_BYTES: usize = 8 * 1024;
 
-/// A datagram and, where the way serves several, the address that it is for.
+/// A datagram and its destination, which matters on a relay with several peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outgoing {
     pub(super) peer: SocketAddr,
@@ -33,11 +33,11 @@ struct Core {
 }
 
 impl Core {
-    /// False: there is no room, the datagram is lost.
+    /// Adds a datagram; false if it was dropped.
     fn push(&mut self, now: Instant, outgoing: Outgoing) -> bool {
         let length = outgoing.datagram.len();
-        let is_late = self.waiting.front().is_some_and(|(since, _)| now.duration_since(*since) > WAIT_MAX);
-        if self.is_closed || self.bytes + length > BYTES_MAX || (is_late && self.bytes + length > BYTES_MIN) {
+        let is_late = self.waiting.front().is_some_and(|(since, _)| now.duration_since(*since) > MAX_WAIT);
+        if self.is_closed || self.bytes + length > MAX_BYTES || (is_late && self.bytes + length > MIN_BYTES) {
             return false;
         }
         self.bytes += length;
@@ -58,25 +58,25 @@ impl Core {
     }
 }
 
-/// See the module. Any task may push, one takes.
+/// Queue of outgoing datagrams. Any task may push; one task takes.
 #[derive(Debug, Default)]
 pub(super) struct SendQueue {
     core: Mutex<Core>,
-    /// For the one that takes,
+    /// Wakes the task that takes.
     changed: Notify,
-    /// and for all that wait for the end.
+    /// Wakes all tasks that wait for the queue to close.
     ended: Notify,
 }
 
 impl SendQueue {
-    /// Adds a datagram, or loses it.
+    /// Adds a datagram, or drops it.
     pub(super) fn push(&self, peer: SocketAddr, datagram: Bytes) {
         if self.core.lock().push(Instant::now(), Outgoing { peer, datagram }) {
             self.changed.notify_one();
         }
     }
 
-    /// Waits for datagrams and takes them, up to about so many bytes. `None` once the queue is closed.
+    /// Waits for datagrams and takes up to about `bytes` of them. `None` once the queue is closed.
     pub(super) async fn take(&self, bytes: usize) -> Option<Vec<Outgoing>> {
         loop {
             {
@@ -93,7 +93,7 @@ impl SendQueue {
         }
     }
 
-    /// Nothing is taken any more; whoever serves this queue ends.
+    /// Closes the queue; its task ends.
     pub(super) fn close(&self) {
         let mut core = self.core.lock();
         core.is_closed = true;
@@ -107,11 +107,11 @@ impl SendQueue {
         self.core.lock().is_closed
     }
 
-    /// Waits for the end.
+    /// Waits until the queue is closed.
     pub(super) async fn closed(&self) {
         let ended = self.ended.notified();
         tokio::pin!(ended);
-        // From here on no end is missed.
+        // From here on a close is not missed.
         ended.as_mut().enable();
         if !self.is_closed() {
             ended.await;
@@ -128,39 +128,39 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_finds_room_and_what_is_too_much_is_lost() {
+    fn a_burst_fits_and_the_excess_is_dropped() {
         let (mut core, now) = (Core::default(), Instant::now());
         let taken = (0..200).filter(|_| core.push(now, outgoing(1200))).count();
-        assert_eq!(taken, BYTES_MAX / 1200);
+        assert_eq!(taken, MAX_BYTES / 1200);
         assert_eq!(core.take(usize::MAX).len(), taken);
-        assert!(core.push(now, outgoing(1200)), "there is room again");
+        assert!(core.push(now, outgoing(1200)), "room again");
     }
 
     #[test]
-    fn what_waits_for_too_long_lets_nothing_more_in() {
+    fn a_queue_that_does_not_drain_drops_new_datagrams() {
         let (mut core, now) = (Core::default(), Instant::now());
         (0..20).for_each(|_| assert!(core.push(now, outgoing(1200))));
-        assert!(core.push(now + WAIT_MAX, outgoing(1200)));
-        let late = now + WAIT_MAX + Duration::from_millis(1);
+        assert!(core.push(now + MAX_WAIT, outgoing(1200)));
+        let late = now + MAX_WAIT + Duration::from_millis(1);
         assert!(!core.push(late, outgoing(1200)));
         core.take(20 * 1200);
-        assert!(core.push(late, outgoing(1200)), "the oldest is young again");
+        assert!(core.push(late, outgoing(1200)), "the oldest is recent again");
     }
 
     #[test]
-    fn a_few_packets_may_wait_however_narrow_the_way_is() {
+    fn a_few_packets_may_wait_however_slow_the_path_is() {
         let (mut core, now) = (Core::default(), Instant::now());
         assert!(core.push(now, outgoing(1200)));
         assert!(core.push(now + Duration::from_secs(1), outgoing(1200)));
     }
 
     #[tokio::test]
-    async fn whoever_waits_for_the_end_takes_no_wake_up_from_the_one_that_takes() {
+    async fn waiting_for_the_close_steals_no_wake_up() {
         let queue = SendQueue::default();
         let taking = async {
             tokio::select! {
                 biased;
-                () = queue.closed() => panic!("it is not the end"),
+                () = queue.closed() => panic!("not closed yet"),
                 taken = queue.take(100) => taken,
             }
         };
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_takes_hears_of_the_end() {
+    async fn a_close_ends_the_task_that_takes() {
         let queue = SendQueue::default();
         queue.push(outgoing(1).peer, outgoing(1).datagram);
         assert_eq!(queue.take(100).await.map(|taken| taken.len()), Some(1));

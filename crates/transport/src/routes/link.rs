@@ -1,4 +1,4 @@
-//! One way as the sockets see it: a synthetic address, what waits to be sent over it, and who gets what comes.
+//! One route as the sockets see it: a synthetic address, a send queue, and the inbox of the socket that uses it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,50 +7,50 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use super::route::MediaRoute;
 use super::send_queue::SendQueue;
-use super::way::MediaWay;
 
-/// Datagrams that came over ways and wait for the stack; then TCP has to wait as well.
-pub(super) const INBOX_LENGTH: usize = 256;
+/// Datagrams that wait for the stack; beyond that, reading from TCP pauses.
+pub(super) const INBOX_CAPACITY: usize = 256;
 
-/// Where a socket takes what came over the ways, each with its synthetic address.
+/// Takes the datagrams that arrive over routes for a socket, each with its synthetic address.
 pub(super) type Inbox = mpsc::Sender<(SocketAddr, Bytes)>;
 
-/// See the module.
+/// A route with its synthetic address.
 #[derive(Debug)]
 pub(crate) struct Link {
     /// The synthetic address.
     pub(super) address: SocketAddr,
-    /// What it stands for.
-    pub(super) way: MediaWay,
+    /// The route that the address stands for.
+    pub(super) route: MediaRoute,
     /// Shared by all peers of a relay.
     pub(super) queue: Arc<SendQueue>,
-    /// Of the socket that uses this way. The stack tries all its sockets, and answers have to come to the one that asked:
-    /// the first has it, until it is gone.
+    /// Inbox of the socket that uses this route. The stack tries all its sockets, and answers have to reach the one that
+    /// asked: the first socket owns the route until it is closed.
     owner: Mutex<Option<Inbox>>,
 }
 
 impl Link {
-    pub(super) fn new(address: SocketAddr, way: MediaWay, queue: Arc<SendQueue>) -> Self {
-        Self { address, way, queue, owner: Mutex::default() }
+    pub(super) fn new(address: SocketAddr, route: MediaRoute, queue: Arc<SendQueue>) -> Self {
+        Self { address, route, queue, owner: Mutex::default() }
     }
 
-    /// Sends a datagram for the socket with this inbox; nothing happens if another one has the way.
+    /// Sends a datagram for the socket with this inbox; it is dropped if another socket owns the route.
     pub(super) fn send(&self, inbox: &Inbox, datagram: &[u8]) {
         let mut owner = self.owner.lock();
         if owner.as_ref().is_none_or(Inbox::is_closed) {
             *owner = Some(inbox.clone());
         }
         if owner.as_ref().is_some_and(|owner| owner.same_channel(inbox)) {
-            self.queue.push(self.way.remote, Bytes::copy_from_slice(datagram));
+            self.queue.push(self.route.remote, Bytes::copy_from_slice(datagram));
         }
     }
 
-    /// Hands on what came, as soon as there is room.
+    /// Passes a received datagram to the owner as soon as its inbox has room.
     pub(super) async fn deliver(&self, datagram: Bytes) {
         let owner = self.owner.lock().clone();
         if let Some(owner) = owner {
-            // A socket that is gone needs nothing.
+            // A closed socket needs nothing.
             let _ = owner.send((self.address, datagram)).await;
         }
     }
@@ -59,16 +59,16 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ways::way::WayKind;
+    use crate::routes::route::RouteKind;
 
     fn link() -> Link {
         let remote = "192.0.2.7:7881".parse().unwrap();
-        let way = MediaWay { kind: WayKind::Tcp, remote, relay: None };
-        Link::new("240.0.0.1:9".parse().unwrap(), way, Arc::default())
+        let route = MediaRoute { kind: RouteKind::Tcp, remote, relay: None };
+        Link::new("240.0.0.1:9".parse().unwrap(), route, Arc::default())
     }
 
     #[tokio::test]
-    async fn the_first_socket_has_the_way_and_the_next_one_after_it() {
+    async fn the_first_socket_owns_the_route_until_it_is_closed() {
         let link = link();
         let (first, mut first_gets) = mpsc::channel(8);
         let (second, mut second_gets) = mpsc::channel(8);
