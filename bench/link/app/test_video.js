@@ -93,13 +93,13 @@ function drawStrip(frame, captured, counter) {
 
 /** Calls `show` with a new I420 frame 30 times a second, until the returned function is called. */
 function playTestVideo(path, show) {
-  const pictures = readFrames(path);
+  const frames = readFrames(path);
   const started = performance.now();
   let counter = 0;
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - started) * FPS) / 1000);
     if (due < counter) return;
-    const frame = Buffer.from(pictures[due % FRAMES]);
+    const frame = Buffer.from(frames[due % FRAMES]);
     drawStrip(frame, Date.now(), counter & 0xffff);
     counter += 1;
     show(frame);
