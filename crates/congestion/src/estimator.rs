@@ -1,122 +1,130 @@
-//! The estimator: all controllers of this folder as one.
+//! The bandwidth estimator: combines the controllers of this crate.
 
 use super::PacketResult;
-use super::alr::Alr;
-use super::arrival_group::ArrivalGroups;
-use super::delay_control::{DelayControl, Observation, Verdict};
-use super::loss::LossControl;
-use super::probe::{ProbeCluster, ProbeControl};
+use super::alr::AlrDetector;
+use super::delay_control::{DelayControl, DelayEvent, Observation};
+use super::inter_arrival::InterArrival;
+use super::loss_control::LossControl;
+use super::probe_cluster::ProbeCluster;
+use super::probe_controller::{ProbeConditions, ProbeController};
 use super::queue_delay::QueueDelay;
 use super::throughput::Throughput;
-use super::trendline::{Trendline, Usage};
+use super::trendline::{BandwidthUsage, TrendlineEstimator};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Windows of the throughput.
-const SHORT: Duration = Duration::from_millis(150);
-const HALF_SECOND: Duration = Duration::from_millis(500);
-const SECOND: Duration = Duration::from_secs(1);
-/// Rhythm of what needs no report.
-const TICK: Duration = Duration::from_millis(50);
-/// It is worth knowing whether so many times what is wanted would fit, or so much: then frames leave quickly.
-const HEADROOM: f64 = 4.0;
-const FAST_BPS: f64 = 10e6;
-/// Without a queue longer than this, more may be tried.
-const CALM: Duration = Duration::from_millis(15);
-/// A queue of this length is one, however short the bottleneck keeps it; and it is remembered for so long.
-const SOME_QUEUE: Duration = Duration::from_millis(6);
-const QUEUE_REMEMBERED: Duration = Duration::from_secs(3);
-/// A cut explains the loss that is reported for this long after it.
-const CUT_EXPLAINS: Duration = Duration::from_millis(1500);
-/// Unreported packets may span this much beyond the usual response time; then sending pauses.
-const SILENCE: Duration = Duration::from_millis(250);
-/// Without any report at all for this long after the first packet, the receiver gives none.
-const NEVER_REPORTS: Duration = Duration::from_secs(3);
-/// A packet that is not reported in this time never will be: its report got lost.
-const REPORT_LOST: Duration = Duration::from_secs(2);
-/// Some receivers report only after so many packets: fewer than so many times the fewest of late are no sign of silence.
-const USUAL_BATCH: f64 = 1.5;
-/// Reports that the fewest are taken from.
+/// Short window of the throughput, for the capacity that a full queue shows.
+const SHORT_WINDOW: Duration = Duration::from_millis(150);
+/// Window of the throughput that the growth of the rate depends on.
+const MEDIUM_WINDOW: Duration = Duration::from_millis(500);
+/// Window of the throughput that loss control falls back to.
+const LONG_WINDOW: Duration = Duration::from_secs(1);
+/// Interval of the work that needs no report.
+const TICK_INTERVAL: Duration = Duration::from_millis(50);
+/// The estimate goes up to this multiple of the desired rate: with that headroom frames leave quickly.
+const MAX_HEADROOM: f64 = 4.0;
+/// The estimate goes up to this rate at least, in bits per second.
+const MIN_CEILING_BPS: f64 = 10e6;
+/// A longer standing queue forbids probes and duplicates.
+const MAX_FREE_QUEUE: Duration = Duration::from_millis(15);
+/// A longer wait of a packet is a queue, however short the bottleneck keeps it.
+const MIN_NOTED_QUEUE: Duration = Duration::from_millis(6);
+/// Time for which a queue is remembered.
+const QUEUE_MEMORY: Duration = Duration::from_secs(3);
+/// A decrease explains the loss that is reported within this time after it.
+const DECREASE_EXPLAINS_LOSS: Duration = Duration::from_millis(1500);
+/// Sending pauses when reports are later than the usual response time by more than this.
+const REPORT_TIMEOUT: Duration = Duration::from_millis(250);
+/// A receiver without any report this long after the first packet supports none.
+const FIRST_REPORT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A packet without a report after this time will never have one: the report was lost.
+const LOST_REPORT_AGE: Duration = Duration::from_secs(2);
+/// Fewer unreported packets than this multiple of the smallest recent report are no sign of silence: some receivers report
+/// only after a number of packets.
+const MIN_SILENT_BATCHES: f64 = 1.5;
+/// Number of recent reports that the smallest one is taken from.
 const RECENT_REPORTS: usize = 8;
-/// Most packets remembered as unreported.
-const MOST_UNREPORTED: usize = 8192;
-/// Used before the first report.
-const ASSUMED_RESPONSE: Duration = Duration::from_millis(150);
+/// Packets that are remembered as unreported.
+const MAX_UNREPORTED: usize = 8192;
+/// Response time before the first report.
+const DEFAULT_RESPONSE_TIME: Duration = Duration::from_millis(150);
 
 /// Bounds of the estimate, in bits per second of whole datagrams.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    /// Where to begin.
+pub struct BitrateLimits {
+    /// The first estimate.
     pub start: f64,
-    /// Never less.
-    pub least: f64,
-    /// All that the application could make use of.
-    pub wanted: f64,
+    /// The lowest estimate.
+    pub min: f64,
+    /// The rate that the application could make use of at most.
+    pub desired: f64,
 }
 
-/// See the module.
+/// Estimates the bandwidth of a path from what was sent and what the receiver reports.
 #[derive(Debug)]
-pub struct Estimator {
-    limits: Limits,
+pub struct BandwidthEstimator {
+    limits: BitrateLimits,
+    /// The estimate, in bits per second.
     rate: f64,
-    groups: ArrivalGroups,
-    trend: Trendline,
+    groups: InterArrival,
+    trendline: TrendlineEstimator,
     queue: QueueDelay,
     throughput: Throughput,
     delay: DelayControl,
     loss: LossControl,
-    probes: ProbeControl,
-    alr: Alr,
+    probes: ProbeController,
+    alr: AlrDetector,
     /// Departures that no report covers yet.
     unreported: VecDeque<Instant>,
-    /// How many packets each of the last reports was about.
-    batches: VecDeque<usize>,
+    /// Numbers of packets in the last reports.
+    report_sizes: VecDeque<usize>,
     first_sent: Option<Instant>,
-    reported: bool,
-    response: Option<Duration>,
-    least_response: Option<Duration>,
+    is_reported: bool,
+    /// Smoothed time from a departure to its report.
+    response_time: Option<Duration>,
+    min_response_time: Option<Duration>,
     last_tick: Option<Instant>,
-    /// When a packet last found others before it.
+    /// When a packet last waited in a queue.
     queue_seen: Option<Instant>,
 }
 
-impl Estimator {
-    /// An estimator that knows nothing yet.
+impl BandwidthEstimator {
+    /// Creates an estimator for a path of which nothing is known.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: BitrateLimits) -> Self {
         Self {
             limits,
             rate: limits.start,
-            groups: ArrivalGroups::default(),
-            trend: Trendline::default(),
+            groups: InterArrival::default(),
+            trendline: TrendlineEstimator::default(),
             queue: QueueDelay::default(),
             throughput: Throughput::default(),
             delay: DelayControl::default(),
             loss: LossControl::default(),
-            probes: ProbeControl::default(),
-            alr: Alr::default(),
+            probes: ProbeController::default(),
+            alr: AlrDetector::default(),
             unreported: VecDeque::new(),
-            batches: VecDeque::new(),
+            report_sizes: VecDeque::new(),
             first_sent: None,
-            reported: false,
-            response: None,
-            least_response: None,
+            is_reported: false,
+            response_time: None,
+            min_response_time: None,
             last_tick: None,
             queue_seen: None,
         }
     }
 
-    /// Changes what the application could make use of, in bits per second.
-    pub fn set_wanted(&mut self, bps: f64) {
-        self.limits.wanted = bps.max(self.limits.least);
-        self.clamp();
+    /// Changes the rate that the application could make use of, in bits per second.
+    pub fn set_desired(&mut self, bps: f64) {
+        self.limits.desired = bps.max(self.limits.min);
+        self.clamp_rate();
     }
 
-    /// A packet left. `in_probe`: it belongs to the cluster that [`poll_probe`](Self::poll_probe) asked for.
+    /// Counts a packet that left. `in_probe`: it belongs to the cluster of [`poll_probe`](Self::poll_probe).
     pub fn on_sent(&mut self, now: Instant, bytes: usize, in_probe: bool) {
         self.first_sent.get_or_insert(now);
-        self.alr.sent(bytes);
-        if self.unreported.len() == MOST_UNREPORTED {
+        self.alr.on_sent(bytes);
+        if self.unreported.len() == MAX_UNREPORTED {
             self.unreported.pop_front();
         }
         self.unreported.push_back(now);
@@ -125,168 +133,180 @@ impl Estimator {
         }
     }
 
-    /// The receiver reported. Results are in the order of departure, and cover everything up to the newest.
+    /// Adds a report of the receiver: results in the order of departure, up to the newest packet that it covers.
     pub fn on_results(&mut self, now: Instant, results: &[PacketResult]) {
         let Some(newest) = results.last() else { return };
-        self.reported = true;
-        if self.batches.len() == RECENT_REPORTS {
-            self.batches.pop_front();
-        }
-        self.batches.push_back(results.len());
-        while self.unreported.front().is_some_and(|departure| *departure <= newest.departure) {
-            self.unreported.pop_front();
-        }
-        let response = now.saturating_duration_since(newest.departure);
-        self.response = Some(self.response.map_or(response, |known| (known * 7 + response) / 8));
-        // Creeps up, so that a longer path is believed in time.
-        self.least_response = Some(self.least_response.map_or(response, |least| (least + least / 256).min(response)));
-        // The least is right soonest after a capacity fell.
-        let through = [SHORT, HALF_SECOND].into_iter().filter_map(|window| self.throughput.bps(window));
-        let through = through.min_by(f64::total_cmp);
-        let mut passed_by = false;
+        self.note_report(now, newest.departure, results.len());
+        // The lower of the two is right soonest after the capacity fell.
+        let windows = [SHORT_WINDOW, MEDIUM_WINDOW].into_iter();
+        let throughput = windows.filter_map(|window| self.throughput.bps(window)).min_by(f64::total_cmp);
+        let mut is_queue_disproved = false;
         for result in results {
             let Some(arrival) = result.arrival else { continue };
-            self.queue.add(result.departure, arrival, result.bytes, through);
-            passed_by |= self.delay.is_disproved_by(result.departure, self.queue.wait());
-            self.throughput.add(arrival, result.bytes);
-            if let Some(delta) = self.groups.add(result.departure, arrival) {
-                self.trend.add(delta);
+            self.queue.on_arrival(result.departure, arrival, result.bytes, throughput);
+            is_queue_disproved |= self.delay.is_disproved_by(result.departure, self.queue.newest_wait());
+            self.throughput.on_arrival(arrival, result.bytes);
+            if let Some(delta) = self.groups.on_arrival(result.departure, arrival) {
+                self.trendline.on_delta(delta);
             }
         }
         self.loss.on_results(results);
-        if let Some(outcome) = self.probes.on_results(results)
+        if let Some(probe) = self.probes.on_results(results)
             && !self.delay.is_draining()
-            && outcome.bps > self.rate
+            && probe.bps > self.rate
         {
-            self.delay.probed(outcome.bps, outcome.saturated);
-            self.loss.lift(outcome.bps);
-            self.rate = outcome.bps;
+            self.delay.on_probed(probe.bps, probe.is_saturated);
+            self.loss.on_probed(probe.bps);
+            self.rate = probe.bps;
         }
-        if self.queue.wait() >= SOME_QUEUE {
+        if self.queue.newest_wait() >= MIN_NOTED_QUEUE {
             self.queue_seen = Some(now);
         }
-        self.control(now, passed_by);
+        self.update_rate(now, is_queue_disproved);
     }
 
-    fn control(&mut self, now: Instant, passed_by: bool) {
-        let usage = match self.trend.usage() {
-            Usage::Normal if self.loss.forbids_growth() => Usage::Under,
+    fn note_report(&mut self, now: Instant, newest_departure: Instant, packets: usize) {
+        self.is_reported = true;
+        if self.report_sizes.len() == RECENT_REPORTS {
+            self.report_sizes.pop_front();
+        }
+        self.report_sizes.push_back(packets);
+        while self.unreported.front().is_some_and(|departure| *departure <= newest_departure) {
+            self.unreported.pop_front();
+        }
+        let response = now.saturating_duration_since(newest_departure);
+        self.response_time = Some(self.response_time.map_or(response, |known| (known * 7 + response) / 8));
+        // The minimum creeps up, so that a longer path is noticed in time.
+        let min = self.min_response_time.map_or(response, |min| (min + min / 256).min(response));
+        self.min_response_time = Some(min);
+    }
+
+    fn update_rate(&mut self, now: Instant, is_queue_disproved: bool) {
+        let usage = match self.trendline.usage() {
+            BandwidthUsage::Normal if self.loss.forbids_increase() => BandwidthUsage::Underuse,
             usage => usage,
         };
-        // What the path loses whatever is sent has to be sent all the same to fill it.
-        let survives = 1.0 - self.loss.inherent();
-        let fits = |window| self.throughput.bps(window).map(|bps| bps / survives);
+        // Packets that the path loses at any rate have to be sent as well to fill it.
+        let surviving_share = 1.0 - self.loss.inherent_loss();
+        let sent_rate = |window| self.throughput.bps(window).map(|bps| bps / surviving_share);
         let seen = Observation {
             usage,
             standing: self.queue.standing(),
             newest: self.queue.newest(),
-            throughput_short: fits(SHORT),
-            throughput: fits(HALF_SECOND),
-            app_limited: self.alr.is_limited(),
-            response_time: self.response.unwrap_or(ASSUMED_RESPONSE),
-            passed_by,
+            throughput_short: sent_rate(SHORT_WINDOW),
+            throughput: sent_rate(MEDIUM_WINDOW),
+            is_app_limited: self.alr.is_limited(),
+            response_time: self.response_time.unwrap_or(DEFAULT_RESPONSE_TIME),
+            is_queue_disproved,
         };
-        let (rate, verdict) = self.delay.update(now, self.rate, &seen);
-        self.rate = rate;
-        match verdict {
-            Verdict::Nothing => {}
-            Verdict::Cut => self.probes.on_cut(now),
-            Verdict::ForeignQueue => self.queue.accept_present(),
+        let update = self.delay.update(now, self.rate, &seen);
+        self.rate = update.rate;
+        match update.event {
+            DelayEvent::None => {}
+            DelayEvent::Decrease => self.probes.on_decrease(now),
+            DelayEvent::CrossTraffic => self.queue.rebase(),
         }
-        let explained = self.delay.last_cut().is_some_and(|cut| now.saturating_duration_since(cut) < CUT_EXPLAINS);
-        self.rate = self.loss.update(now, self.rate, self.throughput.bps(SECOND), explained);
-        self.clamp();
+        let last_decrease = self.delay.last_decrease();
+        let is_explained =
+            last_decrease.is_some_and(|last| now.saturating_duration_since(last) < DECREASE_EXPLAINS_LOSS);
+        self.rate = self.loss.update(now, self.rate, self.throughput.bps(LONG_WINDOW), is_explained);
+        self.clamp_rate();
     }
 
-    fn clamp(&mut self) {
-        self.rate = self.rate.clamp(self.limits.least, self.worth_knowing());
+    fn clamp_rate(&mut self) {
+        self.rate = self.rate.clamp(self.limits.min, self.ceiling_bps());
     }
 
-    fn worth_knowing(&self) -> f64 {
-        (self.limits.wanted * HEADROOM).max(FAST_BPS)
+    /// The highest rate worth knowing.
+    fn ceiling_bps(&self) -> f64 {
+        (self.limits.desired * MAX_HEADROOM).max(MIN_CEILING_BPS)
     }
 
-    /// Lets time pass.
+    /// Does the periodic work.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.last_tick.is_some_and(|last| now.saturating_duration_since(last) < TICK) {
+        if self.last_tick.is_some_and(|last| now.saturating_duration_since(last) < TICK_INTERVAL) {
             return;
         }
         self.last_tick = Some(now);
-        self.alr.update(now, self.rate.min(self.limits.wanted));
+        self.alr.update(now, self.rate.min(self.limits.desired));
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
+    /// When [`handle_timeout`](Self::handle_timeout) has work next.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
         let first = self.first_sent?;
-        Some(self.last_tick.map_or(first, |last| last + TICK))
+        Some(self.last_tick.map_or(first, |last| last + TICK_INTERVAL))
     }
 
-    /// Whether packets should leave evenly: loss is being tried for, and there is a queue, so bursts may be what overflows it.
+    /// Whether packets should be spaced evenly: loss limits the rate while there is a queue, which bursts may overflow.
     #[must_use]
-    pub fn is_careful(&self, now: Instant) -> bool {
-        self.has_queue(now) && self.loss.is_careful()
+    pub fn should_avoid_bursts(&self, now: Instant) -> bool {
+        self.has_recent_queue(now) && self.loss.is_limiting()
     }
 
-    /// Whether no queue stands on the path, as far as that can be told from jitter.
+    /// Whether there is no standing queue on the path beyond what may be jitter.
     #[must_use]
-    pub fn is_calm(&self) -> bool {
-        self.queue.standing() <= CALM + self.queue.uncertainty() && !self.delay.is_draining()
+    pub fn is_queue_free(&self) -> bool {
+        self.queue.standing() <= MAX_FREE_QUEUE + self.queue.uncertainty() && !self.delay.is_draining()
     }
 
-    /// Whether packets waited on the path lately, so that what is lost may be what did not fit.
+    /// Whether packets waited in a queue during the last seconds, so that losses may be congestion losses.
     #[must_use]
-    pub fn has_queue(&self, now: Instant) -> bool {
-        self.queue_seen.is_some_and(|seen| now.saturating_duration_since(seen) < QUEUE_REMEMBERED)
+    pub fn has_recent_queue(&self, now: Instant) -> bool {
+        self.queue_seen.is_some_and(|seen| now.saturating_duration_since(seen) < QUEUE_MEMORY)
     }
 
-    /// A cluster to be sent now, if more would be of use and the path is calm. To be asked only while
-    /// there is something to fill a cluster with.
+    /// The probe cluster to send now, if any. To be called only while there are packets or padding to fill it with.
     pub fn poll_probe(&mut self, now: Instant) -> Option<ProbeCluster> {
-        let calm = self.is_calm() && !self.is_silent(now);
-        self.probes.set_jitter(self.queue.uncertainty());
-        self.probes.poll(now, self.rate, self.worth_knowing(), self.rate < self.limits.wanted, calm)
+        let conditions = ProbeConditions {
+            estimate_bps: self.rate,
+            max_bps: self.ceiling_bps(),
+            is_more_needed: self.rate < self.limits.desired,
+            is_queue_free: self.is_queue_free() && !self.is_silent(now),
+            jitter: self.queue.uncertainty(),
+        };
+        self.probes.poll_cluster(now, conditions)
     }
 
-    /// What the path carries, in bits per second. May be several times what is wanted.
+    /// The bandwidth of the path in bits per second. May be several times the desired rate.
     #[must_use]
     pub fn estimate_bps(&self) -> f64 {
         self.rate
     }
 
-    /// What should be sent now, in bits per second: at most what is wanted, and less while a queue drains.
+    /// The rate to send at now, in bits per second: at most the desired rate, and less while a queue drains.
     #[must_use]
     pub fn target_bps(&self) -> f64 {
-        if self.is_blind() {
-            return self.limits.wanted;
+        if self.is_without_reports() {
+            return self.limits.desired;
         }
-        let share = self.delay.share(self.queue.newest());
-        (self.rate * share).clamp(self.limits.least, self.limits.wanted)
+        let share = self.delay.send_share(self.queue.newest());
+        (self.rate * share).clamp(self.limits.min, self.limits.desired)
     }
 
-    /// Whether packets have gone unreported for so long that it is better to wait.
+    /// Whether reports have been missing for so long that sending should pause.
     #[must_use]
     pub fn is_silent(&self, now: Instant) -> bool {
-        let usual = self.response.unwrap_or(ASSUMED_RESPONSE);
-        let waiting = self.unreported.iter().map(|departure| now.saturating_duration_since(*departure));
-        let mut fresh = waiting.filter(|waiting| *waiting < REPORT_LOST);
-        let fewest = self.batches.iter().min().copied().unwrap_or_default() as f64;
-        self.reported
-            && fresh.next().is_some_and(|longest| longest > usual + SILENCE)
-            && (fresh.count() + 1) as f64 > fewest * USUAL_BATCH
+        let usual = self.response_time.unwrap_or(DEFAULT_RESPONSE_TIME);
+        let ages = self.unreported.iter().map(|departure| now.saturating_duration_since(*departure));
+        let mut awaited = ages.filter(|age| *age < LOST_REPORT_AGE);
+        let smallest_report = self.report_sizes.iter().min().copied().unwrap_or_default() as f64;
+        self.is_reported
+            && awaited.next().is_some_and(|oldest| oldest > usual + REPORT_TIMEOUT)
+            && (awaited.count() + 1) as f64 > smallest_report * MIN_SILENT_BATCHES
     }
 
-    /// The receiver has never reported anything: there is nothing to estimate with.
-    fn is_blind(&self) -> bool {
-        let waited =
-            self.unreported.back().zip(self.first_sent).map(|(last, first)| last.saturating_duration_since(first));
-        !self.reported && waited.is_some_and(|waited| waited > NEVER_REPORTS)
+    /// Whether the receiver has never reported anything: there is nothing to estimate from.
+    fn is_without_reports(&self) -> bool {
+        let sent = self.unreported.back().zip(self.first_sent);
+        let sent_for = sent.map(|(last, first)| last.saturating_duration_since(first));
+        !self.is_reported && sent_for.is_some_and(|time| time > FIRST_REPORT_TIMEOUT)
     }
 
-    /// How long a packet and an answer to it take at present, the queue on the way included.
+    /// The present time from a packet to its answer, the queue on the path included.
     #[must_use]
     pub fn round_trip(&self) -> Duration {
-        self.least_response.unwrap_or(ASSUMED_RESPONSE) + self.queue.newest()
+        self.min_response_time.unwrap_or(DEFAULT_RESPONSE_TIME) + self.queue.newest()
     }
 
     /// Whether a queue on the path is being drained.
@@ -295,7 +315,7 @@ impl Estimator {
         self.delay.is_draining()
     }
 
-    /// Queue on the path that the newest report tells of.
+    /// The queue on the path as the newest report shows it.
     #[must_use]
     pub fn queue(&self) -> Duration {
         self.queue.newest()
@@ -312,22 +332,22 @@ impl Estimator {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { start: 1e6, least: 1e5, wanted: 3e6 };
+    const LIMITS: BitrateLimits = BitrateLimits { start: 1e6, min: 1e5, desired: 3e6 };
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
     }
 
-    /// Sends a packet of 1250 bytes every 10 ms, from `from` to `to`; each report covers 50 ms and comes 60 ms
-    /// after its last packet, unless `reports` is false.
-    fn send(estimator: &mut Estimator, began: Instant, from: u64, to: u64, reports: bool) {
+    /// Sends a packet of 1250 bytes every 10 ms, from `from` to `to`. Each report covers 50 ms and comes 60 ms after its
+    /// last packet, unless `is_reported` is false.
+    fn send(estimator: &mut BandwidthEstimator, began: Instant, from: u64, to: u64, is_reported: bool) {
         let mut results = Vec::new();
         for at in (from..to).step_by(10) {
             let now = began + ms(at);
             estimator.on_sent(now, 1250, false);
             estimator.handle_timeout(now);
             results.push(PacketResult { departure: now, arrival: Some(ms(at)), bytes: 1250 });
-            if reports && results.len() == 5 {
+            if is_reported && results.len() == 5 {
                 estimator.on_results(now + ms(60), &results);
                 results.clear();
             }
@@ -335,8 +355,8 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_never_reports_is_sent_everything() {
-        let (mut estimator, began) = (Estimator::new(LIMITS), Instant::now());
+    fn a_receiver_that_never_reports_gets_the_desired_rate() {
+        let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
         send(&mut estimator, began, 0, 2000, false);
         assert_eq!(estimator.target_bps(), 1e6);
         send(&mut estimator, began, 2000, 3100, false);
@@ -345,8 +365,8 @@ mod tests {
     }
 
     #[test]
-    fn reports_that_stop_mean_silence_until_they_come_again() {
-        let (mut estimator, began) = (Estimator::new(LIMITS), Instant::now());
+    fn missing_reports_are_silence_until_they_come_again() {
+        let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
         send(&mut estimator, began, 0, 1000, true);
         assert!(!estimator.is_silent(began + ms(1100)));
         send(&mut estimator, began, 1000, 1500, false);
@@ -356,8 +376,8 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_reports_after_twenty_packets_is_not_silent_while_few_are_sent() {
-        let (mut estimator, began) = (Estimator::new(LIMITS), Instant::now());
+    fn a_receiver_that_reports_every_20_packets_is_not_silent() {
+        let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
         let mut results = Vec::new();
         for at in (0..10_000).step_by(66) {
             let now = began + ms(at);
@@ -372,19 +392,19 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_report_before_a_pause_does_not_count_as_silence_after_it() {
-        let (mut estimator, began) = (Estimator::new(LIMITS), Instant::now());
+    fn a_report_lost_before_a_pause_is_no_silence_after_it() {
+        let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
         send(&mut estimator, began, 0, 1000, true);
         estimator.on_sent(began + ms(1000), 1250, false);
         assert!(!estimator.is_silent(began + ms(8000)));
     }
 
     #[test]
-    fn the_estimate_keeps_to_its_bounds() {
-        let (mut estimator, began) = (Estimator::new(LIMITS), Instant::now());
+    fn the_estimate_stays_within_its_bounds() {
+        let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
         send(&mut estimator, began, 0, 60_000, true);
-        assert!(estimator.estimate_bps() <= 1.5e6, "what gets through does not promise more");
-        estimator.set_wanted(0.0);
-        assert_eq!(estimator.target_bps(), LIMITS.least);
+        assert!(estimator.estimate_bps() <= 1.5e6, "the throughput promises no more");
+        estimator.set_desired(0.0);
+        assert_eq!(estimator.target_bps(), LIMITS.min);
     }
 }

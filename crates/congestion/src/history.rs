@@ -1,70 +1,69 @@
-//! What was sent, until the receiver's transport-wide feedback tells what became of it
-//! (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+//! Sent packets that await transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
 use super::PacketResult;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Most packets remembered: several seconds' worth.
-const MOST_PACKETS: usize = 8192;
+/// Packets that are remembered: several seconds' worth.
+const MAX_PACKETS: usize = 8192;
 
-/// What one feedback message says about one packet.
+/// The status of one packet in a feedback message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Acknowledgement {
+pub struct PacketStatus {
     /// Transport-wide sequence number.
     pub sequence: u16,
-    /// When it arrived, on the receiver's clock; `None` if it did not.
+    /// When the packet arrived, on the receiver's clock; `None` if it is reported lost.
     pub arrival: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Sent {
+struct SentPacket {
     departure: Instant,
     bytes: usize,
 }
 
-/// See the module.
+/// Numbers sent packets and matches the receiver's feedback with them.
 #[derive(Debug, Default)]
 pub struct SentHistory {
-    /// Sequence number of the first packet in `sent`; they are without gaps.
+    /// Sequence number of the first entry of `packets`, which has one entry for each number.
     first: u64,
-    sent: VecDeque<Option<Sent>>,
+    packets: VecDeque<Option<SentPacket>>,
 }
 
 impl SentHistory {
-    /// Enters a packet; gives the transport-wide sequence number it has to carry.
+    /// Adds a sent packet and returns the transport-wide sequence number that it has to carry.
     pub fn on_sent(&mut self, now: Instant, bytes: usize) -> u16 {
-        if self.sent.len() == MOST_PACKETS {
-            self.sent.pop_front();
+        if self.packets.len() == MAX_PACKETS {
+            self.packets.pop_front();
             self.first += 1;
         }
-        let number = self.first + self.sent.len() as u64;
-        self.sent.push_back(Some(Sent { departure: now, bytes }));
-        // The lower 16 bits are what travels.
+        let number = self.first + self.packets.len() as u64;
+        self.packets.push_back(Some(SentPacket { departure: now, bytes }));
+        // The lower 16 bits travel.
         number as u16
     }
 
-    /// Takes one feedback message; gives the packets whose fate it tells, in the order of departure.
+    /// Reads one feedback message and returns the packets that it reports for the first time, in the order of departure.
     ///
-    /// A packet that no message ever mentions is no result: its message got lost, not the packet.
-    pub fn on_feedback(&mut self, acknowledgements: impl IntoIterator<Item = Acknowledgement>) -> Vec<PacketResult> {
+    /// A packet that no message mentions gives no result: its feedback was lost, not the packet.
+    pub fn on_feedback(&mut self, statuses: impl IntoIterator<Item = PacketStatus>) -> Vec<PacketResult> {
         let mut results = Vec::new();
-        for Acknowledgement { sequence, arrival } in acknowledgements {
+        for PacketStatus { sequence, arrival } in statuses {
             let Some(index) = self.index(sequence) else { continue };
-            let Some(sent) = self.sent.get_mut(index).and_then(Option::take) else { continue };
+            let Some(sent) = self.packets.get_mut(index).and_then(Option::take) else { continue };
             results.push(PacketResult { departure: sent.departure, arrival, bytes: sent.bytes });
         }
         results.sort_by_key(|result| result.departure);
-        while let Some(None) = self.sent.front() {
-            self.sent.pop_front();
+        while let Some(None) = self.packets.front() {
+            self.packets.pop_front();
             self.first += 1;
         }
         results
     }
 
     fn index(&mut self, sequence: u16) -> Option<usize> {
-        let newest = (self.first + self.sent.len() as u64).checked_sub(1)?;
-        // The distance to the newest one sent, which is less than half the number space.
+        let newest = (self.first + self.packets.len() as u64).checked_sub(1)?;
+        // The distance to the newest number, which is less than half the number space.
         let behind = (newest as u16).wrapping_sub(sequence);
         let number = newest.checked_sub(u64::from(behind))?;
         usize::try_from(number.checked_sub(self.first)?).ok()
@@ -79,8 +78,8 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn arrived(sequence: u16, at: u64) -> Acknowledgement {
-        Acknowledgement { sequence, arrival: Some(ms(at)) }
+    fn received(sequence: u16, at: u64) -> PacketStatus {
+        PacketStatus { sequence, arrival: Some(ms(at)) }
     }
 
     /// Sends `count` packets, one a millisecond.
@@ -93,37 +92,37 @@ mod tests {
     }
 
     #[test]
-    fn a_report_tells_arrivals_and_losses_once() {
+    fn each_packet_is_reported_once() {
         let began = Instant::now();
         let mut history = history(3, began);
-        let report = [arrived(0, 50), Acknowledgement { sequence: 1, arrival: None }];
-        let results = history.on_feedback(report);
-        let told: Vec<_> = results.iter().map(|result| (result.departure - began, result.arrival)).collect();
-        assert_eq!(told, [(ms(0), Some(ms(50))), (ms(1), None)]);
-        assert!(history.on_feedback(report).is_empty());
+        let feedback = [received(0, 50), PacketStatus { sequence: 1, arrival: None }];
+        let results = history.on_feedback(feedback);
+        let reported: Vec<_> = results.iter().map(|result| (result.departure - began, result.arrival)).collect();
+        assert_eq!(reported, [(ms(0), Some(ms(50))), (ms(1), None)]);
+        assert!(history.on_feedback(feedback).is_empty());
     }
 
     #[test]
-    fn packets_of_a_lost_report_are_not_taken_for_lost() {
+    fn packets_of_lost_feedback_do_not_count_as_lost() {
         let began = Instant::now();
         let mut history = history(10, began);
-        let results = history.on_feedback([arrived(8, 50), arrived(9, 51)]);
+        let results = history.on_feedback([received(8, 50), received(9, 51)]);
         assert_eq!(results.len(), 2);
-        assert_eq!(history.on_feedback([arrived(3, 60)]).len(), 1, "a late report still counts");
+        assert_eq!(history.on_feedback([received(3, 60)]).len(), 1, "late feedback still counts");
     }
 
     #[test]
-    fn the_wrap_of_the_number_is_followed() {
+    fn numbers_wrap() {
         let began = Instant::now();
         let mut history = history(70_000, began);
-        let results = history.on_feedback([arrived(69_999u64 as u16, 50)]);
+        let results = history.on_feedback([received(69_999u64 as u16, 50)]);
         assert_eq!(results[0].departure, began + ms(69_999));
     }
 
     #[test]
     fn numbers_that_were_never_sent_are_ignored() {
-        assert!(SentHistory::default().on_feedback([arrived(5, 1)]).is_empty());
+        assert!(SentHistory::default().on_feedback([received(5, 1)]).is_empty());
         let mut history = history(3, Instant::now());
-        assert!(history.on_feedback([arrived(3, 1), arrived(40_000, 1), arrived(60_000, 1)]).is_empty());
+        assert!(history.on_feedback([received(3, 1), received(40_000, 1), received(60_000, 1)]).is_empty());
     }
 }

@@ -1,42 +1,53 @@
-//! How much may be sent: send-side bandwidth estimation from transport-wide feedback.
+//! Send-side bandwidth estimation from transport-wide feedback.
 //!
-//! One small controller a file, put together in [`estimator`]. Where the delay grows, too much is sent
-//! ([`arrival_group`], [`trendline`], [`queue_delay`]), unless somebody on the way had no time ([`hold_up`]); then the rate goes to what gets through
-//! ([`throughput`], [`delay_control`], [`capacity`]). Loss counts where sending less makes it less
-//! ([`loss`]). Short bursts find out whether more would fit ([`probe`]), and what the application does
-//! not use is no evidence ([`alr`]).
+//! One small controller a file, combined in [`estimator`]. The signal flow:
 //!
-//! The frame is Google's congestion control (draft-ietf-rmcat-gcc-02); what differs is said where it does.
-//! Sans-IO: time is an argument, and so is what the receiver reported.
+//! ```text
+//! feedback -> sent history -> inter-arrival groups -> trendline ---+
+//!                          -> queue delay (less arrival stalls) ---+-> delay control -> loss control -> estimate
+//!                          -> throughput ---- link capacity -------+                        ^
+//!                          -> probe results ----------------------------------------------- +
+//! ```
+//!
+//! Growing delay means that more is sent than the path carries ([`inter_arrival`], [`trendline`], [`queue_delay`]),
+//! unless the packets were held by a scheduling stall ([`arrival_stall`]). The rate then follows the throughput
+//! ([`throughput`], [`delay_control`], [`link_capacity`]). Loss counts only as far as sending less reduces it
+//! ([`loss_control`]). Short bursts find out whether the path carries more ([`probe_controller`],
+//! [`probe_measurement`]), and capacity that the application leaves unused is no evidence ([`alr`]).
+//!
+//! The framework is Google congestion control (draft-ietf-rmcat-gcc-02); each file says where it differs. Constants that
+//! libwebrtc has too carry its names. Sans-IO: time is an argument, and so are the reports of the receiver.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod alr;
-pub mod arrival_group;
-pub mod capacity;
+pub mod arrival_stall;
 pub mod delay_control;
 pub mod estimator;
 pub mod history;
-pub mod hold_up;
-pub mod loss;
-pub mod probe;
+pub mod inter_arrival;
+pub mod link_capacity;
+pub mod loss_control;
+pub mod probe_cluster;
+pub mod probe_controller;
+pub mod probe_measurement;
 pub mod queue_delay;
 pub mod throughput;
 pub mod trendline;
 
-pub use estimator::{Estimator, Limits};
-pub use history::{Acknowledgement, SentHistory};
-pub use probe::ProbeCluster;
+pub use estimator::{BandwidthEstimator, BitrateLimits};
+pub use history::{PacketStatus, SentHistory};
+pub use probe_cluster::ProbeCluster;
 
 use std::time::{Duration, Instant};
 
-/// What became of one sent packet.
+/// One sent packet and what the receiver reported about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketResult {
-    /// When it left the pacer.
+    /// When the packet left the pacer.
     pub departure: Instant,
-    /// When it arrived, on the receiver's clock, whose zero is unknown; `None` if it was lost.
+    /// When the packet arrived, on the receiver's clock, whose zero is unknown; `None` if it was lost.
     pub arrival: Option<Duration>,
     /// Size of the whole datagram, IP header included.
     pub bytes: usize,

@@ -1,49 +1,56 @@
-//! What gets through: bytes that arrived, by the receiver's clock.
+//! Throughput: the bitrate of the packets that arrived, by the receiver's clock.
 //!
-//! While the bottleneck's queue is not empty, this is its capacity.
+//! While the bottleneck's queue is not empty, this is its capacity. libwebrtc calls it the acknowledged bitrate.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Longest window that can be asked for.
-const MEMORY: Duration = Duration::from_millis(1000);
-/// Less than this is no measurement.
-const LEAST_SPAN: Duration = Duration::from_millis(100);
+const MAX_WINDOW: Duration = Duration::from_millis(1000);
+/// A shorter time gives no measurement.
+const MIN_WINDOW: Duration = Duration::from_millis(100);
 
-/// See the module.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    at: Duration,
+    bytes: usize,
+}
+
+/// Measures the throughput over sliding windows.
 #[derive(Debug, Default)]
 pub struct Throughput {
-    arrivals: VecDeque<(Duration, usize)>,
+    arrivals: VecDeque<Arrival>,
+    /// First arrival since the start or the last reset.
     began: Option<Duration>,
 }
 
 impl Throughput {
-    /// Takes a packet that arrived.
-    pub fn add(&mut self, arrival: Duration, bytes: usize) {
-        let newest = self.arrivals.back().map_or(arrival, |(newest, _)| *newest);
-        if newest.abs_diff(arrival) > MEMORY * 4 {
+    /// Adds a packet that arrived. A long pause or a jump of the receiver's clock resets the measurement.
+    pub fn on_arrival(&mut self, at: Duration, bytes: usize) {
+        let newest = self.arrivals.back().map_or(at, |newest| newest.at);
+        if newest.abs_diff(at) > MAX_WINDOW * 4 {
             self.arrivals.clear();
             self.began = None;
         }
-        self.began.get_or_insert(arrival);
-        // Reordered packets count as if they had come with their successor.
-        let arrival = self.arrivals.back().map_or(arrival, |(newest, _)| arrival.max(*newest));
-        self.arrivals.push_back((arrival, bytes));
-        while self.arrivals.front().is_some_and(|(oldest, _)| arrival - *oldest > MEMORY) {
+        self.began.get_or_insert(at);
+        // A reordered packet counts as if it had come with the newest one.
+        let at = self.arrivals.back().map_or(at, |newest| at.max(newest.at));
+        self.arrivals.push_back(Arrival { at, bytes });
+        while self.arrivals.front().is_some_and(|oldest| at - oldest.at > MAX_WINDOW) {
             self.arrivals.pop_front();
         }
     }
 
-    /// Bits per second over the last `window` (up to a second); `None` until there is enough to go by.
+    /// Bits per second over the last `window` (up to a second); `None` until enough time has been measured.
     #[must_use]
     pub fn bps(&self, window: Duration) -> Option<f64> {
-        let newest = self.arrivals.back()?.0;
+        let newest = self.arrivals.back()?.at;
         let window = window.min(newest.saturating_sub(self.began?));
-        if window < LEAST_SPAN {
+        if window < MIN_WINDOW {
             return None;
         }
-        let bytes: usize =
-            self.arrivals.iter().rev().take_while(|(at, _)| newest - *at < window).map(|(_, bytes)| *bytes).sum();
+        let inside = self.arrivals.iter().rev().take_while(|arrival| newest - arrival.at < window);
+        let bytes: usize = inside.map(|arrival| arrival.bytes).sum();
         Some(bytes as f64 * 8.0 / window.as_secs_f64())
     }
 }
@@ -57,27 +64,27 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_before_there_is_enough() {
+    fn there_is_no_rate_before_enough_time_has_passed() {
         let mut throughput = Throughput::default();
-        throughput.add(ms(5000), 1000);
-        throughput.add(ms(5050), 1000);
+        throughput.on_arrival(ms(5000), 1000);
+        throughput.on_arrival(ms(5050), 1000);
         assert_eq!(throughput.bps(ms(500)), None);
     }
 
     #[test]
-    fn the_rate_of_the_window_is_told() {
+    fn the_rate_covers_the_window_only() {
         let mut throughput = Throughput::default();
-        (0..100).for_each(|index| throughput.add(ms(7000 + index * 10), 1250));
-        (0..20).for_each(|index| throughput.add(ms(8000 + index * 10), 2500));
+        (0..100).for_each(|index| throughput.on_arrival(ms(7000 + index * 10), 1250));
+        (0..20).for_each(|index| throughput.on_arrival(ms(8000 + index * 10), 2500));
         assert!((throughput.bps(ms(200)).unwrap() - 2e6).abs() < 0.1e6);
         assert!((throughput.bps(ms(1000)).unwrap() - 1.2e6).abs() < 0.1e6);
     }
 
     #[test]
-    fn a_long_pause_or_a_jump_of_the_clock_begins_anew() {
+    fn a_clock_jump_resets_the_measurement() {
         let mut throughput = Throughput::default();
-        (0..50).for_each(|index| throughput.add(ms(60_000 + index * 10), 1250));
-        throughput.add(ms(1000), 1250);
+        (0..50).for_each(|index| throughput.on_arrival(ms(60_000 + index * 10), 1250));
+        throughput.on_arrival(ms(1000), 1250);
         assert_eq!(throughput.bps(ms(500)), None);
     }
 }

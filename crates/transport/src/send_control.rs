@@ -1,7 +1,7 @@
-//! Estimator and pacer as one: what may be sent, and when each packet leaves.
+//! BandwidthEstimator and pacer as one: what may be sent, and when each packet leaves.
 
 use crate::pacer::{Departure, Kind, Pacer};
-use congestion::{Estimator, Limits, PacketResult};
+use congestion::{BandwidthEstimator, BitrateLimits, PacketResult};
 use std::time::{Duration, Instant};
 
 /// Media leaves at this multiple of the target, so that frames do not pile up behind each other; where the path
@@ -51,7 +51,7 @@ impl Use {
 /// See the module. `T` is a packet.
 #[derive(Debug)]
 pub struct SendControl<T> {
-    estimator: Estimator,
+    estimator: BandwidthEstimator,
     pacer: Pacer<T>,
     audio: Use,
     repairs: Use,
@@ -63,9 +63,9 @@ pub struct SendControl<T> {
 impl<T> SendControl<T> {
     /// Nothing sent yet.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: BitrateLimits) -> Self {
         Self {
-            estimator: Estimator::new(limits),
+            estimator: BandwidthEstimator::new(limits),
             pacer: Pacer::new(limits.start * PACE),
             audio: Use::default(),
             repairs: Use::default(),
@@ -76,13 +76,13 @@ impl<T> SendControl<T> {
 
     /// The estimator, for its numbers.
     #[must_use]
-    pub fn estimator(&self) -> &Estimator {
+    pub fn estimator(&self) -> &BandwidthEstimator {
         &self.estimator
     }
 
     /// Changes what the application could make use of, in bits per second of whole datagrams.
     pub fn set_wanted(&mut self, now: Instant, bps: f64) {
-        self.estimator.set_wanted(bps);
+        self.estimator.set_desired(bps);
         self.follow(now);
     }
 
@@ -147,7 +147,7 @@ impl<T> SendControl<T> {
         let (target, estimate) = (self.estimator.target_bps(), self.estimator.estimate_bps());
         self.pacer.set_rate(if self.estimator.is_draining() {
             target
-        } else if self.estimator.is_careful(now) {
+        } else if self.estimator.should_avoid_bursts(now) {
             target * CAREFUL_PACE
         } else {
             estimate.max(target * PACE)
@@ -182,7 +182,7 @@ impl<T> SendControl<T> {
     /// to too much: then only what is asked for is repeated.
     #[must_use]
     pub fn unasked_spacing(&self, now: Instant) -> Option<Duration> {
-        let is_free = !self.estimator.is_draining() && !self.estimator.has_queue(now) || self.has_room();
+        let is_free = !self.estimator.is_draining() && !self.estimator.has_recent_queue(now) || self.has_room();
         is_free.then(|| self.estimator.round_trip().mul_f64(RESEND_SPACING) + self.pacer.backlog())
     }
 
@@ -194,7 +194,7 @@ impl<T> SendControl<T> {
 
     /// Whether the path carries so much more than is sent that what it loses cannot be what did not fit.
     fn has_room(&self) -> bool {
-        self.estimator.is_calm() && self.estimator.estimate_bps() >= self.estimator.target_bps() * DOUBLE_ROOM
+        self.estimator.is_queue_free() && self.estimator.estimate_bps() >= self.estimator.target_bps() * DOUBLE_ROOM
     }
 
     /// Takes out everything that waits but the sound.
@@ -219,7 +219,7 @@ mod tests {
     /// 15 pictures and 50 pieces of sound a second, reports after every 21 pictures: the time that the last of ten
     /// seconds' pictures waited for its departure.
     fn longest_wait(audio_is_reported: bool) -> Duration {
-        let limits = Limits { start: 1e6, least: 1e5, wanted: 1e6 };
+        let limits = BitrateLimits { start: 1e6, min: 1e5, desired: 1e6 };
         let (mut control, began) = (SendControl::new(limits), Instant::now());
         control.set_audio_reported(audio_is_reported);
         let (mut results, mut longest) = (Vec::new(), Duration::ZERO);

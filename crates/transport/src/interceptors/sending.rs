@@ -11,7 +11,7 @@ use crate::loss_log::LossLog;
 use crate::pacer::{Departure, Kind};
 use crate::send_control::SendControl;
 use bytes::Bytes;
-use congestion::{Acknowledgement, Limits, SentHistory};
+use congestion::{BitrateLimits, PacketStatus, SentHistory};
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket, convert_twcc};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
@@ -57,7 +57,7 @@ pub(super) struct SendingEnd {
 
 impl SendingEnd {
     pub(super) fn new(state: Arc<ChainState>) -> Self {
-        let limits = Limits { start: START_BPS, least: LEAST_BPS, wanted: START_BPS };
+        let limits = BitrateLimits { start: START_BPS, min: LEAST_BPS, desired: START_BPS };
         Self {
             state,
             control: SendControl::new(limits),
@@ -201,13 +201,13 @@ impl SendingEnd {
 }
 
 /// What a message tells of single packets.
-fn acknowledgements(feedback: &TransportLayerCc) -> impl Iterator<Item = Acknowledgement> {
+fn acknowledgements(feedback: &TransportLayerCc) -> impl Iterator<Item = PacketStatus> {
     // The last chunk may be filled up with symbols beyond the count, which look like losses of packets that are still on
     // their way.
     let told = convert_twcc(feedback).into_iter().take(usize::from(feedback.packet_status_count));
     // Arrived but without a time tells nothing about the path: left out.
     let told = told.filter(|told| !told.arrived || told.arrival.is_some());
-    told.map(|told| Acknowledgement { sequence: told.sequence_number, arrival: told.arrival })
+    told.map(|told| PacketStatus { sequence: told.sequence_number, arrival: told.arrival })
 }
 
 fn datagram_size(packet: &rtp::Packet) -> usize {

@@ -3,7 +3,7 @@
 use super::link::{Link, LinkConfig, LinkStats};
 use super::rng::Rng;
 use bytes::Bytes;
-use congestion::{Acknowledgement, Limits, SentHistory};
+use congestion::{BitrateLimits, PacketStatus, SentHistory};
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
 use std::collections::{BTreeMap, BTreeSet};
@@ -161,7 +161,7 @@ enum Wire {
 
 #[derive(Clone, Debug)]
 enum Back {
-    Feedback(Vec<Acknowledgement>),
+    Feedback(Vec<PacketStatus>),
     Nack(Vec<u16>),
     KeyframeRequest,
 }
@@ -224,7 +224,7 @@ impl Receiver {
             self.next_feedback = now + FEEDBACK;
             // The receiver counts in quarters of a millisecond, from a time of its own.
             let rounded = |at: Duration| Duration::from_micros(at.as_micros() as u64 / 250 * 250 + 5_000_000);
-            let report = (self.next_reported..=self.newest).map(|number| Acknowledgement {
+            let report = (self.next_reported..=self.newest).map(|number| PacketStatus {
                 sequence: number as u16,
                 arrival: self.arrived.get(&number).map(|at| rounded(*at)),
             });
@@ -312,7 +312,7 @@ pub fn run(config: &CallConfig) -> CallReport {
     let mut up: Link<(Wire, usize)> = Link::new(config.up.clone(), began);
     let mut down: Link<Back> = Link::new(config.down.clone(), began);
     let wanted = config.most_bps / 0.94 + 80e3;
-    let limits = Limits { start: config.start_bps, least: 100e3, wanted };
+    let limits = BitrateLimits { start: config.start_bps, min: 100e3, desired: wanted };
     let mut sender = Sender {
         control: SendControl::new(limits),
         history: SentHistory::default(),

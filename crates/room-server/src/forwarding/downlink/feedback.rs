@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use congestion::Acknowledgement;
+use congestion::PacketStatus;
 
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
@@ -47,7 +47,7 @@ pub enum Feedback {
         ssrc: u32,
     },
     /// When packets arrived, by their transport-wide numbers.
-    Arrivals(Vec<Acknowledgement>),
+    Arrivals(Vec<PacketStatus>),
 }
 
 /// Reads a compound packet.
@@ -138,7 +138,7 @@ fn read_arrivals(body: &[u8]) -> Option<Feedback> {
         let sequence = first.wrapping_add(at as u16);
         // Arrived but without a time tells nothing about the way: left out.
         if status != 3 {
-            arrivals.push(Acknowledgement { sequence, arrival: arrival.map(Duration::from_micros) });
+            arrivals.push(PacketStatus { sequence, arrival: arrival.map(Duration::from_micros) });
         }
     }
     Some(Feedback::Arrivals(arrivals))

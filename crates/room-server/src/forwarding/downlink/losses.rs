@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use congestion::Acknowledgement;
+use congestion::PacketStatus;
 
 /// How often it is told, at most.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ impl Losses {
     }
 
     /// Takes what arrived and what did not. Gives the share that was lost, 0 to 1, about once a second.
-    pub fn on_arrivals(&mut self, now: Instant, arrivals: &[Acknowledgement]) -> Option<f32> {
+    pub fn on_arrivals(&mut self, now: Instant, arrivals: &[PacketStatus]) -> Option<f32> {
         self.has_arrivals = true;
         self.packets += u32::try_from(arrivals.len()).unwrap_or(0);
         self.lost += u32::try_from(arrivals.iter().filter(|told| told.arrival.is_none()).count()).unwrap_or(0);
@@ -52,9 +52,9 @@ mod tests {
     fn the_share_is_told_once_a_second() {
         let start = Instant::now();
         let mut losses = Losses::new(start);
-        let arrivals = |lost: u16| -> Vec<Acknowledgement> {
+        let arrivals = |lost: u16| -> Vec<PacketStatus> {
             let arrival = |sequence| (sequence >= lost).then_some(Duration::ZERO);
-            (0..10).map(|sequence| Acknowledgement { sequence, arrival: arrival(sequence) }).collect()
+            (0..10).map(|sequence| PacketStatus { sequence, arrival: arrival(sequence) }).collect()
         };
         assert!(!losses.are_told_by_arrivals());
         assert_eq!(losses.on_arrivals(start + INTERVAL / 2, &arrivals(1)), None);

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use congestion::{Acknowledgement, Estimator, Limits, ProbeCluster, SentHistory};
+use congestion::{BandwidthEstimator, BitrateLimits, PacketStatus, ProbeCluster, SentHistory};
 
 /// The estimate of a new connection, and the least one, in bits per second.
 pub const FIRST_ESTIMATE: u64 = 2_000_000;
@@ -46,7 +46,7 @@ struct Probe {
 /// See the module's description.
 #[derive(Debug)]
 pub struct Path {
-    estimator: Estimator,
+    estimator: BandwidthEstimator,
     sent: SentHistory,
     probe: Option<Probe>,
     told: f64,
@@ -58,9 +58,9 @@ pub struct Path {
 impl Default for Path {
     fn default() -> Self {
         let start = FIRST_ESTIMATE as f64;
-        let limits = Limits { start, least: LEAST_ESTIMATE, wanted: start };
+        let limits = BitrateLimits { start, min: LEAST_ESTIMATE, desired: start };
         Self {
-            estimator: Estimator::new(limits),
+            estimator: BandwidthEstimator::new(limits),
             sent: SentHistory::default(),
             probe: None,
             told: 0.0,
@@ -73,7 +73,7 @@ impl Default for Path {
 impl Path {
     /// Changes how much could be sent at best, in bits per second.
     pub fn set_wanted(&mut self, bps: u64) {
-        self.estimator.set_wanted(bps as f64);
+        self.estimator.set_desired(bps as f64);
     }
 
     /// A packet leaves that has a transport-wide number, which this gives. `bytes` is the size of the whole datagram.
@@ -96,7 +96,7 @@ impl Path {
     }
 
     /// The client told when packets arrived. Gives the estimate in bits per second if it is another one than before.
-    pub fn on_arrivals(&mut self, now: Instant, arrivals: Vec<Acknowledgement>) -> Option<u64> {
+    pub fn on_arrivals(&mut self, now: Instant, arrivals: Vec<PacketStatus>) -> Option<u64> {
         let results = self.sent.on_feedback(arrivals);
         if results.is_empty() {
             return None;
@@ -137,7 +137,7 @@ impl Path {
     pub fn doubles(&self) -> bool {
         let has_room = self.estimator.estimate_bps() >= self.estimator.target_bps() * DOUBLE_ROOM;
         let loss = self.estimator.loss();
-        has_room && self.estimator.is_calm() && loss.is_some_and(|loss| DOUBLE_LOSS.contains(&loss))
+        has_room && self.estimator.is_queue_free() && loss.is_some_and(|loss| DOUBLE_LOSS.contains(&loss))
     }
 
     /// Lets time pass, every few tens of milliseconds. With `can_pad` there is something to fill a probe with.
@@ -201,7 +201,7 @@ mod tests {
                 }
                 let sequence = path.on_sent(now, PACKET);
                 free_at = free_at.max(now) + Duration::from_secs_f64(PACKET as f64 * 8.0 / capacity as f64);
-                arrivals.push(Acknowledgement { sequence, arrival: Some(free_at - began + ms(500)) });
+                arrivals.push(PacketStatus { sequence, arrival: Some(free_at - began + ms(500)) });
             }
             if at % 50 == 0 {
                 estimate = path.on_arrivals(now, std::mem::take(&mut arrivals)).unwrap_or(estimate);
