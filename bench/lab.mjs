@@ -1,5 +1,5 @@
 // Runs the labs: crates/transport/examples/network_lab.rs, the client's sending and receiving halves over an emulated link,
-// and crates/media/examples/audio_lab.rs, its sound. Seeded, faster than real time. No Electron, no network.
+// and crates/media/examples/audio_lab.rs, its audio. Seeded, faster than real time. No Electron, no network.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-// What the benches calculate alike.
+// Calculations shared by the benches.
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -17,7 +17,7 @@ function machine() {
   return `${cpus().length} x ${cpu?.model.trim()}, ${memory} GiB, ${type()} ${release()}, Node ${process.version}`;
 }
 
-/** For reading: the range of a figure stands behind it instead of in a column of its own. */
+/** For the printed table: the range of a figure follows it in the same column. */
 function folded(row) {
   const entries = Object.entries(row).filter(([name]) => !name.endsWith('Range'));
   return Object.fromEntries(
@@ -25,7 +25,7 @@ function folded(row) {
   );
 }
 
-/** Rows with the same columns belong in one table. */
+/** Groups rows with the same columns into tables. */
 function tables(rows) {
   const groups = new Map();
   for (const row of rows) {

@@ -11,7 +11,7 @@ const LIMIT_MS = 60_000;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Both canvases of a window move: their pixels differ between two looks. */
+/** Both canvases of a window show moving video: their pixels change. */
 function canvasesMove(window) {
   return window.webContents.executeJavaScript(`(async () => {
     const sample = () => ['localCanvas', 'remoteCanvas'].map((id) => {
@@ -58,7 +58,7 @@ async function runCheck(openParticipant) {
   await Promise.all(windows.map((window) => window.webContents.executeJavaScript('remote.reset()')));
   await until(async () => (await report(second)).frames >= MEASURED_FRAMES, deadline);
   const { fps, p50, p95 } = await report(second);
-  // The second participant comes to a stream that is there already: this is the time a user waits.
+  // The second participant joins an existing stream: this is the time a user waits.
   const joinToFirstFrameMs = await second.webContents.executeJavaScript('window.firstRemoteFrameMs');
   await screenshot(second, target);
   for (const window of windows) await window.webContents.executeJavaScript('destroy()');

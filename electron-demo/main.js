@@ -3,11 +3,11 @@
 const { app, BrowserWindow, ipcMain } = require('electron');
 const path = require('path');
 
-// `--check` runs a call between two windows by itself and reports on the standard output.
+// `--check` runs a call between two windows and reports on the standard output.
 const checking = process.argv.includes('--check');
 let participants = 0;
 
-// Fake devices and a closed network need no GPU; without one the software compositor is the faster way.
+// Fake devices need no GPU; without one the software compositor is faster.
 if (checking) app.disableHardwareAcceleration();
 
 function openParticipant(query = {}) {

@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 const number = Number(query.get('n') || '1');
 
-// The key of the built-in server is whatever its first app brings; a server of your own has its keys in its configuration.
+// The built-in server adopts the key of its first app; a server of your own has its keys in its configuration.
 const APP_ID = 1234567890;
 const APP_SIGN = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef';
 
@@ -67,7 +67,7 @@ function fill(select, devices) {
   if (devices.length === 0) select.append(new Option('none', ''));
 }
 
-/** Fake devices stand in where the machine has none, and the page says so. */
+/** Uses fake devices where the machine has none, and shows a note. */
 function fakeDevices() {
   const missing = [];
   const probe = (list, name) => {
@@ -137,7 +137,7 @@ async function create() {
   if ($('server').value) profile.server = $('server').value;
   if (query.has('speaker')) engine.setEngineConfig({ advancedConfig: { zego_fake_speaker: query.get('speaker') } });
   await engine.createEngine(profile);
-  // The lists tell whether the machine has devices; without them the engine is made again with fake ones.
+  // Without devices the engine is created again with fake ones.
   const missing = fakeDevices();
   if (missing.length > 0) {
     engine.destroyEngine();
@@ -247,7 +247,7 @@ toggle('muteVideo', (on) => engine.mutePublishStreamVideo(on));
 toggle('camera', (on) => engine.enableCamera(!on));
 toggle('muteSpeaker', (on) => engine.muteSpeaker(on));
 
-// ---- live numbers
+// ---- statistics
 
 const { watchCanvas } = window.require('./strip_reader');
 const remote = watchCanvas($('remoteCanvas'));
@@ -282,7 +282,7 @@ function numbers() {
 }
 setInterval(numbers, 1000);
 
-// ---- by itself: used by the check
+// ---- automation for the check
 
 async function automatic() {
   const started = Date.now();

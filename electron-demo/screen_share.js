@@ -1,6 +1,6 @@
 'use strict';
 
-/** Sharing a screen or a window in place of the camera: the picker, and what happens to the source. */
+/** Shares a screen or a window in place of the camera: the picker and the source's events. */
 function makeScreenShare({ engine, defines, $, render, log }) {
   const { ZegoVideoSourceType: Source, ZegoPublishChannel: Channel } = defines;
   let source;
@@ -58,7 +58,7 @@ function makeScreenShare({ engine, defines, $, render, log }) {
     render();
   }
 
-  /** The camera is back. */
+  /** Switches back to the camera. */
   function stop() {
     if (!source) return;
     engine.setVideoSource(Source.Camera, 0, Channel.Main);

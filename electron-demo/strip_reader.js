@@ -1,6 +1,6 @@
 'use strict';
 
-// Reads the strip that the fake camera `pattern` draws at the top of its pictures: 2 rows of 32 square cells, white = 1,
+// Reads the strip that the fake camera `pattern` draws at the top of its frames: 2 rows of 32 square cells, white = 1,
 // most significant bit first: 48 bits of capture time (ms since the Unix epoch), then 16 bits of frame counter.
 
 const COLUMNS = 32;
@@ -26,7 +26,7 @@ const quantile = (list, q) => {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
 };
 
-/** Counts different pictures by their strips, and how long after their capture they came. */
+/** Counts different frames by their strips, and their age since capture. */
 function watchFrames() {
   const latencies = [];
   const recent = [];
@@ -35,10 +35,10 @@ function watchFrames() {
   let first;
   let newest;
   return {
-    /** A picture with this strip is shown now. */
+    /** A frame with this strip is shown now. */
     frame: (strip) => {
       const now = Date.now();
-      // A picture without the strip reads as some far time.
+      // A frame without the strip reads as a distant time.
       if (!strip || Math.abs(now - strip.captured) > 10_000 || strip.counter === last) return;
       last = strip.counter;
       first ??= now;
@@ -48,7 +48,7 @@ function watchFrames() {
       recent.push(now - strip.captured);
       if (recent.length > RECENT) recent.shift();
     },
-    /** Resolves when the next picture is shown. */
+    /** Resolves when the next frame is shown. */
     first: () => new Promise((resolve) => waiting.push(resolve)),
     recentLatency: () => (newest && Date.now() - newest < 2000 ? quantile(recent, 0.5) : undefined),
     reset: () => {
@@ -65,8 +65,8 @@ function watchFrames() {
 }
 
 /**
- * Watches what is put on a canvas. It looks at the pixels that the SDK hands to the canvas, in the moment in which it
- * does so: reading a canvas back would cost more than the drawing.
+ * Watches the frames on a canvas. It reads the pixels that the SDK passes to the canvas
+ * because reading a canvas back would cost more than drawing.
  */
 function watchCanvas(canvas) {
   const watch = watchFrames();

@@ -28,7 +28,7 @@ function readWav(file) {
   return { rate: 48000, samples: [] };
 }
 
-/** Share of the power at one frequency, by Goertzel's algorithm. */
+/** Fraction of the power at one frequency, by Goertzel's algorithm. */
 function share(samples, rate, frequency) {
   const factor = 2 * Math.cos((2 * Math.PI * frequency) / rate);
   let [one, two, power] = [0, 0, 0];
@@ -40,7 +40,7 @@ function share(samples, rate, frequency) {
   return (2 * (one * one + two * two - factor * one * two)) / (samples.length * power);
 }
 
-/** Of the seconds that are not silent, the share in which 440 Hz, the fake microphone's tone, is the strongest. */
+/** Fraction of the non-silent seconds in which 440 Hz, the fake microphone's tone, is the strongest. */
 function toneShare(file) {
   if (!fs.existsSync(file)) return 0;
   const { rate, samples } = readWav(file);

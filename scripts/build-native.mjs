@@ -11,14 +11,14 @@ const LIBRARY = {
   win32: 'zego_express_engine_electron.dll',
 }[process.platform];
 
-/** Whether libvpx is there to be linked. Without it everything works but VP8, which is then told where it comes. */
+/** Whether libvpx can be linked. Without it everything works but VP8, which is then reported as undecodable. */
 function hasVpx() {
   return spawnSync('pkg-config', ['--exists', 'vpx']).status === 0;
 }
 
 /**
- * A codec without SIMD is 2.7 times slower and builds without a word when nasm is missing: such a build fails here, and so
- * does one that would look for libvpx on the user's machine.
+ * Without nasm the codec builds silently without SIMD and is 2.7 times slower: such a build fails here, and so
+ * does one that links libvpx dynamically.
  */
 function requireSimd(library, withVp8) {
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
@@ -30,7 +30,7 @@ function requireSimd(library, withVp8) {
   if (withVp8 && ofVp8 < 5) throw new Error(`VP8 is not linked statically, or without SIMD (${ofVp8} symbols)`);
 }
 
-/** By way of a second name: a process that has the old file open keeps it. */
+/** Renames a copy over the old file: a process that has that open keeps it. */
 function install(built, name) {
   const file = join(root, 'native', name);
   mkdirSync(dirname(file), { recursive: true });

@@ -16,7 +16,7 @@ const work = mkdtempSync(join(tmpdir(), 'zego-demo-'));
 const fakes = { ZEGO_FAKE_CAMERA: 'pattern', ZEGO_FAKE_MICROPHONE: 'tone', ZEGO_FAKE_SPEAKER: 'null' };
 const env = { ...process.env, ...(check ? { ...fakes, DEMO_CHECK_FOLDER: work } : {}) };
 delete env.ELECTRON_RUN_AS_NODE;
-// Chromium's own sandbox does not work for root, and in most containers.
+// Chromium's own sandbox does not work for root and in most containers.
 const sandbox = process.platform === 'linux' && process.getuid() === 0 ? ['--no-sandbox'] : [];
 const command = [electron, ...sandbox, join(root, 'electron-demo'), ...(check ? ['--check'] : [])];
 const { status } = spawnSync(process.execPath, [join(root, 'scripts', 'with-display.mjs'), ...command], { env, stdio: 'inherit' });

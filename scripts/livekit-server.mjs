@@ -1,20 +1,20 @@
 // Finds a real LiveKit server for tests and benches, and builds one with Go when there is none. Prints its path when run.
 //
-// It is a tool of the tests: it lives in a cache outside the checkout and is never part of the package.
+// A tool of the tests, kept in a cache outside the checkout and never part of the package.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Versions whose module can be installed by its path: others replace modules, which `go install` refuses. */
+/** Versions without replaced modules, which `go install` refuses. */
 export const VERSION = 'v1.13.5';
-/** The last of the line before, which many still run. */
+/** The last version of the previous release line, still widely used. */
 export const OLDER_VERSION = 'v1.9.12';
 const MODULE = 'github.com/livekit/livekit-server/cmd/server';
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'zego-express', 'livekit');
 
-/** `{path}` of the server, or `{reason}` why there is none. */
+/** `{path}` of the server, or the `{reason}` why there is none. */
 export function livekitServer(version = VERSION) {
   const folder = join(cache, version);
   const path = join(folder, process.platform === 'win32' ? 'server.exe' : 'server');

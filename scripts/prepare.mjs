@@ -1,4 +1,4 @@
-// Everything between a fresh clone and something that runs: system packages, npm packages, both builds, Electron.
+// Set-up of a fresh clone: system packages, npm packages, both builds, Electron.
 import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -8,14 +8,14 @@ import { fileURLToPath } from 'node:url';
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 
-/** A build folder that was asked for, or one that is kept outside the checkout, or cargo's own. */
+/** The requested build folder, or one outside the checkout, or cargo's default. */
 export function targetDirectory() {
   if (process.env.CARGO_TARGET_DIR) return process.env.CARGO_TARGET_DIR;
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'zego-express', 'target');
   return existsSync(cache) ? cache : join(root, 'target');
 }
 
-/** Runs a command in the project and ends this process with its code when it fails. What it prints goes to stderr. */
+/** Runs a command in the project, its output to stderr. Exits with its code if it fails. */
 export function must(command, ...args) {
   const env = { ...process.env, CARGO_TARGET_DIR: targetDirectory() };
   const { status, error } = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', 2, 2] });
@@ -24,19 +24,19 @@ export function must(command, ...args) {
   process.exit(status || 1);
 }
 
-/** System packages and npm packages; `--tests` for those that only tests need. */
+/** Installs system and npm packages; `--tests` adds those that only tests need. */
 export function prepareTools(...options) {
   must(process.execPath, 'scripts/system-packages.mjs', ...options);
   if (!existsSync(join(root, 'node_modules', '.package-lock.json'))) must(npm, 'ci', '--no-audit', '--no-fund');
 }
 
-/** The JS face, the native part, and the sample app's way to both. */
+/** Builds the JS face and the native part, and links the package into the sample app. */
 export function build() {
   must(npm, 'run', '--silent', 'build');
   linkDemo();
 }
 
-/** What `npm install` in the sample app's folder would do: the package under its name. */
+/** Links the package under its name, as `npm install` in the sample app's folder would. */
 function linkDemo() {
   const modules = join(root, 'electron-demo', 'node_modules');
   const link = join(modules, 'zego-express-engine-electron');

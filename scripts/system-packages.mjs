@@ -15,17 +15,17 @@ const ELECTRON = [
   'xvfb',
 ];
 
-/** For the test that plays and records through a real sound server. */
+/** For the test that plays and records through a real audio server. */
 const SOUND = ['libasound2-plugins', 'pulseaudio', 'pulseaudio-utils'];
-/** For the tests with a clock that is wrong, and with files as real tools write them. */
+/** For the tests with a wrong clock, and with files of real tools. */
 const TOOLS = ['faketime', 'ffmpeg'];
 /** For the tests against a cluster of LiveKit servers. */
 const CLUSTER = ['redis-server'];
-/** For the tests in networks with firewalls, with a TURN server of somebody else and certificates of a company. */
+/** For the tests with firewalls, a third-party TURN server and company certificates. */
 const NETWORK = ['coturn', 'iproute2', 'iptables', 'libnss3-tools', 'openssl'];
 /** For the tests with browsers. Only Debian has them under these names. */
 const BROWSER = ['chromium', 'firefox-esr'];
-/** Libraries that were renamed with the change to 64-bit time, in Debian 13 and Ubuntu 24.04. */
+/** Libraries that were renamed for 64-bit time, in Debian 13 and Ubuntu 24.04. */
 const RENAMED = new Set(['libasound2', 'libatk-bridge2.0-0', 'libgtk-3-0']);
 
 const release = () =>

@@ -1,4 +1,4 @@
-// npm test: everything that must hold, in the order in which a mistake is found soonest. Ends with one line of counts.
+// npm test: all checks, the fastest first. Ends with one line of counts.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 const times = [];
 
-/** Counts what cargo's and node's runners say about themselves. */
+/** Sums up the result lines of cargo's and node's test runners. */
 function count(line) {
   const cargo = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/.exec(line);
   if (cargo) {
@@ -23,7 +23,7 @@ function count(line) {
   if (node) total[{ pass: 'passed', fail: 'failed', skipped: 'skipped' }[node[1]]] += Number(node[2]);
 }
 
-/** Runs one step; a failed one is remembered and the next ones run all the same. */
+/** Runs one step; a failure is recorded and the next steps run all the same. */
 async function step(name, command, ...args) {
   console.log(`\n=== ${name}: ${command} ${args.join(' ')}`);
   const started = Date.now();
@@ -56,7 +56,7 @@ await step('typescript lint', npm, 'run', '--silent', 'lint');
 await step('rust lint', 'cargo', 'clippy', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings');
 await step('rust tests', 'cargo', 'test', '--release', '--workspace', '--no-fail-fast');
 build();
-// Brought now, so that no test has to wait for it.
+// Downloaded now, so that no test has to wait for it.
 electronPath();
 for (const version of [undefined, OLDER_VERSION]) {
   const { path, reason } = livekitServer(version);
@@ -66,7 +66,7 @@ for (const version of [undefined, OLDER_VERSION]) {
 must(npm, 'ci', '--no-audit', '--no-fund', '--prefix', 'tests/interop');
 process.env.ROOM_SERVER_BIN = join(targetDirectory(), 'release', 'room-server');
 const one = ['--test', '--test-concurrency=1'];
-// Electron is one of the clients, and wants a screen.
+// Electron is one of the clients and needs a display.
 const display = ['scripts/with-display.mjs', process.execPath, ...one];
 await step('interop tests', process.execPath, ...display, ...testFiles('tests/interop'));
 const older = ['livekit_server', 'livekit_rooms', 'two_nodes'].map((name) => join('tests/interop', `${name}.test.mjs`));
@@ -76,13 +76,13 @@ delete process.env.LIVEKIT_SERVER_VERSION;
 await step('js tests', process.execPath, '--test', ...testFiles('tests/js'));
 await step('node tests', process.execPath, ...one, ...testFiles('tests/node'));
 await step('network tests', process.execPath, ...one, ...testFiles('tests/network'));
-// One file after the other: each starts Electrons that share two cores, and a room server's port.
+// One file after another: their Electrons share the CPU and a room server's port.
 await step('electron tests', process.execPath, ...display, ...testFiles('tests/electron'));
 await step('package test', process.execPath, ...display, ...testFiles('tests/package'));
 
 console.log(`\n${times.join(', ')}`);
 if (failures.length > 0) console.log(`failed: ${failures.join(', ')}`);
-// A step may fail without a test that says so: a lint, or a build.
+// A step without tests, such as a lint or a build, may fail too.
 const failed = Math.max(total.failed, failures.length);
 console.log(`${total.passed} passed, ${failed} failed, ${total.skipped} skipped`);
 process.exitCode = failed > 0 ? 1 : 0;

@@ -1,4 +1,4 @@
-//! The class that the TypeScript face calls. It converts and passes on; it decides nothing.
+//! The class that the TypeScript face calls: it converts arguments and forwards them to the engine.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use napi::{Env, Error, JsValue, Result, Status};
 use napi_derive::napi;
 use parking_lot::Mutex;
 
-use crate::env::{Hub, ViewId};
-use crate::events::{EventsToHub, reply};
+use crate::env::{JsEnvironment, ViewId};
+use crate::events::{EventsToJs, reply};
 use crate::frame_ring::FrameRing;
 use crate::tile::{Tile, ViewMode};
 use crate::values::{
@@ -25,12 +25,12 @@ const ENGINE_NOT_CREATED: i32 = 1_000_001;
 /// Code of an argument out of its domain.
 const ILLEGAL_PARAM: i32 = 1_000_017;
 
-/// One per JS environment: the way in to the engine, and the views that draw what it delivers.
+/// The addon's class, one object per JS environment: it controls the engine and owns the views of its frames.
 #[napi]
 pub struct NativeEngine {
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) environment: Arc<JsEnvironment>,
     next_view: AtomicU32,
-    /// What keeps the memory of each view's ring.
+    /// References to the memory of each view's ring.
     memory: Mutex<BTreeMap<ViewId, BufferReferences>>,
 }
 
@@ -41,18 +41,18 @@ impl NativeEngine {
     /// that size, 0 to 2 is a frame to be drawn before `wake` returns.
     #[napi(constructor)]
     pub fn new(env: Env, wake: Function<Unknown, Unknown>) -> Result<Self> {
-        let hub = Hub::bind(&env, wake.raw())?;
-        Ok(Self { hub, next_view: AtomicU32::new(1), memory: Mutex::default() })
+        let environment = JsEnvironment::bind(&env, wake.raw())?;
+        Ok(Self { environment, next_view: AtomicU32::new(1), memory: Mutex::default() })
     }
 
     /// Makes the engine. Fails when there is one.
     #[napi]
     pub fn create(&self, profile: Profile, config: Config) -> Result<()> {
-        let mut current = self.hub.engine.lock();
+        let mut current = self.environment.engine.lock();
         if current.is_some() {
             return Err(Error::new(Status::GenericFailure, "there is an engine already"));
         }
-        let events = Arc::new(EventsToHub(Arc::downgrade(&self.hub)));
+        let events = Arc::new(EventsToJs(Arc::downgrade(&self.environment)));
         let engine = Engine::create(profile.into(), config.into(), events).map_err(engine_error)?;
         *current = Some(Arc::new(engine));
         Ok(())
@@ -61,7 +61,7 @@ impl NativeEngine {
     /// Ends the engine; its last events wait in the queue when this returns.
     #[napi]
     pub fn destroy(&self) {
-        let engine = self.hub.engine.lock().take();
+        let engine = self.environment.engine.lock().take();
         if let Some(engine) = engine {
             engine.destroy();
         }
@@ -70,13 +70,13 @@ impl NativeEngine {
     /// Goes on after `wake` asked for a pause.
     #[napi]
     pub fn resume(&self) {
-        self.hub.resume();
+        self.environment.resume();
     }
 
     /// The events that wait, as JSON text `[[name, payload], ...]`. `["__reply", {id, value}]` answers a promise method.
     #[napi]
     pub fn drain_events(&self) -> String {
-        self.hub.events.drain()
+        self.environment.events.drain()
     }
 
     /// Version of the native part.
@@ -125,14 +125,14 @@ impl NativeEngine {
     /// `setRoomExtraInfo`; the answer comes through the events under `request`.
     #[napi]
     pub fn set_room_extra_info(&self, room_id: String, key: String, value: String, request: u32) -> Result<()> {
-        let reply = reply(Arc::downgrade(&self.hub), request);
+        let reply = reply(Arc::downgrade(&self.environment), request);
         self.run(|engine| engine.set_room_extra_info(&room_id, &key, &value, reply))
     }
 
     /// `setStreamExtraInfo`; the answer comes through the events under `request`.
     #[napi]
     pub fn set_stream_extra_info(&self, info: String, channel: u32, request: u32) -> Result<()> {
-        let reply = reply(Arc::downgrade(&self.hub), request);
+        let reply = reply(Arc::downgrade(&self.environment), request);
         self.run(|engine| engine.set_stream_extra_info(&info, channel, reply))
     }
 
@@ -263,7 +263,7 @@ impl NativeEngine {
     /// `sendBroadcastMessage`; the answer comes through the events under `request`.
     #[napi]
     pub fn send_broadcast_message(&self, room_id: String, message: String, request: u32) -> Result<()> {
-        let reply = reply(Arc::downgrade(&self.hub), request);
+        let reply = reply(Arc::downgrade(&self.environment), request);
         self.run(|engine| engine.send_broadcast_message(&room_id, &message, reply))
     }
 
@@ -276,7 +276,7 @@ impl NativeEngine {
         users: Vec<JsUser>,
         request: u32,
     ) -> Result<()> {
-        let reply = reply(Arc::downgrade(&self.hub), request);
+        let reply = reply(Arc::downgrade(&self.environment), request);
         let users = users.into_iter().map(Into::into).collect();
         self.run(|engine| engine.send_custom_command(&room_id, &command, users, reply))
     }
@@ -291,15 +291,15 @@ impl NativeEngine {
     #[napi]
     pub fn create_view(&self, width: u32, height: u32, mode: u32) -> u32 {
         let id = self.next_view.fetch_add(1, Ordering::Relaxed);
-        let view = View::new(Arc::downgrade(&self.hub), tile(width, height, mode));
-        self.hub.views.lock().insert(id, Arc::new(view));
+        let view = View::new(Arc::downgrade(&self.environment), tile(width, height, mode));
+        self.environment.views.lock().insert(id, Arc::new(view));
         id
     }
 
     /// The view's box changed; 0 = hidden.
     #[napi]
     pub fn set_view_tile(&self, view: u32, width: u32, height: u32, mode: u32) {
-        if let Some(view) = self.hub.view(view) {
+        if let Some(view) = self.environment.view(view) {
             view.set_tile(tile(width, height, mode));
         }
         // Without an engine there is nobody to ask for pictures of another size.
@@ -310,7 +310,7 @@ impl NativeEngine {
     /// read only inside `wake`.
     #[napi]
     pub fn set_view_ring(&self, env: Env, view: u32, width: u32, height: u32, slots: Vec<Unknown>) -> Result<()> {
-        let Some(target) = self.hub.view(view) else { return Ok(()) };
+        let Some(target) = self.environment.view(view) else { return Ok(()) };
         let memory = ring_memory(&env, &slots)?;
         // SAFETY: three different arrays that JS made for this ring alone; the references keep them until the ring
         // is closed, and JS reads a slot only inside `wake`, where it is taken.
@@ -328,7 +328,7 @@ impl NativeEngine {
     /// The view goes. No memory of its ring is written after this.
     #[napi]
     pub fn close_view(&self, env: Env, view: u32) {
-        if let Some(view) = self.hub.views.lock().remove(&view) {
+        if let Some(view) = self.environment.views.lock().remove(&view) {
             view.close();
         }
         if let Some(memory) = self.memory.lock().remove(&view) {
@@ -339,21 +339,21 @@ impl NativeEngine {
     /// Counters of a view as JSON text; `null` for one that is gone.
     #[napi]
     pub fn view_stats(&self, view: u32) -> String {
-        let stats = self.hub.view(view).map(|view| view.stats());
+        let stats = self.environment.view(view).map(|view| view.stats());
         serde_json::to_string(&stats).unwrap_or_else(|_| "null".to_owned())
     }
 
     pub(crate) fn view(&self, view: ViewId) -> Option<Arc<View>> {
-        self.hub.view(view)
+        self.environment.view(view)
     }
 
     fn sink(&self, view: Option<u32>) -> Option<Arc<dyn FrameSink>> {
-        let view = self.hub.view(view?)?;
+        let view = self.environment.view(view?)?;
         Some(view)
     }
 
     pub(crate) fn engine(&self) -> Result<Arc<Engine>> {
-        let engine = self.hub.engine.lock().clone();
+        let engine = self.environment.engine.lock().clone();
         engine.ok_or_else(|| Error::new(Status::GenericFailure, format!("{ENGINE_NOT_CREATED}: there is no engine")))
     }
 

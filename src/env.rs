@@ -1,8 +1,8 @@
-//! What belongs to one JS environment (a page, a worker, a Node process), and how it goes when the environment goes.
+//! State of one JS environment (a page, a worker, a Node process), and its teardown together with the environment.
 //!
-//! A page reload makes a new environment in the same process while the threads of this crate live on, so nothing that
-//! knows JS may be a process-wide static. One [`Hub`] per environment holds the only threadsafe function, the views,
-//! the events and the engine; threads hold it weakly or through views, and it turns deaf before the environment dies.
+//! A page reload creates a new environment in the same process while the threads of this crate live on, so nothing that
+//! refers to JS may be a process-wide static. One [`JsEnvironment`] holds the only threadsafe function, the views,
+//! the events and the engine; threads hold it weakly or through views, and it is closed before the environment dies.
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -18,59 +18,59 @@ use parking_lot::Mutex;
 use crate::events::EventQueue;
 use crate::view::View;
 
-/// Numbers by which JS knows views.
+/// Number by which JS identifies a view.
 pub type ViewId = u32;
 
-/// What the wake-up says to JS instead of a view's number, with one of the two below.
+/// First argument of the wake-up that concerns no view; the second is [`EVENTS`] or [`LATER`].
 const NO_VIEW: ViewId = 0;
-/// Events wait.
+/// Events are queued.
 const EVENTS: i32 = 0;
-/// Call `resume` soon, but let the page's own work go first.
+/// `resume` is to be called soon, after other work of the page.
 const LATER: i32 = -1;
-/// What it says instead of a view's slot: make a ring of this size.
+/// Second argument instead of a view's slot: create a ring of this size.
 const NEW_RING: i32 = -1;
-/// JS is kept no longer than this without a turn for others.
-const TURN_LIMIT: Duration = Duration::from_millis(8);
+/// Longest time that one wake-up keeps the JS thread.
+const MAX_TURN: Duration = Duration::from_millis(8);
 
-/// The node's handle for waking JS from any thread.
+/// Node's handle for waking the JS thread from any thread.
 struct WakeUp(sys::napi_threadsafe_function);
 
-// SAFETY: a threadsafe function may be called from every thread while it lives; `Hub` sees to the latter.
+// SAFETY: a threadsafe function may be called from every thread while it lives; `JsEnvironment` ensures that.
 unsafe impl Send for WakeUp {}
 
-/// See the module's text.
-pub struct Hub {
+/// One JS environment: its wake-up, events, views and engine.
+pub struct JsEnvironment {
     /// `None` once the environment is going.
     wake_up: Mutex<Option<WakeUp>>,
-    /// Whether a wake-up is under way, so that any number of nudges cost one.
+    /// Whether a wake-up is pending, so that any number of requests cost one.
     pending: AtomicBool,
-    /// Events that JS has not fetched.
+    /// Events that JS has not fetched yet.
     pub events: EventQueue,
-    /// The views that JS has made.
+    /// The views that JS has created.
     pub views: Mutex<BTreeMap<ViewId, Arc<View>>>,
-    /// The engine while there is one.
+    /// The engine, if one was created.
     pub engine: Mutex<Option<Arc<Engine>>>,
 }
 
-impl Hub {
-    /// Binds a hub to the environment. `wake` is called on the JS thread as `wake(view, slot, width, height)`; see
+impl JsEnvironment {
+    /// Binds a environment to the environment. `wake` is called on the JS thread as `wake(view, slot, width, height)`; see
     /// [`crate::engine::NativeEngine::new`].
     pub fn bind(env: &Env, wake: sys::napi_value) -> Result<Arc<Self>> {
-        let hub = Arc::new(Self {
+        let environment = Arc::new(Self {
             wake_up: Mutex::new(None),
             pending: AtomicBool::new(false),
             events: EventQueue::default(),
             views: Mutex::default(),
             engine: Mutex::default(),
         });
-        let wake_up = create_wake_up(env.raw(), wake, &hub)?;
-        *hub.wake_up.lock() = Some(wake_up);
-        add_cleanup_hook(env.raw(), &hub)?;
-        Ok(hub)
+        let wake_up = create_wake_up(env.raw(), wake, &environment)?;
+        *environment.wake_up.lock() = Some(wake_up);
+        add_cleanup_hook(env.raw(), &environment)?;
+        Ok(environment)
     }
 
-    /// Wakes JS up soon, if it is not on its way already. Any thread.
-    pub fn nudge(&self) {
+    /// Wakes the JS thread unless a wake-up is pending already. Any thread.
+    pub fn request_wake_up(&self) {
         if self.pending.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -89,7 +89,7 @@ impl Hub {
         self.views.lock().get(&id).cloned()
     }
 
-    /// The environment is going: no thread wakes it or writes into its memory after this, and the engine ends.
+    /// Closes everything before the environment ends: after this no thread wakes it or writes into its memory.
     fn close(&self) {
         *self.wake_up.lock() = None;
         let views = std::mem::take(&mut *self.views.lock());
@@ -102,33 +102,33 @@ impl Hub {
         }
     }
 
-    /// JS has had its turn: go on with what was put off.
+    /// Continues with the work that was deferred by [`LATER`].
     pub fn resume(&self) {
         self.pending.store(false, Ordering::Release);
-        self.nudge();
+        self.request_wake_up();
     }
 
-    /// Everything that waits, in the JS thread. What arrives meanwhile is taken along, but not for ever: when drawing
-    /// cannot keep up, the page's own work gets its turn in between.
+    /// Processes all pending work on the JS thread, including work that arrives in the meantime, up to a limit: when drawing
+    /// cannot keep up, the page's own work runs in between.
     fn run(&self, js: &Caller) {
         let started = Instant::now();
         loop {
             if self.pass(js) == Called::EnvironmentGoing {
                 return;
             }
-            // Nudges during the pass were swallowed by the flag. The swap sees what they had made ready before.
+            // Wake-ups during the pass were suppressed by the flag. The swap acquires what they published before.
             self.pending.swap(false, Ordering::AcqRel);
             if !self.has_work() || self.pending.swap(true, Ordering::AcqRel) {
                 return;
             }
-            if started.elapsed() > TURN_LIMIT {
+            if started.elapsed() > MAX_TURN {
                 js.call(NO_VIEW, LATER, 0, 0);
                 return;
             }
         }
     }
 
-    /// One round: events, rings to make, frames to draw.
+    /// One round: events, rings to create, frames to draw.
     fn pass(&self, js: &Caller) -> Called {
         if !self.events.is_empty() && js.call(NO_VIEW, EVENTS, 0, 0) == Called::EnvironmentGoing {
             return Called::EnvironmentGoing;
@@ -155,11 +155,11 @@ impl Hub {
     }
 }
 
-fn create_wake_up(env: sys::napi_env, wake: sys::napi_value, hub: &Arc<Hub>) -> Result<WakeUp> {
+fn create_wake_up(env: sys::napi_env, wake: sys::napi_value, environment: &Arc<JsEnvironment>) -> Result<WakeUp> {
     let mut name = ptr::null_mut();
     // SAFETY: `env` is the live environment of the calling JS thread; the text is 4 bytes long.
     check(unsafe { sys::napi_create_string_utf8(env, c"zego".as_ptr(), 4, &mut name) }, "name")?;
-    let context = Weak::into_raw(Arc::downgrade(hub)).cast_mut().cast::<c_void>();
+    let context = Weak::into_raw(Arc::downgrade(environment)).cast_mut().cast::<c_void>();
     let mut function = ptr::null_mut();
     // SAFETY: `wake` is a value of this environment, and `context` lives until `drop_context`, which runs once.
     let status = unsafe {
@@ -183,10 +183,10 @@ fn create_wake_up(env: sys::napi_env, wake: sys::napi_value, hub: &Arc<Hub>) -> 
     Ok(WakeUp(function))
 }
 
-/// Hooks run last in, first out: made right after the threadsafe function, ours runs before Node deletes that.
-fn add_cleanup_hook(env: sys::napi_env, hub: &Arc<Hub>) -> Result<()> {
-    // An own allocation per hook: Node aborts when a hook is added twice with the same argument.
-    let argument = Box::into_raw(Box::new(hub.clone())).cast::<c_void>();
+/// Hooks run in reverse order: added right after the threadsafe function, ours runs before Node deletes it.
+fn add_cleanup_hook(env: sys::napi_env, environment: &Arc<JsEnvironment>) -> Result<()> {
+    // One allocation per hook: Node aborts when a hook is added twice with the same argument.
+    let argument = Box::into_raw(Box::new(environment.clone())).cast::<c_void>();
     // SAFETY: `argument` is given back once, by `on_environment_going`.
     check(unsafe { sys::napi_add_env_cleanup_hook(env, Some(on_environment_going), argument) }, "cleanup hook")
 }
@@ -200,13 +200,13 @@ fn check(status: sys::napi_status, what: &str) -> Result<()> {
 
 unsafe extern "C" fn on_environment_going(argument: *mut c_void) {
     // SAFETY: made by `add_cleanup_hook`, and Node calls a hook once.
-    let hub = unsafe { Box::from_raw(argument.cast::<Arc<Hub>>()) };
-    hub.close();
+    let environment = unsafe { Box::from_raw(argument.cast::<Arc<JsEnvironment>>()) };
+    environment.close();
 }
 
 unsafe extern "C" fn drop_context(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: made by `create_wake_up`, and Node finalizes a threadsafe function once.
-    drop(unsafe { Weak::from_raw(data.cast::<Hub>()) });
+    drop(unsafe { Weak::from_raw(data.cast::<JsEnvironment>()) });
 }
 
 unsafe extern "C" fn on_wake_up(
@@ -215,16 +215,16 @@ unsafe extern "C" fn on_wake_up(
     context: *mut c_void,
     _data: *mut c_void,
 ) {
-    // Node drains the queue without an environment when that is going; older versions after the finalizer, so the
+    // Node drains the queue without an environment when that ends; older versions after the finalizer, so the
     // context must not be touched before this.
     if env.is_null() || callback.is_null() {
         return;
     }
     // SAFETY: with an environment the finalizer has not run, so the weak reference is alive.
-    let weak = std::mem::ManuallyDrop::new(unsafe { Weak::from_raw(context.cast::<Hub>().cast_const()) });
-    let Some(hub) = weak.upgrade() else { return };
+    let weak = std::mem::ManuallyDrop::new(unsafe { Weak::from_raw(context.cast::<JsEnvironment>().cast_const()) });
+    let Some(environment) = weak.upgrade() else { return };
     if let Some(caller) = Caller::new(env, callback) {
-        hub.run(&caller);
+        environment.run(&caller);
     }
 }
 
@@ -235,7 +235,7 @@ enum Called {
     EnvironmentGoing,
 }
 
-/// Calls the wake-up's JS function within one wake-up.
+/// Calls the JS function of the wake-up.
 struct Caller {
     env: sys::napi_env,
     callback: sys::napi_value,

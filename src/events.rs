@@ -1,4 +1,4 @@
-//! Events on their way from the engine's threads to JS: one queue, one wake-up for any number of them.
+//! Events from the engine's threads to JS: one queue, and one wake-up for any number of events.
 
 use std::collections::VecDeque;
 use std::sync::Weak;
@@ -7,23 +7,23 @@ use engine::{Event, EventSink, Reply};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::env::Hub;
+use crate::env::JsEnvironment;
 
-/// Name under which the answer to a promise method travels.
+/// Event name of the reply to a promise method.
 const REPLY: &str = "__reply";
 
-/// Events in the order in which they happened.
+/// Events in order of occurrence.
 #[derive(Default)]
 pub struct EventQueue(Mutex<VecDeque<(&'static str, Value)>>);
 
 impl EventQueue {
-    /// Whether JS has fetched everything.
+    /// Whether JS has fetched all events.
     pub fn is_empty(&self) -> bool {
         self.0.lock().is_empty()
     }
 
-    /// Everything that waits, as the text of a JSON array of `[name, payload]` pairs: one string crosses to JS faster
-    /// than its objects would, field by field.
+    /// Takes all queued events as the text of a JSON array of `[name, payload]` pairs: one string crosses to JS faster
+    /// than objects would, field by field.
     pub fn drain(&self) -> String {
         let events = std::mem::take(&mut *self.0.lock());
         serde_json::to_string(&events).unwrap_or_else(|_| "[]".to_owned())
@@ -34,24 +34,24 @@ impl EventQueue {
     }
 }
 
-/// The engine's way to the queue of its environment.
-pub struct EventsToHub(pub Weak<Hub>);
+/// Event sink of the engine: the queue of its environment.
+pub struct EventsToJs(pub Weak<JsEnvironment>);
 
-impl EventSink for EventsToHub {
+impl EventSink for EventsToJs {
     fn emit(&self, event: Event) {
-        if let Some(hub) = self.0.upgrade() {
-            hub.events.push(event.name, event.payload);
-            hub.nudge();
+        if let Some(environment) = self.0.upgrade() {
+            environment.events.push(event.name, event.payload);
+            environment.request_wake_up();
         }
     }
 }
 
-/// The way back for a promise method that JS knows by `id`.
-pub fn reply(hub: Weak<Hub>, id: u32) -> Reply {
+/// The reply of a promise method, which JS identifies by `id`.
+pub fn reply(environment: Weak<JsEnvironment>, id: u32) -> Reply {
     Box::new(move |value| {
-        if let Some(hub) = hub.upgrade() {
-            hub.events.push(REPLY, json!({ "id": id, "value": value }));
-            hub.nudge();
+        if let Some(environment) = environment.upgrade() {
+            environment.events.push(REPLY, json!({ "id": id, "value": value }));
+            environment.request_wake_up();
         }
     })
 }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_leave_in_order_and_once() {
+    fn events_are_drained_in_order_and_once() {
         let queue = EventQueue::default();
         queue.push("onRoomStateUpdate", json!({"roomID": "r"}));
         queue.push(REPLY, json!({"id": 1, "value": {"errorCode": 0}}));

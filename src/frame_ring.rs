@@ -50,44 +50,44 @@ impl Slot {
     }
 }
 
-/// What became of a frame that was to be written.
+/// Outcome of writing a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It waits to be drawn. `replaced`: one that waited before it was dropped.
+    /// The frame is ready to be drawn.
     Ready {
-        /// Whether a frame that nobody had drawn was overwritten.
+        /// Whether a frame that had not been drawn was overwritten.
         replaced: bool,
     },
-    /// The ring is closed; its memory is no longer ours.
+    /// The ring is closed, and its memory must not be used any more.
     Closed,
     /// The caller's conversion failed, or every slot is busy.
     Failed,
 }
 
-/// A frame that the JS thread is drawing; give it back with [`FrameRing::give_back`].
+/// A frame that the JS thread draws; return it with [`FrameRing::give_back`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// Index of the slot, 0 to 2.
     pub slot: usize,
-    /// How long ago, at the time of the call, it became ready.
+    /// Time since the frame became ready.
     pub waited: Duration,
-    /// Older frames that were passed over.
+    /// Older frames that were skipped.
     pub skipped: u64,
 }
 
-/// See the module's text.
+/// A ring of three slots between one writer at a time and the JS thread.
 pub struct FrameRing {
     width: u32,
     height: u32,
     slots: [Slot; SLOTS],
     born: Instant,
-    /// The next frame's number while the ring is open. Held while a slot is written: whoever closes the ring waits for
-    /// the conversion that is under way, and none starts after it.
+    /// The next frame's number while the ring is open. Locked while a slot is written, so that closing the ring waits for
+    /// the conversion in progress and none starts afterwards.
     gate: Mutex<Option<u64>>,
 }
 
 impl FrameRing {
-    /// A ring over three buffers of `width` x `height` RGBA pixels; `None` if one has another size.
+    /// Creates a ring over three buffers of `width` x `height` RGBA pixels, or `None` if one has another size.
     ///
     /// # Safety
     /// Each buffer is valid for reads and writes of its length until [`FrameRing::close`] has returned, no two overlap,
@@ -111,7 +111,7 @@ impl FrameRing {
         (self.width, self.height)
     }
 
-    /// Lets `fill` write one frame. Any thread; blocks only while another thread writes to the same ring.
+    /// Writes one frame with `fill`. Any thread; blocks only while another thread writes to the same ring.
     pub fn write(&self, fill: impl FnOnce(&mut [u8]) -> bool) -> Written {
         let mut gate = self.gate.lock();
         let Some(sequence) = *gate else { return Written::Closed };
@@ -131,12 +131,12 @@ impl FrameRing {
         Written::Ready { replaced }
     }
 
-    /// Whether a frame waits to be drawn.
+    /// Whether a frame is ready to be drawn.
     pub fn is_waiting(&self) -> bool {
         self.slots.iter().any(|slot| slot.state.load(Ordering::Acquire) == READY)
     }
 
-    /// The newest frame that waits. JS thread only.
+    /// Takes the newest ready frame. JS thread only.
     pub fn take(&self) -> Option<Taken> {
         let waiting = || self.slots.iter().enumerate().filter(|(_, slot)| slot.state.load(Ordering::Acquire) == READY);
         let (index, newest) = waiting().max_by_key(|(_, slot)| slot.sequence.load(Ordering::Relaxed))?;
@@ -150,14 +150,14 @@ impl FrameRing {
         Some(Taken { slot: index, waited: Duration::from_nanos(waited), skipped })
     }
 
-    /// The taken slot has been drawn. JS thread only.
+    /// Returns a taken slot after drawing. JS thread only.
     pub fn give_back(&self, slot: usize) {
         if let Some(slot) = self.slots.get(slot) {
             slot.shift(READING, FREE);
         }
     }
 
-    /// After this no thread writes any more. Waits for at most one conversion.
+    /// Closes the ring: no thread writes after this. Waits for at most one conversion.
     pub fn close(&self) {
         *self.gate.lock() = None;
     }
@@ -166,7 +166,7 @@ impl FrameRing {
         if let Some(slot) = self.slots.iter().find(|slot| slot.shift(FREE, WRITING)) {
             return Some((slot, false));
         }
-        // The reader may take a waiting slot between the look and the claim; another one is there then.
+        // The reader may take a ready slot between the search and the claim; then there is another one.
         for _ in 0..SLOTS {
             let waiting = self.slots.iter().filter(|slot| slot.state.load(Ordering::Relaxed) == READY);
             let oldest = waiting.min_by_key(|slot| slot.sequence.load(Ordering::Relaxed))?;
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_the_waiting_frames_wins() {
+    fn the_newest_ready_frame_is_drawn() {
         let mut memory = memory();
         let ring = ring(&mut memory);
         for value in 1..=3 {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_never_touches_the_slot_that_is_drawn() {
+    fn a_writer_never_touches_a_slot_being_drawn() {
         let mut memory = memory();
         let ring = ring(&mut memory);
         ring.write(fill(1));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn no_frame_is_torn_while_a_thread_writes_and_another_draws() {
+    fn no_frame_is_torn_by_concurrent_writing_and_drawing() {
         let mut memory = memory();
         let addresses = memory.each_ref().map(|slot| slot.as_ptr() as usize);
         let ring = ring(&mut memory);

@@ -33,21 +33,21 @@ impl NativeEngine {
     /// `takePublishStreamSnapshot`; the answer comes through the events under `request`.
     #[napi]
     pub fn take_publish_stream_snapshot(&self, channel: u32, request: u32) -> Result<()> {
-        let reply = reply(Arc::downgrade(&self.hub), request);
+        let reply = reply(Arc::downgrade(&self.environment), request);
         self.run(|engine| engine.take_publish_stream_snapshot(channel, reply))
     }
 
     /// `takePlayStreamSnapshot`; the answer comes through the events under `request`.
     #[napi]
     pub fn take_play_stream_snapshot(&self, stream_id: String, request: u32) -> Result<()> {
-        let reply = reply(Arc::downgrade(&self.hub), request);
+        let reply = reply(Arc::downgrade(&self.environment), request);
         self.run(|engine| engine.take_play_stream_snapshot(&stream_id, reply))
     }
 
     /// `sendBarrageMessage`; the answer comes through the events under `request`.
     #[napi]
     pub fn send_barrage_message(&self, room_id: String, message: String, request: u32) -> Result<()> {
-        let reply = reply(Arc::downgrade(&self.hub), request);
+        let reply = reply(Arc::downgrade(&self.environment), request);
         self.run(|engine| engine.send_barrage_message(&room_id, &message, reply))
     }
 }

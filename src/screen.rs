@@ -31,7 +31,7 @@ impl NativeEngine {
     /// `getScreenCaptureSources`; the answer comes through the events under `request`.
     #[napi]
     pub fn get_screen_capture_sources(&self, thumbnail: JsSize, icon: JsSize, request: u32) -> Result<()> {
-        let reply = reply(Arc::downgrade(&self.hub), request);
+        let reply = reply(Arc::downgrade(&self.environment), request);
         self.run(|engine| engine.get_screen_capture_sources(thumbnail.into(), icon.into(), reply))
     }
 

@@ -1,21 +1,21 @@
-//! How large a view is on the screen, and to which size a frame is scaled for it.
+//! Size of a view on the screen, and the size to which a frame is scaled for it.
 
-/// `ZegoViewMode`: how a picture meets a tile of another shape.
+/// `ZegoViewMode`: how a frame is fitted into a tile of another aspect ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ViewMode {
-    /// The whole picture, with bars.
+    /// The whole frame, with bars.
     #[default]
     AspectFit,
-    /// The whole tile, parts of the picture cut off.
+    /// The whole tile, with the frame cropped.
     AspectFill,
-    /// The whole picture on the whole tile, stretched.
+    /// The whole frame, stretched to the tile.
     ScaleToFill,
-    /// The picture in its own size, whatever the tile; not the vendor's. For canvases without a box, which somebody reads.
+    /// The frame in its own size, for canvases that are read without being displayed. Not the vendor's.
     OwnSize,
 }
 
 impl ViewMode {
-    /// From the exported number; anything unknown is AspectFit, the default.
+    /// Converts the exported number; an unknown one is AspectFit, the default.
     pub fn from_number(mode: u32) -> Self {
         match mode {
             1 => Self::AspectFill,
@@ -26,25 +26,25 @@ impl ViewMode {
     }
 }
 
-/// A view's box on the screen.
+/// The area of a view on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Tile {
     /// Device pixels; 0 when hidden.
     pub width: u32,
     /// Device pixels; 0 when hidden.
     pub height: u32,
-    /// How the picture meets the box.
+    /// How the frame is fitted into the area.
     pub mode: ViewMode,
 }
 
 impl Tile {
-    /// Whether nothing of it can be seen.
+    /// Whether the view is not visible.
     pub fn is_hidden(&self) -> bool {
         self.width == 0 || self.height == 0
     }
 
-    /// The size in which a frame is handed over: that of the tile, or what of it the picture's shape fills. The sum of
-    /// all tiles is a screen, so what this costs does not grow with the number of streams, nor with the frames' sizes.
+    /// Size to which a frame is scaled: that of the tile, or the part of it that the frame's shape fills. The sum of
+    /// all tiles is a screen, so the cost does not grow with the number of streams or the size of their frames.
     pub fn frame_size(&self, width: u32, height: u32) -> (u32, u32) {
         match self.mode {
             ViewMode::OwnSize => (width, height),
@@ -61,9 +61,9 @@ impl Tile {
         }
     }
 
-    /// How many pixels of the screen a picture of this shape covers here, cut off parts included; (0, 0) when hidden, `None`
-    /// if all that it has are of use.
-    pub fn picture_size(&self, (width, height): (u32, u32)) -> Option<(u32, u32)> {
+    /// Number of device pixels that a frame of this shape covers, cropped parts included; (0, 0) when hidden, `None`
+    /// if the frame is used in its own size.
+    pub fn covered_size(&self, (width, height): (u32, u32)) -> Option<(u32, u32)> {
         if self.mode == ViewMode::OwnSize {
             return None;
         }
@@ -74,7 +74,7 @@ impl Tile {
         Some(((f64::from(width) * factor).round() as u32, (f64::from(height) * factor).round() as u32))
     }
 
-    /// By how much a picture is magnified to meet the box.
+    /// Scale factor from the frame to the tile.
     fn factor(&self, width: u32, height: u32) -> f64 {
         let (horizontal, vertical) =
             (f64::from(self.width) / f64::from(width.max(1)), f64::from(self.height) / f64::from(height.max(1)));
@@ -86,8 +86,8 @@ impl Tile {
     }
 }
 
-/// Whether a picture falls short of its tile by so little that only the layout's rounding can be why: bars of a pixel or
-/// two beside a picture of the tile's shape would be seen.
+/// Whether a frame is smaller than its tile only by rounding of the layout: bars of a pixel or
+/// two beside a frame of the tile's shape would be visible.
 fn is_rounding(side: u32, tile: u32) -> bool {
     let missing = tile - side.min(tile);
     missing <= 2 && u64::from(missing) * 100 <= u64::from(tile)
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_has_the_size_of_its_tile() {
+    fn a_frame_is_scaled_to_its_tile() {
         for (width, height) in [(320, 180), (642, 361), (4000, 2250), (1, 1)] {
             for mode in [ViewMode::AspectFill, ViewMode::ScaleToFill] {
                 assert_eq!(tile(width, height, mode).frame_size(1280, 720), (width, height));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_picture_keeps_its_shape_and_meets_two_sides_of_the_tile() {
+    fn aspect_fit_keeps_the_shape_and_touches_two_sides() {
         let fit = |width, height| tile(width, height, ViewMode::AspectFit).frame_size(1280, 720);
         assert_eq!(fit(320, 320), (320, 180));
         assert_eq!(fit(333, 100), (178, 100));
@@ -130,15 +130,15 @@ mod tests {
     }
 
     #[test]
-    fn a_canvas_without_a_box_gets_the_picture_as_it_is() {
+    fn a_canvas_without_a_box_gets_frames_in_their_own_size() {
         let tile = tile(1, 1, ViewMode::OwnSize);
-        assert_eq!((tile.frame_size(1280, 720), tile.picture_size((1280, 720))), ((1280, 720), None));
+        assert_eq!((tile.frame_size(1280, 720), tile.covered_size((1280, 720))), ((1280, 720), None));
     }
 
     #[test]
-    fn a_picture_covers_what_its_shape_leaves_of_the_tile() {
-        assert_eq!(tile(320, 320, ViewMode::AspectFit).picture_size((16, 9)), Some((320, 180)));
-        assert_eq!(tile(100, 180, ViewMode::AspectFill).picture_size((640, 360)), Some((320, 180)));
-        assert_eq!(tile(0, 180, ViewMode::AspectFit).picture_size((16, 9)), Some((0, 0)));
+    fn the_covered_size_depends_on_the_view_mode() {
+        assert_eq!(tile(320, 320, ViewMode::AspectFit).covered_size((16, 9)), Some((320, 180)));
+        assert_eq!(tile(100, 180, ViewMode::AspectFill).covered_size((640, 360)), Some((320, 180)));
+        assert_eq!(tile(0, 180, ViewMode::AspectFit).covered_size((16, 9)), Some((0, 0)));
     }
 }

@@ -1,4 +1,4 @@
-//! JS values in and out: what the TypeScript face hands over, already checked and with its defaults filled in.
+//! JS values: the arguments of the TypeScript face, already checked and with defaults filled in.
 
 use std::collections::HashMap;
 use std::ptr;
@@ -98,7 +98,7 @@ impl From<JsUser> for User {
 pub struct JsRoomConfig {
     /// 0 = unlimited.
     pub max_member_count: u32,
-    /// Whether `onRoomUserUpdate` is wanted.
+    /// Whether `onRoomUserUpdate` is emitted.
     pub is_user_status_notify: bool,
     /// Empty = sign in with AppSign.
     pub token: String,
@@ -114,7 +114,7 @@ impl From<JsRoomConfig> for RoomConfig {
     }
 }
 
-/// `ZegoVideoConfig`; what is absent comes from the preset, or without one from the scenario.
+/// `ZegoVideoConfig`; missing fields come from the preset, or without one from the scenario.
 #[napi(object)]
 pub struct JsVideoConfig {
     /// `ZegoVideoConfigPreset` that the other fields start from.
@@ -177,10 +177,10 @@ impl From<VideoConfig> for JsVideoConfig {
 /// A device of a list.
 #[napi(object)]
 pub struct JsDeviceInfo {
-    /// What `useVideoDevice` and `useAudioDevice` take.
+    /// ID for `useVideoDevice` and `useAudioDevice`.
     #[napi(js_name = "deviceID")]
     pub device_id: String,
-    /// For people.
+    /// Name to display.
     pub device_name: String,
 }
 
@@ -195,7 +195,7 @@ pub fn engine_error(error: EngineError) -> Error {
     Error::new(Status::GenericFailure, format!("{}: {}", error.code, error.message))
 }
 
-/// Three buffers of a ring, and what keeps them alive.
+/// Three buffers of a ring, and the references that keep them alive.
 pub struct RingMemory {
     /// Address and length of each.
     pub slots: [SlotMemory; SLOTS],
@@ -203,24 +203,24 @@ pub struct RingMemory {
     pub references: BufferReferences,
 }
 
-/// Strong references to array buffers of one environment. Released on its thread with [`BufferReferences::release`];
-/// an environment that goes releases them itself.
+/// Strong references to array buffers of one environment, released on its thread with [`BufferReferences::release`];
+/// an environment that ends releases them itself.
 pub struct BufferReferences(Vec<sys::napi_ref>);
 
-// SAFETY: the references are only made and released in functions that JS calls, which is on the environment's thread.
+// SAFETY: the references are only created and released in functions that JS calls, on the environment's thread.
 unsafe impl Send for BufferReferences {}
 
 impl BufferReferences {
-    /// Lets the buffers go. Only after the ring over them was closed.
+    /// Releases the buffers. Only after the ring over them was closed.
     pub fn release(self, env: &Env) {
         for reference in self.0 {
-            // SAFETY: made by `ring_memory` in this environment, and released once.
+            // SAFETY: created by `ring_memory` in this environment, and released once.
             unsafe { sys::napi_delete_reference(env.raw(), reference) };
         }
     }
 }
 
-/// Looks up and keeps the memory of three `Uint8ClampedArray`s.
+/// Memory of three `Uint8ClampedArray`s, with references that keep it alive.
 pub fn ring_memory(env: &Env, arrays: &[Unknown]) -> Result<RingMemory> {
     if arrays.len() != SLOTS {
         return Err(Error::new(Status::InvalidArg, format!("a ring has {SLOTS} buffers")));
@@ -264,7 +264,7 @@ fn keep_array(env: &Env, array: &Unknown) -> Result<(SlotMemory, sys::napi_ref)>
     let (mut start, mut room) = (ptr::null_mut(), 0);
     // SAFETY: the array's own buffer, from the call above.
     let status = unsafe { sys::napi_get_arraybuffer_info(env.raw(), buffer, &mut start, &mut room) };
-    // Arrays that were made with up to 64 bytes may lie in V8's moving heap; a part of a larger buffer never does.
+    // Arrays of up to 64 bytes may lie in V8's moving heap; a part of a larger buffer never does.
     if status != sys::Status::napi_ok || address.is_null() || room <= 64 {
         return Err(refused("it is detached or too small"));
     }

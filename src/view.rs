@@ -1,4 +1,4 @@
-//! One view: takes frames from the engine's threads and brings them into its ring, in the size that its tile needs.
+//! A view: scales frames from the engine's threads to its tile and writes them into its ring.
 
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -9,17 +9,17 @@ use media::video::scale::{fill, scale};
 use media::video::sink::{FrameSink, ViewStats};
 use parking_lot::Mutex;
 
-use crate::env::Hub;
+use crate::env::JsEnvironment;
 use crate::frame_ring::{FrameRing, Written};
 use crate::tile::{Tile, ViewMode};
 use crate::view_stats::Counters;
 
-/// Shape of a picture that has not been seen yet.
-const USUAL_SHAPE: (u32, u32) = (16, 9);
+/// Assumed size of a frame before the first one.
+const DEFAULT_SHAPE: (u32, u32) = (16, 9);
 
-/// See the module's text.
+/// A sink of video frames that JS draws on a canvas.
 pub struct View {
-    hub: Weak<Hub>,
+    environment: Weak<JsEnvironment>,
     state: Mutex<State>,
     counters: Mutex<Counters>,
 }
@@ -29,15 +29,15 @@ struct State {
     closed: bool,
     tile: Tile,
     ring: Option<Arc<FrameRing>>,
-    /// Size of the ring that JS is to make, until it has been asked for.
+    /// Size of the ring that JS has to create, until it was requested.
     wanted: Option<(u32, u32)>,
-    /// The latest frame: drawn again when the tile changes, or as soon as the view is shown.
+    /// The latest frame, drawn again when the tile changes or becomes visible.
     latest: Option<VideoFrame>,
-    /// No ring has taken it yet.
+    /// Whether the latest frame has not been written to a ring yet.
     is_held: bool,
 }
 
-/// A frame on its way to the screen.
+/// A frame that is being drawn.
 pub struct Drawing {
     ring: Arc<FrameRing>,
     /// Index of the slot.
@@ -47,13 +47,13 @@ pub struct Drawing {
 }
 
 impl View {
-    /// A view in a tile; it has no ring until its first frame.
-    pub fn new(hub: Weak<Hub>, tile: Tile) -> Self {
+    /// Creates a view for a tile; it has no ring until its first frame.
+    pub fn new(environment: Weak<JsEnvironment>, tile: Tile) -> Self {
         let state = State { tile, ..State::default() };
-        Self { hub, state: Mutex::new(state), counters: Mutex::default() }
+        Self { environment, state: Mutex::new(state), counters: Mutex::default() }
     }
 
-    /// The tile was moved, shown or hidden, or wants its picture once more.
+    /// Sets the tile after a change of size or visibility, and draws the latest frame again.
     pub fn set_tile(&self, tile: Tile) {
         {
             let mut state = self.state.lock();
@@ -63,10 +63,10 @@ impl View {
             }
         }
         self.counters.lock().delivered();
-        self.bring();
+        self.deliver_latest();
     }
 
-    /// Takes over a ring that JS made, and returns once no thread writes to the former one.
+    /// Replaces the ring, and returns once no thread writes to the former one.
     pub fn set_ring(&self, ring: FrameRing) {
         let (former, is_held) = {
             let mut state = self.state.lock();
@@ -76,11 +76,11 @@ impl View {
             former.close();
         }
         if is_held {
-            self.bring();
+            self.deliver_latest();
         }
     }
 
-    /// No frame is taken and no memory written after this.
+    /// Closes the view: no frame is accepted and no memory written after this.
     pub fn close(&self) {
         let ring = {
             let mut state = self.state.lock();
@@ -95,18 +95,18 @@ impl View {
         }
     }
 
-    /// Size of the ring that is missing, once. JS thread only.
+    /// Size of the ring that JS has to create, returned once. JS thread only.
     pub fn take_wanted_size(&self) -> Option<(u32, u32)> {
         self.state.lock().wanted.take()
     }
 
-    /// Whether JS has something to do for this view.
+    /// Whether there is work for JS: a ring to create or a frame to draw.
     pub fn has_work(&self) -> bool {
         let state = self.state.lock();
         state.wanted.is_some() || state.ring.as_ref().is_some_and(|ring| ring.is_waiting())
     }
 
-    /// The newest frame to draw. JS thread only.
+    /// Takes the newest frame to draw. JS thread only.
     pub fn begin_drawing(&self) -> Option<Drawing> {
         let ring = self.state.lock().ring.clone()?;
         let taken = ring.take()?;
@@ -117,7 +117,7 @@ impl View {
         Some(Drawing { ring, slot: taken.slot, ready_at: now.checked_sub(taken.waited).unwrap_or(now) })
     }
 
-    /// The frame was drawn, or could not be.
+    /// Finishes drawing; `drawn` is false if it failed.
     pub fn end_drawing(&self, drawing: &Drawing, drawn: bool) {
         drawing.ring.give_back(drawing.slot);
         let mut counters = self.counters.lock();
@@ -128,21 +128,21 @@ impl View {
         }
     }
 
-    /// The counters.
+    /// Statistics of the view.
     pub fn stats(&self) -> ViewStats {
         self.counters.lock().snapshot()
     }
 
-    /// Brings the latest frame into the ring, or has it wait until there is one that fits.
-    fn bring(&self) {
-        // JS may put another ring in the place of the one that is to be written; then that one takes the frame.
+    /// Writes the latest frame into the ring, or keeps it until there is a ring that fits.
+    fn deliver_latest(&self) {
+        // JS may replace the ring in the meantime; then the new ring gets the frame.
         while let Some(ring) = self.ring_for_latest() {
             match ring.write(|pixels| self.paint(ring.size(), pixels)) {
                 Written::Ready { replaced } => {
                     if replaced {
                         self.counters.lock().dropped(1);
                     }
-                    return self.nudge();
+                    return self.request_wake_up();
                 }
                 Written::Closed => {}
                 Written::Failed => return self.counters.lock().dropped(1),
@@ -150,14 +150,14 @@ impl View {
         }
     }
 
-    /// The latest frame in that size. Inside a ring's gate: of two threads that bring frames the last one brings the newest.
+    /// Converts the latest frame at that size. Runs inside the ring's gate, so that the last of two writers has the newest frame.
     fn paint(&self, (width, height): (u32, u32), pixels: &mut [u8]) -> bool {
         let (frame, tile) = {
             let state = self.state.lock();
             let Some(frame) = state.latest.clone() else { return false };
             (frame, state.tile)
         };
-        // Tile or frame may have become another meanwhile; then another ring is on its way.
+        // Tile or frame may have changed size in the meantime; then another ring has been requested.
         if tile.frame_size(frame.width(), frame.height()) != (width, height) {
             return false;
         }
@@ -186,13 +186,13 @@ impl View {
         if replaced {
             self.counters.lock().dropped(1);
         }
-        self.nudge();
+        self.request_wake_up();
         None
     }
 
-    fn nudge(&self) {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.nudge();
+    fn request_wake_up(&self) {
+        if let Some(environment) = self.environment.upgrade() {
+            environment.request_wake_up();
         }
     }
 }
@@ -210,13 +210,13 @@ impl FrameSink for View {
             }
         }
         self.counters.lock().delivered();
-        self.bring();
+        self.deliver_latest();
     }
 
     fn shown_size(&self) -> Option<(u32, u32)> {
         let state = self.state.lock();
-        let shape = state.latest.as_ref().map_or(USUAL_SHAPE, |frame| (frame.width(), frame.height()));
-        state.tile.picture_size(shape)
+        let shape = state.latest.as_ref().map_or(DEFAULT_SHAPE, |frame| (frame.width(), frame.height()));
+        state.tile.covered_size(shape)
     }
 
     fn stats(&self) -> Option<ViewStats> {

@@ -1,11 +1,11 @@
-//! What a view has drawn and how long frames waited for it.
+//! Statistics of a view: frames drawn, and their delay.
 
 use std::time::Duration;
 
 use media::video::sink::ViewStats;
 
-/// Waits that are kept for the percentiles: 2 s at 30 frames a second.
-const KEPT: usize = 64;
+/// Delays kept for the percentiles: 2 s at 30 frames a second.
+const MAX_WAITS: usize = 64;
 
 /// Counters of one view.
 #[derive(Default)]
@@ -18,28 +18,28 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// A frame arrived that ought to be drawn.
+    /// Counts a frame that is to be drawn.
     pub fn delivered(&mut self) {
         self.delivered += 1;
     }
 
-    /// Frames that nobody will see.
+    /// Counts frames that will not be drawn.
     pub fn dropped(&mut self, frames: u64) {
         self.dropped += frames;
     }
 
-    /// A frame was drawn, so long after it became ready.
+    /// Counts a drawn frame and the delay since it became ready.
     pub fn drawn(&mut self, wait: Duration) {
         self.drawn += 1;
-        if self.waits.len() < KEPT {
+        if self.waits.len() < MAX_WAITS {
             self.waits.push(wait);
         } else {
             self.waits[self.next] = wait;
-            self.next = (self.next + 1) % KEPT;
+            self.next = (self.next + 1) % MAX_WAITS;
         }
     }
 
-    /// The figures as the application reads them.
+    /// The statistics as the application reads them.
     pub fn snapshot(&self) -> ViewStats {
         let mut waits = self.waits.clone();
         waits.sort_unstable();
@@ -62,18 +62,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_follow_the_latest_frames() {
+    fn percentiles_cover_the_latest_frames() {
         let mut counters = Counters::default();
-        (0..KEPT).for_each(|_| counters.drawn(Duration::from_millis(100)));
-        (1..=KEPT as u64).for_each(|wait| counters.drawn(Duration::from_micros(wait)));
+        (0..MAX_WAITS).for_each(|_| counters.drawn(Duration::from_millis(100)));
+        (1..=MAX_WAITS as u64).for_each(|wait| counters.drawn(Duration::from_micros(wait)));
         let stats = counters.snapshot();
-        assert_eq!(stats.drawn, 2 * KEPT as u64);
+        assert_eq!(stats.drawn, 2 * MAX_WAITS as u64);
         assert!((stats.ready_to_drawn_ms_p50 - 0.032).abs() < 0.002, "{stats:?}");
         assert!((stats.ready_to_drawn_ms_p95 - 0.060).abs() < 0.002, "{stats:?}");
     }
 
     #[test]
-    fn a_view_that_drew_nothing_has_zeros() {
+    fn a_view_without_frames_has_zeros() {
         assert_eq!(Counters::default().snapshot().ready_to_drawn_ms_p95, 0.0);
     }
 }

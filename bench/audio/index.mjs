@@ -1,4 +1,4 @@
-// Is a voice heard without holes, soon, and without its echo? The lab of sound (crates/media/examples/audio_lab.rs): the
+// Is speech played without gaps, with little delay and without echo? The audio lab (crates/media/examples/audio_lab.rs): the
 // real encoder, jitter buffer and processing over an emulated network and room, seeded, faster than real time.
 import { audioLab, greatest, least, table, target } from '../lab.mjs';
 

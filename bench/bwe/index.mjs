@@ -1,4 +1,4 @@
-// Does the sender find out what a link carries, and stay with it? Emulated links, a minute each, five seeds.
+// Does the sender find a link's capacity and keep to it? Emulated links, a minute each, five seeds.
 import { greatest, lab, least, table, target } from '../lab.mjs';
 
 export async function run() {

@@ -1,11 +1,11 @@
-// node bench/bwe/plot.mjs > docs/bandwidth.svg: capacity, estimate and what arrives, in the course of one call.
+// node bench/bwe/plot.mjs > docs/bandwidth.svg: capacity, estimate and received rate in the course of one call.
 import { lab } from '../lab.mjs';
 
 const CAPACITY = [[0, 3], [20, 3], [20, 1], [40, 1], [40, 4], [60, 4]];
 const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM] = [860, 320, 50, 30, 40];
-const [SECONDS, MOST] = [60, 5];
+const [SECONDS, MAX_MBPS] = [60, 5];
 const x = (at) => LEFT + (at / SECONDS) * (WIDTH - LEFT - 10);
-const y = (mbps) => TOP + (1 - Math.min(mbps, MOST) / MOST) * (HEIGHT - TOP - BOTTOM);
+const y = (mbps) => TOP + (1 - Math.min(mbps, MAX_MBPS) / MAX_MBPS) * (HEIGHT - TOP - BOTTOM);
 const point = ([at, mbps]) => `${x(at).toFixed(1)},${y(mbps).toFixed(1)}`;
 const line = (points, style) => `<polyline fill="none" ${style} points="${points.map(point).join(' ')}"/>`;
 const text = (at, mbps, anchor, words, more = '') => `<text x="${x(at)}" y="${y(mbps)}" text-anchor="${anchor}"${more}>${words}</text>`;

@@ -1,5 +1,5 @@
-// A call between two windows on loopback through the room server: how late the picture is, how long a join takes, and
-// what it costs. Beside ours the same call by livekit-client, Chromium's own WebRTC, drawn on a canvas too.
+// A call between two windows on loopback through the room server: latency, join time and
+// CPU time, beside the same call by livekit-client, Chromium's own WebRTC, drawn on a canvas too.
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { _electron } from 'playwright-core';
@@ -14,7 +14,7 @@ const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const WARM_MS = 2000;
 const LATENCY_MS = 4000;
 const MEASURED_MS = 5000;
-const WAYS = { ours: 'page.html', 'livekit-client': 'peer.html' };
+const VARIANTS = { ours: 'page.html', 'livekit-client': 'peer.html' };
 const CASES = [
   { name: '360p15', config: size(640, 360, 15, 600) },
   { name: '720p30', config: size(1280, 720, 30, 1800) },
@@ -36,12 +36,12 @@ async function open(electron, file, name) {
 
 const cpu = ({ window }) => window.evaluate((window) => global.cpu(window));
 
-async function measure(electron, server, way, { name, config }, pass) {
-  const it = { server, room: `bench-${way}-${name}-${pass}`, config };
-  const publisher = await open(electron, WAYS[way], 'publisher');
+async function measure(electron, server, variant, { name, config }, pass) {
+  const it = { server, room: `bench-${variant}-${name}-${pass}`, config };
+  const publisher = await open(electron, VARIANTS[variant], 'publisher');
   await publisher.page.evaluate(({ server, room, config }) => window.publish(server, room, config), it);
   await sleep(500);
-  const subscriber = await open(electron, WAYS[way], 'subscriber');
+  const subscriber = await open(electron, VARIANTS[variant], 'subscriber');
   const play = ({ server, room, config }) => window.play(server, room, config);
   const joinToFirstFrameMs = await subscriber.page.evaluate(play, it);
   await sleep(WARM_MS);
@@ -59,7 +59,7 @@ async function measure(electron, server, way, { name, config }, pass) {
   const perSecond = (to, from) => ((to - from) * 1000) / MEASURED_MS;
   return {
     case: name,
-    way,
+    variant,
     fps: report.fps,
     captureToCanvasP50Ms: report.p50,
     captureToCanvasP95Ms: report.p95,
@@ -72,14 +72,14 @@ async function measure(electron, server, way, { name, config }, pass) {
 
 export async function run() {
   const samples = [];
-  // Of its own, so that both ways use the same and no window carries it.
+  // A separate server, so that both variants use the same one and no window embeds it.
   const server = await startServer();
   const electron = await _electron.launch({ executablePath: electronPath(), args: ['--no-sandbox', app] });
   try {
     for (let pass = 1; pass <= ROUNDS; pass++) {
       for (const it of CASES) {
-        for (const way of Object.keys(WAYS)) {
-          const sample = await measure(electron, server.url, way, it, pass);
+        for (const variant of Object.keys(VARIANTS)) {
+          const sample = await measure(electron, server.url, variant, it, pass);
           console.error(`round ${pass} of ${ROUNDS}: ${JSON.stringify(sample)}`);
           samples.push(sample);
         }
@@ -89,11 +89,11 @@ export async function run() {
     await electron.close();
     endAll();
   }
-  const groups = CASES.flatMap(({ name }) => Object.keys(WAYS).map((way) => ({ name, way })));
-  const rows = groups.map(({ name, way }) => {
-    const own = samples.filter((it) => it.case === name && it.way === way);
-    const row = { case: name, way };
-    for (const figure of Object.keys(own[0]).filter((key) => key !== 'case' && key !== 'way')) {
+  const groups = CASES.flatMap(({ name }) => Object.keys(VARIANTS).map((variant) => ({ name, variant })));
+  const rows = groups.map(({ name, variant }) => {
+    const own = samples.filter((it) => it.case === name && it.variant === variant);
+    const row = { case: name, variant };
+    for (const figure of Object.keys(own[0]).filter((key) => key !== 'case' && key !== 'variant')) {
       const values = own.map((it) => it[figure]);
       row[figure] = round(median(values));
       row[`${figure}Range`] = `${round(Math.min(...values))}-${round(Math.max(...values))}`;
@@ -101,7 +101,7 @@ export async function run() {
     return row;
   });
   const target = (figure, limit, what) => {
-    const value = rows.find((row) => row.case === '720p30' && row.way === 'ours')[figure];
+    const value = rows.find((row) => row.case === '720p30' && row.variant === 'ours')[figure];
     return { name: what, goal: `<= ${limit}`, value, ok: value <= limit };
   };
   const targets = [

@@ -1,4 +1,4 @@
-// The frame path against other ways of bringing decoded pictures from native threads onto canvases, in one Electron.
+// The frame path beside other variants of bringing decoded frames from native threads onto canvases, in one Electron.
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { _electron } from 'playwright-core';
@@ -9,18 +9,18 @@ export const needsScreen = true;
 
 const app = join(dirname(fileURLToPath(import.meta.url)), 'app');
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
-const WAYS = ['ours', 'new-array-buffer', 'animation-frame-poll', 'webgl-one-buffer'];
+const VARIANTS = ['ours', 'new-array-buffer', 'animation-frame-poll', 'webgl-one-buffer'];
 const COUNTS = [1, 4, 16];
 const SIZES = ['full', 'tiles'];
 const FIGURES = ['mainLoadPercent', 'allProcessesPercent', 'readyToDrawnP50Ms', 'readyToDrawnP95Ms', 'framesLostPercent'];
 
 /** One row per case: medians, and the range of each figure over the rounds. */
 function summarise(samples) {
-  const key = (it) => [it.size, it.streams, it.way].join(' ');
+  const key = (it) => [it.size, it.streams, it.variant].join(' ');
   return [...new Set(samples.map(key))].map((name) => {
     const own = samples.filter((it) => key(it) === name);
-    const { size, streams, way } = own[0];
-    const row = { size, streams, way };
+    const { size, streams, variant } = own[0];
+    const row = { size, streams, variant };
     for (const figure of FIGURES) {
       const values = own.map((it) => it[figure]);
       row[figure] = round(median(values));
@@ -33,7 +33,7 @@ function summarise(samples) {
 const summary = (sample) => FIGURES.map((figure) => `${figure} ${round(sample[figure])}`).join(', ');
 
 function target(rows, size, figure, limit, what) {
-  const row = rows.find((it) => it.way === 'ours' && it.streams === 16 && it.size === size);
+  const row = rows.find((it) => it.variant === 'ours' && it.streams === 16 && it.size === size);
   const value = row?.[figure] ?? NaN;
   return { name: what, goal: `<= ${limit}`, value, ok: value <= limit };
 }
@@ -47,9 +47,9 @@ export async function run() {
     for (let pass = 1; pass <= ROUNDS; pass++) {
       for (const size of SIZES) {
         for (const streams of COUNTS) {
-          for (const way of WAYS) {
-            const sample = await page.evaluate((it) => window.measure(it), { size, streams, way });
-            console.error(`round ${pass} of ${ROUNDS}: ${size}, ${streams} x ${way}: ${summary(sample)}`);
+          for (const variant of VARIANTS) {
+            const sample = await page.evaluate((it) => window.measure(it), { size, streams, variant });
+            console.error(`round ${pass} of ${ROUNDS}: ${size}, ${streams} x ${variant}: ${summary(sample)}`);
             samples.push(sample);
           }
         }

@@ -1,4 +1,4 @@
-// The bad links, and what a call over one is judged by.
+// The emulated links and the figures of a call over each.
 const OUTAGE_MS = 1000;
 const OUTAGES = [4000, 12_000, 20_000];
 export const STEPS = [[0, 3e6], [20_000, 1e6], [40_000, 4e6]];
@@ -6,9 +6,9 @@ export const OPENS_MS = 12_000;
 const OPEN_BPS = 20e6;
 
 /**
- * side: whose link is bad, both ways. kbps: the most that the encoder may send. before: the link while the call begins.
- * link: the link then; its times begin when the call is up. warmMs, measuredMs: measured after so long, for so long.
- * inTimeMs: a picture that is older when it is shown comes too late.
+ * side: whose link is bad, in both directions. kbps: the encoder's bitrate limit. before: the link while the call starts.
+ * link: the link after that; its times start when the call is up. warmMs: time before the measurement. measuredMs: its length.
+ * inTimeMs: a frame that is older when it is shown is late.
  */
 export const CASES = [
   lossy('5 % loss, 50 ms', 'publisher', { loss: 0.05, delayMs: 25 }, 200),
@@ -55,7 +55,7 @@ function lossy(name, side, link, inTimeMs) {
   return { name, side, kbps: 2500, before: { delayMs }, link, warmMs: 4000, measuredMs: 20_000, inTimeMs, figures: common };
 }
 
-/** Time without a new picture that counts as a freeze. */
+/** A time without a new frame that counts as a freeze. */
 const FREEZE_MS = 200;
 const BIN_MS = 100;
 
@@ -65,8 +65,8 @@ export const quantile = (list, part) => [...list].sort((a, b) => a - b)[Math.min
 const rate = (bins, from, to) => (sum(bins.slice(from / BIN_MS, to / BIN_MS)) * 8 * 1000) / (to - from);
 
 /**
- * shown: [when, taken, number] of each picture shown; from, to: the measured time; decoded: pictures decoded in it;
- * picture: bytes of pictures to the subscriber, a bin; link: the report of the bad link's loaded way.
+ * shown: [when, captured, number] of each shown frame; from, to: the measured time; decoded: frames decoded in it;
+ * picture: bytes of video to the subscriber per bin; link: the report of the bad link's loaded direction.
  */
 function common({ shown, from, to, decoded, inTimeMs, picture }) {
   const ours = shown.filter(([, taken]) => taken >= from && taken < to);
@@ -102,7 +102,7 @@ function steps({ picture, link }) {
   return figures;
 }
 
-/** Seconds after the link opened until a second's pictures had this many bits. */
+/** Seconds after the link opened until the video reached this bitrate. */
 function secondsTo(picture, bps) {
   for (let at = OPENS_MS; at + 1000 <= picture.length * BIN_MS; at += BIN_MS) {
     if (rate(picture, at, at + 1000) >= bps) return (at + 1000 - OPENS_MS) / 1000;

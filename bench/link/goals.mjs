@@ -1,4 +1,4 @@
-// What this package has to reach, and where it must not be worse than a peer in the same run.
+// Absolute goals, and figures that must not be worse than a peer's in the same run.
 const GOALS = [
   ['5 % loss, 50 ms', 'wholePercent', '>=', 100],
   ['5 % loss, 50 ms', 'inTimePercent', '>=', 99],
@@ -18,7 +18,7 @@ const GOALS = [
   ['from 0.5 Mbit/s to an open link', 'secondsTo2500Kbps', '<=', 4],
   ['outages of 1 s', 'newPictureAfterMs', '<=', 500],
 ];
-/** Figures in which no peer may be better in any case. */
+/** Figures in which no peer may be better. */
 const COMPARED = {
   inTimePercent: '>=', p95Ms: '<=', frozenMs: '<=', picture3MbitPercent: '>=', picture1MbitPercent: '>=',
   picture4MbitPercent: '>=', secondsTo2500Kbps: '<=', newPictureAfterMs: '<=',
@@ -26,11 +26,11 @@ const COMPARED = {
 
 const holds = (value, sign, goal) => (sign === '>=' ? value >= goal : value <= goal);
 
-/** Picture and sound, in every case. */
-const MOST_APART_MS = 40;
+/** Largest offset between video and audio, in every case. */
+const MAX_LIP_SYNC_MS = 40;
 
 export function goals(rows) {
-  const ours = rows.filter(({ way }) => way === 'ours');
+  const ours = rows.filter(({ variant }) => variant === 'ours');
   const absolute = GOALS.flatMap(([name, figure, sign, goal]) => {
     const value = ours.find((row) => row.case === name)?.[figure];
     if (value === undefined) return [];
@@ -38,7 +38,7 @@ export function goals(rows) {
   });
   const compared = ours.flatMap((row) =>
     Object.entries(COMPARED).flatMap(([figure, sign]) => {
-      const peers = rows.filter((it) => it.case === row.case && !it.way.startsWith('ours') && it[figure] !== undefined);
+      const peers = rows.filter((it) => it.case === row.case && !it.variant.startsWith('ours') && it[figure] !== undefined);
       if (row[figure] === undefined || peers.length === 0) return [];
       const values = peers.map((it) => it[figure]);
       const best = sign === '>=' ? Math.max(...values) : Math.min(...values);
@@ -46,8 +46,8 @@ export function goals(rows) {
       return [{ name, goal: `${sign} ${best}`, value: row[figure], ok: holds(row[figure], sign, best) }];
     }));
   const together = rows.filter((row) => row.lipSyncP95Ms !== undefined).map((row) => {
-    const [value, name] = [row.lipSyncP95Ms, `${row.case}: picture and sound apart, p95, ms`];
-    return { name, goal: `<= ${MOST_APART_MS}`, value, ok: value <= MOST_APART_MS };
+    const [value, name] = [row.lipSyncP95Ms, `${row.case}: lip sync offset, p95, ms`];
+    return { name, goal: `<= ${MAX_LIP_SYNC_MS}`, value, ok: value <= MAX_LIP_SYNC_MS };
   });
   return [...absolute, ...together, ...compared];
 }

@@ -1,10 +1,10 @@
-// The same side by @livekit/rtc-node: libwebrtc in a Node process. It hands pictures over and draws none.
+// One side of a call by @livekit/rtc-node: libwebrtc in a Node process. It delivers frames and draws none.
 import { createRequire } from 'node:module';
 import noteShown from './app/shown.js';
-import { HEIGHT, FPS, WIDTH, playPicture } from './app/picture.js';
+import { HEIGHT, FPS, WIDTH, playTestVideo } from './app/test_video.js';
 import token from './app/token.js';
 
-// It lives with the tests that need it.
+// Installed with the interop tests.
 const require = createRequire(new URL('../../tests/interop/package.json', import.meta.url));
 const { LocalVideoTrack, Room, TrackPublishOptions, TrackSource, VideoBufferType, VideoCodec, VideoFrame, VideoSource, VideoStream } =
   require('@livekit/rtc-node');
@@ -28,10 +28,10 @@ function strip({ data, width, height }) {
 }
 
 const does = {
-  async publish({ url, room: name, picture, kbps }) {
+  async publish({ url, room: name, testVideo, kbps }) {
     await room.connect(url, token(name, 'publisher'), { autoSubscribe: false, dynacast: false });
     const source = new VideoSource(WIDTH, HEIGHT);
-    playPicture(picture, (data) => source.captureFrame(new VideoFrame(data, WIDTH, HEIGHT, VideoBufferType.I420)));
+    playTestVideo(testVideo, (data) => source.captureFrame(new VideoFrame(data, WIDTH, HEIGHT, VideoBufferType.I420)));
     const options = new TrackPublishOptions({
       source: TrackSource.SOURCE_CAMERA,
       simulcast: false,
@@ -43,7 +43,7 @@ const does = {
   async play({ url, room: name }) {
     const first = shown.first();
     room.on('trackSubscribed', async (track) => {
-      for await (const { frame } of new VideoStream(track)) shown.picture(strip(frame));
+      for await (const { frame } of new VideoStream(track)) shown.frame(strip(frame));
     });
     await room.connect(url, token(name, 'subscriber'), { autoSubscribe: true, dynacast: false });
     await first;

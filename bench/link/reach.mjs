@@ -1,4 +1,4 @@
-// Calls from networks that let little through: what the way costs, beside the same call where everything is open. In
+// Calls from restricted networks beside the same call in an open one. In
 // network namespaces, so as root on Linux.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,13 +17,13 @@ const PLAIN = 'ws://rooms.test:7880';
 const SECURE = 'wss://rooms.test:443';
 const LOGINS = 5;
 
-/** What of a call's network is open, whose client calls, and which server. */
-const WAYS = [
-  { network: 'everything open', way: 'ours', page: OURS, url: PLAIN },
-  { network: 'everything open', way: 'chromium', page: CHROMIUM, url: PLAIN },
-  { network: 'TCP only', way: 'ours', page: OURS, url: PLAIN, open: { tcp: 'any' } },
-  { network: 'TCP only', way: 'chromium', page: CHROMIUM, url: PLAIN, open: { tcp: 'any' } },
-  { network: 'TCP port 443 only, TURN over TLS', way: 'ours', page: OURS, url: SECURE, open: { tcp: [443] } },
+/** The network, the client and the server of each variant. */
+const VARIANTS = [
+  { network: 'everything open', variant: 'ours', page: OURS, url: PLAIN },
+  { network: 'everything open', variant: 'chromium', page: CHROMIUM, url: PLAIN },
+  { network: 'TCP only', variant: 'ours', page: OURS, url: PLAIN, open: { tcp: 'any' } },
+  { network: 'TCP only', variant: 'chromium', page: CHROMIUM, url: PLAIN, open: { tcp: 'any' } },
+  { network: 'TCP port 443 only, TURN over TLS', variant: 'ours', page: OURS, url: SECURE, open: { tcp: [443] } },
 ];
 
 async function calls(host, { page, url }, ca) {
@@ -39,14 +39,14 @@ async function calls(host, { page, url }, ca) {
 /** Milliseconds of a login at a name. */
 async function login(host, name, userID) {
   const app = await startApp(host, `ws://${name}:7880`, userID);
-  const told = (state) => app.events.find(({ event, param }) => event === 'onRoomStateUpdate' && param.state === state);
-  const entered = await eventually(() => told(2));
+  const stateEvent = (state) => app.events.find(({ event, param }) => event === 'onRoomStateUpdate' && param.state === state);
+  const entered = await eventually(() => stateEvent(2));
   await app.call('finish');
   await app.ended;
-  return entered.at - told(1).at;
+  return entered.at - stateEvent(1).at;
 }
 
-/** `{ rows, targets }`; none where there are no such networks. */
+/** `{ rows, targets }`, empty where network namespaces are not available. */
 export async function reach(rounds) {
   if (noNetworks) {
     console.error(`no calls from closed networks: ${noNetworks}`);
@@ -59,13 +59,13 @@ export async function reach(rounds) {
     await startServerOn(network.server, '--bind', '0.0.0.0', '--port', '443', '--tls-cert', cert, '--tls-key', key);
     const host = network.client(1);
     host.names({ 'rooms.test': ['10.9.0.2'], 'past.test': ['10.9.0.77', '10.9.0.2'] });
-    const samples = WAYS.map(() => []);
+    const samples = VARIANTS.map(() => []);
     const logins = { 'rooms.test': [], 'past.test': [] };
     for (let pass = 1; pass <= rounds; pass += 1) {
-      for (const [index, way] of WAYS.entries()) {
-        network.firewall(host, way.open ?? { all: true });
-        samples[index].push(...(await calls(host, way, authority.ca)));
-        console.error(`round ${pass} of ${rounds}: ${JSON.stringify({ ...way, ...samples[index].at(-1) })}`);
+      for (const [index, variant] of VARIANTS.entries()) {
+        network.firewall(host, variant.open ?? { all: true });
+        samples[index].push(...(await calls(host, variant, authority.ca)));
+        console.error(`round ${pass} of ${rounds}: ${JSON.stringify({ ...variant, ...samples[index].at(-1) })}`);
       }
       network.firewall(host, { all: true });
       for (let n = 0; n < LOGINS; n += 1) {
@@ -81,8 +81,8 @@ export async function reach(rounds) {
 }
 
 function summary(samples, logins) {
-  const rows = WAYS.map(({ network, way }, index) => {
-    const row = { case: network, way, rounds: samples[index].length };
+  const rows = VARIANTS.map(({ network, variant }, index) => {
+    const row = { case: network, variant, rounds: samples[index].length };
     for (const figure of Object.keys(samples[index][0])) {
       const values = samples[index].map((sample) => sample[figure]);
       row[figure] = round(median(values));
@@ -90,7 +90,7 @@ function summary(samples, logins) {
     }
     return row;
   });
-  const ours = (network) => rows.find((row) => row.case === network && row.way === 'ours');
+  const ours = (network) => rows.find((row) => row.case === network && row.variant === 'ours');
   const open = ours('everything open');
   const goal = (name, value, limit) => ({ name, goal: `<= ${round(limit)}`, value, ok: value <= limit });
   const targets = ['TCP only', 'TCP port 443 only, TURN over TLS'].flatMap((name) => [

@@ -1,4 +1,4 @@
-// Do frames arrive whole and in time although packets get lost both ways? 2.5 Mbit/s, a minute each, five seeds.
+// Do frames arrive complete and in time with loss in both directions? 2.5 Mbit/s, a minute each, five seeds.
 import { greatest, lab, least, table, target } from '../lab.mjs';
 
 export async function run() {

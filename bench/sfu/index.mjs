@@ -14,16 +14,16 @@ const COUNTS = [10, 50, 100, 300];
 const IDLE = 50;
 const release = (...path) => join(targetDirectory(), 'release', ...path);
 
-/** Not spawnSync: while that runs nobody reads what the LiveKit server logs, and with 50 clients it waits for that. */
+/** Not spawnSync: it would leave the LiveKit server's log unread, and with 50 clients the server blocks on it. */
 async function load(subscribers, ...where) {
   const args = ['--subscribers', subscribers, '--seconds', SECONDS, '--key', KEY, '--secret', SECRET, ...where].map(String);
   const { stdout } = await promisify(execFile)(release('examples', 'sfu_load'), args);
   return JSON.parse(stdout.trim().split('\n').at(-1));
 }
 
-/** A server of its own for each measurement, so that none inherits the memory of another. */
-async function measure(way, subscribers, idle) {
-  if (way === 'ours') return load(subscribers, '--idle', idle, '--server', release('room-server'));
+/** A new server for each measurement, so that none inherits the memory of another. */
+async function measure(variant, subscribers, idle) {
+  if (variant === 'ours') return load(subscribers, '--idle', idle, '--server', release('room-server'));
   const node = await startNode();
   try {
     return await load(subscribers, '--idle', idle, '--url', node.url, '--pid', node.pid);
@@ -34,31 +34,31 @@ async function measure(way, subscribers, idle) {
 
 export async function run() {
   must('cargo', 'build', '--release', '-p', 'room-server', '--bin', 'room-server', '--example', 'sfu_load');
-  const ways = livekit.path ? ['ours', 'livekit-server'] : ['ours'];
+  const variants = livekit.path ? ['ours', 'livekit-server'] : ['ours'];
   if (livekit.reason) console.error(`without livekit-server: ${livekit.reason}`);
   const samples = [];
   try {
     for (let pass = 1; pass <= ROUNDS; pass++) {
       for (const subscribers of COUNTS) {
-        for (const way of ways) {
-          const sample = await measure(way, subscribers, subscribers === 100 ? IDLE : 0).catch((error) => ({ error: error.message }));
-          console.error(`round ${pass} of ${ROUNDS}, ${way}, ${subscribers}: ${JSON.stringify(sample)}`);
-          // Ours has to cope; of the other it is told that it, or the load's client, did not.
-          if (sample.error && way === 'ours') throw new Error(sample.error);
-          if (!sample.error) samples.push({ way, ...sample });
+        for (const variant of variants) {
+          const sample = await measure(variant, subscribers, subscribers === 100 ? IDLE : 0).catch((error) => ({ error: error.message }));
+          console.error(`round ${pass} of ${ROUNDS}, ${variant}, ${subscribers}: ${JSON.stringify(sample)}`);
+          // A failure of ours ends the bench; a failure of the peer, or of the load generator, is reported.
+          if (sample.error && variant === 'ours') throw new Error(sample.error);
+          if (!sample.error) samples.push({ variant, ...sample });
         }
       }
     }
   } finally {
     await endAll();
   }
-  const rows = COUNTS.flatMap((subscribers) => ways.map((way) => ({ subscribers, way }))).map(({ subscribers, way }) => {
-    const own = samples.filter((it) => it.way === way && it.subscribers === subscribers);
-    if (own.length === 0) return { subscribers, way: `${way}: not all got packets` };
+  const rows = COUNTS.flatMap((subscribers) => variants.map((variant) => ({ subscribers, variant }))).map(({ subscribers, variant }) => {
+    const own = samples.filter((it) => it.variant === variant && it.subscribers === subscribers);
+    if (own.length === 0) return { subscribers, variant: `${variant}: not all got packets` };
     const middle = (read) => round(median(own.map(read)));
     return {
       subscribers,
-      way,
+      variant,
       cpuUsPerPacket: middle((it) => it.us_per_packet),
       timesFloor: middle((it) => it.times_floor),
       cpuPercent: middle((it) => it.cpu_percent),
@@ -69,7 +69,7 @@ export async function run() {
       idleParticipantKb: own[0].idle_kb === null ? undefined : middle((it) => it.idle_kb),
     };
   });
-  const at = (subscribers, way) => rows.find((row) => row.subscribers === subscribers && row.way === way);
+  const at = (subscribers, variant) => rows.find((row) => row.subscribers === subscribers && row.variant === variant);
   const ours = at(100, 'ours');
   const target = (name, goal, value, ok) => ({ name, goal, value, ok });
   const targets = [

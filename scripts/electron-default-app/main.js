@@ -1,4 +1,4 @@
-// Runs the application whose folder or script stands on the command line, as Electron's own default application does.
+// Runs the application folder or script given on the command line, as Electron's default app does.
 const { app } = require('electron');
 const { existsSync, readFileSync } = require('fs');
 const { join, resolve } = require('path');

@@ -1,4 +1,4 @@
-// Users of a room and room servers, each in a process of its own that a test may kill.
+// Users and room servers, each in its own process that a test may kill.
 import { fork, spawn } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -35,7 +35,7 @@ export async function startServer(port) {
   return { pid: child.pid, kill: () => kill(child) };
 }
 
-/** Whether a server takes connections at that port of loopback. */
+/** Whether a server accepts connections on that loopback port. */
 export const listens = (port) =>
   new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
@@ -111,7 +111,7 @@ export class Member {
     return eventually(seen, isMore, timeoutMs);
   }
 
-  /** Waits until pictures of a stream go on being decoded. */
+  /** Waits until more frames of a stream are decoded. */
   async watches(streamID, timeoutMs = 10000) {
     const before = await this.decoded(streamID);
     await eventually(() => this.decoded(streamID), (count) => count > before, timeoutMs);

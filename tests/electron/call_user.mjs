@@ -1,7 +1,7 @@
 // A user whose engine runs in a page; the counterpart of `Member`, which has none.
 import { eventually } from './harness.mjs';
 
-/** Opens one more window; its page runs in a renderer of its own. */
+/** Opens one more window in its own renderer process. */
 export async function openWindow(app) {
   const opened = app.waitForEvent('window');
   await app.evaluate(() => void global.openWindow());
@@ -16,19 +16,19 @@ export async function ready(page) {
 
 export async function enter(page, userID, server) {
   await page.evaluate(([userID, server]) => window.enter(userID, server), [userID, server]);
-  await told(page, 'onPublisherStateUpdate', (states) => states.at(-1) === '2:0', 10000);
+  await untilStates(page, 'onPublisherStateUpdate', (states) => states.at(-1) === '2:0', 10000);
 }
 
 export const play = (page, streamID, canvasId, look) =>
   page.evaluate(([streamID, canvasId, look]) => window.play(streamID, canvasId, look), [streamID, canvasId, look]);
 
-/** Waits until the states of that event, `state:errorCode`, are what `accept` takes. */
-export const told = (page, event, accept, timeoutMs) =>
+/** Waits until `accept` accepts the states of that event, each `state:errorCode`. */
+export const untilStates = (page, event, accept, timeoutMs) =>
   eventually(() => page.evaluate((event) => window.states(event), event), accept, timeoutMs);
 
 export const player = (page, streamID) => page.evaluate((streamID) => window.player(streamID), streamID);
 
-/** Waits until pictures of a stream go on being drawn. */
+/** Waits until more frames of a stream are drawn. */
 export async function watches(page, streamID, timeoutMs = 10000) {
   const drawn = async () => (await player(page, streamID))?.view?.drawn ?? 0;
   const before = await drawn();

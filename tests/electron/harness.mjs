@@ -12,7 +12,7 @@ export async function launch({ page = 'page.html', args = [] } = {}) {
   return _electron.launch({ executablePath: electronPath(), args: ['--no-sandbox', ...args, app], env });
 }
 
-/** Waits until `read` gives something that `accept` takes; fails with the last value. */
+/** Waits until `read` returns a value that `accept` accepts; fails with the last value. */
 export async function eventually(read, accept, timeoutMs = 5000) {
   const end = Date.now() + timeoutMs;
   for (;;) {
@@ -36,7 +36,7 @@ export async function shownColour(app, page, x, y) {
   );
 }
 
-/** Colours that tests draw: as the page takes them, and as they are seen. */
+/** Colours that tests draw: as CSS, and as RGB. */
 export const ORANGE = 0xe06010;
 export const ORANGE_RGB = [0xe0, 0x60, 0x10];
 export const TEAL = 0x104080;

@@ -34,7 +34,7 @@ test('a page reloads fifty times while it draws', async (t) => {
   for (let round = 0; round < RELOADS; round++) {
     await draw(page);
     await page.reload();
-    // Pages that are gone wait for the collector, which comes when it likes: what counts is what it cannot free.
+    // Closed pages wait for the garbage collector: only what it cannot free counts.
     await page.evaluate(() => window.gc());
     figures.push({ kB: status(pid, 'VmRSS'), threads: status(pid, 'Threads') });
   }

@@ -56,7 +56,7 @@ const status = (pid, field) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(rea
 const figures = (pid) => ({ kB: status(pid, 'VmRSS'), threads: status(pid, 'Threads') });
 
 /**
- * Memory goes up and down with the garbage collector, in the renderer by a quarter: what a leak leaves is in the lowest
+ * Memory varies with the garbage collector, in the renderer by a quarter: a leak shows in the lowest
  * values of the second and the last third of all rounds. A page that reloads grows by 1 to 2 MB each time without the engine
  * as well (two canvases that are drawn, nothing else: by 16 % from third to third), so its renderer may grow by `most`.
  */

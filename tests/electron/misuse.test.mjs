@@ -1,8 +1,8 @@
-// A page that uses the engine wrongly in the middle of a call: it is told, nothing is thrown past it, the call goes on.
+// A page that misuses the engine during a call: mistakes are reported and the call continues.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { ADD, DELETE, Member, freePort, startServer } from './call_members.mjs';
-import { addCanvas, enter, play, ready, told, watches } from './call_user.mjs';
+import { addCanvas, enter, play, ready, untilStates, watches } from './call_user.mjs';
 import { eventually, launch } from './harness.mjs';
 
 const ILLEGAL_PARAM = 1000017;
@@ -50,11 +50,11 @@ async function call() {
   await watches(page, 'B');
 }
 
-/** Codes of all mistakes that the engine told of. */
+/** Codes of all reported mistakes. */
 const mistakes = () =>
-  page.evaluate(() => window.told.filter(({ event }) => event === 'onDebugError').map(({ param }) => param.errorCode));
+  page.evaluate(() => window.events.filter(({ event }) => event === 'onDebugError').map(({ param }) => param.errorCode));
 
-test('calls before createEngine and after destroyEngine throw at once, destroying does not', async () => {
+test('calls without an engine throw, destroyEngine does not', async () => {
   const thrown = () =>
     page.evaluate(() => {
       window.engine.destroyEngine();
@@ -79,7 +79,7 @@ test('calls before createEngine and after destroyEngine throw at once, destroyin
   assert.deepEqual(await thrown(), expected);
 });
 
-test('promises of wrong calls may be dropped', async () => {
+test('rejected promises of invalid calls may be ignored', async () => {
   await page.evaluate(() => void window.engine.createEngine('wrong'));
   await call();
   await page.evaluate(() => {
@@ -88,11 +88,11 @@ test('promises of wrong calls may be dropped', async () => {
     window.engine.sendBroadcastMessage('room', 'hello');
     window.engine.destroyEngine();
   });
-  // The browser tells of unhandled rejections after the task in which they came up.
+  // The browser reports unhandled rejections after the current task.
   await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)));
 });
 
-test('things that are no canvas are told of, and the stream is played without a picture', async () => {
+test('an invalid canvas is reported and the stream plays without video', async () => {
   await call();
   await page.evaluate(() => {
     for (const canvas of [{}, document.body, new OffscreenCanvas(10, 10)]) window.engine.startPlayingStream('B', { canvas });
@@ -105,7 +105,7 @@ test('things that are no canvas are told of, and the stream is played without a 
   await watches(page, 'B');
 });
 
-test('a listener that throws in the middle of a call is reported in the console', async () => {
+test('an exception in a listener during a call is logged', async () => {
   const reported = page.waitForEvent('console', (message) => message.type() === 'error');
   await page.evaluate(() =>
     window.engine.prependOnceListener('onPlayerStateUpdate', () => {
@@ -114,10 +114,10 @@ test('a listener that throws in the middle of a call is reported in the console'
   );
   await call();
   assert.match((await reported).text(), /onPlayerStateUpdate threw/);
-  await told(page, 'onPlayerStateUpdate', (states) => states.join() === '2:0');
+  await untilStates(page, 'onPlayerStateUpdate', (states) => states.join() === '2:0');
 });
 
-test('a listener may destroy the engine and make the next one', async () => {
+test('a listener may destroy the engine and create the next one', async () => {
   await page.evaluate(
     ([server, rounds]) => {
       window.rounds = 0;
@@ -134,7 +134,7 @@ test('a listener may destroy the engine and make the next one', async () => {
     [url, ROUNDS],
   );
   await eventually(() => page.evaluate(() => window.rounds), (rounds) => rounds === ROUNDS, 20000);
-  // Who goes before the other half of the connection is up may never have been seen; who stays is.
+  // A user who leaves before the connection is up may never have been announced.
   const present = () => b.seen('A', ADD).users - b.seen('A', DELETE).users;
   await eventually(present, (users) => users === 1, 15000);
   await page.evaluate(() => window.engine.destroyEngine());

@@ -18,7 +18,7 @@ const PATIENCE_MS = 20000;
 let server;
 let url;
 let app;
-/** Who shares, and who watches. */
+/** The sharing user and the watching user. */
 let anna;
 let ben;
 
@@ -37,7 +37,7 @@ before(async () => {
   await prepare(anna);
 });
 
-/** What the tests need in the page of the one who shares. */
+/** Helpers in the page of the sharing user. */
 const prepare = (page) =>
   page.evaluate(() => {
     window.happened = [];
@@ -62,7 +62,7 @@ after(async () => {
   await server?.kill();
 });
 
-beforeEach(() => anna.evaluate(() => void (window.happened.length = window.told.length = 0)));
+beforeEach(() => anna.evaluate(() => void (window.happened.length = window.events.length = 0)));
 
 afterEach(async () => {
   const codes = await anna.evaluate(() => {
@@ -102,7 +102,7 @@ const listed = (name) =>
     PATIENCE_MS,
   );
 
-/** Size of Anna's pictures, and the colours at points of a canvas given as shares of its sides. */
+/** Size of Anna's frames, and the colours at points of a canvas given as fractions of its sides. */
 const look = (page, points) =>
   page.evaluate((points) => {
     const canvas = document.getElementById('c');
@@ -149,14 +149,14 @@ const share = async ({ sourceID, sourceType }) => {
   assert.equal(code, 0);
 };
 
-/** Nothing was published anew: the same stream goes on. */
+/** Nothing was published again: the same stream continues. */
 const isSteady = async () => {
   for (const [page, event] of [[anna, 'onPublisherStateUpdate'], [anna, 'onRoomStateUpdate']]) {
     assert.deepEqual(await page.evaluate((event) => window.states(event), event), []);
   }
 };
 
-test('a window is in the list with its picture, and so is the screen', async () => {
+test('windows and screens are listed with their thumbnails', async () => {
   const page = await colouredWindow('Slides');
   const source = await listed('Slides');
   assert.equal(source.sourceType, WINDOW);
@@ -176,7 +176,7 @@ test('a window is in the list with its picture, and so is the screen', async () 
   await page.close();
 });
 
-test('a shared window is seen by the others in its colours and shape, in the preview too, and so is the camera after it', async () => {
+test('a shared window and then the camera are shown with right colours', async () => {
   await showsCamera(ben);
   const page = await colouredWindow('Colours');
   await anna.evaluate(() => window.engine.startPreview({ canvas: document.getElementById('c') }));
@@ -201,7 +201,7 @@ test('a shared window is seen by the others in its colours and shape, in the pre
   await page.close();
 });
 
-test('a screen on a channel of its own is a second stream beside the camera', async () => {
+test('a screen on its own channel is a second stream', async () => {
   const page = await colouredWindow('Beside the camera');
   const { sourceID } = await listed('Beside the camera');
   await anna.evaluate(([id, source]) => {
@@ -225,7 +225,7 @@ test('a screen on a channel of its own is a second stream beside the camera', as
   await page.close();
 });
 
-test('who comes while a shared window rests sees it soon', async () => {
+test('a late joiner soon sees a static shared window', async () => {
   const page = await colouredWindow('At rest');
   await share(await listed('At rest'));
   await shows(ben, [RED, GREEN, BLUE]);
@@ -237,7 +237,7 @@ test('who comes while a shared window rests sees it soon', async () => {
   await page.close();
 });
 
-test('a shared window that is hidden and closed is told of, and the call goes on', async () => {
+test('hiding and closing a shared window is reported', async () => {
   const page = await colouredWindow('Short-lived');
   const window = await app.browserWindow(page);
   await share(await listed('Short-lived'));
@@ -254,7 +254,7 @@ test('a shared window that is hidden and closed is told of, and the call goes on
   await isSteady();
 });
 
-test('wrong calls are told of, and the call goes on', async () => {
+test('invalid calls are reported and the call continues', async () => {
   const page = await colouredWindow('Misuse');
   const { sourceID } = await listed('Misuse');
   const NO_INSTANCE = 1020003;
@@ -283,7 +283,7 @@ test('wrong calls are told of, and the call goes on', async () => {
       window.source = undefined;
       const many = Array.from({ length: 11 }, () => engine.createScreenCaptureSource(sourceID, 1));
       many.slice(0, 10).forEach((one) => engine.destroyScreenCaptureSource(one));
-      const codes = window.told.filter(({ event }) => event === 'onDebugError').map(({ param }) => param.errorCode);
+      const codes = window.events.filter(({ event }) => event === 'onDebugError').map(({ param }) => param.errorCode);
       return { wrongType, noSource, noChannel, last: many[10], codes };
     },
     [sourceID, SCREEN_SOURCE],
@@ -301,7 +301,7 @@ test('wrong calls are told of, and the call goes on', async () => {
   await page.close();
 });
 
-test('a page that is reloaded while it shares comes back, and shares again', async () => {
+test('a page reloaded while sharing can share again', async () => {
   const page = await colouredWindow('Reload');
   const source = await listed('Reload');
   await share(source);

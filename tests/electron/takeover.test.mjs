@@ -1,10 +1,10 @@
-// The room server dies in the middle of a call: the call goes on by itself.
+// The room server is killed during a call: the call recovers.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DELETE, Member, freePort, listens, startServer } from './call_members.mjs';
 import { eventually } from './harness.mjs';
 
-/** Where engines that were given no server look for one, or start it. */
+/** Port at which engines without a configured server look for one or start it. */
 const EMBEDDED_PORT = 7880;
 const PORT_FREE_MS = 60000;
 /** From the death of the server until both see each other again. */
@@ -21,18 +21,18 @@ async function call(a, b, server) {
   await Promise.all([a.watches(b.userID), b.watches(a.userID)]);
 }
 
-/** By the time `end` the user was told of one interruption and its end, and sees the other one again. */
+/** By the time `end` the user had one interruption reported and sees the other user again. */
 async function recovers(member, other, end) {
   const left = () => Math.max(0, end - Date.now());
-  const told = (name, expected) =>
+  const untilStates = (name, expected) =>
     eventually(() => member.states(name).slice(2), (states) => states.join() === expected.join(), left());
-  await told('onRoomStateUpdate', [INTERRUPTED.room, GOES_ON]);
-  await told('onPublisherStateUpdate', [INTERRUPTED.publisher, GOES_ON]);
-  await told('onPlayerStateUpdate', [INTERRUPTED.player, GOES_ON]);
+  await untilStates('onRoomStateUpdate', [INTERRUPTED.room, GOES_ON]);
+  await untilStates('onPublisherStateUpdate', [INTERRUPTED.publisher, GOES_ON]);
+  await untilStates('onPlayerStateUpdate', [INTERRUPTED.player, GOES_ON]);
   await member.watches(other.userID, left());
 }
 
-test('the process that carries the embedded server is killed: the other users take over', async () => {
+test('users reconnect when the process with the embedded server is killed', async () => {
   await eventually(() => listens(EMBEDDED_PORT), (busy) => !busy, PORT_FREE_MS);
   const [carrier, a, b] = ['carrier', 'A', 'B'].map((userID) => new Member(userID));
   try {
@@ -48,7 +48,7 @@ test('the process that carries the embedded server is killed: the other users ta
   }
 });
 
-test('a server that is killed and started again carries the call on', async () => {
+test('a call continues after its server is killed and restarted', async () => {
   const port = await freePort();
   const address = `ws://127.0.0.1:${port}`;
   let server = await startServer(port);

@@ -1,18 +1,18 @@
-// The window that carries the room server dies: the other window carries on, and who comes then finds the call.
+// The window with the embedded server is killed: the other window takes over, and a later user joins.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listens } from './call_members.mjs';
-import { addCanvas, enter, openWindow, play, ready, told, watches } from './call_user.mjs';
+import { addCanvas, enter, openWindow, play, ready, untilStates, watches } from './call_user.mjs';
 import { eventually, launch } from './harness.mjs';
 
-/** Where engines that were given no server look for one, or start it. */
+/** Port at which engines without a configured server look for one or start it. */
 const EMBEDDED_PORT = 7880;
 const PORT_FREE_MS = 60000;
-/** From the death of the window until the next user and the one who stayed see each other. */
+/** From the window's death until the remaining and the next user see each other. */
 const RECOVERY_MS = 10000;
 const GOES_ON = '2:0';
 
-test('the window with the embedded server is killed: the other takes over and a third joins', async () => {
+test('another window takes over the embedded server of a killed one', async () => {
   await eventually(() => listens(EMBEDDED_PORT), (busy) => !busy, PORT_FREE_MS);
   const app = await launch({ page: 'user.html' });
   try {
@@ -40,8 +40,8 @@ test('the window with the embedded server is killed: the other takes over and a 
     await Promise.all([watches(comes, 'stays', end - Date.now()), watches(stays, 'comes', end - Date.now())]);
 
     const once = (interrupted) => (states) => states.slice(2).join() === [interrupted, GOES_ON].join();
-    await told(stays, 'onRoomStateUpdate', once('1:1002051'));
-    await told(stays, 'onPublisherStateUpdate', once('1:1003020'));
+    await untilStates(stays, 'onRoomStateUpdate', once('1:1002051'));
+    await untilStates(stays, 'onPublisherStateUpdate', once('1:1003020'));
     assert.ok(await listens(EMBEDDED_PORT), 'the window that stayed carries the server now');
     assert.equal((await app.evaluate(() => global.gone)).length, 1, 'no other renderer was lost');
     for (const page of [stays, comes]) assert.deepEqual(await page.evaluate(() => window.unhandled), []);

@@ -1,4 +1,4 @@
-// Canvases in other documents than the page's own, and canvases that only code looks at.
+// Canvases in other documents, and canvases that only code reads.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -35,7 +35,7 @@ const show = (options = {}) => page.evaluate((options) => window.show('s', windo
 const size = () => page.evaluate(() => `${window.canvas.width}x${window.canvas.height}`);
 const problems = () => page.evaluate(() => window.problems);
 const stats = () => page.evaluate(() => JSON.parse(native.viewStats(window.view)));
-/** Waits until pictures go on being drawn, or are drawn no longer. */
+/** Waits until frames are drawn again, or no longer. */
 const isDrawn = async (yes) => {
   const delivered = async () => (await stats()).delivered;
   await eventually(async () => {
@@ -54,7 +54,7 @@ async function popOut() {
   return other;
 }
 
-test('a canvas in a pop-out window shows the picture and follows its size', async () => {
+test('a canvas in a pop-out window shows video and follows its size', async () => {
   const other = await popOut();
   await page.evaluate(() => window.other.document.body.append(window.canvas));
   await show({ width: 1280, height: 720 });
@@ -66,7 +66,7 @@ test('a canvas in a pop-out window shows the picture and follows its size', asyn
   await page.evaluate(() => window.other.close());
 });
 
-test('a canvas that moves from the page to a pop-out, a frame and a shadow tree goes on in each', async () => {
+test('a canvas keeps drawing in a pop-out, an iframe and a shadow tree', async () => {
   await page.evaluate(() => document.body.append(window.canvas));
   await page.evaluate(() => (window.view = window.show('s', window.canvas, { colour: 0xe06010, width: 1280, height: 720 })));
   await shows(page, 160, 90);
@@ -96,7 +96,7 @@ test('a canvas that moves from the page to a pop-out, a frame and a shadow tree 
   assert.deepEqual(await problems(), []);
 });
 
-test('a frame that is removed with its canvas leaves no errors, and the canvas comes back elsewhere', async () => {
+test('a canvas survives the removal of its iframe without errors', async () => {
   await page.evaluate(() => {
     document.body.innerHTML = '<iframe srcdoc="" style="width: 640px; height: 400px"></iframe>';
   });
@@ -114,7 +114,7 @@ test('a frame that is removed with its canvas leaves no errors, and the canvas c
   assert.deepEqual(await problems(), []);
 });
 
-test('a pop-out that is closed lets go of its canvas, and another takes it up', async () => {
+test('a canvas moves from a closed pop-out to another one', async () => {
   await popOut();
   await page.evaluate(() => {
     window.other.document.body.append(window.canvas);
@@ -130,7 +130,7 @@ test('a pop-out that is closed lets go of its canvas, and another takes it up', 
   assert.deepEqual(await problems(), []);
 });
 
-/** Colour in the middle of what `read` (a function in the page) brings onto a canvas of 64 x 36. */
+/** Colour in the middle of a 64 x 36 canvas that `read`, a function in the page, draws on. */
 const reads = (read) =>
   eventually(
     () =>
@@ -144,7 +144,7 @@ const reads = (read) =>
   );
 const draw = (context) => context.drawImage(window.canvas, 0, 0, 64, 36);
 
-test('a canvas that is on no page can be read: it has the size of the picture, or the one that it was given', async () => {
+test('a canvas outside the document has the frame\'s or its given size', async () => {
   await show({ width: 640, height: 360 });
   await reads(draw);
   assert.equal(await size(), '640x360');
@@ -156,7 +156,7 @@ test('a canvas that is on no page can be read: it has the size of the picture, o
   await shows(page, 160, 90);
 });
 
-test('a canvas that is not displayed can be read, as a stream and as a texture', async () => {
+test('an undisplayed canvas can be read as a stream and as a texture', async () => {
   await page.evaluate(() => {
     window.canvas.style.display = 'none';
     document.body.append(window.canvas);
@@ -183,7 +183,7 @@ test('a canvas that is not displayed can be read, as a stream and as a texture',
   });
 });
 
-test('drawHidden keeps pictures coming to a canvas that went out of sight, or keeps them away', async () => {
+test('drawHidden decides whether a hidden canvas is drawn', async () => {
   await page.evaluate(() => {
     document.body.append(window.canvas);
     window.view = window.show('s', window.canvas, { colour: 0xe06010, drawHidden: true });
@@ -199,7 +199,7 @@ test('drawHidden keeps pictures coming to a canvas that went out of sight, or ke
 });
 
 for (const kind of ['webgl', 'webgl2']) {
-  test(`a canvas with a ${kind} context is drawn by that context, whose state stays`, async () => {
+  test(`a canvas with a ${kind} context is drawn by it and keeps its state`, async () => {
     await page.evaluate((kind) => {
       document.body.append(window.canvas);
       const gl = (window.gl = window.canvas.getContext(kind, { preserveDrawingBuffer: true }));
@@ -230,7 +230,7 @@ for (const kind of ['webgl', 'webgl2']) {
   });
 }
 
-test('a pop-out goes on and follows its size while the page that opened it is hidden', async () => {
+test('a pop-out keeps drawing while its opener is hidden', async () => {
   const main = join(dirname(fileURLToPath(import.meta.url)), 'app/hidden_opener.js');
   const { stdout } = await promisify(execFile)(electronPath(), ['--no-sandbox', main], { timeout: 120_000 });
   const result = JSON.parse(stdout.split('\n').find((line) => line.startsWith('{')));

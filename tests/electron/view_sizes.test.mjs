@@ -34,7 +34,7 @@ const zoom = (factor) =>
     canvas.height *= factor;
   }, factor);
 
-test('zoom buttons that write width and height work click by click, and the size stays after stopping', async () => {
+test('zoom buttons that set width and height work, also after stopping', async () => {
   await addCanvas({ width: 400, height: 300 });
   await show();
   await becomes('400x300');
@@ -51,7 +51,7 @@ test('zoom buttons that write width and height work click by click, and the size
   assert.equal(await page.evaluate(() => document.getElementById('c').getAttribute('style')), null);
 });
 
-test('a canvas that CSS sizes keeps its box whatever is written to it, and its picture', async () => {
+test('a canvas sized by CSS ignores width and height', async () => {
   await addCanvas({ style: 'width: 320px; height: 180px' });
   await show();
   await becomes('320x180');
@@ -65,7 +65,7 @@ test('a canvas that CSS sizes keeps its box whatever is written to it, and its p
   await shows(160, 90, ORANGE_RGB);
 });
 
-test('a size that is written before the first picture counts', async () => {
+test('a size set before the first frame is used', async () => {
   await addCanvas({ width: 400, height: 300 });
   await page.evaluate(() => window.views.open('s', { canvas: document.getElementById('c') }, true));
   await zoom(1.5);
@@ -73,7 +73,7 @@ test('a size that is written before the first picture counts', async () => {
   await becomes('600x450');
 });
 
-test('a canvas that is removed, written and put back has the box that was written', async () => {
+test('a canvas resized outside the document has the new box', async () => {
   await addCanvas({ width: 400, height: 300 });
   await show();
   await becomes('400x300');
@@ -88,7 +88,7 @@ test('a canvas that is removed, written and put back has the box that was writte
   await shows(100, 75, ORANGE_RGB);
 });
 
-test('a snapshot of the size that the canvas tells is the whole picture with its bars', async () => {
+test('drawImage at the canvas size copies the whole frame with its bars', async () => {
   await addCanvas({ style: 'width: 400px; height: 400px' });
   await show({ width: 1280, height: 720, backgroundColor: TEAL });
   await becomes('400x400');
@@ -105,7 +105,7 @@ test('a snapshot of the size that the canvas tells is the whole picture with its
     near(TEAL_RGB)(top) && near(ORANGE_RGB)(middle) && near(ORANGE_RGB)(right) && near(TEAL_RGB)(bottom));
 });
 
-test('a page that magnifies its canvas gets as many pixels as are seen', async () => {
+test('a magnified canvas gets as many pixels as it covers', async () => {
   await page.evaluate(() => {
     document.body.innerHTML = '<div id="zoom" style="transform: scale(3); transform-origin: 0 0; width: 0"></div>';
     window.addCanvas('c', { style: 'width: 300px; height: 160px' });
@@ -120,7 +120,7 @@ test('a page that magnifies its canvas gets as many pixels as are seen', async (
   await eventually(sizes, ({ own }) => own === '600x320');
 });
 
-test('the last picture stays after stopping, also on a canvas whose attributes go back', async () => {
+test('the last frame stays after stopping and restoring attributes', async () => {
   await addCanvas({ style: 'width: 320px; height: 180px', width: 50, height: 50 });
   await show({ viewMode: 2 });
   await becomes('320x180');
@@ -130,7 +130,7 @@ test('the last picture stays after stopping, also on a canvas whose attributes g
   await shows(160, 90, ORANGE_RGB);
 });
 
-test('a start that fails leaves its canvas as it was, and what was drawn there goes on', async () => {
+test('a failed start leaves its canvas and the stream on it unchanged', async () => {
   await addCanvas({ width: 320, height: 180 });
   const html = () => page.evaluate(() => document.getElementById('c').outerHTML);
   const fails = () =>

@@ -29,7 +29,7 @@ async function addCanvas(id, options) {
 const box = (id) => page.evaluate((id) => document.getElementById(id).getBoundingClientRect().toJSON(), id);
 const attributes = (id) => page.evaluate((id) => document.getElementById(id).outerHTML, id);
 
-test('a picture has its colours, on the screen and in the canvas', async () => {
+test('a frame has its colours, on the screen and in the canvas', async () => {
   await addCanvas('c', { style: 'width: 640px; height: 360px' });
   await show('s', 'c', { colour: ORANGE });
   await shows(320, 180, ORANGE_RGB);
@@ -69,7 +69,7 @@ test('a canvas with a width in CSS alone keeps its box', async () => {
   assert.deepEqual(await box('c'), before);
 });
 
-test('stopping restores styles and attributes and leaves the last picture', async () => {
+test('stopping restores styles and attributes and leaves the last frame', async () => {
   await addCanvas('c', { style: 'width: 320px; height: 180px; object-fit: none;', width: 111, height: 77 });
   const before = await attributes('c');
   await show('s', 'c', { colour: ORANGE, backgroundColor: TEAL, viewMode: 1 });
@@ -79,7 +79,7 @@ test('stopping restores styles and attributes and leaves the last picture', asyn
   await eventually(() => page.evaluate(() => window.pixel('c', 5, 5)), near(ORANGE_RGB));
 });
 
-test('a bare canvas is bare again after stopping', async () => {
+test('a canvas without attributes has none again after stopping', async () => {
   await addCanvas('c');
   const before = await attributes('c');
   await show('s', 'c', { colour: ORANGE });
@@ -88,7 +88,7 @@ test('a bare canvas is bare again after stopping', async () => {
   assert.equal(await attributes('c'), before);
 });
 
-test('a style that the application changed meanwhile stays', async () => {
+test('a style that the application changed in the meantime stays', async () => {
   await addCanvas('c', { style: 'width: 320px; height: 180px' });
   await show('s', 'c', { colour: ORANGE });
   await shows(160, 90, ORANGE_RGB);
@@ -106,11 +106,11 @@ test('a stream moves to another canvas', async () => {
   await shows(560, 90, ORANGE_RGB);
   await show('s', 'b', { colour: TEAL });
   await shows(560, 90, TEAL_RGB);
-  // The last picture stays.
+  // The last frame stays.
   await shows(160, 90, ORANGE_RGB);
 });
 
-test('a second stream takes the canvas over', async () => {
+test('a second stream takes over the canvas', async () => {
   await addCanvas('c', { style: 'width: 320px; height: 180px' });
   await show('s', 'c', { colour: ORANGE });
   await shows(160, 90, ORANGE_RGB);
@@ -118,7 +118,7 @@ test('a second stream takes the canvas over', async () => {
   await shows(160, 90, TEAL_RGB);
 });
 
-test('a canvas that can be drawn on in no way is refused with a reason, and nothing is left on it', async () => {
+test('a canvas that cannot be drawn on is refused and left unchanged', async () => {
   await addCanvas('c', { style: 'width: 320px; height: 180px' });
   await page.evaluate(() => document.getElementById('c').getContext('bitmaprenderer'));
   const before = await attributes('c');
@@ -128,7 +128,7 @@ test('a canvas that can be drawn on in no way is refused with a reason, and noth
 
 const size = () => page.evaluate(() => [document.getElementById('c').width, document.getElementById('c').height].join());
 
-test('width and height of a canvas are its box, and the picture has just as many pixels', async () => {
+test('a canvas has its box in device pixels as width and height', async () => {
   await addCanvas('c', { style: 'width: 320px; height: 180px' });
   await show('s', 'c', { width: 1280, height: 720 });
   await eventually(size, (it) => it === '320,180');
@@ -136,7 +136,7 @@ test('width and height of a canvas are its box, and the picture has just as many
   await eventually(size, (it) => it === '900,506');
 });
 
-test('a canvas of a few pixels shows its picture', async () => {
+test('a canvas of a few pixels shows its video', async () => {
   for (const [width, height] of [[1, 1], [2, 2], [3, 2], [4, 4], [1, 40]]) {
     await page.evaluate(() => document.getElementById('c')?.remove());
     await addCanvas('c', { style: `width: ${width}px; height: ${height}px` });

@@ -1,8 +1,8 @@
-// Canvases in a call: what the application asks of a view holds for the pictures that come over the network.
+// Canvases in a call: view options apply to received video as well.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { Member, freePort, startServer } from './call_members.mjs';
-import { addCanvas, enter, openWindow, play, player, ready, told, watches } from './call_user.mjs';
+import { addCanvas, enter, openWindow, play, player, ready, untilStates, watches } from './call_user.mjs';
 import { eventually, launch, near, shownColour } from './harness.mjs';
 
 const ORANGE = 0xe06010;
@@ -45,7 +45,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  const errors = () => page.evaluate(() => window.told.filter(({ event }) => event === 'onDebugError').concat(window.unhandled));
+  const errors = () => page.evaluate(() => window.events.filter(({ event }) => event === 'onDebugError').concat(window.unhandled));
   assert.deepEqual(await errors(), []);
 });
 
@@ -61,9 +61,9 @@ const shows = (x, y, colour) => eventually(() => shownColour(app, page, x, y), n
 const canvas = (read, id = 'c') => page.evaluate(`(${read})(document.getElementById('${id}'))`);
 const size = (id) => canvas((it) => [it.width, it.height], id);
 
-test('the three view modes show bars, a part, or a stretched picture', async () => {
+test('the view modes show bars, a cropped or a stretched frame', async () => {
   await addCanvas(page, SQUARE);
-  // The picture is 400 x 225 between two bars of background.
+  // The frame is 400 x 225 between two bars of background.
   await play(page, 'B', 'c', { viewMode: FIT, backgroundColor: ORANGE });
   await showsBar(25, 290, 'white');
   await showsBar(275, 290, 'red');
@@ -76,10 +76,10 @@ test('the three view modes show bars, a part, or a stretched picture', async () 
   await play(page, 'B', 'c', { viewMode: SCALE, backgroundColor: ORANGE });
   await showsBar(25, 400 * BAR_ROW, 'white');
   await showsBar(275, 400 * BAR_ROW, 'red');
-  await told(page, 'onPlayerStateUpdate', (states) => states.join() === '1:0,2:0');
+  await untilStates(page, 'onPlayerStateUpdate', (states) => states.join() === '1:0,2:0');
 });
 
-test('a canvas without any size keeps the box of a canvas', async () => {
+test('a canvas without any size keeps the default box', async () => {
   await addCanvas(page, 'id="c"');
   const box = () => canvas((it) => JSON.stringify(it.getBoundingClientRect()));
   const before = await box();
@@ -97,19 +97,19 @@ test('a stream moves to another canvas and is not started again', async () => {
   await showsBar(left, row, 'white');
   await play(page, 'B', 'd');
   await showsBar(400 + left, row, 'white');
-  // The last picture stays, as with the vendor.
+  // The last frame stays, as in the vendor's SDK.
   await showsBar(left, row, 'white');
   assert.deepEqual(await page.evaluate(() => window.states('onPlayerStateUpdate')), ['1:0', '2:0']);
 });
 
-test('after stopping the canvas is as it was, with the last picture', async () => {
+test('after stopping the canvas is as before, with the last frame', async () => {
   await addCanvas(page, 'id="c" style="width: 320px; height: 180px; object-fit: none;" width="111" height="77"');
   const before = await canvas((it) => it.outerHTML);
   await play(page, 'B', 'c', { viewMode: FILL, backgroundColor: ORANGE });
   await showsBar(20, 180 * BAR_ROW, 'white');
   await page.evaluate(() => window.engine.stopPlayingStream('B'));
   assert.equal(await canvas((it) => it.outerHTML), before);
-  await told(page, 'onPlayerStateUpdate', (states) => states.join() === '1:0,2:0,0:0');
+  await untilStates(page, 'onPlayerStateUpdate', (states) => states.join() === '1:0,2:0,0:0');
   const corner = await canvas((it) => [...it.getContext('2d').getImageData(5, 70, 1, 1).data]);
   assert.equal(nameOf(corner), 'white');
 });
@@ -123,7 +123,7 @@ test('the preview stops with the room and gives its canvas back', async () => {
   await eventually(() => canvas((it) => it.outerHTML), (html) => html === before);
 });
 
-/** Pictures that B's view got while ten were decoded: decoding goes on, so that the picture is there at once. */
+/** Frames delivered to B's view while ten were decoded: decoding continues while a view is hidden. */
 async function deliveredMeanwhile() {
   const first = await player(page, 'B');
   const decoded = async () => (await player(page, 'B')).framesDecoded - first.framesDecoded;
@@ -143,7 +143,7 @@ for (const [what, hide, show] of [
     await watches(page, 'B');
   };
 
-  test(`a canvas that is ${what} costs nothing, and shows the picture again afterwards`, async () => {
+  test(`a canvas that is ${what} costs nothing and shows video again later`, async () => {
     await addCanvas(page, place);
     await play(page, 'B', 'c');
     await showsBar(20, 180 * BAR_ROW, 'white');
@@ -151,15 +151,15 @@ for (const [what, hide, show] of [
     await comesBack();
   });
 
-  test(`a canvas that is ${what} in the moment in which it is given costs nothing either`, async () => {
+  test(`a canvas that is ${what} from the start costs nothing`, async () => {
     await addCanvas(page, place);
     await page.evaluate(`play('B', 'c'), (${hide})(document.getElementById('c')), 0`);
-    await told(page, 'onPlayerStateUpdate', (states) => states.join() === '1:0,2:0');
+    await untilStates(page, 'onPlayerStateUpdate', (states) => states.join() === '1:0,2:0');
     await comesBack();
   });
 }
 
-test('the four mirror modes turn the preview and the sent picture as they say', async () => {
+test('the mirror modes mirror the preview and the sent video', async () => {
   const other = await openWindow(app);
   await enter(other, 'C', url);
   await addCanvas(page, SQUARE);
@@ -173,14 +173,14 @@ test('the four mirror modes turn the preview and the sent picture as they say', 
     [3, 'green', 'magenta'],
   ]) {
     await page.evaluate((mode) => window.engine.setVideoMirrorMode(mode), mode);
-    // In the fourth of the eight bars; the flash of a mirrored picture is at the left.
+    // In the fourth of the eight bars; the flash of a mirrored frame is at the left.
     await showsBar(175, 400 * BAR_ROW, preview);
     await showsBar(175, 400 * BAR_ROW, sent, other);
   }
   await (await app.browserWindow(other)).evaluate((window) => window.destroy());
 });
 
-test('on a screen of double density a tile gets twice the pixels, and the window shows them', async () => {
+test('a canvas gets twice the pixels on a screen of double density', async () => {
   const dense = await launch({ page: 'user.html', args: ['--force-device-scale-factor=2'] });
   try {
     const window = await ready(await dense.firstWindow());
@@ -199,22 +199,22 @@ test('on a screen of double density a tile gets twice the pixels, and the window
   }
 });
 
-test('a preview that the engine refuses leaves nothing on its canvas', async () => {
+test('a refused preview leaves its canvas unchanged', async () => {
   await addCanvas(page, 'id="c" width="320" height="180"');
   const before = await canvas((it) => it.outerHTML);
   const NO_CHANNEL = 9;
   await page.evaluate((channel) => window.engine.startPreview({ canvas: document.getElementById('c'), viewMode: 1 }, channel), NO_CHANNEL);
   assert.equal(await canvas((it) => it.outerHTML), before);
-  await told(page, 'onDebugError', (errors) => errors.length > 0);
+  await untilStates(page, 'onDebugError', (errors) => errors.length > 0);
   await play(page, '', 'c', { viewMode: FILL });
-  await told(page, 'onPlayerStateUpdate', (states) => states.length > 0);
+  await untilStates(page, 'onPlayerStateUpdate', (states) => states.length > 0);
   assert.equal(await canvas((it) => it.outerHTML), before);
-  await page.evaluate(() => window.told.splice(0));
+  await page.evaluate(() => window.events.splice(0));
   await play(page, 'B', 'c', { viewMode: SCALE });
   await showsBar(20, 180 * BAR_ROW, 'white');
 });
 
-test('a picture that was hidden for a while is sharp again within a second', async () => {
+test('video that was hidden is sharp again within a second', async () => {
   const SVC = 1;
   const c = new Member('C');
   try {

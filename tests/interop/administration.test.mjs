@@ -30,13 +30,13 @@ test('a room is created, listed, described and deleted', async () => {
   await assert.rejects(service.deleteRoom('new'), { status: 404 });
 });
 
-test('participants are listed, changed, muted, written to and removed', async (t) => {
+test('participants are listed, updated, muted, messaged and removed', async (t) => {
   const anna = await join(server, 'anna');
   const hans = await join(server, 'hans');
   t.after(() => Promise.all([anna.leave(), hans.leave()]));
   const publication = await publishAudio(anna);
   assert.deepEqual((await service.listParticipants('r')).map((p) => p.identity).sort(), ['anna', 'hans']);
-  // The client's promise ends with the server's consent; on the list is what has been negotiated as well.
+  // The client's promise resolves on the server's response; the list has only negotiated tracks.
   const tracks = async () => (await service.getParticipant('r', 'anna')).tracks;
   await until('her track on the list', async () => (await tracks()).length > 0);
   assert.equal((await tracks())[0].sid, publication.sid);
@@ -51,9 +51,9 @@ test('participants are listed, changed, muted, written to and removed', async (t
   await until('her new name', () => seen().name === 'Anna A.' && seen().metadata === 'meta' && seen().attributes.a === '1');
 
   const camera = await publishVideo(anna);
-  await until('pictures at hans', () => hans.videoFrames > 5);
+  await until('frames at hans', () => hans.videoFrames > 5);
   await service.updateSubscriptions('r', 'hans', [camera.sid], false);
-  await until('no more pictures', async () => {
+  await until('no more frames', async () => {
     const before = hans.videoFrames;
     await new Promise((resolve) => setTimeout(resolve, 400));
     return hans.videoFrames === before;
@@ -75,7 +75,7 @@ test('participants are listed, changed, muted, written to and removed', async (t
   await assert.rejects(service.getParticipant('r', 'anna'), { status: 404 });
 });
 
-test('whoever has not the right is refused, in JSON as in protobuf', async () => {
+test('callers without the grant are refused in JSON and protobuf', async () => {
   const url = `${server.http}/twirp/livekit.RoomService/ListRooms`;
   const call = (headers) => fetch(url, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json', ...headers } });
   assert.equal((await call({})).status, 401);

@@ -1,4 +1,4 @@
-// Two unmodified LiveKit clients in a call, over both ways of signalling.
+// Two unmodified LiveKit clients in a call, with one and with two peer connections.
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
@@ -10,8 +10,8 @@ import { VideoQuality, join, publishAudio, publishVideo, setQuality, startServer
 
 after(() => dispose());
 
-for (const [way, args, connections] of [['one peer connection', [], 1], ['two peer connections', ['--two-connections'], 2]]) {
-  test(`sound, picture and messages go both ways over ${way}`, async (t) => {
+for (const [mode, args, connections] of [['one peer connection', [], 1], ['two peer connections', ['--two-connections'], 2]]) {
+  test(`audio, video and messages go in both directions over ${mode}`, async (t) => {
     const server = await startServer(...args);
     const anna = await join(server, 'anna');
     const hans = await join(server, 'hans');
@@ -24,8 +24,8 @@ for (const [way, args, connections] of [['one peer connection', [], 1], ['two pe
     await publishAudio(hans);
     await publishVideo(hans);
     for (const client of [anna, hans]) {
-      await until(`picture at ${client.identity}`, () => client.videoFrames > 20);
-      await until(`sound at ${client.identity}`, () => client.audioFrames > 50);
+      await until(`video at ${client.identity}`, () => client.videoFrames > 20);
+      await until(`audio at ${client.identity}`, () => client.audioFrames > 50);
     }
     await anna.room.localParticipant.publishData(new TextEncoder().encode('hello'), { reliable: true, topic: 't' });
     await until('message', () => hans.data.find((message) => message.text === 'hello' && message.from === 'anna' && message.topic === 't'));
@@ -33,7 +33,7 @@ for (const [way, args, connections] of [['one peer connection', [], 1], ['two pe
     assert.equal(anna.disconnected, null);
   });
 
-  test(`six cameras that come and go are seen over ${way}`, async (t) => {
+  test(`six cameras that start and stop are received over ${mode}`, async (t) => {
     const server = await startServer(...args);
     const anna = await join(server, 'anna');
     const hans = await join(server, 'hans');
@@ -46,16 +46,16 @@ for (const [way, args, connections] of [['one peer connection', [], 1], ['two pe
     const videos = () => [...hans.room.remoteParticipants.values()].flatMap((p) => [...p.trackPublications.values()]).filter((p) => p.track);
     await until('six tracks', () => videos().length === 6);
     hans.videoFrames = 0;
-    await until('pictures', () => hans.videoFrames > 60);
+    await until('frames', () => hans.videoFrames > 60);
     for (const publication of published.slice(0, 3)) await anna.room.localParticipant.unpublishTrack(publication.sid);
     await until('three tracks', () => videos().length === 3);
     for (let n = 0; n < 3; n += 1) await publishVideo(anna, { name: `again${n}` });
     await until('six tracks again', () => videos().length === 6);
     const before = hans.videoFrames;
-    await until('pictures again', () => hans.videoFrames > before + 60);
+    await until('frames again', () => hans.videoFrames > before + 60);
   });
 
-  test(`a user who leaves and returns is seen and heard each time over ${way}`, async (t) => {
+  test(`a user who leaves and returns is received each time over ${mode}`, async (t) => {
     const server = await startServer(...args);
     const hans = await join(server, 'hans');
     t.after(async () => {
@@ -68,14 +68,14 @@ for (const [way, args, connections] of [['one peer connection', [], 1], ['two pe
       hans.audioFrames = 0;
       await publishAudio(anna);
       await publishVideo(anna);
-      await until('picture', () => hans.videoFrames > 5);
-      await until('sound', () => hans.audioFrames > 10);
+      await until('video', () => hans.videoFrames > 5);
+      await until('audio', () => hans.audioFrames > 10);
       await anna.leave();
       await until('anna gone', () => hans.room.remoteParticipants.size === 0);
     }
   });
 
-  test(`a track that follows another, and one that is subscribed again, are seen over ${way}`, async (t) => {
+  test(`later tracks and resubscribed tracks are received over ${mode}`, async (t) => {
     const server = await startServer(...args);
     const anna = await join(server, 'anna');
     const hans = await join(server, 'hans');
@@ -99,9 +99,9 @@ for (const [way, args, connections] of [['one peer connection', [], 1], ['two pe
   });
 }
 
-for (const [way, args] of [['one peer connection', []], ['two peer connections', ['--two-connections']]]) {
-  for (const [what, scenario] of [['taken up', SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT], ['made anew', SimulateScenarioKind.SIMULATE_FULL_RECONNECT]]) {
-    test(`a connection is lost and ${what} over ${way}`, async (t) => {
+for (const [mode, args] of [['one peer connection', []], ['two peer connections', ['--two-connections']]]) {
+  for (const [what, scenario] of [['resumed', SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT], ['replaced', SimulateScenarioKind.SIMULATE_FULL_RECONNECT]]) {
+    test(`a connection is lost and ${what} over ${mode}`, async (t) => {
       const server = await startServer(...args);
       const anna = await join(server, 'anna');
       const hans = await join(server, 'hans');
@@ -111,20 +111,20 @@ for (const [way, args] of [['one peer connection', []], ['two peer connections',
       });
       await publishVideo(anna);
       await publishVideo(hans);
-      await until('pictures', () => hans.videoFrames > 10 && anna.videoFrames > 10);
+      await until('frames', () => hans.videoFrames > 10 && anna.videoFrames > 10);
       let isBack = false;
       anna.room.once('reconnected', () => { isBack = true; });
       await anna.room.simulateScenario(scenario);
       await until('anna back', () => isBack);
       const before = [anna.videoFrames, hans.videoFrames];
-      await until('pictures both ways', () => anna.videoFrames > before[0] + 20 && hans.videoFrames > before[1] + 20);
+      await until('video in both directions', () => anna.videoFrames > before[0] + 20 && hans.videoFrames > before[1] + 20);
       await anna.room.localParticipant.publishData(new TextEncoder().encode('back'), { reliable: true });
       await until('a message', () => hans.data.some((message) => message.text === 'back'));
     });
   }
 }
 
-test('who speaks and how good the connections are is told', async (t) => {
+test('active speakers and connection quality are reported', async (t) => {
   const server = await startServer();
   const anna = await join(server, 'anna');
   const hans = await join(server, 'hans');
@@ -137,7 +137,7 @@ test('who speaks and how good the connections are is told', async (t) => {
   await until('quality of both', () => ['anna', 'hans'].every((identity) => hans.qualities.some((q) => q.identity === identity)));
 });
 
-test('a subscriber gets the layer it asks for, and a publisher pauses when nobody looks', async (t) => {
+test('a subscriber gets its layer; unsubscribed video is paused', async (t) => {
   const server = await startServer();
   const anna = await join(server, 'anna');
   const hans = await join(server, 'hans');
@@ -154,13 +154,13 @@ test('a subscriber gets the layer it asks for, and a publisher pauses when nobod
     await until(`another size after quality ${quality}`, () => !sizes.has(hans.lastSize) && (quality === VideoQuality.HIGH || hans.lastSize !== '960x540'));
     sizes.add(hans.lastSize);
     const before = hans.videoFrames;
-    await until('pictures go on', () => hans.videoFrames > before + 10);
+    await until('frames go on', () => hans.videoFrames > before + 10);
   }
   assert.equal([...sizes].at(-1), '960x540', String([...sizes]));
-  // The publisher is told after 5 s that nobody looks; when somebody does again, it has to go on at once.
+  // The publisher pauses 5 s after the last subscriber left and must continue at once for a new one.
   publication.setSubscribed(false);
   await new Promise((resolve) => setTimeout(resolve, 6500));
   const before = hans.videoFrames;
   publication.setSubscribed(true);
-  await until('pictures after a pause', () => hans.videoFrames > before + 10);
+  await until('frames after a pause', () => hans.videoFrames > before + 10);
 });

@@ -1,4 +1,4 @@
-// Debian's Chromium with a camera and a microphone that are not real, for the join page and for pages of tests.
+// Debian's Chromium with fake devices, for the join page and for pages of the tests.
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 
@@ -16,8 +16,8 @@ const ARGS = [
   '--no-sandbox',
 ];
 
-/** Why tests in a browser cannot run here, for the option `skip` of a test; false where they can. */
+/** The `skip` option of a test: the reason why tests in a browser cannot run here, or false. */
 export const noBrowser = executablePath ? false : 'no Chromium here (apt-get install chromium, or CHROMIUM_PATH)';
 
-/** `home`: a folder that stands for that of the user, as with certificates that are trusted there. */
+/** `home`: a folder to use as the user's home, for example with trusted certificates. */
 export const launchBrowser = ({ home = process.env.HOME } = {}) => chromium.launch({ executablePath, headless: true, args: ARGS, env: { ...process.env, HOME: home } });

@@ -1,4 +1,4 @@
-// Browsers of today with the stock client as an application writes it that knows no options: they see and hear each other
+// Current browsers with the stock client and its default options: they see and hear each other
 // and the addon, and the addon them.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -49,7 +49,7 @@ async function enter(browser, identity, more = {}) {
   return page;
 }
 
-/** Waits until it sees and hears the other, and gives what it knows of the codec. */
+/** Waits until it receives the other's media, and returns the codecs. */
 async function meets(page, identity) {
   const seen = await eventually(() => observe(page, identity), ({ frames, samples }) => frames > 20 && samples > 20_000);
   return [seen.announced, seen.codec];
@@ -61,26 +61,26 @@ async function startApp(userName) {
   return app;
 }
 
-/** IDs of streams that the app was told of: 0 for those that came, 1 for those that went. */
+/** IDs of streams in the app's events: 0 for added ones, 1 for deleted ones. */
 const streams = (app, updateType) =>
   app.events
     .filter(({ event, param }) => event === 'onRoomStreamUpdate' && param.updateType === updateType)
     .flatMap(({ param }) => param.streamList.map(({ streamID }) => streamID));
 
-/** Pictures of a tile of the join page that were shown. */
+/** Number of frames presented in a tile of the join page. */
 const shown = (page, identity) =>
   page.evaluate((identity) => {
     const video = document.querySelector(`.tile[data-identity=${JSON.stringify(identity)}].picture video`);
     return video ? video.getVideoPlaybackQuality().totalVideoFrames : 0;
   }, identity);
 
-test('on the join page of a loopback server a Firefox is seen', { skip }, async () => {
+test('Firefox is visible on the join page of a loopback server', { skip }, async () => {
   await start('--dev');
   const visit = async (browser, user) => {
     const page = await newPage(browser);
     await page.goto(`${server.http}/#room=page&user=${user}`);
     await page.waitForSelector('#join');
-    // The button works as soon as the page's module is there.
+    // The button works once the page's module has loaded.
     await eventually(() => page.evaluate(() => {
       if (!document.querySelector('#call').hidden) return true;
       document.querySelector('#join').click();
@@ -95,17 +95,17 @@ test('on the join page of a loopback server a Firefox is seen', { skip }, async 
   for (const page of [fox, chrome]) await eventually(() => tiles(page), (count) => count === 2);
 });
 
-test('a single layer of a stock client begins at its full size', { skip }, async (t) => {
+test('a single-layer stock client starts at full resolution', { skip }, async (t) => {
   await start();
   const [watcher, publisher] = [await join(server, 'watcher', { keys }), await join(server, 'publisher', { keys })];
   t.after(() => Promise.all([watcher.leave(), publisher.leave()]));
   await publishVideo(publisher, { width: 1280, height: 720 });
   await eventually(() => watcher.videoFrames, (frames) => frames > 0);
-  // Without the bitrates in the answer it takes 14 s and more; with them it is there at once, on a machine that has the time.
+  // Without the bitrates in the answer it takes 14 s and more; with them it is there at once.
   await eventually(() => watcher.lastSize, (size) => size === '1280x720', 7000);
 });
 
-test('a single layer of a browser begins at its full size', { skip }, async () => {
+test('a single-layer browser starts at full resolution', { skip }, async () => {
   await start();
   const page = await newPage(chromium);
   await page.goto(library.url);
@@ -116,12 +116,12 @@ test('a single layer of a browser begins at its full size', { skip }, async () =
   await eventually(() => observe(watcher, 'drawer'), ({ width }) => width === 1280, 7000);
 });
 
-for (const [way, args] of [['one peer connection', []], ['two peer connections', ['--two-connections']]]) {
-  test(`Firefox, Chromium and an app see and hear each other over ${way}`, { skip }, async () => {
+for (const [mode, args] of [['one peer connection', []], ['two peer connections', ['--two-connections']]]) {
+  test(`Firefox, Chromium and an app call each other over ${mode}`, { skip }, async () => {
     await start(...args);
     const app = await startApp('张三 李');
     await app.call('startPublishingStream', 'app-stream');
-    // As applications write it that know no options; what each sends is asked for by the server or what it can.
+    // Default options: each sends what the server asks for or what it supports.
     const fox = await enter(firefox, 'fox');
     const chrome = await enter(chromium, 'Phone 013');
     const watcher = await enter(watching, 'watcher', { watches: true });
@@ -139,7 +139,7 @@ for (const [way, args] of [['one peer connection', []], ['two peer connections',
   });
 }
 
-test('two who call their tracks alike are two streams, and each goes when it ends', { skip }, async (t) => {
+test('tracks with equal names are two streams with their own lifetimes', { skip }, async (t) => {
   await start();
   const app = await startApp('John Smith');
   const [p1, p2] = [await join(server, 'p1', { keys }), await join(server, 'p2', { keys })];
@@ -149,7 +149,7 @@ test('two who call their tracks alike are two streams, and each goes when it end
     await publishVideo(client);
   }
   await eventually(() => streams(app, 0).sort().join(), (ids) => ids === 'p1,p2');
-  // What others are told of the codec is there with the track.
+  // The codec is announced with the track.
   const codecs = () => [...p2.room.remoteParticipants.get('p1').trackPublications.values()].map(({ mimeType }) => mimeType.toLowerCase());
   await eventually(() => codecs().sort().join(), (list) => list === 'audio/opus,video/vp8');
   await app.call('startPlayingStream', 'p2');

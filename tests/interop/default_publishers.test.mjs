@@ -54,7 +54,7 @@ const lastSize = (member) => {
   return `${width}x${height}`;
 };
 
-/** Publishes pictures that are to be turned before they are shown. */
+/** Publishes frames with a rotation. */
 async function publishTurned(client, rotation) {
   const source = new VideoSource(320, 180);
   const track = LocalVideoTrack.createVideoTrack('', source);
@@ -66,7 +66,7 @@ async function publishTurned(client, rotation) {
   return turned;
 }
 
-test('a client in Node without options is seen and heard', async () => {
+test('a Node client without options is received', async () => {
   const hans = await stock('hans');
   await publishVideo(hans, { name: '' });
   await publishAudio(hans, '');
@@ -76,7 +76,7 @@ test('a client in Node without options is seen and heard', async () => {
   assert.deepEqual(it.states('onPlayerStateUpdate'), ['1:0', '2:0']);
 });
 
-test('each of its sizes is seen when it is wanted', async () => {
+test('each simulcast layer is received when requested', async () => {
   const hans = await stock('hans');
   await publishVideo(hans, { name: '', width: 1280, height: 720, simulcast: true });
   const it = await viewer('hans');
@@ -87,7 +87,7 @@ test('each of its sizes is seen when it is wanted', async () => {
   }
 });
 
-test('pictures of a phone that is held upright stand upright, also after it was turned', async () => {
+test('video of a phone is upright, also after the phone was turned', async () => {
   const hans = await stock('hans');
   const turned = await publishTurned(hans, VideoRotation.VIDEO_ROTATION_90);
   const it = await viewer('hans');
@@ -98,7 +98,7 @@ test('pictures of a phone that is held upright stand upright, also after it was 
   await eventually(() => lastSize(it), (size) => size === '180x320', 10000);
 });
 
-test('an end-to-end encrypted participant is silence and one word to the application', async () => {
+test('an end-to-end encrypted participant is reported and stays silent', async () => {
   const hans = await stock('hans', { room: { encryption: { keyProviderOptions: { sharedKey: KEY } } } });
   await publishVideo(hans, { name: '', videoCodec: VideoCodec.H264 });
   await publishAudio(hans, '');
@@ -113,7 +113,7 @@ test('an end-to-end encrypted participant is silence and one word to the applica
   assert.ok(errors.length >= 1 && errors.length <= 2 && errors.every(({ param }) => param.errorCode === DECRYPTION_FAILED));
 });
 
-test('video of a codec that is not decoded is named, and its sound is heard', async () => {
+test('an unsupported video codec is reported while its audio plays', async () => {
   const hans = await stock('hans');
   await publishAudio(hans, '');
   await publishVideo(hans, { name: '', videoCodec: VideoCodec.VP9 });

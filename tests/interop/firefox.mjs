@@ -1,4 +1,4 @@
-// Debian's Firefox with a camera and a microphone that are not real. Playwright drives a Firefox of its own only; this one
+// Debian's Firefox with fake devices. Playwright only drives its own build of Firefox, so this one
 // is driven over WebDriver BiDi.
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,12 +8,12 @@ import puppeteer from 'puppeteer-core';
 const PATHS = [process.env.FIREFOX_PATH, '/usr/bin/firefox-esr'];
 const executablePath = PATHS.find((path) => path && existsSync(path));
 
-/** Why tests in this browser cannot run here, for the option `skip` of a test; false where they can. */
+/** The `skip` option of a test: the reason why tests in this browser cannot run here, or false. */
 export const noFirefox = executablePath ? false : 'no Firefox here (apt-get install firefox-esr, or FIREFOX_PATH)';
 
 /**
  * Firefox negotiates H.264 where it finds its OpenH264 plug-in, which it loads from the internet. The description of the
- * plug-in is enough for that; the pictures are then decoded by the system's ffmpeg. It encodes by the plug-in only.
+ * plug-in is enough for that; video is then decoded by the system's ffmpeg. Only the plug-in encodes.
  */
 function describePlugIn() {
   const folder = mkdtempSync(join(tmpdir(), 'firefox-'));
@@ -25,7 +25,7 @@ function describePlugIn() {
   return { folder, plugIn };
 }
 
-/** One that publishes VP8 and receives nothing else; or, if it `receivesH264`, one that publishes no pictures. */
+/** A Firefox that publishes and receives VP8; with `receivesH264` it publishes no video. */
 export async function launchFirefox({ receivesH264 = false } = {}) {
   const described = receivesH264 ? describePlugIn() : undefined;
   const browser = await puppeteer.launch({

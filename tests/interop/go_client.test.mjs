@@ -1,4 +1,4 @@
-// LiveKit's Go SDK, which sends no pings of its own and hears none but the WebSocket's.
+// LiveKit's Go SDK, which sends no signalling pings and answers only those of the WebSocket.
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -29,18 +29,18 @@ after(async () => {
   await dispose();
 });
 
-/** What a Go client says that stays for so long. */
+/** The output of a Go client that stays for the given time. */
 async function stay(identity, time, ...more) {
   const { stdout } = await promisify(execFile)(client, [server.url, await token(identity), time, ...more]);
   return stdout.trim().split('\n');
 }
 
-test('a Go client keeps its signalling, and one that wants one peer connection gets sound and picture', { skip }, async (t) => {
+test('Go clients stay connected and receive media on one peer connection', { skip }, async (t) => {
   const publisher = await join(server, 'publisher');
   t.after(() => publisher.leave());
   await publishAudio(publisher);
   await publishVideo(publisher);
-  // Longer than the 20 s after which a silent connection is given up.
+  // Longer than the server's inactivity timeout of 20 s.
   const [two, one] = await Promise.all([stay('two', '24s'), stay('one', '24s', 'single')]);
   for (const words of [two, one]) assert.deepEqual(words.sort(), ['audio/opus', 'connected', 'left', 'video/VP8']);
 });

@@ -1,4 +1,4 @@
-// A room server in a process of its own, and clients of it that know nothing of this project.
+// A room server in its own process, and stock clients.
 //
 // ROOM_SERVER_BIN: path of the server's binary; without it bin/zego-room-server.js of this package is started.
 
@@ -44,7 +44,7 @@ export async function token(identity, grant = {}, { key = KEY, secret = SECRET, 
   return access.toJwt();
 }
 
-/** Waits until `condition` gives something. */
+/** Waits until `condition` returns a truthy value. */
 export async function until(what, condition) {
   const end = Date.now() + PATIENCE_MS;
   for (;;) {
@@ -85,7 +85,7 @@ async function count(client, track) {
   }
 }
 
-/** Publishes a moving picture. */
+/** Publishes moving video. */
 export async function publishVideo(client, { width = 320, height = 240, simulcast = false, name = 'camera', ...rest } = {}) {
   const source = new VideoSource(width, height);
   const options = new TrackPublishOptions({ source: TrackSource.SOURCE_CAMERA, simulcast, ...rest });
@@ -113,13 +113,13 @@ export async function publishAudio(client, name = 'microphone') {
   return publication;
 }
 
-/** Asks for a layer. The client can do that, only its JavaScript face has no method for it yet. */
+/** Requests a layer. The native client can do that, only its JavaScript API has no method for it yet. */
 export function setQuality(publication, quality) {
   const value = new SetRemoteTrackPublicationQualityRequest({ trackPublicationHandle: publication.ffiHandle.handle, quality });
   globalThis._ffiClientInstance.request({ message: { case: 'setRemoteTrackPublicationQuality', value } });
 }
 
-/** Mutes an own track, which the client's JavaScript face has no method for either. */
+/** Mutes a published track, for which the client's JavaScript API has no method either. */
 export function setMuted(publication, mute) {
   const value = new LocalTrackMuteRequest({ trackHandle: publication.track.ffi_handle.handle, mute });
   globalThis._ffiClientInstance.request({ message: { case: 'localTrackMute', value } });

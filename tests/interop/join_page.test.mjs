@@ -1,4 +1,4 @@
-// The page that the room server shows to people, in a browser, with other browsers and with the addon.
+// The room server's join page in a browser, with other browsers and with the addon.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -20,7 +20,7 @@ after(async () => {
   endAll();
 });
 
-/** A user at the page, with a context of its own as another person has. Messages of the console gather in `errors`. */
+/** A user of the page in its own browser context. Console errors are collected in `errors`. */
 async function open(hash = '', { port = server.port, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1100, height: 760 }, ...options });
   const page = await context.newPage();
@@ -40,14 +40,14 @@ async function join(user, options) {
 
 const tile = (identity) => `.tile[data-identity=${JSON.stringify(identity)}]`;
 
-/** Pictures of a tile that the browser has shown so far. */
+/** Number of frames that the browser has presented in a tile. */
 const shown = (page, identity) =>
   page.evaluate((selector) => {
     const video = document.querySelector(`${selector}.picture video`);
     return video ? video.getVideoPlaybackQuality().totalVideoFrames : 0;
   }, tile(identity));
 
-/** Waits until pictures that differ from each other are shown. */
+/** Waits until different frames are shown. */
 async function sees(page, identity) {
   const before = await eventually(() => shown(page, identity), (frames) => frames > 0);
   await eventually(() => shown(page, identity), (frames) => frames > before + 10);
@@ -94,14 +94,14 @@ test('two people see each other move, chat, mute and leave', { skip }, async () 
   assert.deepEqual([...anna.errors, ...hans.errors], []);
 });
 
-test('a browser and an app see each other and read each other', { skip }, async () => {
+test('a browser and an app exchange video and messages', { skip }, async () => {
   const [page, app] = await Promise.all([join('anna'), startClient(server)]);
   await app.call('loginRoom', 'page', { userID: 'app', userName: 'TheApp' });
   await app.call('startPublishingStream', 'app-stream');
   await sees(page, 'app');
   assert.equal(await page.textContent(`${tile('app')} figcaption span`), 'TheApp · app-stream');
 
-  // A browser leaves its tracks without a name, so they are the stream that is called like their user.
+  // A browser does not name its tracks, so the stream has the ID of its user.
   await app.call('startPlayingStream', 'anna');
   const decoded = async () => (await app.stats()).players[0]?.framesDecoded ?? 0;
   await eventually(decoded, (frames) => frames > 20);
@@ -116,7 +116,7 @@ test('a browser and an app see each other and read each other', { skip }, async 
   assert.deepEqual(page.errors, []);
 });
 
-test('a second login of the same user sends the first one away and says why', { skip }, async () => {
+test('a second login of the same user kicks out the first and says why', { skip }, async () => {
   const first = await join('anna');
   const second = await join('anna');
   await first.waitForSelector('#entrance:not([hidden])');
@@ -124,7 +124,7 @@ test('a second login of the same user sends the first one away and says why', { 
   await second.waitForSelector(tile('anna'));
 });
 
-test('the page speaks Chinese where the browser does, and fits a telephone', { skip }, async () => {
+test('the page follows the browser\'s language and fits a phone', { skip }, async () => {
   const options = { locale: 'zh-CN', viewport: { width: 360, height: 700 } };
   const page = await join('安娜', options);
   assert.equal(await page.textContent('#leave'), '离开');
@@ -133,7 +133,7 @@ test('the page speaks Chinese where the browser does, and fits a telephone', { s
   assert.equal(await overflow(), 0);
 });
 
-test('without --dev the page asks for a token, and tells when it is refused', { skip }, async () => {
+test('without --dev the page asks for a token and shows a refusal', { skip }, async () => {
   const strict = runServer('--port', '0', '--key', `${APP_ID}:${APP_SIGN}`);
   const [, port] = await eventually(() => /ws:\/\/127\.0\.0\.1:(\d+)/.exec(strict.out));
   const page = await open('#room=page&user=anna', { port });

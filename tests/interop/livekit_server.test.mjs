@@ -15,7 +15,7 @@ import { endAll, server, startNode } from './nodes.mjs';
 const skip = server.reason ?? false;
 const app = join(dirname(fileURLToPath(import.meta.url)), '../../bench/call/app');
 const SIZE = { captureWidth: 640, captureHeight: 360, encodeWidth: 640, encodeHeight: 360, fps: 15, bitrate: 600 };
-/** Users that only listen are told of in batches of three seconds. */
+/** Users that only listen are announced in batches every three seconds. */
 const AUDIENCE_MS = 8000;
 let node;
 let leaving = [];
@@ -48,7 +48,7 @@ async function stock(identity) {
   return it;
 }
 
-/** Numbers of a stream that a member plays. */
+/** Statistics of a stream that a member plays. */
 async function playing(member, streamID) {
   const { players } = JSON.parse(await member.call('callExperimentalAPI', '{"method":"getStats"}'));
   return players.find((player) => player.streamID === streamID);
@@ -61,7 +61,7 @@ for (const [what, publisher, subscriber, streamID] of [
   ['livekit-client sees this engine', OURS, LIVEKIT_CLIENT, 'stream'],
   ['this engine sees livekit-client', LIVEKIT_CLIENT, OURS, 'publisher'],
 ]) {
-  test(`picture by picture, on a canvas: ${what}`, { skip }, async () => {
+  test(`frame by frame, on a canvas: ${what}`, { skip }, async () => {
     const electron = await _electron.launch({ executablePath: electronPath(), args: ['--no-sandbox', app] });
     try {
       const room = what.replaceAll(' ', '-');
@@ -77,7 +77,7 @@ for (const [what, publisher, subscriber, streamID] of [
       const to = await open(subscriber, 'subscriber');
       const args = [node.url, room, SIZE, streamID];
       await to.evaluate(([url, room, size, streamID]) => window.play(url, room, size, streamID), args);
-      // The strip of every picture was read: it is one that the camera took just before.
+      // The strip of every frame was read: it was captured just before.
       await eventually(() => to.evaluate(() => window.report()), ({ frames, p50 }) => frames > 30 && p50 < 1000, 10000);
     } finally {
       await electron.close();
@@ -85,12 +85,12 @@ for (const [what, publisher, subscriber, streamID] of [
   });
 }
 
-test('sound of one engine is heard by the other at its level', { skip }, async () => {
+test('audio between two engines arrives at its level', { skip }, async () => {
   const a = await member('A');
   const b = await member('B');
   await b.call('startPlayingStream', 'A');
   await b.watches('A');
-  // A tone of -20 dBFS, with a louder tenth of a second in every second.
+  // A tone of -20 dBFS with a louder burst of 100 ms in every second.
   const level = async () => (await playing(b, 'A')).jitterBuffer.levelDbfs;
   await eventually(level, (dbfs) => dbfs > -24 && dbfs < -5, 5000);
   assert.deepEqual(a.states('onPublisherStateUpdate'), ['1:0', '2:0']);
@@ -98,7 +98,7 @@ test('sound of one engine is heard by the other at its level', { skip }, async (
   assert.deepEqual(b.states('onRoomStateUpdate'), ['1:0', '2:0']);
 });
 
-test('a stock client in Node reads the strip of our pictures, and we play its sound and H.264', { skip }, async () => {
+test('a stock client in Node decodes our video, and we play its media', { skip }, async () => {
   const hans = await stock('hans');
   const counters = new Set();
   hans.room.on('trackSubscribed', async (track) => {
@@ -120,7 +120,7 @@ test('a stock client in Node reads the strip of our pictures, and we play its so
   await eventually(async () => (await playing(a, 'hans')).jitterBuffer.levelDbfs, (dbfs) => dbfs > -30, 5000);
 });
 
-test('a stock client that names no codec sends VP8, and is seen in each of its sizes', { skip }, async () => {
+test('VP8 of a stock client without codec options plays in each layer', { skip }, async () => {
   const hans = await stock('hans');
   await publishVideo(hans, { width: 1280, height: 720, simulcast: true, name: '' });
   const a = await member('A');
@@ -133,7 +133,7 @@ test('a stock client that names no codec sends VP8, and is seen in each of its s
   assert.deepEqual(a.states('onPlayerStateUpdate'), ['1:0', '2:0']);
 });
 
-test('users and streams come and go as with the own server', { skip }, async () => {
+test('users and streams come and go as with our own server', { skip }, async () => {
   const a = await member('A');
   const b = await member('B');
   await Promise.all([a.sees('B', ADD), b.sees('A', ADD)]);
@@ -145,7 +145,7 @@ test('users and streams come and go as with the own server', { skip }, async () 
   await eventually(() => b.states('onRoomStateUpdate').join(' '), (states) => states === '1:0 2:0 0:0');
 });
 
-test('messages to all and to one arrive', { skip }, async () => {
+test('messages to everyone and to one user arrive', { skip }, async () => {
   const a = await member('A');
   const b = await member('B');
   const c = await member('C');
@@ -166,7 +166,7 @@ test('a second login of the same user kicks the first out', { skip }, async () =
   assert.deepEqual(second.states('onRoomStateUpdate'), ['1:0', '2:0']);
 });
 
-test('a wrong AppSign is told as such', { skip }, async () => {
+test('a wrong AppSign is reported as such', { skip }, async () => {
   const it = new Member('A');
   leaving.push(it);
   await it.call('createEngine', { appID: 1234567890, appSign: 'f'.repeat(64), scenario: 3, server: node.url });

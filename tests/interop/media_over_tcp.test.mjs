@@ -1,4 +1,4 @@
-// Clients whose network lets no UDP through: the server tells them of its TCP port only, so pictures come that way or not
+// Clients whose network blocks UDP: the server offers its TCP port only, so media comes over TCP or not
 // at all.
 
 import { after, test } from 'node:test';
@@ -11,8 +11,8 @@ import { startChromium } from './stock/page_client.mjs';
 
 after(() => dispose());
 
-for (const [way, singlePeerConnection] of [['one peer connection', true], ['two peer connections', false]]) {
-  test(`rtc-node and livekit-client see and hear each other over TCP, on ${way}`, { skip: noBrowser }, async (t) => {
+for (const [mode, singlePeerConnection] of [['one peer connection', true], ['two peer connections', false]]) {
+  test(`rtc-node and livekit-client call each other over TCP, on ${mode}`, { skip: noBrowser }, async (t) => {
     const server = await startServer('--config-body', 'rtc: { force_tcp: true }', ...(singlePeerConnection ? [] : ['--two-connections']));
     const { newClient, stop } = await startChromium();
     const clients = { node: new NodeClient(), browser: await newClient() };
@@ -24,10 +24,10 @@ for (const [way, singlePeerConnection] of [['one peer connection', true], ['two 
     for (const [name, client] of Object.entries(clients)) {
       await client.connect({ url: server.url, token: await token(name), singlePeerConnection });
       await client.publishVideo({ name });
-      await client.publishAudio({ name: `${name}-sound` });
+      await client.publishAudio({ name: `${name}-audio` });
     }
     for (const [client, other] of [[clients.node, 'browser'], [clients.browser, 'node']]) {
-      await until(`pictures and sound of ${other}`, async () => {
+      await until(`audio and video of ${other}`, async () => {
         const { views, audioFrames } = await client.report();
         return views[other]?.frames > 30 && audioFrames > 30;
       });

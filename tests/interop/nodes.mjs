@@ -12,7 +12,7 @@ import { KEY, SECRET } from './keys.mjs';
 const START_MS = 15000;
 const started = new Set();
 
-/** Path of the server of the wanted version, or why the tests here cannot run. */
+/** Path of the server in the requested version, or why these tests cannot run. */
 export const server = livekitServer(process.env.LIVEKIT_SERVER_VERSION);
 
 async function end(child, signal) {
@@ -36,21 +36,21 @@ async function ready(child, port) {
   if (child.exitCode !== null) throw new Error(`ended at once: ${child.log}`);
 }
 
-/** Ends everything that was started here. */
+/** Stops everything that was started here. */
 export async function endAll() {
   await Promise.all([...started].map((child) => end(child, 'SIGKILL')));
   started.clear();
 }
 
-/** What every server here is told: its ports, and the keys of all clients. */
+/** Configuration of every server here: its ports and the keys of all clients. */
 export const stockConfig = ({ port, tcp, udp }) => ({
   port,
-  // Without a STUN server of its own it would tell clients to ask public ones.
+  // Without a configured STUN server it would send clients to public ones.
   rtc: { tcp_port: tcp, udp_port: udp, use_external_ip: false, stun_servers: ['127.0.0.1:3478'] },
   keys: { [APP.appID]: APP.appSign, [KEY]: SECRET },
 });
 
-/** A node on free ports, or for signalling on that one; with a Redis it is one of a cluster. */
+/** A node on free ports, or with that signalling port; with a Redis it is part of a cluster. */
 export async function startNode({ redis, port: wanted } = {}) {
   const [port, tcp, udp] = [Number(wanted ?? (await freePort())), await freePort(), await freePort()];
   const stock = stockConfig({ port, tcp, udp });
@@ -76,7 +76,7 @@ export async function startNode({ redis, port: wanted } = {}) {
 /** Whether there is a Redis to connect nodes with. */
 export const hasRedis = () => !spawnSync('redis-server', ['--version']).error;
 
-/** A Redis that keeps nothing. */
+/** A Redis without persistence. */
 export async function startRedis() {
   const [port, folder] = [await freePort(), mkdtempSync(join(tmpdir(), 'redis-'))];
   const child = run('redis-server', ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no', '--dir', folder]);

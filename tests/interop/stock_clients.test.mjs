@@ -11,28 +11,28 @@ import { startChromium, startElectron } from './stock/page_client.mjs';
 import { PythonClient, installPython } from './stock/python_client.mjs';
 import { runScenario } from './stock/scenario.mjs';
 
-// A scenario that fails shows what the server told.
+// A scenario that fails shows the server's log.
 process.env.RUST_LOG ??= 'debug,str0m=error,is=error,hyper_util=info,rustls=info';
 
 after(() => dispose());
 
-const WAYS = [['one peer connection', true], ['two peer connections', false]];
-/** A client without an option for it takes two connections where the server offers no other way. */
+const MODES = [['one peer connection', true], ['two peer connections', false]];
+/** Clients without this option use two connections if the server allows only those. */
 const serverArgsOf = (isSingle) => (isSingle ? [] : ['--two-connections']);
 
-for (const [way, singlePeerConnection] of WAYS) {
-  test(`rtc-node over ${way}`, async (t) => {
+for (const [mode, singlePeerConnection] of MODES) {
+  test(`rtc-node over ${mode}`, async (t) => {
     const newClient = async () => new NodeClient();
     await runScenario(t, { newClient, singlePeerConnection, serverArgs: serverArgsOf(singlePeerConnection) });
   });
 
-  test(`livekit from PyPI over ${way}`, async (t) => {
+  test(`livekit from PyPI over ${mode}`, async (t) => {
     installPython();
     await runScenario(t, { newClient: async () => new PythonClient(), singlePeerConnection });
   });
 
   for (const [name, start, skip] of [['Chromium', startChromium, noBrowser], ['Electron', startElectron, false]]) {
-    test(`livekit-client in ${name} over ${way}`, { skip }, async (t) => {
+    test(`livekit-client in ${name} over ${mode}`, { skip }, async (t) => {
       const { newClient, stop } = await start();
       t.after(stop);
       await runScenario(t, { newClient, singlePeerConnection });
@@ -40,7 +40,7 @@ for (const [way, singlePeerConnection] of WAYS) {
   }
 }
 
-test('livekit-api from PyPI looks after a room', async (t) => {
+test('livekit-api from PyPI manages a room', async (t) => {
   installPython();
   const server = await startServer();
   const [python, anna, hans] = [new PythonClient(), new NodeClient(), new NodeClient()];
@@ -50,8 +50,8 @@ test('livekit-api from PyPI looks after a room', async (t) => {
   });
   await anna.connect({ url: server.url, token: await token('anna') });
   await hans.connect({ url: server.url, token: await token('hans') });
-  await anna.publishAudio({ name: 'sound' });
-  await until('her track at hans', () => hans.report().others.anna?.tracks.sound);
+  await anna.publishAudio({ name: 'audio' });
+  await until('her track at hans', () => hans.report().others.anna?.tracks.audio);
   const result = await python.administer({ url: server.http, key: KEY, secret: SECRET, room: 'r', identity: 'anna' });
   assert.deepEqual(result, {
     created: ['from-python', 3],

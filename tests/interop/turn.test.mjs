@@ -1,5 +1,5 @@
-// Clients whose network lets nothing out but connections to the port of signalling: they may use a relay only, so pictures
-// come by the server's own one or not at all.
+// Clients whose network allows only the signalling port: they may use a relay only, so media
+// comes through the server's TURN or not at all.
 
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
@@ -24,23 +24,23 @@ async function seesThroughTheRelay(t, url, chromium) {
   for (const [name, client] of Object.entries(clients)) {
     await client.connect({ url, token: await token(name), rtcConfig: { iceTransportPolicy: 'relay' } });
     await client.publishVideo({ name });
-    await client.publishAudio({ name: `${name}-sound` });
+    await client.publishAudio({ name: `${name}-audio` });
   }
   for (const [client, other] of [[clients.first, 'second'], [clients.second, 'first']]) {
-    await until(`pictures and sound of ${other}`, async () => {
+    await until(`audio and video of ${other}`, async () => {
       const { views, audioFrames } = await client.report();
       return views[other]?.frames > 30 && audioFrames > 30;
     });
   }
 }
 
-test('two browsers see and hear each other by the relay on the port of signalling', { skip }, async (t) => {
+test('two browsers call each other through TURN on the signalling port', { skip }, async (t) => {
   const server = await startServer('--bind', '0.0.0.0');
   t.after(() => server.stop());
   await seesThroughTheRelay(t, server.url.replace('0.0.0.0', own));
 });
 
-test('the same over TLS', { skip: skipTls }, async (t) => {
+test('two browsers call each other through TURN over TLS', { skip: skipTls }, async (t) => {
   const authority = makeAuthority();
   const { cert, key } = authority.issue(own);
   const server = await startServer('--bind', '0.0.0.0', '--tls-cert', cert, '--tls-key', key);

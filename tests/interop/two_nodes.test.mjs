@@ -1,4 +1,4 @@
-// Two LiveKit nodes that share their rooms through Redis: one dies, and the call goes on.
+// Two LiveKit nodes that share their rooms through Redis: when one is killed, the call recovers.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,12 +9,12 @@ import { eventually } from '../electron/harness.mjs';
 import { endAll, hasRedis, server, startNode, startRedis } from './nodes.mjs';
 
 const skip = server.reason ?? (hasRedis() ? false : 'there is no redis-server');
-/** From the death of the node until both see each other again. */
+/** From the node's death until both see each other again. */
 const RECOVERY_MS = 10000;
 
 after(endAll);
 
-/** What stands before the nodes in any cluster: takes new connections to the first of them that lives. */
+/** The cluster's load balancer: forwards new connections to the first node that is alive. */
 async function startBalancer(...nodes) {
   const balancer = createServer((incoming) => {
     incoming.on('error', () => {});
@@ -40,17 +40,17 @@ async function startBalancer(...nodes) {
 /** The node that a room lives on: all media of the room goes there. */
 function ownerOf(room, redis, nodes) {
   const id = execFileSync('redis-cli', ['-p', String(redis.port), 'HGET', 'room_node_map', room], { encoding: 'utf8' }).trim();
-  // Nodes name each other, too; what a node says at its start is about itself.
+  // Nodes log each other's IDs too; the first one a node logs is its own.
   return nodes.find((node) => /starting LiveKit server.*"nodeID": "([^"]+)"/.exec(node.log)?.[1] === id);
 }
 
-test('the node of the room is killed: both users see each other again within ten seconds', { skip }, async () => {
+test('both users see each other again 10 s after their node is killed', { skip }, async () => {
   const redis = await startRedis();
   const nodes = [await startNode({ redis }), await startNode({ redis })];
   const balancers = [await startBalancer(...nodes), await startBalancer(...[...nodes].reverse())];
   const [a, b] = [new Member('A'), new Member('B')];
   try {
-    // Each signals to a node of its own.
+    // Each client signals through its own node.
     await a.enter(balancers[0].url);
     await b.enter(balancers[1].url);
     await a.call('startPlayingStream', 'B');
@@ -65,7 +65,7 @@ test('the node of the room is killed: both users see each other again within ten
       const interrupted = () => member.states('onPlayerStateUpdate', other).slice(2);
       await eventually(interrupted, (states) => states.at(-1) === '2:0', left());
       await member.watches(other, left());
-      // What one watches says nothing about one's own stream: that may be a moment behind.
+      // Receiving says nothing about one's own stream, which may recover a moment later.
       for (const event of ['onRoomStateUpdate', 'onPublisherStateUpdate']) {
         await eventually(() => member.states(event).at(-1), (state) => state === '2:0', left());
       }

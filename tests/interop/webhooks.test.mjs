@@ -1,4 +1,4 @@
-// What the room server tells an application's own server, read by the unmodified server SDK.
+// The room server's webhooks, read by the unmodified server SDK.
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -11,7 +11,7 @@ import { RoomServiceClient, WebhookReceiver } from 'livekit-server-sdk';
 import { KEY, SECRET, join, publishAudio, startServer, until } from './harness.mjs';
 
 const receiver = new WebhookReceiver(KEY, SECRET);
-/** What was taken, and how often something is refused or left without an answer from now on. */
+/** Received webhooks, and how many of the next ones are refused or left unanswered. */
 let hooks;
 let http;
 let server;
@@ -49,7 +49,7 @@ after(async () => {
   await dispose();
 });
 
-test('a call is told from beginning to end, in order and signed', async () => {
+test('all webhooks of a call arrive in order and signed', async () => {
   const anna = await join(server, 'anna');
   await until('her arrival', () => names().includes('participant_joined'));
   const publication = await publishAudio(anna, 'voice');
@@ -69,7 +69,7 @@ test('a call is told from beginning to end, in order and signed', async () => {
   assert.equal(hooks.requests[0].type, 'application/webhook+json');
 });
 
-test('a signature is for its own body only', async () => {
+test('a signature is valid for its own body only', async () => {
   const rooms = new RoomServiceClient(server.http, KEY, SECRET);
   await rooms.createRoom({ name: 'signed' });
   await rooms.deleteRoom('signed');
@@ -80,7 +80,7 @@ test('a signature is for its own body only', async () => {
   await assert.rejects(new WebhookReceiver(KEY, 'another secret, also long enough').receive(body, hooks.requests[1].authorization));
 });
 
-test('an application that is down for a moment misses nothing and gets nothing twice', async () => {
+test('a receiver that was down gets every webhook exactly once', async () => {
   hooks.refusals = 3;
   const rooms = new RoomServiceClient(server.http, KEY, SECRET);
   for (const name of ['a', 'b']) {
@@ -91,7 +91,7 @@ test('an application that is down for a moment misses nothing and gets nothing t
   assert.deepEqual(hooks.events.map(({ event, room }) => `${room.name} ${event}`), ['a room_started', 'a room_finished', 'b room_started', 'b room_finished']);
 });
 
-test('an application that does not answer holds nobody up', async () => {
+test('a receiver that does not answer delays nobody', async () => {
   hooks.silent = true;
   const rooms = new RoomServiceClient(server.http, KEY, SECRET);
   const longest = { ms: 0 };
@@ -105,7 +105,7 @@ test('an application that does not answer holds nobody up', async () => {
   await until('a word about it', () => server.log.includes('one is dropped'));
 });
 
-test('a server with a mistake in its webhooks does not start', async () => {
+test('a server with an invalid webhook configuration does not start', async () => {
   for (const [webhook, what] of [
     [{ urls: ['example.com'], api_key: KEY }, /not an address/],
     [{ urls: ['http://127.0.0.1:1/'], api_key: 'unknown' }, /none of the configured keys/],
@@ -115,7 +115,7 @@ test('a server with a mistake in its webhooks does not start', async () => {
   }
 });
 
-test('a key of webhooks that nobody knows is named and does no harm', async (t) => {
+test('an unknown webhook API key is a warning', async (t) => {
   const webhook = { urls: ['http://127.0.0.1:1/'], api_key: KEY, secret: 'x' };
   const server = await startServer('--config-body', JSON.stringify({ webhook }));
   t.after(() => server.stop());

@@ -1,4 +1,4 @@
-// Compiled, never run: what applications in TypeScript write.
+// Compiled, never run: code as applications in TypeScript write it.
 import zego = require('../../ZegoExpressEngine');
 import Defines = require('../../ZegoExpressDefines');
 import { ZegoScenario, ZegoVideoMirrorMode, type ZegoUser, type ZegoView } from '../../ZegoExpressDefines';
@@ -20,7 +20,7 @@ zego.on('onRemoteSoundLevelUpdate', ({ soundLevels }) => soundLevels['s']?.toFix
 zego.on('onRemoteAudioSpectrumUpdate', ({ audioSpectrums }) => audioSpectrums['s']?.length);
 zego.on('onRemotePlayVideoData', ({ width, height, data }) => console.log(width! * height!, data?.length));
 
-// Enums are types, values, and take the numbers that an application computes.
+// Enums are types and values, and accept computed numbers.
 const scenario: ZegoScenario = ZegoScenario.Default;
 let mirror: ZegoVideoMirrorMode = ZegoVideoMirrorMode.NoMirror;
 const user: ZegoUser = { userID: 'u', userName: '张三' };

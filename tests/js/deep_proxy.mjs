@@ -12,7 +12,7 @@ export function deepProxy(target) {
   return known.get(target);
 }
 
-/** The same, which wraps functions too: a call through it is told from a call on the object by its `this` only. */
+/** The same, but wrapping functions too: a call through it differs from a direct one only in its `this`. */
 export function totalProxy(target) {
   if ((typeof target !== 'object' || target === null) && typeof target !== 'function') return target;
   const get = (object, name, receiver) => {

@@ -6,7 +6,7 @@ import { created, debugErrors, engine, PROFILE, USER } from './face.mjs';
 const require = createRequire(import.meta.url);
 const surface = require('../../js/surface/surface.json');
 
-test('a listener from before createEngine hears what comes after', async () => {
+test('a listener added before createEngine receives later events', async () => {
   const { native, zego } = engine();
   const heard = [];
   zego.on('onRoomStateUpdate', (param) => heard.push(param));
@@ -21,20 +21,20 @@ test('createEngine twice resolves and keeps the first engine', async () => {
   assert.equal(native.named('create').length, 1);
 });
 
-test('init is createEngine in an older form', async () => {
+test('init is an older form of createEngine', async () => {
   const { native, zego } = engine();
   await zego.init(7, 'secret', true, 3);
   assert.deepEqual(native.named('create')[0][1], PROFILE);
 });
 
-test('a bad profile rejects with a code', async () => {
+test('an invalid profile rejects with a code', async () => {
   const { zego } = engine();
   await assert.rejects(zego.createEngine({ appID: 0, appSign: 's', scenario: 0 }), { name: 'ZegoError', code: 1001000 });
   await assert.rejects(zego.createEngine({ appID: '7' }), { name: 'ZegoError', code: 1000017 });
   await assert.rejects(zego.createEngine(), { name: 'ZegoError', code: 1000017 });
 });
 
-test('every method without an engine throws at once, but for the nine that work', () => {
+test('all but nine methods throw without an engine', () => {
   const { zego } = engine();
   for (const { name, withoutEngine } of surface.methods) {
     if (withoutEngine || name === 'destroyEngine') continue;
@@ -42,7 +42,7 @@ test('every method without an engine throws at once, but for the nine that work'
   }
 });
 
-test('destroyEngine first of all does nothing, and twice does it once', async () => {
+test('destroyEngine without an engine does nothing', async () => {
   const { native, zego } = engine();
   assert.equal(zego.destroyEngine(), undefined);
   await zego.createEngine(PROFILE);
@@ -51,7 +51,7 @@ test('destroyEngine first of all does nothing, and twice does it once', async ()
   assert.equal(native.named('destroy').length, 1);
 });
 
-test('destroyEngine hands out the last events, then removes every listener', async () => {
+test('destroyEngine emits the last events, then removes all listeners', async () => {
   const { zego } = await created();
   const heard = [];
   zego.on('onRoomStateUpdate', (param) => heard.push(param.state));
@@ -62,7 +62,7 @@ test('destroyEngine hands out the last events, then removes every listener', asy
   assert.throws(() => zego.loginRoom('r', USER), { code: 1000001 });
 });
 
-test('a listener may destroy the engine; the events behind it still go out', async () => {
+test('events queued behind a listener\'s destroyEngine are still emitted', async () => {
   const { native, zego } = await created();
   const heard = [];
   zego.on('onRoomStateUpdate', ({ state }) => {
@@ -73,7 +73,7 @@ test('a listener may destroy the engine; the events behind it still go out', asy
   assert.deepEqual(heard, [1, 2, 0]);
 });
 
-test('an engine can be created again after it was destroyed, a hundred times', async () => {
+test('an engine can be created and destroyed a hundred times', async () => {
   const { native, zego } = engine();
   const exitHooks = process.listenerCount('exit');
   for (let round = 0; round < 100; round++) {
@@ -84,7 +84,7 @@ test('an engine can be created again after it was destroyed, a hundred times', a
   assert.ok(process.listenerCount('exit') <= exitHooks + 1);
 });
 
-test('a listener that throws is printed and stops nothing else', async (context) => {
+test('an exception in a listener is logged and stops nothing else', async (context) => {
   const print = context.mock.method(console, 'error', () => undefined);
   const { native, zego } = await created();
   const heard = [];
@@ -97,7 +97,7 @@ test('a listener that throws is printed and stops nothing else', async (context)
   assert.equal(print.mock.callCount(), 1);
 });
 
-test('an argument of a wrong type is told by onDebugError and goes no further', async () => {
+test('an argument of the wrong type is reported by onDebugError only', async () => {
   const { native, zego } = await created();
   const errors = debugErrors(zego);
   zego.loginRoom(5, USER);
@@ -112,7 +112,7 @@ test('an argument of a wrong type is told by onDebugError and goes no further', 
   assert.deepEqual(native.calls.map(([name]) => name), ['create']);
 });
 
-test('a mistake that nobody listens for is said once on the console', async (context) => {
+test('a mistake without a listener is logged once', async (context) => {
   const print = context.mock.method(console, 'warn', () => undefined);
   const { zego } = await created();
   zego.muteMicrophone('yes');
@@ -120,7 +120,7 @@ test('a mistake that nobody listens for is said once on the console', async (con
   assert.equal(print.mock.callCount(), 1);
 });
 
-test('a null or absent ID is a wrong value, which the engine reports by state', async () => {
+test('a null or absent ID is passed on as an empty one', async () => {
   const { native, zego } = await created();
   zego.loginRoom('r', { userID: null, userName: null });
   assert.deepEqual(native.named('loginRoom')[0].slice(1), [
@@ -130,7 +130,7 @@ test('a null or absent ID is a wrong value, which the engine reports by state', 
   ]);
 });
 
-test('optional fields may be null or left out', async () => {
+test('optional fields may be null or omitted', async () => {
   const { native, zego } = await created();
   zego.loginRoom('r', USER, { maxMemberCount: null, isUserStatusNotify: true });
   zego.startPublishingStream('s');
@@ -139,12 +139,12 @@ test('optional fields may be null or left out', async () => {
   zego.setVideoConfig(4);
   assert.equal(native.named('loginRoom')[0][3].isUserStatusNotify, true);
   assert.deepEqual(native.named('startPublishingStream')[0].slice(1), ['s', undefined, 0]);
-  // A config without a room is told apart from no config at all: in multi-room mode each has its code.
+  // A config without a room differs from no config at all: in multi-room mode each has its own code.
   assert.deepEqual(native.named('startPlayingStream')[0].slice(1), ['t', undefined, '']);
   assert.deepEqual(native.named('setVideoConfig').map((it) => it[1]), [{ captureWidth: 1280 }, { preset: 4 }]);
 });
 
-test('a promise method resolves with the answer that carries its number', async () => {
+test('a promise resolves with the reply to its request', async () => {
   const { native, zego } = await created();
   const [first, second] = [zego.sendBroadcastMessage('r', 'a'), zego.sendBroadcastMessage('r', 'b')];
   const [one, two] = native.named('sendBroadcastMessage').map((it) => it[3]);
@@ -158,14 +158,14 @@ test('a promise method resolves with the answer that carries its number', async 
   ]);
 });
 
-test('promises that wait when the engine goes resolve with a code', async () => {
+test('pending promises resolve with a code when the engine is destroyed', async () => {
   const { zego } = await created();
   const waiting = zego.sendCustomCommand('r', 'c', [USER]);
   zego.destroyEngine();
   assert.deepEqual(await waiting, { errorCode: 1000001 });
 });
 
-test('no rejection is left unhandled, and one that is awaited rejects', async () => {
+test('ignored rejections are handled, awaited ones reject', async () => {
   const unhandled = mock.fn();
   process.on('unhandledRejection', unhandled);
   const { zego } = await created();
@@ -184,7 +184,7 @@ test('setRoomMode after createEngine is refused', async () => {
   assert.equal(errors[0].errorCode, 1001020);
 });
 
-test('a preset, a room mode or a codec that there is not is told of', async () => {
+test('unknown presets, room modes and codecs are reported', async () => {
   const { native, zego } = engine();
   const errors = debugErrors(zego);
   zego.setRoomMode(2);
@@ -199,32 +199,32 @@ test('a preset, a room mode or a codec that there is not is told of', async () =
   assert.deepEqual(native.named('setVideoConfig'), [['setVideoConfig', { codecID: 3, keyFrameInterval: 3 }, 0]], 'as H.264');
 });
 
-test('the room mode goes along with createEngine', async () => {
+test('the room mode is passed to createEngine', async () => {
   const { native, zego } = engine();
   zego.setRoomMode(1);
   await zego.createEngine(PROFILE);
   assert.equal(native.named('create')[0][2].multiRoom, true);
 });
 
-test('advancedConfig values may be text, numbers and booleans, and the log is set at once', async () => {
+test('advancedConfig takes any scalars, and logConfig applies at once', async () => {
   const { native, zego } = engine();
   zego.setEngineConfig({ advancedConfig: { Room_Retry_Time: 5, flag: true }, logConfig: { logPath: '/logs' } });
   await zego.createEngine(PROFILE);
   assert.deepEqual(native.named('setLogConfig')[0][1], { logPath: '/logs' });
 });
 
-test('a preset of the audio configuration is a bitrate, and what was set can be asked for', async () => {
+test('setAudioConfig takes presets, and getAudioConfig returns the config', async () => {
   const { native, zego } = await created();
   const errors = debugErrors(zego);
   assert.deepEqual(zego.getAudioConfig(), { bitrate: 48, channel: 1, codecID: 0 });
   zego.setAudioConfig(3);
   assert.deepEqual(zego.getAudioConfig(), { bitrate: 128, channel: 1, codecID: 0 });
   zego.setAudioConfigWithChannel({ bitrate: 64, channel: null }, 1);
-  assert.equal(zego.getAudioConfig().bitrate, 128, 'another channel is another matter');
+  assert.equal(zego.getAudioConfig().bitrate, 128, 'another channel has its own config');
   zego.setAudioConfig({ channel: 2 });
-  assert.deepEqual(zego.getAudioConfig(), { bitrate: 48, channel: 2, codecID: 0 }, 'what is absent is the default');
+  assert.deepEqual(zego.getAudioConfig(), { bitrate: 48, channel: 2, codecID: 0 }, 'a missing field is the default');
   zego.setAudioConfig({ bitrate: 5000 });
-  assert.equal(zego.getAudioConfig().bitrate, 48, 'what is refused is not kept');
+  assert.equal(zego.getAudioConfig().bitrate, 48, 'a refused config is not kept');
   zego.setAudioConfig(4);
   zego.setAudioCaptureStereoMode(1);
   assert.deepEqual(native.named('setAudioConfig'), [
@@ -237,10 +237,10 @@ test('a preset of the audio configuration is a bitrate, and what was set can be 
   assert.deepEqual(errors.map((error) => error.funcName), ['setAudioConfig', 'setAudioConfig']);
   zego.destroyEngine();
   await zego.createEngine(PROFILE);
-  assert.equal(zego.getAudioConfig().bitrate, 48, 'another engine begins anew');
+  assert.equal(zego.getAudioConfig().bitrate, 48, 'a new engine starts with the default');
 });
 
-test('monitors have the documented interval unless told otherwise', async () => {
+test('monitors have the documented default intervals', async () => {
   const { native, zego } = await created();
   zego.startSoundLevelMonitor();
   zego.startSoundLevelMonitorWithConfig({ millisecond: 500, enableVAD: true });
@@ -257,7 +257,7 @@ test('monitors have the documented interval unless told otherwise', async () => 
   assert.deepEqual(native.named('startAudioVADStableStateMonitor').map((call) => call.slice(1)), [[0, 3000], [1, 500]]);
 });
 
-test('bytes inside pictures reach the listener as bytes', async () => {
+test('SEI reaches the listener as bytes', async () => {
   const { native, zego } = await created();
   const heard = [];
   zego.on('onPlayerRecvSEI', ({ streamID, data }) => heard.push([streamID, data]));
@@ -265,7 +265,7 @@ test('bytes inside pictures reach the listener as bytes', async () => {
   assert.deepEqual(heard, [['s', new Uint8Array([65, 66, 67])]]);
 });
 
-test('the levels of many streams come as a map, as documented', async () => {
+test('sound levels of several streams come as a Map', async () => {
   const { native, zego } = await created();
   const heard = [];
   zego.on('onRemoteSoundLevelInfoUpdate', ({ soundLevelInfos }) => heard.push(soundLevelInfos));
@@ -274,7 +274,7 @@ test('the levels of many streams come as a map, as documented', async () => {
   assert.equal(heard[0].get('s').soundLevel, 7);
 });
 
-test('bytes go out as they are, whatever kind of view they come in', async () => {
+test('sendSEI takes buffers and any view of one', async () => {
   const { native, zego } = await created();
   const bytes = new Uint8Array([1, 2, 3, 4]);
   zego.sendSEI(bytes.buffer);
@@ -283,7 +283,7 @@ test('bytes go out as they are, whatever kind of view they come in', async () =>
   assert.deepEqual(sent, [[[1, 2, 3, 4], 0], [[2, 3], 1]]);
 });
 
-test('a way that the speed test is not asked for is not tested', async () => {
+test('the speed test leaves out a direction that is not requested', async () => {
   const { native, zego } = await created();
   zego.startNetworkSpeedTest({ testUplink: true, expectedUplinkBitrate: 900, testDownlink: false, expectedDownlinkBitrate: 5 });
   zego.startNetworkSpeedTest({ testDownlink: true }, 500);
@@ -293,7 +293,7 @@ test('a way that the speed test is not asked for is not tested', async () => {
   ]);
 });
 
-test('a call without an effect is checked and else changes nothing', async () => {
+test('methods without an effect only check their arguments', async () => {
   const { native, zego } = await created();
   const errors = debugErrors(zego);
   const before = native.calls.length;
@@ -307,7 +307,7 @@ test('a call without an effect is checked and else changes nothing', async () =>
   assert.equal(native.calls.length, before);
 });
 
-test('a video source that is not built is refused with a code; cameras, screens and none are not', async () => {
+test('setVideoSource takes cameras, screens and none, and refuses others', async () => {
   const { native, zego } = await created();
   const { ZegoVideoSourceType: Source } = require('../../dist/generated/defines.js');
   assert.equal(zego.setVideoSource(Source.Camera, 0, 1), 0);
@@ -319,7 +319,7 @@ test('a video source that is not built is refused with a code; cameras, screens 
   assert.deepEqual(set, [[1, 0, 1], [0, 0, 0], [2, 3, 0], [2, 3, 1]]);
 });
 
-test('an event of a screen capture source goes to the source, and with its number to the engine', async () => {
+test('events of a screen capture source reach the source and the engine', async () => {
   const { native, zego } = await created();
   const [first, second] = [zego.createScreenCaptureSource(70, 1), zego.createScreenCaptureSource(80, 2)];
   assert.deepEqual([first.getIndex(), second.getIndex()], [0, 1]);
@@ -332,7 +332,7 @@ test('an event of a screen capture source goes to the source, and with its numbe
   assert.deepEqual(heard, [{ exceptionType: 2 }, { index: 1, exceptionType: 2 }]);
 });
 
-test('calls on a screen capture source carry its number, and what it cannot do is told of', async () => {
+test('calls on a screen capture source are checked and carry its index', async () => {
   const { native, zego } = await created();
   const errors = debugErrors(zego);
   const source = zego.createScreenCaptureSource(70, 1);
@@ -352,7 +352,7 @@ test('calls on a screen capture source carry its number, and what it cannot do i
   assert.deepEqual(native.named('stopScreenCapture'), []);
 });
 
-test('without a window system the list of screens is refused with its code', async () => {
+test('getScreenCaptureSources rejects without a window system', async () => {
   const { native, zego } = await created();
   const listed = zego.getScreenCaptureSources(100, 100, 0, 0);
   const [[, , , request]] = native.named('getScreenCaptureSources');
@@ -360,7 +360,7 @@ test('without a window system the list of screens is refused with its code', asy
   await assert.rejects(listed, { code: 1020001 });
 });
 
-test('H.264 in software is what there is', async () => {
+test('only software H.264 is reported as supported', async () => {
   const { zego } = await created();
   const { ZegoVideoCodecID: Codec, ZegoVideoCodecBackend: Backend } = require('../../dist/generated/defines.js');
   assert.equal(zego.isVideoEncoderSupported(Codec.Default, Backend.Any), 1);

@@ -1,4 +1,4 @@
-// What the tests of the JS face begin with: an engine over a native part that records its calls.
+// Set-up of the JS face's tests: an engine over a native part that records its calls.
 import { createRequire } from 'node:module';
 import { fakeNative } from './fake_native.mjs';
 
@@ -25,7 +25,7 @@ export function debugErrors(zego) {
   return errors;
 }
 
-/** Everything that was said on the console during a test. */
+/** Warnings logged during a test. */
 export function listenToConsole({ mock }) {
   const said = [];
   mock.method(console, 'warn', (text) => said.push(text));

@@ -1,10 +1,10 @@
-// A native part that records its calls, for what the JS face decides by itself.
+// A native part that records its calls, for tests of the JS face alone.
 export function fakeNative() {
   const calls = [];
   const events = [];
   let wake;
   const record = (name) => (...args) => void calls.push([name, ...args]);
-  /** Like an object of the native part, it takes nothing else for itself, and no proxy either. */
+  /** As with a native object, `this` must be the object itself and no proxy of it. */
   const natives = new WeakSet();
   class NativeEngine {
     constructor(callback) {

@@ -1,4 +1,4 @@
-// Compiled, never run: what is built is what the types say.
+// Compiled, never run: the implementation matches the published types.
 import type { EventEmitter } from 'events';
 import type api = require('../../index');
 import { ZegoExpressEngine } from '../../js/engine';

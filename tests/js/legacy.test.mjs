@@ -1,9 +1,9 @@
-// Applications that were written for older versions.
+// Applications written for older versions of the vendor's SDK.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { created, debugErrors, engine, listenToConsole, PROFILE, USER } from './face.mjs';
 
-test('an application of an older version starts, sets up, changes and ends the engine as it always did', async (context) => {
+test('methods of older versions start, configure and end the engine', async (context) => {
   const said = listenToConsole(context);
   const { native, zego } = engine();
   await zego.initWithProfile(PROFILE);
@@ -20,7 +20,7 @@ test('an application of an older version starts, sets up, changes and ends the e
   assert.match(said[0], /initWithProfile .* createEngine/);
 });
 
-test('what stands behind setDebugVerbose in a set-up is done', async () => {
+test('setDebugVerbose does not interrupt the set-up', async () => {
   const { zego } = engine();
   const done = [];
   await zego.init(7, 'secret', true, 0).then(() => {
@@ -30,7 +30,7 @@ test('what stands behind setDebugVerbose in a set-up is done', async () => {
   assert.deepEqual(done, ['set up']);
 });
 
-test('a second room of an older version is entered by the user of the first', async (context) => {
+test('loginMultiRoom logs in as the user of the first room', async (context) => {
   listenToConsole(context);
   const { native, zego } = await created();
   zego.loginRoom('first', USER);
@@ -39,7 +39,7 @@ test('a second room of an older version is entered by the user of the first', as
   assert.deepEqual([room, user, config.isUserStatusNotify], ['second', USER, true]);
 });
 
-test('an old call of what is not built answers like the new one', async (context) => {
+test('an old name of a method that is not built behaves like the new one', async (context) => {
   listenToConsole(context);
   const { zego } = await created();
   const errors = debugErrors(zego);
@@ -47,7 +47,7 @@ test('an old call of what is not built answers like the new one', async (context
   assert.deepEqual(errors.map(({ errorCode, funcName }) => [errorCode, funcName]), [[1000010, 'setReverbAdvancedParam']]);
 });
 
-test('a listener of onDeviceError hears of devices as before', async (context) => {
+test('onDeviceError still reports device errors', async (context) => {
   const said = listenToConsole(context);
   const { native, zego } = await created();
   const heard = [];

@@ -1,4 +1,4 @@
-// What is not built must not end what the application does around it.
+// Methods that are not built must not break an application that calls them.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { mock, test } from 'node:test';
@@ -8,29 +8,29 @@ const surface = createRequire(import.meta.url)('../../js/surface/surface.json');
 const missing = surface.methods.filter(({ built }) => !built);
 const NOT_BUILT = 1000010;
 
-/** Arguments that ask for something, by their types. */
-const wishes = ({ params }) =>
+/** Arguments that request something, by their types. */
+const requestingArguments = ({ params }) =>
   params.map(({ type }) => (type === 'boolean' ? true : type === 'string' ? 'text' : /^(number|Zego\w*(Preset|Type|Mode|Channel))$/.test(type) ? 1 : {}));
 
-test('a call that is not built throws nothing and rejects nothing, whatever it is given', async () => {
+test('a method that is not built never throws or rejects', async () => {
   const unhandled = mock.fn();
   process.on('unhandledRejection', unhandled);
   const { zego } = await created();
   debugErrors(zego);
   for (const method of missing) {
-    for (const args of [[], [null], [undefined, null], ['x', 5, {}], wishes(method)]) await zego[method.name](...args);
+    for (const args of [[], [null], [undefined, null], ['x', 5, {}], requestingArguments(method)]) await zego[method.name](...args);
   }
   await new Promise((resolve) => setImmediate(resolve));
   process.off('unhandledRejection', unhandled);
   assert.equal(unhandled.mock.callCount(), 0);
 });
 
-test('a call that is not built answers with the code in the place where its documents promise one', async () => {
+test('a method that is not built returns the documented error code', async () => {
   const { zego } = await created();
   debugErrors(zego);
   for (const method of missing) {
     const { name, returns } = method;
-    const answer = await zego[name](...wishes(method));
+    const answer = await zego[name](...requestingArguments(method));
     if (returns.startsWith('Promise')) assert.equal(answer.errorCode, NOT_BUILT, name);
     else if (name.startsWith('create')) assert.equal(answer, null, name);
     else if (returns === 'number') assert.equal(answer, name.startsWith('get') ? 0 : NOT_BUILT, name);
@@ -40,22 +40,22 @@ test('a call that is not built answers with the code in the place where its docu
   assert.deepEqual(await zego.stopMixerTask({}), { errorCode: NOT_BUILT });
 });
 
-test('a call that is not built is told of once, and again to another engine', async () => {
+test('a method that is not built is reported once per engine', async () => {
   const { zego } = await created();
   const errors = debugErrors(zego);
   zego.createMediaPlayer();
   zego.createMediaPlayer();
   zego.enableTransientANS(true);
-  const told = ({ errorCode, funcName }) => [errorCode, funcName];
-  assert.deepEqual(errors.map(told), [[NOT_BUILT, 'createMediaPlayer'], [NOT_BUILT, 'enableTransientANS']]);
+  const summary = ({ errorCode, funcName }) => [errorCode, funcName];
+  assert.deepEqual(errors.map(summary), [[NOT_BUILT, 'createMediaPlayer'], [NOT_BUILT, 'enableTransientANS']]);
   zego.destroyEngine();
   await zego.createEngine({ appID: 7 });
   const later = debugErrors(zego);
   zego.createMediaPlayer();
-  assert.deepEqual(later.map(told), [[NOT_BUILT, 'createMediaPlayer']]);
+  assert.deepEqual(later.map(summary), [[NOT_BUILT, 'createMediaPlayer']]);
 });
 
-test('what ends or switches off what never began, or sets what is so already, does nothing at all', async () => {
+test('stopping what never started, or setting a default, does nothing', async () => {
   const { native, zego } = await created();
   const errors = debugErrors(zego);
   const before = native.calls.length;
@@ -71,7 +71,7 @@ test('what ends or switches off what never began, or sets what is so already, do
   assert.equal(native.calls.length, before);
 });
 
-test('who draws pictures himself is told that he cannot, without an engine too', (context) => {
+test('enabling external rendering is reported, also without an engine', (context) => {
   const said = listenToConsole(context);
   const { zego } = engine();
   const errors = debugErrors(zego);
@@ -80,7 +80,7 @@ test('who draws pictures himself is told that he cannot, without an engine too',
   assert.deepEqual(said, []);
 });
 
-test('in strict mode what is not built, and an argument of a wrong type, is an exception', async () => {
+test('strict mode throws for methods not built and wrong argument types', async () => {
   const unhandled = mock.fn();
   process.on('unhandledRejection', unhandled);
   const { zego } = await created({ strict_mode: true });
@@ -97,7 +97,7 @@ test('in strict mode what is not built, and an argument of a wrong type, is an e
   assert.equal(unhandled.mock.callCount(), 0);
 });
 
-test('the microphone and no sound are sources of sound; others, and mixing, answer with the code', async () => {
+test('setAudioSource takes the microphone and none, and refuses others', async () => {
   const { native, zego } = await created();
   const errors = debugErrors(zego);
   const { ZegoAudioSourceType: Source } = createRequire(import.meta.url)('../../dist/generated/defines.js');
@@ -115,7 +115,7 @@ test('the microphone and no sound are sources of sound; others, and mixing, answ
   assert.deepEqual(errors.map(({ errorCode }) => errorCode), [NOT_BUILT, NOT_BUILT, 1000017]);
 });
 
-test('fields of a configuration that nothing comes of are told of once each, defaults not at all', async () => {
+test('unsupported config fields are reported once, defaults are not', async () => {
   const { native, zego } = await created();
   const errors = debugErrors(zego);
   const { ZegoStreamResourceMode: Mode } = createRequire(import.meta.url)('../../dist/generated/defines.js');

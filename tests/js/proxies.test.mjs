@@ -1,4 +1,4 @@
-// Applications that keep the engine in the state of a framework.
+// Applications that keep the engine in a framework's reactive state.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
@@ -12,7 +12,7 @@ const surface = require('../../js/surface/surface.json');
 const PROFILE = { appID: 7, appSign: 'secret', scenario: 3 };
 
 for (const [kind, proxy] of [['a deep proxy', deepProxy], ['a proxy that wraps functions too', totalProxy]]) {
-  test(`an engine kept in ${kind} works`, async () => {
+  test(`an engine in ${kind} works`, async () => {
     const native = fakeNative();
     const raw = new ZegoExpressEngine(native.load);
     const { zego } = proxy({ zego: raw });
@@ -39,7 +39,7 @@ for (const [kind, proxy] of [['a deep proxy', deepProxy], ['a proxy that wraps f
     assert.deepEqual([heard, errors], [[2], []]);
   });
 
-  test(`a screen capture source kept in ${kind} works, and is known again`, async () => {
+  test(`a screen capture source in ${kind} works and is recognised`, async () => {
     const native = fakeNative();
     const { zego } = proxy({ zego: new ZegoExpressEngine(native.load) });
     const errors = [];
@@ -58,7 +58,7 @@ for (const [kind, proxy] of [['a deep proxy', deepProxy], ['a proxy that wraps f
   });
 }
 
-test('methods taken off the engine work without it', async () => {
+test('destructured methods work', async () => {
   const native = fakeNative();
   const { createEngine, getVideoDeviceList, on } = new ZegoExpressEngine(native.load);
   on('onDebugError', assert.fail);
@@ -66,7 +66,7 @@ test('methods taken off the engine work without it', async () => {
   assert.equal(getVideoDeviceList().length, 1);
 });
 
-test('no method of the surface, and none of an event emitter, runs on a proxy of the engine', () => {
+test('all methods are bound to the engine itself', () => {
   const raw = new ZegoExpressEngine(fakeNative().load);
   const names = surface.methods.map(({ name }) => name).concat('on', 'off', 'once', 'emit', 'removeAllListeners', 'listenerCount');
   const unbound = names.filter((name) => !Object.getOwnPropertyDescriptor(raw, name)?.value.name.startsWith('bound '));
@@ -74,7 +74,7 @@ test('no method of the surface, and none of an event emitter, runs on a proxy of
   assert.deepEqual(Object.keys(raw).filter((name) => names.includes(name)), [], 'and none shows when the engine is listed');
 });
 
-test('a list in a proxy reaches the native part as a plain one', async () => {
+test('an array in a proxy reaches the native part as a plain array', async () => {
   const native = fakeNative();
   const zego = new ZegoExpressEngine(native.load);
   await zego.createEngine(PROFILE);

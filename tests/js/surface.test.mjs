@@ -10,7 +10,7 @@ const require = createRequire(import.meta.url);
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const surface = require('../../js/surface/surface.json');
 
-test('the generated files are those of the description', () => {
+test('the generated files are up to date', () => {
   execFileSync(process.execPath, [join(root, 'scripts/generate-surface.mjs'), '--check']);
 });
 
@@ -20,14 +20,14 @@ test('the engine has every method of the surface', () => {
   assert.deepEqual(missing, []);
 });
 
-test('the README names every method that works', () => {
+test('the documentation names every working method', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   const table = readme.slice(readme.indexOf('## What works today'), readme.indexOf('with the events of rooms'));
   const named = new Set(table.match(/\w+/g));
   assert.deepEqual(surface.methods.filter(({ name, built }) => built && !named.has(name)).map(({ name }) => name), ['enableExternalRender']);
 });
 
-test('every path of the package loads in both spellings, without an engine or a display', () => {
+test('every path of the package loads with and without .js', () => {
   const engine = require('zego-express-engine-electron');
   for (const end of ['', '.js']) {
     assert.equal(require(`zego-express-engine-electron/ZegoExpressEngine${end}`), engine);
@@ -43,7 +43,7 @@ test('every path of the package loads in both spellings, without an engine or a 
   }
 });
 
-test('classes that are not built have their paths, and say so when they are made', () => {
+test('classes that are not built load and throw when constructed', () => {
   const names = ['MediaPlayer', 'AudioEffectPlayer', 'CopyrightedMusic', 'Webgl'];
   for (const path of names.flatMap((name) => [`ZegoExpress${name}`, `ZegoExpress${name}.js`])) {
     const Class = require(`zego-express-engine-electron/${path}`);
@@ -75,6 +75,6 @@ test('an application in TypeScript compiles against the types', () => {
   compile('application.ts', '--module', 'Node16', '--moduleResolution', 'Node16', '--exactOptionalPropertyTypes');
 });
 
-test('what is built is what the types say', () => {
+test('the implementation matches the published types', () => {
   compile('implementation.ts', '--target', 'ES2020', '--module', 'CommonJS', '--moduleResolution', 'Node10');
 });

@@ -22,7 +22,7 @@ async function call(publisher, ...players) {
   await Promise.all(players.map((player) => sees(player, 's')));
 }
 
-test('who comes from the second network of a server has media as well', { skip }, async () => {
+test('clients in a second network of the server have media', { skip }, async () => {
   network = new Network();
   const neighbour = network.neighbour();
   await startServerOn(network.server, '--bind', '0.0.0.0');
@@ -31,7 +31,7 @@ test('who comes from the second network of a server has media as well', { skip }
   await call(a, b);
 });
 
-test('a node IP that only others can reach stands beside the addresses of the machine', { skip }, async () => {
+test('an unreachable node IP does not replace the local candidates', { skip }, async () => {
   network = new Network();
   await startServerOn(network.server, '--bind', '0.0.0.0', '--node-ip', '203.0.113.7');
   const [a, b] = [await startApp(network.client(1), url, 'a'), await startApp(network.server, 'ws://127.0.0.1:7880', 'b')];
@@ -59,7 +59,7 @@ for (const bound of [['::'], ['0.0.0.0', '::'], ['']]) {
   });
 }
 
-test('a name whose first address is dead leads to the second at once', { skip }, async () => {
+test('a name whose first address is dead uses the second at once', { skip }, async () => {
   network = new Network();
   await startServerOn(network.server, '--bind', '::');
   const client = network.client(1);
@@ -72,6 +72,6 @@ test('a name whose first address is dead leads to the second at once', { skip },
   };
   const good = await login('good.test', 'a');
   const past = await login('rooms.test', 'b');
-  // A quarter of a second, and what else a busy machine does meanwhile.
+  // 250 ms, and some time for a busy machine.
   assert.ok(past < good + 2000, `${past} ms past a dead address, ${good} ms without`);
 });

@@ -11,7 +11,7 @@ const missing = (tool, why) => (spawnSync(tool, ['--help']).error ? why : false)
 
 /** Why there are no certificates, and none that browsers trust, for the option `skip` of a test. */
 export const noOpenssl = missing('openssl', 'there is no openssl to make certificates with');
-export const noCertutil = missing('certutil', 'no browser can be told whom to trust (apt-get install libnss3-tools)');
+export const noCertutil = missing('certutil', 'no CA can be added to browsers (apt-get install libnss3-tools)');
 
 /** A folder with a CA. `remove` deletes it. */
 export function makeAuthority() {

@@ -1,4 +1,4 @@
-// Who takes part in calls of these tests, and where: servers, engines and stock clients in namespaces.
+// Members of the calls in these tests: servers, engines and stock clients in namespaces.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ const file = fileURLToPath(new URL('../interop/stock/member.mjs', import.meta.ur
 const keys = { key: String(APP_ID), secret: APP_SIGN };
 const others = new Set();
 
-/** Ends what was started here and is not ended by `endAll` of the harness. */
+/** Stops what `endAll` of the harness does not. */
 export function endOthers() {
   for (const child of others) child.kill('SIGKILL');
   others.clear();
@@ -72,14 +72,14 @@ export async function startStock(host, url, kind, identity, { more, env } = {}) 
   return { observe: (other) => call('observe', other), leave: () => call('leave') };
 }
 
-/** Waits until an engine has pictures of a stream that it plays. */
+/** Waits until an engine receives frames of a stream that it plays. */
 export const sees = (app, streamID, patience) =>
   eventually(async () => {
     const { players } = await app.stats();
     return players.find((player) => player.streamID === streamID)?.framesDecoded ?? 0;
   }, (frames) => frames > 20, patience);
 
-/** Waits until a stock client sees and hears somebody. */
+/** Waits until a stock client receives audio and video of a participant. */
 export const meets = (client, identity, patience) =>
   eventually(() => client.observe(identity), ({ frames, samples }) => frames > 20 && samples > 20_000, patience);
 

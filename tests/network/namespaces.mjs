@@ -1,4 +1,4 @@
-// Networks with firewalls on this machine: network namespaces, joined by a router that forwards what it is told to.
+// Networks with firewalls on this machine: network namespaces joined by a router with rules.
 // Needs root; nothing outside the namespaces is touched.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ class Host {
     /** What stands before a command that is to run here. */
     this.prefix = ['ip', 'netns', 'exec', name];
     must('ip', 'netns', 'add', name);
-    // Addresses of IPv6 are good at once, without a look for somebody who has them already.
+    // IPv6 addresses are valid at once, without duplicate address detection.
     for (const which of ['all', 'default']) this.run('sysctl', '-qw', `net.ipv6.conf.${which}.accept_dad=0`);
     this.run('ip', 'link', 'set', 'lo', 'up');
   }
@@ -45,7 +45,7 @@ class Host {
 }
 
 /**
- * A `server` and clients, each in a network of its own, with a router between. The server is 10.9.0.2 and fd09::2, client
+ * A `server` and clients, each in its own network, with a router between. The server is 10.9.0.2 and fd09::2, client
  * number n 10.n.0.2 and fd0n::2.
  */
 export class Network {
@@ -88,7 +88,7 @@ export class Network {
     return Object.assign(host, { address: `10.${n}.0.2`, subnet: n });
   }
 
-  /** A client in a second network of the server's, 10.8.0.0/24, without the router; it knows no way to the first one. */
+  /** A client in a second network of the server, 10.8.0.0/24, without the router and without a route to the first. */
   neighbour() {
     const host = this.#host();
     const [near, far] = ['a', 'b'].map((end) => `${this.#prefix}n${end}`);
@@ -101,7 +101,7 @@ export class Network {
     return host;
   }
 
-  /** The server's machine reaches only who is in one of its own networks, and these clients. */
+  /** The server reaches only its own networks and these clients. */
   withoutDefaultRoute(...clients) {
     for (const family of ['-4', '-6']) this.server.run('ip', family, 'route', 'del', 'default');
     for (const { subnet } of clients) this.server.run('ip', 'route', 'add', `10.${subnet}.0.0/24`, 'via', '10.9.0.1');
@@ -109,7 +109,7 @@ export class Network {
 
   /**
    * From now on nothing passes between that client and anybody but TCP to these ports (`tcp`), and UDP to those (`udp`);
-   * `all` opens the way again.
+   * `all` removes the rules.
    */
   firewall(client, { tcp = [], udp = [], all = false } = {}) {
     for (const [tables, network] of [['iptables', `10.${client.subnet}.0.0/24`], ['ip6tables', `fd0${client.subnet}::/64`]]) {

@@ -1,4 +1,4 @@
-// Signalling gets through, media does not: the application is told so, and everything goes on by itself when the way opens.
+// Signalling works, media does not: the application gets an event, and the call recovers once a route is open.
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
@@ -15,7 +15,7 @@ afterEach(() => {
   network?.remove();
 });
 
-test('an app that has no way for media says so within 20 s, and calls when there is one', { skip: noNetworks }, async () => {
+test('an app without a media route reports it in 20 s and calls later', { skip: noNetworks }, async () => {
   network = new Network();
   // Neither TCP nor a relay: only UDP could carry media.
   await startServerOn(network.server, '--bind', '0.0.0.0', '--tcp-port', '0', '--config-body', 'turn: { enabled: false }');

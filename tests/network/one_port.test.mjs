@@ -29,7 +29,7 @@ afterEach(() => {
 
 const tls = () => ['--tls-cert', certificate.cert, '--tls-key', certificate.key];
 
-test('the port of signalling is enough for apps and stock clients', { skip: skip || noBrowser }, async () => {
+test('the signalling port alone is enough for apps and stock clients', { skip: skip || noBrowser }, async () => {
   network = new Network();
   await startServerOn(network.server, '--bind', '0.0.0.0');
   const [host, other] = [network.client(1), network.client(2)];
@@ -43,7 +43,7 @@ test('the port of signalling is enough for apps and stock clients', { skip: skip
   await sees(a, 'browser');
 });
 
-test('port 443 with TLS is enough', { skip: skip || noBrowser || noCertutil }, async () => {
+test('port 443 with TLS alone is enough', { skip: skip || noBrowser || noCertutil }, async () => {
   network = new Network();
   await startServerOn(network.server, '--bind', '0.0.0.0', '--port', '443', ...tls());
   const [host, other] = [network.client(1), network.client(2)];
@@ -60,8 +60,8 @@ const OWN_PORTS = {
   'turn-udp': { open: { udp: [3478] }, turn: { domain: '10.9.0.2', udp_port: 3478 } },
   'turn-tls': { open: { tcp: [5349] }, turn: { domain: 'turn.test', tls_port: 5349 } },
 };
-for (const [way, { open, turn }] of Object.entries(OWN_PORTS)) {
-  test(`a relay at a port of its own: ${way}`, { skip }, async () => {
+for (const [route, { open, turn }] of Object.entries(OWN_PORTS)) {
+  test(`a relay on its own port: ${route}`, { skip }, async () => {
     network = new Network();
     const config = { turn: { enabled: true, ...turn, cert_file: certificate.cert, key_file: certificate.key } };
     await startServerOn(network.server, '--bind', '0.0.0.0', '--config-body', JSON.stringify(config));
@@ -76,11 +76,11 @@ for (const [way, { open, turn }] of Object.entries(OWN_PORTS)) {
     const b = await startApp(other, 'ws://10.9.0.2:7880', 'b', { advanced });
     await seeEachOther(a, b);
     const { network: numbers } = await a.stats();
-    assert.deepEqual([numbers.publisher.way, numbers.subscriber.way], [way, way]);
+    assert.deepEqual([numbers.publisher.way, numbers.subscriber.way], [route, route]);
   });
 }
 
-test('TURN over TLS of a stock LiveKit server', { skip: skip || noStockServer }, async () => {
+test('TURN over TLS of a stock LiveKit server is used', { skip: skip || noStockServer }, async () => {
   network = new Network();
   const files = { cert_file: certificate.cert, key_file: certificate.key };
   // It names port 443 to clients whatever its own is, and relays to itself here, which has a private address.
@@ -94,7 +94,7 @@ test('TURN over TLS of a stock LiveKit server', { skip: skip || noStockServer },
   await seeEachOther(a, b);
 });
 
-test('an HTTP proxy is enough', { skip }, async () => {
+test('an HTTP proxy alone is enough', { skip }, async () => {
   network = new Network();
   await startServerOn(network.server, '--bind', '0.0.0.0', '--port', '443', ...tls());
   const [host, other, gate] = [network.client(1), network.client(2), network.client(3)];

@@ -1,4 +1,4 @@
-// Networks that let no UDP through: calls go over TCP, and nobody has to know.
+// Networks that block UDP: calls use TCP without any configuration.
 import { afterEach, test } from 'node:test';
 
 import { noBrowser } from '../interop/chromium.mjs';
@@ -32,7 +32,7 @@ for (const [name, { skip, start }] of Object.entries(servers)) {
     await seeEachOther(a, b);
   });
 
-  test(`an app, livekit-client and rtc-node meet over TCP, with ${name}`, { skip: skip || noBrowser }, async () => {
+  test(`an app, livekit-client and rtc-node call over TCP, with ${name}`, { skip: skip || noBrowser }, async () => {
     network = new Network();
     await start(network.server);
     const host = network.client(1);
@@ -49,7 +49,7 @@ for (const [name, { skip, start }] of Object.entries(servers)) {
   });
 }
 
-test('the firewall closes for UDP in the middle of a call, and the call goes on over TCP', { skip: noNetworks }, async () => {
+test('a call moves to TCP when the firewall starts to block UDP', { skip: noNetworks }, async () => {
   network = new Network();
   await startServerOn(network.server, '--bind', '0.0.0.0');
   const hosts = [network.client(1), network.client(2)];
@@ -57,7 +57,7 @@ test('the firewall closes for UDP in the middle of a call, and the call goes on 
   await seeEachOther(a, b);
   network.firewall(hosts[1], { tcp: 'any' });
   const decoded = async () => (await b.stats()).players[0].framesDecoded;
-  // What was on its way has come.
+  // Packets in flight have arrived.
   await eventually(async () => {
     const before = await decoded();
     await new Promise((resolve) => setTimeout(resolve, 500));

@@ -22,7 +22,7 @@ afterEach(() => {
 
 after(endAll);
 
-test('an engine kept in a deep proxy lists devices, enters a room, publishes and answers', async () => {
+test('an engine in a deep proxy lists devices, logs in and publishes', async () => {
   const { zego } = deepProxy({ zego: engine });
   const [publisher, errors] = [[], []];
   zego.on('onPublisherStateUpdate', ({ state }) => publisher.push(state));
@@ -40,9 +40,9 @@ test('an engine kept in a deep proxy lists devices, enters a room, publishes and
   assert.deepEqual(errors.map(({ errorCode }) => errorCode), [1000010]);
 });
 
-test('a listener that spreads an event into arguments gets them in the documented order', async () => {
-  const told = [];
-  for (const { name } of surface.events) engine.on(name, (param) => told.push([name, Object.keys(param)]));
+test('event fields come in the documented order', async () => {
+  const received = [];
+  for (const { name } of surface.events) engine.on(name, (param) => received.push([name, Object.keys(param)]));
   engine.setEngineConfig({ advancedConfig: fakes });
   await engine.createEngine(profile);
   engine.loginRoom('orders', user);
@@ -50,15 +50,15 @@ test('a listener that spreads an event into arguments gets them in the documente
   engine.startSoundLevelMonitor(100);
   engine.startPublishingStream('s');
   engine.muteSpeaker('wrong');
-  await eventually(() => told.map(([name]) => name), (names) => names.includes('onPublisherQualityUpdate'));
-  for (const [name, fields] of told) {
+  await eventually(() => received.map(([name]) => name), (names) => names.includes('onPublisherQualityUpdate'));
+  for (const [name, fields] of received) {
     const documented = surface.events.find((event) => event.name === name).params.map((param) => param.name);
     assert.deepEqual(fields.slice(0, documented.length), documented, name);
   }
-  assert.ok(new Set(told.map(([name]) => name)).size > 8);
+  assert.ok(new Set(received.map(([name]) => name)).size > 8);
 });
 
-test('levels of streams come as the documented map', async () => {
+test('sound levels of streams arrive as a Map', async () => {
   const maps = [];
   engine.on('onRemoteSoundLevelInfoUpdate', ({ soundLevelInfos }) => maps.push(soundLevelInfos));
   engine.setEngineConfig({ advancedConfig: fakes });
@@ -68,12 +68,12 @@ test('levels of streams come as the documented map', async () => {
   assert.ok(maps[0] instanceof Map);
 });
 
-test('without a listener a login that fails is said once on the console, with the server that does not answer', async ({ mock }) => {
+test('a failed login without a listener is logged once with the server URL', async ({ mock }) => {
   const warn = mock.method(console, 'warn', () => undefined);
-  const nobody = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => nobody.once('listening', resolve));
-  const { port } = nobody.address();
-  await new Promise((resolve) => nobody.close(resolve));
+  const closed = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => closed.once('listening', resolve));
+  const { port } = closed.address();
+  await new Promise((resolve) => closed.close(resolve));
   await engine.createEngine({ ...profile, server: `ws://127.0.0.1:${port}` });
   engine.loginRoom('nowhere', user);
   const said = await eventually(() => warn.mock.calls.map(({ arguments: [text] }) => text), (list) => list.length > 0);

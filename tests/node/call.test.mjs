@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { endAll, eventually, runServer, startCall, startServer } from './harness.mjs';
 
-/** A process that ends by itself needs moments, not minutes. */
+/** A process with nothing left to do exits within this time. */
 const END_MS = 10_000;
 
 after(endAll);
@@ -14,7 +14,7 @@ const inTime = (ended, what) =>
     new Promise((_, reject) => setTimeout(() => reject(new Error(`${what} does not end`)), END_MS).unref()),
   ]);
 
-test('one Node process publishes, another plays, and both end by themselves', async () => {
+test('one Node process publishes, another plays, and both exit', async () => {
   const server = await startServer();
   const { publisher, player } = await startCall(server);
   const [{ players }, { publishers }] = await eventually(
@@ -32,24 +32,24 @@ test('one Node process publishes, another plays, and both end by themselves', as
   assert.deepEqual(await inTime(server.ended, 'the server'), { code: 0, signal: null });
 });
 
-test('a server that is told to stop during a call ends in order and its clients reconnect', async () => {
+test('a server stopped during a call shuts down and clients reconnect', async () => {
   const server = await startServer();
   const { publisher, player } = await startCall(server);
   server.kill('SIGTERM');
   assert.deepEqual(await inTime(server.ended, 'the server'), { code: 0, signal: null });
   for (const client of [publisher, player]) {
-    const told = await eventually(
+    const states = await eventually(
       () => client.events.filter(({ event }) => event === 'onRoomStateChanged').map(({ param }) => [param.reason, param.errorCode]),
       (list) => list.length >= 3,
     );
-    assert.deepEqual(told.slice(0, 3), [[0, 0], [1, 0], [3, 1002051]]);
+    assert.deepEqual(states.slice(0, 3), [[0, 0], [1, 0], [3, 1002051]]);
     assert.equal(client.states('onRoomStateUpdate').at(-1), 1);
     await client.call('finish');
     assert.deepEqual(await inTime(client.ended, 'a client without a server'), { code: 0, signal: null });
   }
 });
 
-test('a server without a key does not open itself to the network, and says why', async () => {
+test('a server without a key stays on loopback and says why', async () => {
   for (const args of [['--bind', '0.0.0.0'], ['--bind', '0.0.0.0', '--dev']]) {
     const server = runServer('--port', '0', ...args);
     const { code } = await inTime(server.ended, 'the refused server');
@@ -59,7 +59,7 @@ test('a server without a key does not open itself to the network, and says why',
   }
 });
 
-test('a server in a terminal ends with Ctrl+C', async () => {
+test('Ctrl+C stops a server in a terminal', async () => {
   const server = await startServer();
   server.kill('SIGINT');
   assert.deepEqual(await inTime(server.ended, 'the server'), { code: 0, signal: null });

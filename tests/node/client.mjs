@@ -21,12 +21,12 @@ const EVENTS = [
 ];
 let watched;
 
-/** Longest step of the watch's clock. A process that gets no processor for longer learns nothing about pictures. */
-const STEP_MAX_MS = 60;
+/** Longest step of the clock. A process that was descheduled for longer learns nothing about the frames. */
+const MAX_STEP_MS = 60;
 
 /**
- * Notes how long the frames of the only player, or else of the only publisher, stand still. Time in which this process
- * itself stood still counts only in part.
+ * Records how long the frames of the only player, or else of the only publisher, stall. Time in which this process
+ * itself was descheduled counts only in part.
  */
 function watchFrames() {
   clearInterval(watched?.timer);
@@ -35,7 +35,7 @@ function watchFrames() {
     const now = performance.now();
     const { players, publishers } = JSON.parse(engine.callExperimentalAPI('{"method":"getStats"}'));
     const frames = players[0]?.framesDecoded ?? publishers[0].framesSent;
-    watched.stallMs += Math.min(now - watched.at, STEP_MAX_MS);
+    watched.stallMs += Math.min(now - watched.at, MAX_STEP_MS);
     watched.at = now;
     watched.longestStallMs = Math.max(watched.longestStallMs, watched.stallMs);
     if (frames !== watched.frames) Object.assign(watched, { frames, stallMs: 0 });
@@ -58,7 +58,7 @@ const own = {
   sendSEIText: (text) => engine.sendSEI(new TextEncoder().encode(text).buffer),
   watchFrames,
   watchedFrames: () => ({ frames: watched.frames, longestStallMs: watched.longestStallMs }),
-  /** After this only a handle left behind could keep the process alive. */
+  /** After this only a leaked handle could keep the process alive. */
   finish() {
     clearInterval(watched?.timer);
     engine.destroyEngine();

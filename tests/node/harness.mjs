@@ -1,4 +1,4 @@
-// A room server and engines, each in a process of its own.
+// A room server and engines, each in its own process.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +24,7 @@ export function endAll() {
   for (const child of running) child.kill('SIGKILL');
 }
 
-/** Waits until `read` gives something that `accept` takes; fails with the last value. */
+/** Waits until `read` returns a value that `accept` accepts; fails with the last value. */
 export async function eventually(read, accept = Boolean, timeoutMs = PATIENCE_MS) {
   const end = Date.now() + timeoutMs;
   for (;;) {
@@ -35,16 +35,16 @@ export async function eventually(read, accept = Boolean, timeoutMs = PATIENCE_MS
   }
 }
 
-/** Runs a file of JS as a process of its own, within what stands before its command (`ip netns exec …`). */
+/** Runs a JS file as its own process, after a command prefix such as `ip netns exec …`. */
 export function runScript(file, args, { within = [], ...options } = {}) {
   const [command, ...rest] = [...within, process.execPath, file, ...args];
   return keep(spawn(command, rest, options));
 }
 
-/** Runs the room server's command; the text it writes gathers in `out` and `err`. */
+/** Runs the room server's command and collects its output in `out` and `err`. */
 export const runServer = (...args) => runServerWithin([], ...args);
 
-/** The same in another place of the network. */
+/** The same with a command prefix, such as in a network namespace. */
 export function runServerWithin(within, ...args) {
   const child = runScript(path('../../bin/zego-room-server.js'), args, { within, stdio: ['ignore', 'pipe', 'pipe'] });
   Object.assign(child, { out: '', err: '' });
@@ -53,14 +53,14 @@ export function runServerWithin(within, ...args) {
   return child;
 }
 
-/** A server on a free port that knows the app of the tests. */
+/** A server on a free port, with the key of the tests' app. */
 export async function startServer(...args) {
   const child = runServer('--port', '0', '--key', `${APP_ID}:${APP_SIGN}`, ...args);
   const line = await eventually(() => /ws:\/\/127\.0\.0\.1:(\d+) \(media: udp [^\s,)]+:(\d+)/.exec(child.out));
   return Object.assign(child, { port: Number(line[1]), mediaPort: Number(line[2]), url: `ws://127.0.0.1:${line[1]}` });
 }
 
-/** Runs methods in a process that answers them as client.mjs does; whatever else it sends goes to `other`. */
+/** Runs methods in a process that replies as client.mjs does; other messages go to `other`. */
 export function callerOf(child, other) {
   const answers = new Map();
   let next = 0;
@@ -77,7 +77,7 @@ export function callerOf(child, other) {
     });
 }
 
-/** A process with an engine. `call` runs a method there and gives its result; `events` is what the engine told. */
+/** A process with an engine. `call` runs a method there and returns its result; `events` are the engine's events. */
 export async function startClient(server, { within, advanced, ...settings } = {}) {
   const child = runScript(path('client.mjs'), [], { within, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const events = [];
@@ -92,7 +92,7 @@ export async function startClient(server, { within, advanced, ...settings } = {}
   };
 }
 
-/** Two processes in room `call`: one publishes `stream`, the other plays it and sees pictures. */
+/** Two processes in room `call`: one publishes `stream`, the other plays it and receives frames. */
 export async function startCall(server) {
   const [publisher, player] = await Promise.all([startClient(server), startClient(server)]);
   await publisher.call('loginRoom', 'call', { userID: 'publisher', userName: 'publisher' });

@@ -1,4 +1,4 @@
-// What a server in the open must bear while a call runs through it: the call goes on as if nothing were.
+// Attacks on a public server: a call through it is not affected.
 import assert from 'node:assert/strict';
 import { createHmac, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -10,12 +10,12 @@ import { after, before, beforeEach, afterEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { APP_ID, APP_SIGN, endAll, eventually, startCall, startServer } from './harness.mjs';
 
-const STALL_MAX_MS = 500;
+const MAX_STALL_MS = 500;
 const AFTERMATH_MS = 1000;
-const GROWTH_MAX_KB = 64 * 1024;
+const MAX_GROWTH_KB = 64 * 1024;
 const ENDLESS_BYTES = 256 * 1024 * 1024;
 /** The server's limit for one message is 2 MB; what lies in the buffers of both systems comes on top. */
-const ENDLESS_TAKEN_MAX = 32 * 1024 * 1024;
+const MAX_ENDLESS_BYTES = 32 * 1024 * 1024;
 const TEXT = 1;
 const BINARY = 2;
 
@@ -38,28 +38,28 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  // What comes of the attack may come a little later.
+  // Effects of the attack may show a little later.
   await sleep(AFTERMATH_MS);
   for (const socket of sockets) socket.destroy();
   sockets.clear();
   const [played, sent] = await Promise.all([player.call('watchedFrames'), publisher.call('watchedFrames')]);
   assert.ok(played.frames > 0);
-  // On a busy machine the camera itself pauses; that is not the attack's doing.
+  // On a busy machine the camera itself pauses, which the attack does not cause.
   const stall = Math.round(played.longestStallMs);
   const pause = Math.round(sent.longestStallMs);
-  assert.ok(stall <= STALL_MAX_MS + pause, `the picture stood still for ${stall} ms, the camera for ${pause} ms`);
+  assert.ok(stall <= MAX_STALL_MS + pause, `the video stood still for ${stall} ms, the camera for ${pause} ms`);
   assert.deepEqual(player.states('onPlayerStateUpdate'), [1, 2]);
   assert.deepEqual(publisher.states('onPublisherStateUpdate'), [1, 2]);
   for (const client of [player, publisher]) assert.deepEqual(client.states('onRoomStateUpdate'), [1, 2]);
   const grown = peakKb() - memory;
-  assert.ok(grown < GROWTH_MAX_KB, `the peak of the server's memory grew by ${grown} kB`);
+  assert.ok(grown < MAX_GROWTH_KB, `the peak of the server's memory grew by ${grown} kB`);
 });
 
 after(endAll);
 
 const part = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 
-/** An access token; `secret` undefined leaves the signature away. */
+/** An access token, without a signature when `secret` is undefined. */
 function token({ secret = APP_SIGN, alg = 'HS256', lifeSeconds = 600, identity = 'intruder' } = {}) {
   const now = Math.floor(Date.now() / 1000);
   const claims = { iss: String(APP_ID), sub: identity, nbf: now - 3600, exp: now + lifeSeconds, video: { roomJoin: true, room: 'call' } };
@@ -76,7 +76,7 @@ function open() {
   return socket;
 }
 
-/** Writes a request and gives what is answered first, or '' when the server just closes. */
+/** Writes a request and returns the first bytes of the response, or '' when the server closes. */
 async function request(text) {
   const socket = open();
   socket.write(text);
@@ -127,7 +127,7 @@ function almostRequest() {
   return Buffer.concat([Buffer.from([((1 + Math.floor(Math.random() * 15)) << 3) | 2, content.length]), content]);
 }
 
-test('random frames on connections with and without a token', async () => {
+test('random frames with and without a token are rejected', async () => {
   // One frame may already end a connection, so that each kind comes first on some.
   const kinds = [
     () => frame(TEXT, randomBytes(Math.floor(Math.random() * 2000))),
@@ -145,7 +145,7 @@ test('random frames on connections with and without a token', async () => {
   }
 });
 
-/** Writes as fast as the server takes it; gives the bytes that left before it closed. */
+/** Writes as fast as the server reads and returns the bytes sent before it closed. */
 async function pour(socket, chunks) {
   const closed = new Promise((resolve) => socket.once('close', resolve));
   for (const chunk of chunks) {
@@ -155,7 +155,7 @@ async function pour(socket, chunks) {
   return { bytes: socket.bytesWritten - socket.writableLength, open: !socket.destroyed };
 }
 
-test('a message without end is cut off early', async () => {
+test('an endless message is cut off early', async () => {
   const block = Buffer.alloc(256 * 1024, 1);
   const blocks = ENDLESS_BYTES / block.length;
   const inOneFrame = function* () {
@@ -171,11 +171,11 @@ test('a message without end is cut off early', async () => {
   for (const chunks of [inOneFrame(), inManyFrames()]) {
     const { bytes, open } = await pour(await open101('endless'), chunks);
     assert.equal(open, false, 'the server closes');
-    assert.ok(bytes < ENDLESS_TAKEN_MAX, `it took ${bytes} bytes`);
+    assert.ok(bytes < MAX_ENDLESS_BYTES, `it took ${bytes} bytes`);
   }
 });
 
-test('two hundred connections that say nothing or half of something', async () => {
+test('two hundred idle or half-open connections do no harm', async () => {
   const silent = Array.from({ length: 200 }, open);
   await Promise.all(silent.map((socket) => once(socket, 'connect')));
   silent.forEach((socket, index) => {
@@ -188,7 +188,7 @@ test('two hundred connections that say nothing or half of something', async () =
   await sleep(1000);
 });
 
-test('requests with an address or a header that is too large', async () => {
+test('requests with an oversized URL or header are refused', async () => {
   const filler = 'x'.repeat(1024 * 1024);
   for (const text of [`GET /${filler} HTTP/1.1\r\nHost: a\r\n\r\n`, `GET / HTTP/1.1\r\nHost: a\r\nX-Large: ${filler}\r\n\r\n`]) {
     const { status } = await request(text);
@@ -196,9 +196,9 @@ test('requests with an address or a header that is too large', async () => {
   }
 });
 
-test('twenty thousand random datagrams to the media port', async () => {
+test('twenty thousand random datagrams to the media port do no harm', async () => {
   const socket = createSocket('udp4');
-  // Beginnings by which STUN, DTLS, RTP and RTCP are told apart.
+  // First bytes that identify STUN, DTLS, RTP and RTCP.
   const beginnings = [[0, 1], [22, 254], [128, 96], [128, 201]];
   for (let sent = 0; sent < 20_000; sent++) {
     const datagram = randomBytes(4 + Math.floor(Math.random() * 1200));
@@ -209,7 +209,7 @@ test('twenty thousand random datagrams to the media port', async () => {
   socket.close();
 });
 
-test('after all of it the call still runs', async () => {
+test('the call still runs after all attacks', async () => {
   const { framesDecoded } = (await player.stats()).players[0];
   await eventually(async () => (await player.stats()).players[0].framesDecoded > framesDecoded + 10);
   assert.equal(server.exitCode, null);

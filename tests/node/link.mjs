@@ -1,4 +1,4 @@
-// Bad links between clients and a room server: crates/transport/examples/link_relay in a process of its own.
+// Bad links between clients and a room server: crates/transport/examples/link_relay in its own process.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -8,22 +8,22 @@ import { startServer } from './harness.mjs';
 
 function binary() {
   const env = { ...process.env, CARGO_TARGET_DIR: targetDirectory() };
-  // The whole workspace, so that its crates keep the features with which everything else here is built.
+  // The whole workspace, so that all crates are built with the same features.
   const command = ['build', '--release', '--quiet', '--workspace', '--example', 'link_relay'];
   const { status } = spawnSync('cargo', command, { cwd: root, env, stdio: ['ignore', 2, 2] });
   if (status !== 0) throw new Error('the relay could not be built, see above');
   return join(env.CARGO_TARGET_DIR, 'release', 'examples', 'link_relay');
 }
 
-/** A relay. Links are given as `{up, down}`, each what the relay's documentation calls LINK. */
+/** A relay process. A link is `{up, down}`, each a LINK as the relay's documentation defines it. */
 async function startRelay() {
   const child = spawn(binary(), { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => JSON.parse((await lines.next()).value);
   const { port } = await next();
   let last = Promise.resolve();
-  /** One command after the other, each with its answer. */
-  const tell = (command) => {
+  /** Commands run one after another, each with its reply. */
+  const send = (command) => {
     const answer = last.then(async () => {
       child.stdin.write(`${JSON.stringify(command)}\n`);
       const value = await next();
@@ -35,12 +35,12 @@ async function startRelay() {
   };
   return {
     port,
-    server: (address) => tell({ server: address }),
-    newcomers: (name, links = {}) => tell({ newcomers: { name, ...links } }),
-    change: (name, links = {}) => tell({ change: { name, ...links } }),
-    rebind: (name) => tell({ rebind: name }),
-    mark: () => tell({ mark: null }),
-    report: (name) => tell({ report: name }),
+    server: (address) => send({ server: address }),
+    newcomers: (name, links = {}) => send({ newcomers: { name, ...links } }),
+    change: (name, links = {}) => send({ change: { name, ...links } }),
+    rebind: (name) => send({ rebind: name }),
+    mark: () => send({ mark: null }),
+    report: (name) => send({ report: name }),
     stop: async () => {
       child.stdin.end();
       if (child.exitCode === null) await once(child, 'exit');

@@ -12,7 +12,7 @@ after(endAll);
 
 const both = (link, seed = 1) => ({ up: { ...link, seed }, down: { ...link, seed: seed + 1000 } });
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const pictures = async ({ publisher, player }) => {
+const frames = async ({ publisher, player }) => {
   const [{ publishers }, { players }] = await Promise.all([publisher.stats(), player.stats()]);
   return { sent: publishers[0].framesSent, decoded: players[0].framesDecoded };
 };
@@ -23,39 +23,39 @@ async function callOverLink(t) {
   t.after(link.stop);
   await link.newcomers('all', both(DELAY));
   const call = await startCall(server);
-  return { ...call, link, pictures: () => pictures(call) };
+  return { ...call, link, frames: () => frames(call) };
 }
 
-/** Pictures go on: more of them than could have been on their way. */
+/** Waits for more new frames than can have been in flight. */
 async function goesOn(call, what) {
-  const { decoded } = await call.pictures();
-  await eventually(call.pictures, (now) => now.decoded > decoded + 30, 15_000).catch((error) => {
-    throw new Error(`no pictures after ${what}: ${error.message}`);
+  const { decoded } = await call.frames();
+  await eventually(call.frames, (now) => now.decoded > decoded + 30, 15_000).catch((error) => {
+    throw new Error(`no frames after ${what}: ${error.message}`);
   });
 }
 
-/** No one was told of anything, as after a call over a good link. */
+/** No event reports a problem, as after a call over a good link. */
 function nothingToDo({ publisher, player }) {
   assert.deepEqual(publisher.states('onPublisherStateUpdate'), [1, 2]);
   assert.deepEqual(player.states('onPlayerStateUpdate'), [1, 2]);
   for (const client of [publisher, player]) assert.deepEqual(client.events.filter(({ param }) => param.errorCode), []);
 }
 
-test('one packet of twenty gets lost at both ends, and the pictures arrive whole', async (t) => {
+test('with 5 % loss on both links video arrives undamaged', async (t) => {
   const call = await callOverLink(t);
   await call.link.change('all', both(LOSSY, 7));
-  const before = await call.pictures();
+  const before = await call.frames();
   await sleep(MEASURED_MS);
-  const after = await call.pictures();
+  const after = await call.frames();
   const [sent, decoded] = [after.sent - before.sent, after.decoded - before.decoded];
-  assert.ok(sent >= 60, `${sent} pictures sent`);
-  assert.ok(decoded >= sent * 0.9, `${decoded} of ${sent} pictures arrived`);
+  assert.ok(sent >= 60, `${sent} frames sent`);
+  assert.ok(decoded >= sent * 0.9, `${decoded} of ${sent} frames arrived`);
   const links = await call.link.report('all');
   assert.ok(links.some(({ up }) => up.lost > 20) && links.some(({ down }) => down.lost > 20), 'nothing got lost');
   nothingToDo(call);
 });
 
-test('the link is gone for a second, and the call goes on by itself', async (t) => {
+test('the call recovers from an outage of one second', async (t) => {
   const call = await callOverLink(t);
   await call.link.change('all', both({ ...DELAY, outages: [[0, 1000]] }));
   await sleep(1000);
@@ -63,7 +63,7 @@ test('the link is gone for a second, and the call goes on by itself', async (t) 
   nothingToDo(call);
 });
 
-test('a router forgets both users, and the call goes on by itself', async (t) => {
+test('the call recovers when a NAT drops both users\' mappings', async (t) => {
   const call = await callOverLink(t);
   await call.link.rebind('all');
   await goesOn(call, 'a move');

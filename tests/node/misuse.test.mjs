@@ -1,4 +1,4 @@
-// The real engine, used wrongly.
+// Misuse of the real engine.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,7 +9,7 @@ const require = createRequire(import.meta.url);
 const engine = require('../../ZegoExpressEngine.js');
 const NO_ENGINE = { name: 'ZegoError', code: 1000001 };
 const CYCLES = 100;
-const GROWTH_MAX_KB = 32 * 1024;
+const MAX_GROWTH_KB = 32 * 1024;
 
 const server = await startServer();
 const profile = { appID: APP_ID, appSign: APP_SIGN, scenario: 0, server: server.url };
@@ -17,11 +17,11 @@ const user = { userID: 'anna', userName: 'Anna' };
 const unhandled = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 
-/** Everything that was told under a name, from now on. */
+/** Collects the payloads of an event. */
 function record(name) {
-  const told = [];
-  engine.on(name, (param) => told.push(param));
-  return told;
+  const payloads = [];
+  engine.on(name, (param) => payloads.push(param));
+  return payloads;
 }
 
 async function login() {
@@ -31,7 +31,7 @@ async function login() {
   return states;
 }
 
-// Warnings about misuse are what these tests provoke.
+// These tests provoke warnings about misuse.
 beforeEach(({ mock }) => {
   mock.method(console, 'warn', () => undefined);
 });
@@ -61,18 +61,18 @@ const CALLS = [
   ['sendCustomCommand', 'r', 'hello', []],
 ];
 
-test('destroying an engine that never was does nothing', () => {
+test('destroyEngine without an engine does nothing', () => {
   assert.equal(engine.destroyEngine(), undefined);
 });
 
-test('without an engine calls throw a typed error at once', async () => {
+test('calls without an engine throw a typed error', async () => {
   for (const [name, ...args] of CALLS) assert.throws(() => engine[name](...args), NO_ENGINE, `${name} before`);
   await engine.createEngine(profile);
   engine.destroyEngine();
   for (const [name, ...args] of CALLS) assert.throws(() => engine[name](...args), NO_ENGINE, `${name} after`);
 });
 
-test('a second createEngine resolves and the room goes on', async () => {
+test('a second createEngine resolves and the room stays connected', async () => {
   await engine.createEngine(profile);
   const states = await login();
   assert.equal(await engine.createEngine({ ...profile, appID: 1 }), undefined);
@@ -80,14 +80,14 @@ test('a second createEngine resolves and the room goes on', async () => {
   assert.deepEqual(states.map(({ state }) => state), [1, 2]);
 });
 
-test('listeners added before createEngine hear', async () => {
+test('listeners added before createEngine receive events', async () => {
   const states = record('onRoomStateUpdate');
   await engine.createEngine(profile);
   engine.loginRoom('misuse', user);
   await eventually(() => states.map(({ state }) => state), (list) => list.join() === '1,2');
 });
 
-test('a listener that throws is reported and the engine goes on', async ({ mock }) => {
+test('an exception in a listener is reported and the engine keeps working', async ({ mock }) => {
   const reported = mock.method(console, 'error', () => undefined);
   await engine.createEngine(profile);
   engine.once('onRoomStateUpdate', () => {
@@ -99,7 +99,7 @@ test('a listener that throws is reported and the engine goes on', async ({ mock 
   assert.match(String(reported.mock.calls[0].arguments), /a mistake of the application/);
 });
 
-test('promise methods reject arguments of a wrong type', async () => {
+test('promise methods reject arguments of the wrong type', async () => {
   for (const wrong of [undefined, null, 'profile', {}, { appID: '1' }, { appID: -1 }, { appID: APP_ID, appSign: 5 }]) {
     await assert.rejects(engine.createEngine(wrong), { name: 'ZegoError' }, JSON.stringify(wrong));
   }
@@ -111,7 +111,7 @@ test('promise methods reject arguments of a wrong type', async () => {
   await assert.rejects(engine.sendCustomCommand('misuse', 'hello', [null]), { name: 'ZegoError' });
 });
 
-test('a dropped promise of a wrong call ends nothing', async () => {
+test('an unhandled rejection of an invalid call does not end the process', async () => {
   engine.createEngine('wrong');
   await engine.createEngine(profile);
   engine.sendBroadcastMessage(1, 2);
@@ -119,7 +119,7 @@ test('a dropped promise of a wrong call ends nothing', async () => {
   assert.deepEqual(unhandled, []);
 });
 
-test('broadcasts with bad values resolve with their code', async () => {
+test('broadcasts with invalid values resolve with an error code', async () => {
   await engine.createEngine(profile);
   await login();
   const code = async (...args) => (await engine.sendBroadcastMessage(...args)).errorCode;
@@ -129,7 +129,7 @@ test('broadcasts with bad values resolve with their code', async () => {
   assert.equal(await code('misuse', 'hello'), 0);
 });
 
-test('a room scenario set inside a room is an error', async () => {
+test('setRoomScenario inside a room is an error', async () => {
   await engine.createEngine(profile);
   await login();
   const errors = record('onDebugError');
@@ -139,7 +139,7 @@ test('a room scenario set inside a room is an error', async () => {
   assert.equal(errors[0].funcName, 'setRoomScenario');
 });
 
-test('a hundred engines in a row leave nothing behind', async () => {
+test('a hundred engines in a row leak nothing', async () => {
   const status = (field) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))[1]);
   const cycle = async () => {
     await engine.createEngine(profile);
@@ -153,5 +153,5 @@ test('a hundred engines in a row leave nothing behind', async () => {
   for (let round = 0; round < CYCLES; round++) await cycle();
   await eventually(() => status('Threads'), (threads) => threads <= before.threads + 2);
   const grown = status('VmRSS') - before.kB;
-  assert.ok(grown < GROWTH_MAX_KB, `memory grew by ${grown} kB`);
+  assert.ok(grown < MAX_GROWTH_KB, `memory grew by ${grown} kB`);
 });

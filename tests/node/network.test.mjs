@@ -1,4 +1,4 @@
-// What an application asks of the network and of pictures, through the addon.
+// Network and video calls of an application, through the addon.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { endAll, eventually, startCall, startClient, startServer } from './harness.mjs';
@@ -8,7 +8,7 @@ after(endAll);
 const paramsOf = (client, name) => client.events.filter(({ event }) => event === name).map(({ param }) => param);
 const heard = (client, name) => eventually(() => paramsOf(client, name), (params) => params.length > 0);
 
-test('bytes, snapshots, settings and the clock in a call', async () => {
+test('SEI, snapshots, settings and network time work in a call', async () => {
   const server = await startServer();
   const { publisher, player } = await startCall(server);
   await eventually(() => player.stats(), ({ players }) => players[0].framesDecoded > 5);
@@ -36,7 +36,7 @@ test('bytes, snapshots, settings and the clock in a call', async () => {
   assert.deepEqual(paramsOf(publisher, 'onDebugError'), []);
 });
 
-test('a speed test before the login tells both ways', async () => {
+test('a speed test before the login measures uplink and downlink', async () => {
   const server = await startServer();
   const client = await startClient(server);
   await client.call('startNetworkSpeedTest', { testUplink: true, expectedUplinkBitrate: 600, testDownlink: true, expectedDownlinkBitrate: 600 }, 500);

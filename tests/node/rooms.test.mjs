@@ -1,4 +1,4 @@
-// Rooms through the JS face: two at once, a move, a visit, tokens, extra info.
+// Rooms through the JS face: two at once, switchRoom, guests, tokens, extra info.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, test } from 'node:test';
@@ -12,9 +12,9 @@ after(endAll);
 
 const server = await startServer();
 const user = (userID) => ({ userID, userName: userID });
-const told = (client, name) => client.events.filter(({ event }) => event === name).map(({ param }) => param);
+const eventsOf = (client, name) => client.events.filter(({ event }) => event === name).map(({ param }) => param);
 const hears = (client, name, accept = Boolean) =>
-  eventually(() => told(client, name), (list) => list.some(accept)).then((list) => list.find(accept));
+  eventually(() => eventsOf(client, name), (list) => list.some(accept)).then((list) => list.find(accept));
 const enters = async (client, room, userID, config) => {
   await client.call('loginRoom', room, user(userID), config);
   await hears(client, 'onRoomStateUpdate', ({ roomID, state }) => roomID === room && state === CONNECTED);
@@ -29,7 +29,7 @@ function token(userID, room, seconds, grants = { roomJoin: true, canUpdateOwnMet
   return `${signed}.${createHmac('sha256', APP_SIGN).update(signed).digest('base64url')}`;
 }
 
-test('two rooms at once: what is published in one is played from the other', async () => {
+test('a stream published in one of two rooms plays in the other', async () => {
   const [anna, ben] = await Promise.all([startClient(server, { roomMode: MULTI_ROOM }), startClient(server)]);
   await enters(anna, 'first', 'anna');
   await enters(anna, 'second', 'anna');
@@ -49,7 +49,7 @@ test('two rooms at once: what is published in one is played from the other', asy
   await Promise.all([anna.call('finish'), ben.call('finish')]);
 });
 
-test('a move to another room and a visit to a third', async () => {
+test('switchRoom, and playing a stream of a third room', async () => {
   const [anna, ben] = await Promise.all([startClient(server), startClient(server)]);
   await enters(anna, 'one', 'anna');
   await enters(ben, 'three', 'ben');
@@ -58,18 +58,18 @@ test('a move to another room and a visit to a third', async () => {
   await anna.call('switchRoom', 'one', 'two');
   await hears(anna, 'onRoomStateUpdate', ({ roomID, state }) => roomID === 'two' && state === CONNECTED);
   assert.deepEqual(
-    told(anna, 'onRoomStateChanged').map(({ roomID, reason }) => [roomID, reason]),
+    eventsOf(anna, 'onRoomStateChanged').map(({ roomID, reason }) => [roomID, reason]),
     [['one', 0], ['one', 1], ['one', 7], ['two', 0], ['two', 1]],
   );
   await anna.call('startPlayingStream', 'visited', null, { roomID: 'three' });
   await eventually(async () => (await anna.stats()).players[0]?.framesDecoded > 5);
-  assert.deepEqual(told(anna, 'onRoomStreamUpdate'), []);
+  assert.deepEqual(eventsOf(anna, 'onRoomStreamUpdate'), []);
   await anna.call('switchRoom', 'nowhere', 'four');
   await hears(anna, 'onRoomStateUpdate', ({ roomID, errorCode }) => roomID === 'four' && errorCode === 1002002);
   await Promise.all([anna.call('finish'), ben.call('finish')]);
 });
 
-test('extra info of a room and a stream, and the number of users', async () => {
+test('room and stream extra info and the online user count arrive', async () => {
   const [anna, ben] = await Promise.all([startClient(server), startClient(server)]);
   await enters(anna, 'info', 'anna');
   await enters(ben, 'info', 'ben');
@@ -81,12 +81,12 @@ test('extra info of a room and a stream, and the number of users', async () => {
   );
   assert.deepEqual(await anna.call('setRoomExtraInfo', 'elsewhere', 'topic', 'cats'), { errorCode: 1002002 });
   assert.deepEqual(await anna.call('setStreamExtraInfo', null), { errorCode: 1003050 });
-  // One right after the other: what is set before the stream is through goes along with it, on a busy machine right behind it.
+  // Extra info set before the stream is published goes along with it, on a busy machine right behind it.
   const started = anna.call('startPublishingStream', 'stream');
   assert.deepEqual(await anna.call('setStreamExtraInfo', 'first'), { errorCode: 0 });
   await started;
   await eventually(() =>
-    [...told(ben, 'onRoomStreamUpdate'), ...told(ben, 'onRoomStreamExtraInfoUpdate')].some(
+    [...eventsOf(ben, 'onRoomStreamUpdate'), ...eventsOf(ben, 'onRoomStreamExtraInfoUpdate')].some(
       ({ streamList }) => streamList[0].extraInfo === 'first',
     ));
   assert.deepEqual(await anna.call('setStreamExtraInfo', 'second'), { errorCode: 0 });
@@ -95,7 +95,7 @@ test('extra info of a room and a stream, and the number of users', async () => {
   await Promise.all([anna.call('finish'), ben.call('finish')]);
 });
 
-test('a token that is about to end is told and renewed', async () => {
+test('an expiring token is announced and can be renewed', async () => {
   const anna = await startClient(server, { appSign: '' });
   await enters(anna, 'token', 'anna', { token: token('anna', 'token', 20) });
   const { roomID, remainTimeInSecond } = await hears(anna, 'onRoomTokenWillExpire');
@@ -106,11 +106,11 @@ test('a token that is about to end is told and renewed', async () => {
   await anna.call('renewToken', 'token', token('anna', 'token', 600));
   await anna.call('startPublishingStream', 'renewed');
   await hears(anna, 'onPublisherStateUpdate', ({ state }) => state === PUBLISHING);
-  assert.equal(told(anna, 'onRoomTokenWillExpire').length, 1);
+  assert.equal(eventsOf(anna, 'onRoomTokenWillExpire').length, 1);
   await anna.call('finish');
 });
 
-test('a user whom the backend removes is kicked out and stays out', async () => {
+test('a user removed by the backend is kicked out and stays out', async () => {
   const [anna, ben] = await Promise.all([startClient(server), startClient(server)]);
   await enters(anna, 'strict', 'anna');
   await enters(ben, 'strict', 'ben');
@@ -124,6 +124,6 @@ test('a user whom the backend removes is kicked out and stays out', async () => 
   await hears(anna, 'onRoomStateChanged', ({ reason, errorCode }) => reason === 6 && errorCode === 1002055);
   await hears(anna, 'onRoomStateUpdate', ({ state, errorCode }) => state === 0 && errorCode === 1002055);
   await hears(ben, 'onRoomOnlineUserCountUpdate');
-  assert.equal(told(anna, 'onRoomStateChanged').at(-1).reason, 6);
+  assert.equal(eventsOf(anna, 'onRoomStateChanged').at(-1).reason, 6);
   await Promise.all([anna.call('finish'), ben.call('finish')]);
 });

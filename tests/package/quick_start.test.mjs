@@ -35,7 +35,7 @@ const launch = () =>
 
 const states = (page, event) => page.evaluate((name) => events.filter((e) => e.name === name).map((e) => e.param.state), event);
 
-/** Number of colours in the middle of a canvas. A picture has many, an empty canvas one. */
+/** Number of colours in the middle of a canvas. Video has many, an empty canvas one. */
 const colours = (page, id) =>
   page.evaluate((id) => {
     const canvas = document.getElementById(id);

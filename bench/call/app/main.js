@@ -11,13 +11,13 @@ function cpuMs(pid) {
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }
 
-/** CPU time so far of all processes, and of the window's own. */
+/** CPU time of all processes and of the window's own process. */
 global.cpu = (window) => ({
   all: app.getAppMetrics().reduce((sum, { pid }) => sum + cpuMs(pid), 0),
   own: cpuMs(window.webContents.getOSProcessId()),
 });
 
-/** A window with a page of the app that was started. */
+/** Opens a window with a page of the app. */
 global.openWindow = async (page, name) => {
   const window = new BrowserWindow({
     width: 760,

@@ -1,4 +1,4 @@
-// One side of a call: publishes, or plays and looks at what is drawn.
+// One side of a call: publishes, or plays and reads what is drawn.
 const { join } = window.require('path');
 const engine = window.require(join(__dirname, '../../../ZegoExpressEngine.js'));
 const { watchCanvas } = window.require(join(__dirname, '../../../electron-demo/strip_reader.js'));
@@ -25,7 +25,7 @@ window.publish = async (server, room, config) => {
   await published;
 };
 
-/** Resolves with the milliseconds from createEngine to the first picture on the canvas. */
+/** Resolves with the milliseconds from createEngine to the first frame on the canvas. */
 window.play = async (server, room, _config, stream = 'stream') => {
   const started = performance.now();
   const first = watch.first();

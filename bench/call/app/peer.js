@@ -1,4 +1,4 @@
-// The same call by livekit-client: Chromium's WebRTC, its picture drawn on a canvas as the vendor's users need it.
+// The same call by livekit-client: Chromium's WebRTC, its video drawn on a canvas as the vendor's users need it.
 const { createHmac } = window.require('crypto');
 const { join } = window.require('path');
 const { Room, LocalVideoTrack, Track } = window.require(join(__dirname, '../../../node_modules/livekit-client/dist/livekit-client.umd.js'));
@@ -21,7 +21,7 @@ function token(roomName) {
   return `${body}.${createHmac('sha256', SECRET).update(body).digest('base64url')}`;
 }
 
-/** The fake camera's picture, drawn in the page: bars, a moving box, and the strip with the time of capture. */
+/** The fake camera's video, drawn in the page: bars, a moving box, and the strip with the capture time. */
 function pattern({ captureWidth: width, captureHeight: height, fps }) {
   const surface = new OffscreenCanvas(width, height);
   const context = surface.getContext('2d', { alpha: false });
@@ -88,6 +88,6 @@ window.play = async (server, roomName, config) => {
 
 window.reset = () => watch.reset();
 window.report = () => watch.report();
-/** Reading a canvas back costs more than drawing on it: not while the CPU is measured. */
+/** Reading a canvas back costs more than drawing on it, so it is off while CPU is measured. */
 window.setReading = (on) => (reading = on);
 window.stop = () => room.disconnect();

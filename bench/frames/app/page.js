@@ -1,4 +1,4 @@
-// Measures one way with a number of streams: thread time, waiting time, frames lost.
+// Measures one variant with a number of streams: thread time, delay, frames lost.
 const { ipcRenderer } = window.require('electron');
 const { readFileSync } = window.require('fs');
 const { join } = window.require('path');
@@ -38,19 +38,19 @@ async function totals(started) {
   };
 }
 
-function start(way, size, index, count) {
+function start(variant, size, index, count) {
   const canvas = document.createElement('canvas');
   const tile = document.createElement('div');
   tile.className = size;
   tile.append(canvas);
   document.body.append(tile);
-  const stream = window.WAYS[way](native, views, canvas, `stream ${index}`);
+  const stream = window.VARIANTS[variant](native, views, canvas, `stream ${index}`);
   if (stream.view) streams.set(stream.view, stream);
   const source = new BenchSource(native, stream.view, ...window.FRAME_SIZE, FPS, index / count);
   return Object.assign(stream, { source, waits: [], polled: 0 });
 }
 
-/** Polling ways ask once per animation frame. */
+/** Polling variants ask once per animation frame. */
 function poll(started) {
   let handle = 0;
   const loop = () => {
@@ -66,8 +66,8 @@ function poll(started) {
   return () => cancelAnimationFrame(handle);
 }
 
-window.measure = async ({ way, streams: count, size }) => {
-  const started = Array.from({ length: count }, (_, index) => start(way, size, index, count));
+window.measure = async ({ variant, streams: count, size }) => {
+  const started = Array.from({ length: count }, (_, index) => start(variant, size, index, count));
   const stopPolling = started[0].poll ? poll(started) : () => {};
   await sleep(WARM_UP_MS);
   started.forEach((it) => (it.waits.length = 0));
@@ -87,10 +87,10 @@ window.measure = async ({ way, streams: count, size }) => {
   const sent = after.sent - before.sent;
   const waits = started.flatMap((it) => it.waits);
   const ofViews = (name, part) => percentile(after.views.map((it) => it[name]), part);
-  // A frame that is on its way when the counters are read is not lost: up to one per stream.
+  // A frame in flight when the counters are read is not lost: up to one per stream.
   const missing = Math.max(0, sent - (after.drawn - before.drawn) - count);
   return {
-    way,
+    variant,
     streams: count,
     size,
     mainLoadPercent: ((after.main - before.main) / time) * 100,

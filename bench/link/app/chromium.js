@@ -1,8 +1,8 @@
-// The same side by livekit-client: Chromium's WebRTC, its picture drawn on a canvas as an app needs it.
+// One side of a call by livekit-client: Chromium's WebRTC, its video drawn on a canvas as an app needs it.
 const { join } = window.require('path');
 const { Room, LocalVideoTrack, Track } = window.require(join(__dirname, '../../../node_modules/livekit-client/dist/livekit-client.umd.js'));
 const { readStrip } = window.require(join(__dirname, '../../../electron-demo/strip_reader.js'));
-const { WIDTH, HEIGHT, FPS, playPicture } = window.require(join(__dirname, 'picture.js'));
+const { WIDTH, HEIGHT, FPS, playTestVideo } = window.require(join(__dirname, 'test_video.js'));
 const noteShown = window.require(join(__dirname, 'shown.js'));
 const token = window.require(join(__dirname, 'token.js'));
 
@@ -13,11 +13,11 @@ const video = document.createElement('video');
 const room = new Room();
 let played;
 
-window.publish = async ({ url, room: name, picture, kbps }) => {
+window.publish = async ({ url, room: name, testVideo, kbps }) => {
   await room.connect(url, token(name, identity));
   const generator = new MediaStreamTrackGenerator({ kind: 'video' });
   const writer = generator.writable.getWriter();
-  playPicture(picture, (data) => {
+  playTestVideo(testVideo, (data) => {
     const timestamp = Math.round(performance.now() * 1000);
     const frame = new VideoFrame(data, { format: 'I420', codedWidth: WIDTH, codedHeight: HEIGHT, timestamp });
     writer.write(frame).catch(() => {});
@@ -36,7 +36,7 @@ window.play = async ({ url, room: name }) => {
   const context = canvas.getContext('2d', { alpha: false, desynchronized: true, willReadFrequently: true });
   const draw = () => {
     context.drawImage(video, 0, 0, canvas.width, canvas.height);
-    shown.picture(readStrip(context.getImageData(0, 0, canvas.width, canvas.width / 16)));
+    shown.frame(readStrip(context.getImageData(0, 0, canvas.width, canvas.width / 16)));
     video.requestVideoFrameCallback(draw);
   };
   room.on('trackSubscribed', (track) => {

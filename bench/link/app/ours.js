@@ -1,8 +1,8 @@
-// One side of a call by this package: publishes, or plays and looks at what is put on the canvas.
+// One side of a call by this package: publishes, or plays and reads what is drawn on the canvas.
 const { join } = window.require('path');
 const engine = window.require(join(__dirname, '../../../ZegoExpressEngine.js'));
 const { readStrip } = window.require(join(__dirname, '../../../electron-demo/strip_reader.js'));
-const { WIDTH, HEIGHT, FPS } = window.require(join(__dirname, 'picture.js'));
+const { WIDTH, HEIGHT, FPS } = window.require(join(__dirname, 'test_video.js'));
 const noteShown = window.require(join(__dirname, 'shown.js'));
 
 const canvas = document.getElementById('canvas');
@@ -11,12 +11,12 @@ const name = new URLSearchParams(location.search).get('name');
 const putImageData = CanvasRenderingContext2D.prototype.putImageData;
 CanvasRenderingContext2D.prototype.putImageData = function putAndRead(image, ...rest) {
   putImageData.call(this, image, ...rest);
-  if (this.canvas === canvas) shown.picture(readStrip(image));
+  if (this.canvas === canvas) shown.frame(readStrip(image));
 };
 
-async function enter({ url, room, picture }) {
+async function enter({ url, room, testVideo }) {
   engine.setEngineConfig({
-    advancedConfig: { zego_fake_camera: `strip:${picture}`, zego_fake_microphone: 'tone', zego_fake_speaker: 'null' },
+    advancedConfig: { zego_fake_camera: `strip:${testVideo}`, zego_fake_microphone: 'tone', zego_fake_speaker: 'null' },
   });
   await engine.createEngine({ appID: 1234567890, appSign: '0123456789abcdef'.repeat(4), scenario: 3, server: url });
   engine.loginRoom(room, { userID: name, userName: name });
@@ -36,14 +36,14 @@ window.publish = async (call) => {
 window.play = async (call) => {
   const first = shown.first();
   await enter(call);
-  // The picture alone, as the peers play it here: with sound it would wait for that.
-  if (!call.sound) engine.muteAllPlayStreamAudio(true);
+  // Video alone, as the peers play it here: with audio it would wait for lip sync.
+  if (!call.audio) engine.muteAllPlayStreamAudio(true);
   engine.startPlayingStream(call.stream, { canvas });
   await first;
-  if (call.sound) sampling = setInterval(sample, 250);
+  if (call.audio) sampling = setInterval(sample, 250);
 };
 
-/** How far the picture was behind its sound, in milliseconds. */
+/** How far the video was behind its audio, in milliseconds. */
 const offsets = [];
 let sampling;
 const sample = () => {

@@ -25,7 +25,6 @@ pub mod resend;
 pub mod rtt;
 pub mod send_control;
 pub mod sender_clock;
-pub mod sequence;
 pub mod vp8;
 
 mod addresses;

@@ -4,7 +4,7 @@
 //! is too old to be of use. On a long path a second request follows the first early: one more copy costs
 //! little there, and a lost answer would cost another round trip. Sans-IO: the caller feeds arrivals and time, and sends what [`NackTracker::poll`] returns.
 
-use crate::sequence::SequenceExtender;
+use rtp::SequenceExtender;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

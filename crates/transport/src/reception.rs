@@ -1,6 +1,6 @@
 //! Reception statistics of one RTP stream (RFC 3550 sections 6.4.1 and A.8).
 
-use crate::sequence::SequenceExtender;
+use rtp::SequenceExtender;
 use std::time::{Duration, Instant};
 
 /// Counts what arrived, what did not, and how evenly it came.

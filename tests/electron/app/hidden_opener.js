@@ -42,7 +42,7 @@ async function run() {
     return [red, green, blue].join();
   };
   const shown = await until(colour, (it) => it === '224,96,16');
-  // The other way round: a hidden window costs nothing, and its picture is there at once when it is shown again.
+  // Conversely a hidden window costs nothing and has its frame at once when it is shown again.
   popOut.hide();
   const rests = await until(
     async () => {

@@ -1,4 +1,4 @@
-// The frame path without an engine: views fed by prepared pictures. Tests call these functions from outside.
+// The frame path without an engine: views fed with prepared frames, driven by the tests.
 const { join } = window.require('path');
 const dist = join(__dirname, '../../../dist');
 const { loadNative } = window.require(join(dist, 'native.js'));
@@ -24,7 +24,7 @@ window.addCanvas = (id, { style = '', width, height } = {}) => {
   document.body.append(canvas);
 };
 
-/** Puts a stream of plain pictures on a canvas, given by itself or by its ID; returns the view's number. */
+/** Draws a stream of plain frames on a canvas, given as an element or an ID; returns the view's number. */
 window.show = (stream, canvas, options = {}) => {
   const { width = 640, height = 360, fps = 30, colour, ...look } = options;
   const target = typeof canvas === 'string' ? document.getElementById(canvas) : canvas;

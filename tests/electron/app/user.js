@@ -1,15 +1,15 @@
-// A user in a page with fake devices: tests run the engine's methods from outside. Notes what the page was told.
+// A user in a page with fake devices, driven by the tests. Records the engine's events.
 const { join } = require('path');
 
 const engine = require(join(__dirname, '../../../ZegoExpressEngine.js'));
-const told = [];
+const events = [];
 const unhandled = [];
-Object.assign(window, { engine, told, unhandled });
+Object.assign(window, { engine, events, unhandled });
 
 for (const event of ['onRoomStateUpdate', 'onPublisherStateUpdate', 'onPlayerStateUpdate', 'onDebugError']) {
-  engine.on(event, (param) => told.push({ event, param }));
+  engine.on(event, (param) => events.push({ event, param }));
 }
-/** Size of the pictures of each stream that is played. */
+/** Frame size of each played stream. */
 window.sizes = {};
 engine.on('onPlayerVideoSizeChanged', ({ streamID, width, height }) => (window.sizes[streamID] = { width, height }));
 window.addEventListener('unhandledrejection', ({ reason }) => unhandled.push(String(reason)));
@@ -30,7 +30,7 @@ window.play = (streamID, canvasId, look = {}) =>
 
 /** `state:errorCode` of all events of that name, in order. */
 window.states = (name) =>
-  told.filter(({ event }) => event === name).map(({ param }) => `${param.state}:${param.errorCode}`);
+  events.filter(({ event }) => event === name).map(({ param }) => `${param.state}:${param.errorCode}`);
 
 /** Numbers of a stream that this user plays. */
 window.player = (streamID) => {

@@ -1,4 +1,4 @@
-// Four streams drawn inside a web worker, which has an environment of its own.
+// Four streams drawn inside a web worker, which is its own JS environment.
 const { join } = require('path');
 const { pathname } = new URL('../../../dist/native.js', location.href);
 const { NativeEngine, BenchSource } = require(join(decodeURIComponent(pathname))).loadNative();

@@ -37,7 +37,7 @@ export async function enterRoom(page, { url, token, options, watches = false }) 
   );
 }
 
-/** Publishes a canvas whose picture changes, in one size. */
+/** Publishes an animated canvas without simulcast. */
 export const publishCanvas = (page, { width, height }) =>
   page.evaluate(async ([width, height]) => {
     const canvas = Object.assign(document.createElement('canvas'), { width, height });
@@ -53,7 +53,7 @@ export const publishCanvas = (page, { width, height }) =>
     await globalThis.room.localParticipant.publishTrack(track, { simulcast: false });
   }, [width, height]);
 
-/** What it sees and hears of another: pictures decoded, samples heard, codec as announced and as it came. */
+/** What it receives of another: frames decoded, samples played, codec as announced and as received. */
 export const observe = (page, identity) =>
   page.evaluate(async (identity) => {
     const seen = { frames: 0, samples: 0, announced: '', codec: '', width: 0 };

@@ -27,7 +27,7 @@ async function inNode() {
   const seen = {};
   own.room.on('trackSubscribed', async (track, _publication, { identity }) => {
     const counts = (seen[identity] ??= { frames: 0, samples: 0 });
-    if (track.kind === TrackKind.KIND_VIDEO) for await (const picture of new VideoStream(track)) counts.frames += picture ? 1 : 0;
+    if (track.kind === TrackKind.KIND_VIDEO) for await (const frame of new VideoStream(track)) counts.frames += frame ? 1 : 0;
     else for await (const frame of new AudioStream(track)) counts.samples += frame.samplesPerChannel;
   });
   return {

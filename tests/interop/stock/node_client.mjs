@@ -1,4 +1,4 @@
-// `@livekit/rtc-node` as one of the stock clients. What it can do is what all of them can: see `scenario.mjs`.
+// `@livekit/rtc-node` as one of the stock clients of `scenario.mjs`.
 import { AudioStream, Room, TrackKind, VideoStream } from '@livekit/rtc-node';
 import { VideoQuality, publishAudio, publishVideo, setMuted, setQuality } from '../harness.mjs';
 import { addFrame, newView } from './view.mjs';
@@ -55,7 +55,7 @@ export class NodeClient {
     return this.#room.localParticipant.setAttributes(attributes);
   }
 
-  /** Wants a picture that is as good as a tile of this kind can show. */
+  /** Requests the layer that fits a tile of this size. */
   resize({ name, isSmall }) {
     for (const participant of this.#room.remoteParticipants.values()) {
       for (const publication of participant.trackPublications.values()) {
@@ -64,7 +64,7 @@ export class NodeClient {
     }
   }
 
-  /** Begins to measure the longest gap between pictures anew. */
+  /** Resets the longest gap between frames. */
   measure() {
     for (const view of Object.values(this.#views)) view.longestGapMs = 0;
   }

@@ -1,4 +1,4 @@
-// `livekit-client` in a page as one of the stock clients. What it can do is what all of them can: see `scenario.mjs`.
+// `livekit-client` in a page as one of the stock clients of `scenario.mjs`.
 import { addFrame, newView } from './view.mjs';
 
 const { Room, RoomEvent, Track, createLocalAudioTrack, createLocalVideoTrack } = globalThis.LivekitClient;

@@ -56,7 +56,7 @@ class PageClient {
 
 const ready = (page) => page.waitForFunction(() => globalThis.client);
 
-/** Debian's Chromium; each client has a context of its own. */
+/** Debian's Chromium; each client has its own context. */
 export async function startChromium(options) {
   const http = await servePage();
   const browser = await launchBrowser(options);
@@ -74,7 +74,7 @@ export async function startChromium(options) {
   return { newClient, stop };
 }
 
-/** Electron; each client is a process of its own. */
+/** Electron; each client is its own process. */
 export async function startElectron() {
   const http = await servePage();
   const env = { ...process.env, TEST_URL: `http://127.0.0.1:${http.address().port}/` };

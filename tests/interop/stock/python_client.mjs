@@ -1,4 +1,4 @@
-// PyPI's `livekit` in a Python of its own, driven from here by one JSON object a line.
+// PyPI's `livekit` in a Python process, driven by one JSON object per line.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';

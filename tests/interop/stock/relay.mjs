@@ -1,8 +1,8 @@
-// A way from a client to a server's signalling that a test can cut, as a bad network does: without a word.
+// A TCP relay in front of a server's signalling that a test can cut without closing, as a bad network does.
 import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
 
-/** A relay before `server`. `cut` ends what goes through it; what is opened later goes through again. */
+/** A relay in front of `server`. `cut` drops its connections; later ones are relayed again. */
 export async function startRelay(server) {
   const target = new URL(server.http);
   const pairs = new Set();

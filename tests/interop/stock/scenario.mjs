@@ -1,4 +1,4 @@
-// What every stock client has to be able to do with the room server, over either way of signalling. The client under
+// What every stock client must be able to do with the room server, with one or two peer connections. The client under
 // test meets a peer, which always is `rtc-node`.
 //
 // A client: connect({url, token, singlePeerConnection}), publishVideo({name, simulcast}), publishAudio({name}),
@@ -10,8 +10,8 @@ import { startServer, token, until } from '../harness.mjs';
 import { NodeClient } from './node_client.mjs';
 import { startRelay } from './relay.mjs';
 
-/** Longest time without a new picture while the signalling is cut and taken up again. */
-const GAP_MAX_MS = 500;
+/** Longest time without a new frame while signalling is cut and resumed. */
+const MAX_GAP_MS = 500;
 
 /** Runs the steps as subtests of `t`. `newClient` gives another client of the kind under test. */
 export async function runScenario(t, { newClient, singlePeerConnection, serverArgs = [] }) {
@@ -33,10 +33,10 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
   const frames = (report, name) => report.views[name]?.frames ?? 0;
   const goesOn = async (client, name, count = 10) => {
     const before = frames(await client.report(), name);
-    await sees(client, `pictures of ${name}`, (report) => frames(report, name) >= before + count);
+    await sees(client, `frames of ${name}`, (report) => frames(report, name) >= before + count);
   };
 
-  /** What the server told of itself is asked for when something did not come about. */
+  /** The server's state is fetched when a step failed. */
   const step = (name, run) =>
     t.test(name, async (own) => {
       try {
@@ -50,16 +50,16 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
   const subject = await enter(await newClient(), 'subject', {}, relay.url);
   const peer = await enter(new NodeClient(), 'peer');
 
-  await step('sound and picture go both ways', async () => {
-    await Promise.all([subject.publishAudio({ name: 'subject-sound' }), peer.publishAudio({ name: 'peer-sound' })]);
+  await step('audio and video go in both directions', async () => {
+    await Promise.all([subject.publishAudio({ name: 'subject-audio' }), peer.publishAudio({ name: 'peer-audio' })]);
     await Promise.all([subject.publishVideo({ name: 'subject-1' }), peer.publishVideo({ name: 'peer-1' })]);
     await Promise.all([goesOn(subject, 'peer-1'), goesOn(peer, 'subject-1')]);
-    for (const client of [subject, peer]) await sees(client, 'sound', ({ audioFrames }) => audioFrames > 30);
+    for (const client of [subject, peer]) await sees(client, 'audio', ({ audioFrames }) => audioFrames > 30);
     const connections = singlePeerConnection ? 1 : 2;
     assert.match(server.log, new RegExp(`identity="subject" sid="\\w+" connections=${connections}`));
   });
 
-  await step('messages go both ways', async () => {
+  await step('messages go in both directions', async () => {
     await subject.send({ text: 'from the subject' });
     await peer.send({ text: 'from the peer' });
     const has = (from, text) => ({ data }) => data.some((item) => item.from === from && item.text === text && item.topic === 't');
@@ -70,8 +70,8 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
   await step('each sees when the other mutes', async () => {
     for (const [by, at, identity] of [[subject, peer, 'subject'], [peer, subject, 'peer']]) {
       for (const muted of [true, false]) {
-        await by.mute({ name: `${identity}-sound`, muted });
-        await sees(at, `${identity} muted: ${muted}`, ({ others }) => others[identity].tracks[`${identity}-sound`].muted === muted);
+        await by.mute({ name: `${identity}-audio`, muted });
+        await sees(at, `${identity} muted: ${muted}`, ({ others }) => others[identity].tracks[`${identity}-audio`].muted === muted);
       }
     }
   });
@@ -83,7 +83,7 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
     }
   });
 
-  await step('a smaller tile gets a smaller picture, a larger one the best', async () => {
+  await step('a smaller tile gets a lower layer, a larger one the highest', async () => {
     await peer.publishVideo({ name: 'layers', simulcast: true });
     await goesOn(subject, 'layers');
     await subject.resize({ name: 'layers', isSmall: false });
@@ -102,7 +102,7 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
     for (const n of [1, 2, 3, 4]) await Promise.all([goesOn(subject, `peer-${n}`, 3), goesOn(peer, `subject-${n}`, 3)]);
   });
 
-  await step('who may neither publish nor subscribe does neither', async () => {
+  await step('a participant without grants neither publishes nor subscribes', async () => {
     const guest = await enter(await newClient(), 'guest', { canPublish: false, canSubscribe: false, canPublishData: false });
     const { data } = await peer.report();
     // Some clients refuse by themselves, some ask, and of those some wait for 10 s before they believe it.
@@ -123,7 +123,7 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
     await sees(first, 'the end', ({ disconnected }) => disconnected === DisconnectReason.DUPLICATE_IDENTITY);
   });
 
-  await step('the signalling is cut and taken up again, the pictures go on', async () => {
+  await step('signalling is cut and resumed, video continues', async () => {
     const { sid } = await subject.report();
     await Promise.all([goesOn(subject, 'peer-1'), goesOn(peer, 'subject-1')]);
     await subject.measure();
@@ -135,7 +135,7 @@ export async function runScenario(t, { newClient, singlePeerConnection, serverAr
     assert.deepEqual([reports[0].sid, reports[0].disconnected], [sid, null]);
     for (const [report, name] of [[reports[0], 'peer-1'], [reports[1], 'subject-1']]) {
       const gap = report.views[name].longestGapMs;
-      assert.ok(gap <= GAP_MAX_MS, `${name} stood still for ${gap} ms`);
+      assert.ok(gap <= MAX_GAP_MS, `${name} stood still for ${gap} ms`);
     }
     await subject.send({ text: 'after the cut' });
     await sees(peer, 'message', ({ data }) => data.some(({ text }) => text === 'after the cut'));

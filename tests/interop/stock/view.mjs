@@ -2,7 +2,7 @@
 
 export const newView = () => ({ frames: 0, width: 0, longestGapMs: 0, lastMs: undefined });
 
-/** Counts a picture by its own time. */
+/** Counts a frame by its timestamp. */
 export function addFrame(view, atMs, width) {
   view.frames += 1;
   view.width = width;

@@ -1,4 +1,4 @@
-// The steps of the quick start, each as its own function so that the test can take them one by one.
+// The steps of the quick start, each as its own function for the test.
 const zgEngine = window.require('zego-express-engine-electron/ZegoExpressEngine');
 const zgDefines = window.require('zego-express-engine-electron/ZegoExpressDefines');
 

@@ -122,7 +122,7 @@ fn tokens_with_random_changes_do_not_pass() {
     }
 }
 
-/// What a LiveKit server said to tokens of many kinds; `tests/interop/token_verdicts.test.mjs` asks a real one again.
+/// What a LiveKit server said to tokens of many kinds; `tests/interop/tokens.test.mjs` asks a real one again.
 #[derive(serde::Deserialize)]
 struct Vector {
     name: String,

@@ -11,10 +11,10 @@ mod keyframe_requests;
 
 use crate::orientation::Rotation;
 use crate::payload::{FrameBuilder, PayloadError, VideoCodec};
-use crate::sequence::SequenceExtender;
 use crate::vp8::TemporalPlace;
 use bytes::{Bytes, BytesMut};
 use keyframe_requests::KeyframeRequests;
+use rtp::SequenceExtender;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-// What a real LiveKit server says to tokens of many kinds. Ours is measured by the same list (crates/protocol/src/token/tests.rs).
+// How a real LiveKit server treats many kinds of tokens. Ours is tested by the same list (crates/protocol/src/token/tests.rs).
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { KEY, SECRET } from './keys.mjs';
 import { endAll, server, startNode } from './nodes.mjs';
 
-// The list is that of the newer version; older ones are stricter here and there.
+// The list is that of the newer version; older versions are stricter in some cases.
 const skip = server.reason ?? (process.env.LIVEKIT_SERVER_VERSION ? 'another version was asked for' : false);
 const vectors = JSON.parse(readFileSync(new URL('../../crates/protocol/src/token/livekit_verdicts.json', import.meta.url)));
 let node;
@@ -24,7 +24,7 @@ function tokenOf({ header = '{"alg":"HS256","typ":"JWT"}', payload }) {
   return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
 }
 
-test('a real LiveKit server takes and refuses the tokens of the list as it says', { skip }, async () => {
+test('a real LiveKit server accepts and refuses the listed tokens', { skip }, async () => {
   for (const vector of vectors) {
     const { status } = await fetch(`${node.http}/rtc/validate?access_token=${tokenOf(vector)}`);
     assert.equal(status, vector.status, vector.name);

@@ -1,10 +1,10 @@
-// How pictures come from native threads onto canvases. All ways have the same source, conversion and pacing; each is
+// Variants of bringing frames from native threads onto canvases, with the same source, conversion and pacing; each is
 // `start(native, views, canvas, name)` and gives { view, draw(slot), ring(width, height), poll(), stop() } or less.
 
 const WIDTH = 1280;
 const HEIGHT = 720;
 
-/** Peers that copy draw on the same desynchronized 2D context as ours: what differs is the way to it. */
+/** Variants that copy draw on the same desynchronized 2D context as ours: only the path to it differs. */
 function context2d(canvas) {
   Object.assign(canvas, { width: WIDTH, height: HEIGHT });
   return canvas.getContext('2d', { alpha: false, desynchronized: true });
@@ -27,7 +27,7 @@ function ours(_native, views, canvas, name) {
   };
 }
 
-/** A fresh ArrayBuffer for every frame, as addons do that hand each picture over by copy. */
+/** A new ArrayBuffer for every frame, as in addons that copy each frame. */
 function newArrayBuffer(native, _views, canvas) {
   const context = context2d(canvas);
   const view = native.createView(WIDTH, HEIGHT, 0);
@@ -40,7 +40,7 @@ function newArrayBuffer(native, _views, canvas) {
   };
 }
 
-/** Asked in requestAnimationFrame; the picture is converted on the page's thread into one array. */
+/** Polled in requestAnimationFrame; the frame is converted into one array on the page's thread. */
 function animationFramePoll(_native, _views, canvas) {
   const context = context2d(canvas);
   const image = new ImageData(WIDTH, HEIGHT);
@@ -58,10 +58,10 @@ function animationFramePoll(_native, _views, canvas) {
 
 const VERTEX = 'attribute vec2 at; varying vec2 uv; void main() { uv = vec2(at.x, 1.0 - at.y) * 0.5 + vec2(0.5, 0.0);' +
   ' gl_Position = vec4(at, 0.0, 1.0); }';
-const FRAGMENT = 'precision mediump float; varying vec2 uv; uniform sampler2D picture;' +
-  ' void main() { gl_FragColor = texture2D(picture, uv); }';
+const FRAGMENT = 'precision mediump float; varying vec2 uv; uniform sampler2D frame;' +
+  ' void main() { gl_FragColor = texture2D(frame, uv); }';
 
-/** The whole picture uploaded by texImage2D inside the callback, the canvas sized to its box. */
+/** The whole frame uploaded by texImage2D inside the callback, the canvas sized to its box. */
 function webglOneBuffer(native, _views, canvas) {
   Object.assign(canvas, { width: canvas.clientWidth, height: canvas.clientHeight });
   const gl = canvas.getContext('webgl', { antialias: false });
@@ -103,7 +103,7 @@ function webglOneBuffer(native, _views, canvas) {
   };
 }
 
-window.WAYS = {
+window.VARIANTS = {
   ours,
   'new-array-buffer': newArrayBuffer,
   'animation-frame-poll': animationFramePoll,

@@ -1,4 +1,4 @@
-// Who calls: this package and Chromium, each in windows of one Electron, and libwebrtc in Node processes.
+// Variants: this package and Chromium, each in windows of one Electron, and libwebrtc in Node processes.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
@@ -8,7 +8,7 @@ import { electronPath } from '../../scripts/electron.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** One side: `call` runs a method of its page or process. */
+/** One side of a call: `call` runs a method of its page or process. */
 async function window(electron, file, name) {
   const opened = electron.waitForEvent('window');
   await electron.evaluate((_, it) => global.openWindow(it.file, it.name), { file, name });
@@ -45,19 +45,19 @@ async function nodeProcess(name) {
   return { call, close };
 }
 
-/** This package once more, heard too: its pictures then come with their sound. */
-export const WITH_SOUND = 'ours, with sound';
+/** This package with audio, so that video waits for lip sync. */
+export const WITH_AUDIO = 'ours, with audio';
 
-/** This package plays what a stock client publishes that knows no options. */
+/** This package plays the stream of a stock client with default options. */
 export const FROM_STOCK = 'ours, from a stock publisher of VP8';
 
-/** Names of the ways with a function each that starts a side. */
-export async function openWays() {
+/** The variants by name, each with a function that starts a side. */
+export async function openVariants() {
   const electron = await _electron.launch({ executablePath: electronPath(), args: ['--no-sandbox', join(here, 'app')] });
   return {
     start: {
       ours: (name) => window(electron, 'ours.html', name),
-      [WITH_SOUND]: (name) => window(electron, 'ours.html', name),
+      [WITH_AUDIO]: (name) => window(electron, 'ours.html', name),
       [FROM_STOCK]: (name) => (name === 'publisher' ? nodeProcess(name) : window(electron, 'ours.html', name)),
       chromium: (name) => window(electron, 'chromium.html', name),
       libwebrtc: nodeProcess,

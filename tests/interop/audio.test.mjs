@@ -1,5 +1,5 @@
-// Sound between this engine and stock clients, through our room server: heard as it was played, with redundancy (RFC 2198)
-// where the stock client takes or sends it.
+// Audio between this engine and stock clients through our room server, with redundancy (RFC 2198)
+// where the stock client supports it.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { AudioStream, TrackKind, dispose } from '@livekit/rtc-node';
@@ -11,10 +11,10 @@ import { startElectron } from './stock/page_client.mjs';
 
 after(() => dispose());
 
-/** Rooms are an app's own. */
+/** Every app has its own rooms. */
 const KEYS = { key: String(APP.appID), secret: APP.appSign };
 
-/** Amplitude of the sine of so many Hz (Goertzel), 48 kHz mono of 16 bits. */
+/** Amplitude of one frequency (Goertzel) in 48 kHz mono of 16 bits. */
 function amplitude(samples, hertz) {
   const turn = 2 * Math.cos((2 * Math.PI * hertz) / 48_000);
   let [last, before] = [0, 0];
@@ -22,7 +22,7 @@ function amplitude(samples, hertz) {
   return (2 * Math.sqrt(last ** 2 + before ** 2 - turn * last * before)) / samples.length;
 }
 
-/** A server, and an engine that publishes the fake microphone's tone: mostly 440 Hz at an amplitude of a tenth. */
+/** A server, and an engine that publishes the fake microphone's tone: mostly 440 Hz at an amplitude of 0.1. */
 async function setUp(t) {
   const server = await startServer('--key', `${APP.appID}:${APP.appSign}`);
   const anna = new Member('anna');
@@ -34,7 +34,7 @@ async function setUp(t) {
   return { server, anna };
 }
 
-/** What the engine says of a stream that it plays. */
+/** The engine's statistics of a stream that it plays. */
 async function playing(member, streamID) {
   await member.call('startPlayingStream', streamID);
   return async () => {
@@ -55,7 +55,7 @@ test('rtc-node and this engine hear each other', async (t) => {
   const sound = tracks.map(({ track }) => track).find((track) => track?.kind === TrackKind.KIND_AUDIO);
   if (sound) listen(sound).catch(() => {});
   hans.room.on('trackSubscribed', (track) => track.kind === TrackKind.KIND_AUDIO && listen(track).catch(() => {}));
-  // A tenth of a second of the hum alone.
+  // 100 ms without the burst.
   const hums = () => heard.length > 96_000 && Math.max(...[9, 7, 5, 3].map((n) => amplitude(heard.slice(-n * 4800).slice(0, 4800), 440)));
   await eventually(hums, (hum) => hum > 0.08 && hum < 0.12, 15_000);
 

@@ -1,6 +1,6 @@
 'use strict';
 
-// One moving picture for all ways: a smooth texture that pans, three objects, and a sensor's noise, as a Y4M file that
+// The test video of all variants: a smooth texture that pans, three objects, and a sensor's noise, as a Y4M file that
 // loops. It costs an encoder as many bits as it is given, which colour bars do not. Each source draws the strip over it.
 const { closeSync, openSync, readFileSync, writeSync } = require('fs');
 
@@ -14,11 +14,11 @@ const HEADER = `YUV4MPEG2 W${WIDTH} H${HEIGHT} F${FPS}:1 C420jpeg\n`;
 const MARK = 'FRAME\n';
 const LUMA = WIDTH * HEIGHT;
 const SIZE = (LUMA * 3) / 2;
-/** The texture repeats after so many pixels, so that the end of the file goes on at its begin. */
+/** Period of the texture in pixels, so that the file loops without a jump. */
 const PERIOD = 240;
 const NOISE = 5;
 
-/** xorshift32: the same picture in every run. */
+/** xorshift32: the same video in every run. */
 function randomNumbers() {
   let state = 0x2545f491;
   return () => {
@@ -46,65 +46,65 @@ function drawObject(luma, left, top, side, value) {
 }
 
 /** Writes the file. */
-function writePicture(path) {
+function writeTestVideo(path) {
   const tile = texture();
   const random = randomNumbers();
   const noise = Int8Array.from({ length: LUMA + 65536 }, () => Math.round((random() + random() - 1) * NOISE));
   const file = openSync(path, 'w');
   writeSync(file, HEADER);
-  const picture = Buffer.alloc(SIZE, 128);
+  const pixels = Buffer.alloc(SIZE, 128);
   for (let frame = 0; frame < FRAMES; frame++) {
     const [pan, start] = [(frame * PERIOD) / FRAMES, Math.floor(random() * 65536)];
     for (let y = 0; y < HEIGHT; y++) {
       for (let x = 0; x < WIDTH; x++) {
         const at = y * WIDTH + x;
-        picture[at] = tile[y * PERIOD + ((x + pan) % PERIOD)] + noise[start + at];
+        pixels[at] = tile[y * PERIOD + ((x + pan) % PERIOD)] + noise[start + at];
       }
     }
     const turn = (2 * Math.PI * frame) / FRAMES;
     for (let index = 0; index < 3; index++) {
       const [x, y] = [Math.cos(turn + index * 2.1), Math.sin(turn * (index + 1))];
-      drawObject(picture, Math.round(300 + 200 * x), Math.round(190 + 90 * y), 45 + 10 * index, 60 + 60 * index);
+      drawObject(pixels, Math.round(300 + 200 * x), Math.round(190 + 90 * y), 45 + 10 * index, 60 + 60 * index);
     }
     writeSync(file, MARK);
-    writeSync(file, picture);
+    writeSync(file, pixels);
   }
   closeSync(file);
 }
 
-/** The file's pictures, I420. */
-function readPictures(path) {
+/** The file's frames, I420. */
+function readFrames(path) {
   const file = readFileSync(path);
   const start = (frame) => HEADER.length + frame * (MARK.length + SIZE) + MARK.length;
   return Array.from({ length: FRAMES }, (_, frame) => file.subarray(start(frame), start(frame) + SIZE));
 }
 
-function drawStrip(picture, captured, counter) {
+function drawStrip(frame, captured, counter) {
   const bits = captured.toString(2).padStart(48, '0') + counter.toString(2).padStart(16, '0');
   for (let row = 0; row < 2; row++) {
     const line = row * CELL * WIDTH;
     for (let column = 0; column < 32; column++) {
-      picture.fill(bits[row * 32 + column] === '1' ? 235 : 16, line + column * CELL, line + (column + 1) * CELL);
+      frame.fill(bits[row * 32 + column] === '1' ? 235 : 16, line + column * CELL, line + (column + 1) * CELL);
     }
-    for (let y = 1; y < CELL; y++) picture.copyWithin(line + y * WIDTH, line, line + WIDTH);
+    for (let y = 1; y < CELL; y++) frame.copyWithin(line + y * WIDTH, line, line + WIDTH);
   }
-  for (const plane of [LUMA, LUMA * 1.25]) picture.fill(128, plane, plane + (CELL * WIDTH) / 2);
+  for (const plane of [LUMA, LUMA * 1.25]) frame.fill(128, plane, plane + (CELL * WIDTH) / 2);
 }
 
-/** Calls `show` with a new I420 picture 30 times a second, until what it gives back is called. */
-function playPicture(path, show) {
-  const pictures = readPictures(path);
+/** Calls `show` with a new I420 frame 30 times a second, until the returned function is called. */
+function playTestVideo(path, show) {
+  const frames = readFrames(path);
   const started = performance.now();
   let counter = 0;
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - started) * FPS) / 1000);
     if (due < counter) return;
-    const picture = Buffer.from(pictures[due % FRAMES]);
-    drawStrip(picture, Date.now(), counter & 0xffff);
+    const frame = Buffer.from(frames[due % FRAMES]);
+    drawStrip(frame, Date.now(), counter & 0xffff);
     counter += 1;
-    show(picture);
+    show(frame);
   }, 4);
   return () => clearInterval(timer);
 }
 
-module.exports = { WIDTH, HEIGHT, FPS, writePicture, playPicture };
+module.exports = { WIDTH, HEIGHT, FPS, writeTestVideo, playTestVideo };
