@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use media::audio::red::RedWriter;
 use media::audio::{OpusPacket, OpusSink};
 use media::video::encoder::{Content, EncodeError};
 use media::video::frame::VideoFrame;
 use media::video::scale;
 use media::video::sink::FrameSink;
 use parking_lot::Mutex;
+use rtp::red::RedWriter;
 use transport::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, SendBudget, VideoSender};
 
 use crate::config::VideoConfig;

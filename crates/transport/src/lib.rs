@@ -23,7 +23,6 @@ pub mod reception;
 pub mod resend;
 pub mod rtt;
 pub mod send_control;
-pub mod sender_clock;
 
 mod addresses;
 mod budget;

@@ -30,8 +30,8 @@ use self::sender_reports::{NtpClock, SentTotals};
 use self::srtp::Srtp;
 use super::core::{ClientAddress, Codec, CoreEvent, LineId, MediaPacket, OutgoingPacket};
 use super::datagram::{Contents, Datagram};
-use super::redundancy::with_block_type;
 use crate::number_hasher::NumberMap;
+use rtp::red::with_block_type;
 
 /// How often reports are sent while packets are.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -265,7 +265,7 @@ impl Downlink {
         let types = line.types_of(codec, types)?;
         let own_name = types.inside.and_then(|inside| with_block_type(&packet.media.payload, inside));
         let media = match own_name {
-            Some(payload) => Arc::new(MediaPacket { payload, ..MediaPacket::clone(&packet.media) }),
+            Some(payload) => Arc::new(MediaPacket { payload: payload.into(), ..MediaPacket::clone(&packet.media) }),
             None => Arc::clone(&packet.media),
         };
         let mut sent = Sent {

@@ -4,14 +4,14 @@
 //! counts its packets by the first source in them, and clients drop what they take for a repetition. What the library
 //! below sends about received media has another source there.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rtp::clock::{self, NtpTime};
 
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const DESCRIPTION: u8 = 202;
 const CNAME: u8 = 1;
-/// Seconds from the beginning of 1900 to that of 1970.
-const NTP_TO_UNIX: u64 = 2_208_988_800;
 /// Longest name that is sent, in bytes.
 const NAME_MAX: usize = 64;
 
@@ -36,34 +36,26 @@ pub struct SentTotals {
 #[derive(Clone, Copy, Debug)]
 pub struct NtpClock {
     zero: Instant,
-    /// Seconds and their fraction, 32 bits each, at `zero`.
-    ntp: u64,
+    /// The moment `zero`.
+    ntp: NtpTime,
 }
 
 impl NtpClock {
     /// A clock that tells the time of the system as it is now.
     pub fn new(now: Instant) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { zero: now, ntp: (NTP_TO_UNIX << 32).wrapping_add(fixed_point(since)) }
+        Self { zero: now, ntp: NtpTime::from_unix(since) }
     }
 
     fn at(&self, now: Instant) -> u64 {
-        self.ntp.wrapping_add(fixed_point(now.saturating_duration_since(self.zero)))
+        (self.ntp + now.saturating_duration_since(self.zero)).to_bits()
     }
-}
-
-fn fixed_point(time: Duration) -> u64 {
-    (time.as_secs() << 32) | ((u64::from(time.subsec_nanos()) << 32) / 1_000_000_000)
 }
 
 impl SentTotals {
     /// The timestamp that stands for `now`.
     fn timestamp_at(&self, now: Instant) -> u32 {
-        let ticks = |time: Duration| (time.as_micros() * u128::from(self.clock_rate) / 1_000_000) as u32;
-        match now.checked_duration_since(self.wallclock) {
-            Some(passed) => self.timestamp.wrapping_add(ticks(passed)),
-            None => self.timestamp.wrapping_sub(ticks(self.wallclock.saturating_duration_since(now))),
-        }
+        clock::timestamp_at(now, self.timestamp, self.wallclock, self.clock_rate)
     }
 }
 
@@ -97,6 +89,8 @@ pub fn write(now: Instant, clock: &NtpClock, reporter: u32, sources: &[(SentTota
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::forwarding::downlink::feedback;
 
