@@ -13,6 +13,7 @@ pub mod keyframe;
 pub mod opus;
 pub mod payload;
 pub mod red;
+pub mod rtcp;
 pub mod sequence;
 pub mod units;
 pub mod vp8;
