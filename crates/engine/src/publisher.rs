@@ -20,7 +20,6 @@ use transport::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, SendBudget, Vid
 use crate::config::VideoConfig;
 use crate::layer_encoder::LayerEncoder;
 use crate::rate_control::{Encoding, RateControl};
-use crate::sei;
 use crate::session::{SenderSlot, VideoSenders};
 use crate::simulcast::{self, Allocator, MOST_LAYERS, WantedLayers};
 use crate::traffic_control::{BelowFloor, Focus, TrafficControl, VideoFloor};
@@ -351,7 +350,8 @@ impl EncoderThread {
             }
             self.counters.video_bytes.fetch_add(unit.data.len() as u64, Relaxed);
             sender.set_capture_time(timestamp, frame.capture_time());
-            let data = if messages.is_empty() { unit.data } else { sei::insert(&unit.data, &messages).into() };
+            let data =
+                if messages.is_empty() { unit.data } else { rtp::h264::sei::insert(&unit.data, &messages).into() };
             sender.send(AccessUnitToSend { data, timestamp });
             any_sent = true;
         }

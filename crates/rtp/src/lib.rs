@@ -7,8 +7,14 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
+pub mod h264;
+pub mod keyframe;
+pub mod payload;
 pub mod sequence;
 pub mod units;
+pub mod vp8;
 
+pub use keyframe::{KeyframeDetector, VideoFormat};
+pub use payload::PayloadError;
 pub use sequence::SequenceExtender;
 pub use units::{Bitrate, DataSize};

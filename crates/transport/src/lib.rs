@@ -12,7 +12,6 @@
 
 pub mod assembler;
 pub mod doubling;
-pub mod h264;
 pub mod lip_sync;
 pub mod loss_log;
 pub mod nack;
@@ -25,7 +24,6 @@ pub mod resend;
 pub mod rtt;
 pub mod send_control;
 pub mod sender_clock;
-pub mod vp8;
 
 mod addresses;
 mod budget;

@@ -6,13 +6,13 @@
 use crate::budget::SendBudget;
 use crate::codecs::{H264_PAYLOAD_TYPE, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE};
 use crate::event::PeerEvent;
-use crate::h264;
 use crate::interceptors::InterceptorState;
 use crate::stats::{SenderCounters, SenderStats};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
+use rtp::h264::annex_b::is_keyframe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -120,7 +120,7 @@ impl VideoSender {
             return;
         }
         if self.awaiting_keyframe.load(Ordering::Relaxed) {
-            if !h264::contains_idr(&unit.data) {
+            if !is_keyframe(&unit.data) {
                 self.gate.counters.dropped.fetch_add(1, Ordering::Relaxed);
                 self.request_keyframe();
                 return;

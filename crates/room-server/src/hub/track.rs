@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use protocol::messages::{AudioTrackFeature, TrackInfo, TrackType};
+use rtp::KeyframeDetector;
 
 use super::ids::ParticipantId;
 use super::legs::LegId;
@@ -76,6 +77,8 @@ pub struct ReceivedStream {
     pub gaps: GapWatch,
     /// Requests for its key frames.
     pub keyframes: KeyframeRequests,
+    /// Where its key frames begin.
+    pub keyframe_starts: KeyframeDetector,
     /// How much it carries.
     pub rate: RateMeter,
 }
@@ -146,8 +149,14 @@ impl PublishedTrack {
         let at = match self.streams.iter().position(|stream| stream.layer == layer) {
             Some(at) => at,
             None if self.streams.len() < STREAMS_MAX => {
-                let (gaps, keyframes) = (GapWatch::default(), KeyframeRequests::default());
-                self.streams.push(ReceivedStream { layer, seen: now, gaps, keyframes, rate: RateMeter::default() });
+                self.streams.push(ReceivedStream {
+                    layer,
+                    seen: now,
+                    gaps: GapWatch::default(),
+                    keyframes: KeyframeRequests::default(),
+                    keyframe_starts: KeyframeDetector::default(),
+                    rate: RateMeter::default(),
+                });
                 self.streams.len() - 1
             }
             None => return None,

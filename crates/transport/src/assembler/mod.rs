@@ -9,11 +9,12 @@
 mod keyframe_requests;
 
 use crate::orientation::Rotation;
-use crate::payload::{FrameBuilder, PayloadError, VideoCodec};
-use crate::vp8::TemporalPlace;
+use crate::payload::{FrameBuilder, VideoCodec};
 use bytes::{Bytes, BytesMut};
 use keyframe_requests::KeyframeRequests;
+use rtp::PayloadError;
 use rtp::SequenceExtender;
+use rtp::vp8::TemporalPlace;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -463,7 +464,7 @@ impl Assembler {
                 return;
             }
         };
-        if !unit.has_picture {
+        if !unit.has_frame {
             if self.parameter_sets.len() + unit.data.len() <= MAX_PARAMETER_SET_BYTES {
                 self.parameter_sets.extend_from_slice(&unit.data);
             }

@@ -1,23 +1,19 @@
-//! H.264 in RTP (RFC 6184, packetization mode 1) and in Annex B byte streams.
+//! Access units from the payloads of RTP packets (RFC 6184, packetization mode 1), and where they begin.
 
-use crate::payload::PayloadError;
 use bytes::{BufMut, BytesMut};
+
+use super::{TYPE_MASK, nal_type};
+use crate::payload::PayloadError;
 
 /// Annex B start code written in front of each NAL unit.
 pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
-const TYPE_MASK: u8 = 0x1f;
 const NRI_MASK: u8 = 0xe0;
 const FU_START: u8 = 0x80;
 const FU_END: u8 = 0x40;
-
-const NAL_NON_IDR: u8 = 1;
-const NAL_IDR: u8 = 5;
-const NAL_SEI: u8 = 6;
-const NAL_SPS: u8 = 7;
-const NAL_DELIMITER: u8 = 9;
-const NAL_STAP_A: u8 = 24;
-const NAL_FU_A: u8 = 28;
+/// First bit behind the header of a slice: set if the slice is the first one of its frame (`first_mb_in_slice` is 0,
+/// ITU-T H.264, section 7.3.3).
+const FIRST_SLICE: u8 = 0x80;
 
 /// Rebuilds one access unit from the payloads of its packets.
 #[derive(Debug)]
@@ -26,14 +22,14 @@ pub struct AccessUnitBuilder {
     limit: usize,
     open_fragment: Option<u8>,
     has_idr: bool,
-    has_picture: bool,
+    has_frame: bool,
 }
 
 impl AccessUnitBuilder {
     /// Starts an access unit of at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { out: BytesMut::new(), limit, open_fragment: None, has_idr: false, has_picture: false }
+        Self { out: BytesMut::new(), limit, open_fragment: None, has_idr: false, has_frame: false }
     }
 
     /// Adds the payload of the next packet. Empty payloads (padding only) are ignored.
@@ -43,13 +39,13 @@ impl AccessUnitBuilder {
     pub fn push(&mut self, payload: &[u8]) -> Result<(), PayloadError> {
         let Some(&header) = payload.first() else { return Ok(()) };
         let kind = header & TYPE_MASK;
-        if kind != NAL_FU_A && self.open_fragment.is_some() {
+        if kind != nal_type::FU_A && self.open_fragment.is_some() {
             return Err(PayloadError::BrokenFragments);
         }
         match kind {
             1..=23 => self.unit(payload),
-            NAL_STAP_A => self.aggregate(payload.get(1..).unwrap_or_default()),
-            NAL_FU_A => self.fragment(payload),
+            nal_type::STAP_A => self.aggregate(payload.get(1..).unwrap_or_default()),
+            nal_type::FU_A => self.fragment(payload),
             other => Err(PayloadError::UnsupportedType(other)),
         }
     }
@@ -62,7 +58,7 @@ impl AccessUnitBuilder {
         if self.open_fragment.is_some() {
             return Err(PayloadError::BrokenFragments);
         }
-        Ok(BuiltAccessUnit { data: self.out, is_keyframe: self.has_idr, has_picture: self.has_picture })
+        Ok(BuiltAccessUnit { data: self.out, is_keyframe: self.has_idr, has_frame: self.has_frame })
     }
 
     fn begin(&mut self, header: u8) -> Result<(), PayloadError> {
@@ -70,8 +66,8 @@ impl AccessUnitBuilder {
         self.out.put_slice(&START_CODE);
         self.out.put_u8(header);
         let kind = header & TYPE_MASK;
-        self.has_idr |= kind == NAL_IDR;
-        self.has_picture |= (NAL_NON_IDR..=NAL_IDR).contains(&kind);
+        self.has_idr |= kind == nal_type::IDR;
+        self.has_frame |= (nal_type::SLICE..=nal_type::IDR).contains(&kind);
         Ok(())
     }
 
@@ -128,47 +124,59 @@ pub struct BuiltAccessUnit {
     pub data: BytesMut,
     /// Holds an IDR slice.
     pub is_keyframe: bool,
-    /// Holds a slice at all; else it is parameter sets or SEI alone.
-    pub has_picture: bool,
+    /// Holds a slice; otherwise it is parameter sets or SEI alone.
+    pub has_frame: bool,
 }
 
-/// Types of the NAL units in a payload; of a fragmented unit only if it begins here.
-fn units(payload: &[u8]) -> impl Iterator<Item = u8> + '_ {
+/// A unit that begins in a payload: its type, and the byte behind its header.
+#[derive(Clone, Copy, Debug)]
+struct Beginning {
+    kind: u8,
+    after_header: Option<u8>,
+}
+
+/// The NAL units that begin in a payload, in order; of a damaged aggregate those before the damage.
+fn beginnings(payload: &[u8]) -> impl Iterator<Item = Beginning> + '_ {
     let (single, mut aggregated) = match payload {
-        [header, fragment, ..] if header & TYPE_MASK == NAL_FU_A => {
-            ((fragment & FU_START != 0).then_some(fragment & TYPE_MASK), &[][..])
+        [header, fragment, rest @ ..] if header & TYPE_MASK == nal_type::FU_A => {
+            let first = Beginning { kind: fragment & TYPE_MASK, after_header: rest.first().copied() };
+            ((fragment & FU_START != 0).then_some(first), &[][..])
         }
-        [header, rest @ ..] if header & TYPE_MASK == NAL_STAP_A => (None, rest),
-        [header, ..] => (Some(header & TYPE_MASK), &[][..]),
+        [header, rest @ ..] if header & TYPE_MASK == nal_type::STAP_A => (None, rest),
+        [header, rest @ ..] => {
+            (Some(Beginning { kind: header & TYPE_MASK, after_header: rest.first().copied() }), &[][..])
+        }
         [] => (None, &[][..]),
     };
     let aggregated = std::iter::from_fn(move || {
         let (size, rest) = aggregated.split_first_chunk::<2>()?;
-        let unit = rest.get(..usize::from(u16::from_be_bytes(*size)))?;
-        aggregated = &rest[unit.len()..];
-        unit.first().map(|header| header & TYPE_MASK)
+        let (unit, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*size)))?;
+        aggregated = rest;
+        let kind = unit.first()? & TYPE_MASK;
+        Some(Beginning { kind, after_header: unit.get(1).copied() })
     });
     single.into_iter().chain(aggregated)
 }
 
-/// Whether a packet holds a sequence parameter set, which opens a key frame and nothing else. Delimiters and messages may
-/// stand before it.
+/// Whether a sequence parameter set begins in this packet. Delimiters and SEI may stand before it.
 #[must_use]
-pub fn begins_keyframe(payload: &[u8]) -> bool {
-    units(payload).any(|kind| kind == NAL_SPS)
+pub fn has_sps(payload: &[u8]) -> bool {
+    beginnings(payload).any(|unit| unit.kind == nal_type::SPS)
 }
 
-/// Whether a packet is the first of its access unit beyond doubt: it begins with what stands before all slices (ITU-T H.264,
-/// 7.4.1.2.3): messages, parameter sets, a delimiter.
+/// Whether the first slice of an IDR frame begins in this packet.
+#[must_use]
+pub fn begins_idr(payload: &[u8]) -> bool {
+    beginnings(payload)
+        .any(|unit| unit.kind == nal_type::IDR && unit.after_header.is_some_and(|first| first & FIRST_SLICE != 0))
+}
+
+/// Whether a packet is certainly the first of its access unit: it begins with what stands before all slices (ITU-T H.264,
+/// section 7.4.1.2.3): SEI, parameter sets, a delimiter.
 #[must_use]
 pub fn begins_access_unit(payload: &[u8]) -> bool {
-    units(payload).next().is_some_and(|kind| (NAL_SEI..=NAL_DELIMITER).contains(&kind)) || begins_keyframe(payload)
-}
-
-/// Whether an Annex B access unit holds an IDR slice.
-#[must_use]
-pub fn contains_idr(annex_b: &[u8]) -> bool {
-    annex_b.windows(4).any(|w| matches!(w, [0, 0, 1, header] if header & TYPE_MASK == NAL_IDR))
+    let first = beginnings(payload).next();
+    first.is_some_and(|unit| (nal_type::SEI..=nal_type::DELIMITER).contains(&unit.kind)) || has_sps(payload)
 }
 
 #[cfg(test)]
@@ -189,7 +197,7 @@ mod tests {
             build(&[&[0x78, 0, 2, 0x67, 1, 0, 2, 0x68, 2], &[0x7c, 0x85, 9], &[0x7c, 0x05, 8], &[0x7c, 0x45, 7]])
                 .unwrap();
         assert_eq!(unit.data, [0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x68, 2, 0, 0, 0, 1, 0x65, 9, 8, 7].as_slice());
-        assert!(unit.is_keyframe && unit.has_picture);
+        assert!(unit.is_keyframe && unit.has_frame);
     }
 
     #[test]
@@ -200,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn truncated_and_foreign_payloads_are_refused() {
+    fn truncated_payloads_and_unknown_types_are_refused() {
         assert_eq!(build(&[&[0x78, 0]]).unwrap_err(), PayloadError::Truncated);
         assert_eq!(build(&[&[0x78, 0, 9, 0x67]]).unwrap_err(), PayloadError::Truncated);
         assert_eq!(build(&[&[0x7c]]).unwrap_err(), PayloadError::Truncated);
@@ -216,31 +224,25 @@ mod tests {
     }
 
     #[test]
-    fn the_start_of_a_key_frame_is_recognised_in_every_packet_form() {
-        assert!(begins_keyframe(&[0x67, 1]));
-        assert!(begins_keyframe(&[0x78, 0, 2, 0x67, 1]));
-        assert!(begins_keyframe(&[0x7c, 0x87, 1]));
-        assert!(!begins_keyframe(&[0x7c, 0x07, 1]));
-        assert!(!begins_keyframe(&[0x65, 1]));
-        assert!(!begins_keyframe(&[]));
+    fn parameter_sets_are_found_in_every_packet_form() {
+        assert!(has_sps(&[0x67, 1]));
+        assert!(has_sps(&[0x78, 0, 2, 0x67, 1]));
+        assert!(has_sps(&[0x7c, 0x87, 1]));
+        assert!(!has_sps(&[0x7c, 0x07, 1]));
+        assert!(!has_sps(&[0x65, 1]));
+        assert!(!has_sps(&[]));
     }
 
     #[test]
-    fn a_delimiter_or_a_message_before_the_parameter_sets_hides_no_key_frame() {
-        assert!(begins_keyframe(&[0x78, 0, 2, 9, 0x10, 0, 2, 0x67, 1, 0, 2, 0x68, 2]));
-        assert!(begins_keyframe(&[0x78, 0, 2, 6, 5, 0, 1, 9, 0, 2, 0x67, 1]));
-        assert!(!begins_keyframe(&[0x78, 0, 2, 9, 0x10, 0, 2, 0x41, 1]));
+    fn a_delimiter_or_sei_before_the_parameter_sets_hides_nothing() {
+        assert!(has_sps(&[0x78, 0, 2, 9, 0x10, 0, 2, 0x67, 1, 0, 2, 0x68, 2]));
+        assert!(has_sps(&[0x78, 0, 2, 6, 5, 0, 1, 9, 0, 2, 0x67, 1]));
+        assert!(!has_sps(&[0x78, 0, 2, 9, 0x10, 0, 2, 0x41, 1]));
         for first in [&[9, 0x10][..], &[6, 5, 1], &[0x68, 1], &[0x78, 0, 2, 9, 0x10, 0, 2, 0x41, 1], &[0x67]] {
             assert!(begins_access_unit(first), "{first:?}");
         }
         for later in [&[0x41, 1][..], &[0x65, 1], &[0x7c, 0x85, 1], &[0x7c, 0x07], &[0x78, 0, 9, 9], &[0x78, 0], &[]] {
             assert!(!begins_access_unit(later), "{later:?}");
         }
-    }
-
-    #[test]
-    fn an_idr_is_found_in_annex_b() {
-        assert!(contains_idr(&[0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x65, 2]));
-        assert!(!contains_idr(&[0, 0, 0, 1, 0x41, 5, 0x65]));
     }
 }

@@ -1,12 +1,13 @@
-//! H.264 NAL units in an Annex B byte stream (ITU-T H.264, section 7.3.1 and annex B).
+//! NAL units in an Annex B byte stream (ITU-T H.264, section 7.3.1 and annex B).
 
-/// What a NAL unit holds, as far as this crate tells them apart.
+use super::{TYPE_MASK, nal_type};
+
+/// What a NAL unit holds, as far as it is told apart here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum NalKind {
-    /// A slice of a picture that refers to earlier ones (type 1).
+    /// A slice of a frame that refers to earlier ones (type 1).
     Slice,
-    /// A slice of a picture that stands alone (type 5).
+    /// A slice of an IDR frame (type 5).
     IdrSlice,
     /// Sequence parameter set (type 7).
     Sps,
@@ -18,35 +19,48 @@ pub enum NalKind {
 
 /// One NAL unit without its start code; never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nal<'a>(&'a [u8]);
+pub struct Nal<'a> {
+    header: u8,
+    bytes: &'a [u8],
+}
 
 impl<'a> Nal<'a> {
+    /// A unit that begins with its header byte; `None` if there is none.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        Some(Self { header: *bytes.first()?, bytes })
+    }
+
     /// The kind by the header byte.
+    #[must_use]
     pub fn kind(self) -> NalKind {
-        match self.0[0] & 0x1f {
-            1 => NalKind::Slice,
-            5 => NalKind::IdrSlice,
-            7 => NalKind::Sps,
-            8 => NalKind::Pps,
+        match self.header & TYPE_MASK {
+            nal_type::SLICE => NalKind::Slice,
+            nal_type::IDR => NalKind::IdrSlice,
+            nal_type::SPS => NalKind::Sps,
+            nal_type::PPS => NalKind::Pps,
             other => NalKind::Other(other),
         }
     }
 
-    /// Whether other pictures refer to it (`nal_ref_idc`).
+    /// Whether other frames refer to it (`nal_ref_idc`).
+    #[must_use]
     pub fn is_reference(self) -> bool {
-        self.0[0] & 0x60 != 0
+        self.header & 0x60 != 0
     }
 
     /// Header byte and payload, emulation prevention bytes included.
+    #[must_use]
     pub fn bytes(self) -> &'a [u8] {
-        self.0
+        self.bytes
     }
 
     /// The payload behind the header byte without emulation prevention bytes, at most `limit` bytes of it.
+    #[must_use]
     pub fn payload(self, limit: usize) -> Vec<u8> {
-        let mut payload = Vec::with_capacity(limit.min(self.0.len()));
+        let mut payload = Vec::with_capacity(limit.min(self.bytes.len()));
         let mut zeros = 0;
-        for &byte in &self.0[1..] {
+        for &byte in self.bytes.iter().skip(1) {
             if payload.len() == limit {
                 break;
             }
@@ -61,44 +75,42 @@ impl<'a> Nal<'a> {
     }
 }
 
-/// The NAL units of an Annex B byte stream; what stands before the first start code is left out.
+/// The NAL units of an Annex B byte stream. Bytes before the first start code belong to none.
 pub fn nal_units(annex_b: &[u8]) -> impl Iterator<Item = Nal<'_>> {
-    let mut rest = find_start_code(annex_b).map(|(_, after)| &annex_b[after..]);
+    let mut rest = split_at_start_code(annex_b).1;
     std::iter::from_fn(move || {
         loop {
-            let unit = rest?;
-            let (end, next) = match find_start_code(unit) {
-                Some((start, after)) => (start, Some(&unit[after..])),
-                None => (unit.len(), None),
-            };
+            let (unit, next) = split_at_start_code(rest?);
             rest = next;
-            let unit = &unit[..end];
             // Zeros before a start code belong to it or are padding, never to the unit.
-            let len = unit.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-            if len > 0 {
-                return Some(Nal(&unit[..len]));
+            let length = unit.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+            if let Some(nal) = unit.get(..length).and_then(Nal::new) {
+                return Some(nal);
             }
         }
     })
 }
 
-/// Whether the access unit stands alone: it holds a slice of an IDR picture.
+/// Whether an access unit can be decoded without earlier ones: it holds a slice of an IDR frame.
+#[must_use]
 pub fn is_keyframe(annex_b: &[u8]) -> bool {
     nal_units(annex_b).any(|nal| nal.kind() == NalKind::IdrSlice)
 }
 
-/// Where the next `00 00 01` begins and ends.
-fn find_start_code(data: &[u8]) -> Option<(usize, usize)> {
-    let mut index = 2;
-    while let Some(&byte) = data.get(index) {
+/// What stands before the next `00 00 01`, and what behind it, if there is one.
+fn split_at_start_code(data: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut end = 2;
+    while let Some(&byte) = data.get(end) {
         match byte {
             // The third byte decides how far to jump: it can be the end, or the second zero, or no part at all.
-            1 if data[index - 1] == 0 && data[index - 2] == 0 => return Some((index - 2, index + 1)),
-            0 => index += 1,
-            _ => index += 3,
+            1 if matches!(data.get(end - 2..end), Some([0, 0])) => {
+                return (data.get(..end - 2).unwrap_or_default(), data.get(end + 1..));
+            }
+            0 => end += 1,
+            _ => end += 3,
         }
     }
-    None
+    (data, None)
 }
 
 #[cfg(test)]
