@@ -1,7 +1,7 @@
-//! The `webrtc` crate's peer connection: its settings and its callbacks.
+//! Builds the `webrtc` crate's peer connection: settings and callbacks.
 
 use crate::config::{PeerConfig, Role};
-use crate::data::{DataChannels, DataKind, STACK_BUFFER};
+use crate::data::{DataChannels, DataKind, STACK_BUFFER_BYTES};
 use crate::dtls_runtime::DtlsRuntime;
 use crate::error::TransportError;
 use crate::event::{PeerEvent, PeerState};
@@ -23,7 +23,7 @@ use webrtc::peer_connection::{
 };
 
 /// Pace of ICE checks until a pair is found. The stack also nominates on this tick, so its default of
-/// 200 ms is a floor under every set-up; RFC 8445 section 14.2 allows as little as 5 ms.
+/// 200 ms is a lower bound of every set-up; RFC 8445 section 14.2 allows as little as 5 ms.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// Checks per pair before it counts as failed: five seconds' worth.
 const ICE_MAX_CHECKS: u16 = 500;
@@ -35,7 +35,7 @@ const ICE_DISCONNECTED: Duration = Duration::from_secs(4);
 const ICE_FAILED: Duration = Duration::from_secs(12);
 /// A retransmission may arrive a second late: at 20 Mbit/s that is 2000 packets behind the newest.
 const SRTP_REPLAY_WINDOW: usize = 2048;
-/// Pace at which the answers to the ICE checks are read, for their number and their round-trip time.
+/// Interval at which the stack's ICE statistics are read, for the number of answered checks and their round-trip time.
 const RTT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// AES-GCM first: with hardware AES it costs a fraction of AES-CM with HMAC-SHA1.
@@ -76,15 +76,15 @@ pub(crate) async fn build(
         .with_handler(Arc::new(handler))
         .with_runtime(Arc::new(DtlsRuntime { routes }))
         .with_udp_addrs(addresses::to_bind(config.server_address))
-        .with_data_channel_send_buffer_limit(STACK_BUFFER)
+        .with_data_channel_send_buffer_limit(STACK_BUFFER_BYTES)
         .build()
         .await
         .map_err(TransportError::during("building the peer connection"))?;
     Ok(Arc::new(connection))
 }
 
-/// The stack only finds out our address with them. Relays are not its business: it knows none but by UDP, and would ask
-/// for one in every call.
+/// The STUN URLs of a server, for address discovery. The stack gets no relays: it supports UDP only, and would allocate one
+/// in every call.
 fn stun_server(server: &config::IceServer) -> Option<RTCIceServer> {
     let urls: Vec<_> = server.urls.iter().filter(|url| url.starts_with("stun:")).cloned().collect();
     (!urls.is_empty()).then(|| RTCIceServer { urls, ..RTCIceServer::default() })
@@ -102,8 +102,8 @@ pub(crate) async fn open_channel(
     stack.create_data_channel(kind.label(), Some(init)).await.map_err(TransportError::during("creating a data channel"))
 }
 
-/// Feeds the round-trip time of ICE's consent checks into the shared estimate; a subscriber has no other
-/// source until its first NACK is answered.
+/// Feeds the round-trip time of ICE's consent checks into the shared estimate; a subscriber has no other source until its
+/// first NACK is answered.
 pub(crate) async fn watch_rtt(
     stack: Weak<dyn PeerConnection>,
     chain: Arc<InterceptorState>,
@@ -132,14 +132,14 @@ pub(crate) async fn watch_rtt(
     }
 }
 
-/// The stack's callbacks. They run on its driver, so they only pass things on.
+/// The stack's callbacks. They run on its driver, so they only forward events.
 pub(crate) struct Handler {
     pub(crate) chain: Arc<InterceptorState>,
     pub(crate) data: Weak<DataChannels>,
     pub(crate) routes: Arc<Routes>,
-    /// Whether sending makes sense; shared with the senders.
+    /// Whether the connection is up; shared with the senders.
     pub(crate) connected: Arc<AtomicBool>,
-    /// Becomes true once and stays so.
+    /// Becomes true with the first connection, and stays true.
     pub(crate) first_connected: watch::Sender<bool>,
 }
 
@@ -165,7 +165,7 @@ impl PeerConnectionEventHandler for Handler {
             RTCPeerConnectionState::Connected => PeerState::Connected,
             RTCPeerConnectionState::Disconnected => PeerState::Disconnected,
             RTCPeerConnectionState::Failed => PeerState::Failed,
-            // Announced by `close` itself, after everything else.
+            // Emitted by `close`, after everything else.
             _ => return,
         };
         self.routes.on_connection_state(state == PeerState::Connected);
@@ -175,7 +175,7 @@ impl PeerConnectionEventHandler for Handler {
                 self.first_connected.send_replace(true);
             }
             PeerState::Failed => self.connected.store(false, Ordering::Relaxed),
-            // A connection that only wavers may well deliver what is sent meanwhile.
+            // A disconnected peer may recover, and then delivers what was sent meanwhile.
             _ => {}
         }
         self.chain.events.emit(PeerEvent::State(state));

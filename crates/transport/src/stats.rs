@@ -134,8 +134,8 @@ pub(crate) struct ReceiverCounters {
     pub(crate) plis: AtomicU64,
     pub(crate) frames: AtomicU64,
     pub(crate) jitter_micros: AtomicU64,
-    /// Set by the consumer, taken by the chain.
-    pub(crate) keyframe_wanted: AtomicBool,
+    /// Set by the consumer, cleared by the receive interceptor.
+    pub(crate) keyframe_requested: AtomicBool,
     pub(crate) unreadable: Mutex<Unreadable>,
     /// By the sender's reports; absent until the first.
     pub(crate) sender_clock: Mutex<Option<SenderClock>>,

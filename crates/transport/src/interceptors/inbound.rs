@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 /// A consumer's request for a key frame is noticed with the next packet, or after this time. The stack's driver cannot
 /// be woken from outside without sending something.
 const HEARTBEAT: Duration = Duration::from_millis(25);
-/// A hole older than this is of no use to any frame; the assembler gives up before.
+/// A gap older than this is of no use to any frame; the assembler gives up before.
 const MAX_NACK_AGE: Duration = Duration::from_millis(1500);
 
 /// RTP clocks.
@@ -223,10 +223,10 @@ impl InboundStream {
         let Pipeline::Video(video) = &mut self.pipeline else { return };
         video.assembler.handle_timeout(now, rtt);
         video.deliver();
-        if self.counters.keyframe_wanted.swap(false, Ordering::Relaxed) {
+        if self.counters.keyframe_requested.swap(false, Ordering::Relaxed) {
             video.assembler.request_keyframe();
         }
-        if let Some(oldest) = video.assembler.oldest_wanted() {
+        if let Some(oldest) = video.assembler.oldest_needed() {
             video.nack.forget_before(oldest);
         }
         let missing = video.nack.poll(now, rtt);
@@ -235,7 +235,7 @@ impl InboundStream {
             let nacks = nack_pairs_from_sequence_numbers(&missing);
             out.push(Box::new(TransportLayerNack { sender_ssrc: 0, media_ssrc: ssrc, nacks }));
         }
-        if video.assembler.take_keyframe_request(now, rtt) {
+        if video.assembler.poll_keyframe_request(now, rtt) {
             self.counters.plis.fetch_add(1, Ordering::Relaxed);
             out.push(Box::new(PictureLossIndication { sender_ssrc: 0, media_ssrc: ssrc }));
         }
@@ -357,7 +357,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for ReceiveInterceptor {
                             Some(_) => stream.on_retransmission(packet, now, &self.state.rtt),
                             None => stream.on_packet(packet, now, &self.state.rtt),
                         }
-                        stream.feedback(ssrc, now, self.state.rtt.or_assumed(), &mut feedback);
+                        stream.feedback(ssrc, now, self.state.rtt.or_default(), &mut feedback);
                         if self.heartbeat.is_none() && stream.is_video() {
                             self.heartbeat = Some(now + HEARTBEAT);
                         }
@@ -391,7 +391,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for ReceiveInterceptor {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        let rtt = self.state.rtt.or_assumed();
+        let rtt = self.state.rtt.or_default();
         let mut feedback = Vec::new();
         let mut any_video = false;
         for (ssrc, stream) in &mut self.state.inbound.0.lock().streams {
@@ -404,7 +404,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for ReceiveInterceptor {
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
-        let rtt = self.state.rtt.or_assumed();
+        let rtt = self.state.rtt.or_default();
         let table = self.state.inbound.0.lock();
         table.streams.values().filter_map(|stream| stream.next_timeout(rtt)).chain(self.heartbeat).min()
     }

@@ -204,9 +204,9 @@ impl Receiver {
 
     fn answer(&mut self, now: Instant) -> Vec<Back> {
         let mut back = Vec::new();
-        let rtt = self.rtt.or_assumed();
+        let rtt = self.rtt.or_default();
         self.assembler.handle_timeout(now, rtt);
-        if let Some(oldest) = self.assembler.oldest_wanted() {
+        if let Some(oldest) = self.assembler.oldest_needed() {
             self.nack.forget_before(oldest);
         }
         let mut missing = self.nack.poll(now, rtt);
@@ -217,7 +217,7 @@ impl Receiver {
         if !missing.is_empty() {
             back.push(Back::Nack(missing));
         }
-        if self.assembler.take_keyframe_request(now, rtt) {
+        if self.assembler.poll_keyframe_request(now, rtt) {
             back.push(Back::KeyframeRequest);
         }
         if now >= self.next_feedback && self.newest >= self.next_reported && !self.arrived.is_empty() {
