@@ -230,8 +230,8 @@ impl NativeEngine {
 
     /// `setPlayStreamBufferIntervalRange`.
     #[napi]
-    pub fn set_play_stream_buffer_interval_range(&self, stream_id: String, least_ms: u32, most_ms: u32) -> Result<()> {
-        self.run(|engine| engine.set_play_stream_buffer_interval_range(&stream_id, least_ms, most_ms))
+    pub fn set_play_stream_buffer_interval_range(&self, stream_id: String, min_ms: u32, max_ms: u32) -> Result<()> {
+        self.run(|engine| engine.set_play_stream_buffer_interval_range(&stream_id, min_ms, max_ms))
     }
 
     /// `getVideoDeviceList`.

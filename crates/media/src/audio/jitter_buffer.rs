@@ -86,16 +86,16 @@ pub struct JitterStats {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DelayRange {
     /// At least.
-    pub least_ms: f64,
+    pub min_ms: f64,
     /// At most; what comes later is lost.
-    pub most_ms: f64,
+    pub max_ms: f64,
     /// In addition to what the network makes necessary.
     pub extra_ms: f64,
 }
 
 impl Default for DelayRange {
     fn default() -> Self {
-        Self { least_ms: 0.0, most_ms: 4000.0, extra_ms: 0.0 }
+        Self { min_ms: 0.0, max_ms: 4000.0, extra_ms: 0.0 }
     }
 }
 
@@ -351,7 +351,7 @@ impl JitterBuffer {
     /// How long it should wait, samples.
     fn target(&self) -> i64 {
         let samples = |ms: f64| (ms * MS as f64) as i64;
-        let (least, most) = (samples(self.range.least_ms), samples(self.range.most_ms));
+        let (least, most) = (samples(self.range.min_ms), samples(self.range.max_ms));
         (self.delay.target() + samples(self.range.extra_ms)).max(least).min(most.max(least))
     }
 

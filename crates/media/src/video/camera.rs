@@ -44,7 +44,7 @@ impl CaptureFormat {
 
 /// What is the matter with a camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CameraTrouble {
+pub enum CameraFailure {
     /// The machine has no camera, or none with this id.
     NoDevice,
     /// Another application uses it.
@@ -59,7 +59,7 @@ pub enum CameraTrouble {
     Unplugged,
 }
 
-impl CameraTrouble {
+impl CameraFailure {
     fn text(self) -> &'static str {
         match self {
             Self::NoDevice => "is not there",
@@ -96,13 +96,13 @@ pub struct CaptureError {
     /// The camera's id in [`list`], also if it was asked for as the default one; empty if there is none.
     pub device: String,
     /// The kind of it.
-    pub trouble: CameraTrouble,
+    pub trouble: CameraFailure,
     /// For people: what the system said.
     pub reason: String,
 }
 
 impl CaptureError {
-    pub(super) fn new(device: &str, trouble: CameraTrouble, reason: impl ToString) -> Self {
+    pub(super) fn new(device: &str, trouble: CameraFailure, reason: impl ToString) -> Self {
         Self { device: device.to_owned(), trouble, reason: reason.to_string() }
     }
 }
@@ -200,7 +200,7 @@ impl Source for StripSource {
         let frame = self.source.frame(moment)?;
         let mut picture = self.pool.take(frame.width(), frame.height());
         let copied = picture.copy_from(frame.planes(), frame.strides());
-        copied.map_err(|error| (CameraTrouble::Failed, error.to_string()))?;
+        copied.map_err(|error| (CameraFailure::Failed, error.to_string()))?;
         strip::draw_over(&mut picture, Strip { capture_ms: moment.unix_ms & 0xffff_ffff_ffff, counter: self.counter });
         self.counter = self.counter.wrapping_add(1);
         Ok(picture.freeze(moment.instant))
@@ -270,14 +270,14 @@ mod tests {
     fn an_unknown_camera_is_no_device() {
         for id in ["no-such-camera", "4294967295"] {
             let error = refusal(id, &fake("pattern"));
-            assert_eq!((error.trouble, error.device.as_str()), (CameraTrouble::NoDevice, id));
+            assert_eq!((error.trouble, error.device.as_str()), (CameraFailure::NoDevice, id));
         }
     }
 
     #[test]
     fn a_missing_file_says_which_and_is_not_in_the_list() {
         let error = refusal("", &fake("no-such-file.y4m"));
-        assert_eq!((error.trouble, error.device.as_str()), (CameraTrouble::NoDevice, "fake:no-such-file.y4m"));
+        assert_eq!((error.trouble, error.device.as_str()), (CameraFailure::NoDevice, "fake:no-such-file.y4m"));
         assert!(list(&fake("no-such-file.y4m")).iter().all(|device| !device.id.starts_with("fake:")));
     }
 
@@ -298,7 +298,7 @@ mod tests {
         let other = std::fs::File::create(&path).unwrap();
         other.lock().unwrap();
         let error = refusal("", &fake(&path.display().to_string()));
-        assert_eq!(error.trouble, CameraTrouble::Busy, "{error}");
+        assert_eq!(error.trouble, CameraFailure::Busy, "{error}");
         std::fs::remove_file(&path).unwrap();
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::camera::{CameraTrouble, CaptureFormat};
+use super::camera::{CameraFailure, CaptureFormat};
 use super::frame::VideoFrame;
 use super::mjpeg::MjpegFile;
 use super::scale;
@@ -15,7 +15,7 @@ use crate::fake_file::{FakeFile, FileTrouble};
 /// Pictures get the aspect ratio of `format` (what is too much is cut) and at most its size. A Y4M file plays at its
 /// own speed, an MJPEG file, which knows none, one picture for each frame of `format`.
 pub(super) fn open(path: &Path, format: CaptureFormat) -> Result<Box<dyn Source>, SourceError> {
-    let failed = |reason: String| (CameraTrouble::Failed, reason);
+    let failed = |reason: String| (CameraFailure::Failed, reason);
     let held = FakeFile::open(path).map_err(|(trouble, reason)| (camera_trouble(trouble), reason))?;
     let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
     let file = match extension.as_deref().and_then(|extension| extension.to_str()) {
@@ -26,12 +26,12 @@ pub(super) fn open(path: &Path, format: CaptureFormat) -> Result<Box<dyn Source>
     Ok(Box::new(FileSource { held, file, format, last: None }))
 }
 
-fn camera_trouble(trouble: FileTrouble) -> CameraTrouble {
+fn camera_trouble(trouble: FileTrouble) -> CameraFailure {
     match trouble {
-        FileTrouble::Missing => CameraTrouble::NoDevice,
-        FileTrouble::Locked => CameraTrouble::Busy,
-        FileTrouble::NotAllowed => CameraTrouble::NotAllowed,
-        FileTrouble::NotAFile | FileTrouble::Other => CameraTrouble::Failed,
+        FileTrouble::Missing => CameraFailure::NoDevice,
+        FileTrouble::Locked => CameraFailure::Busy,
+        FileTrouble::NotAllowed => CameraFailure::NotAllowed,
+        FileTrouble::NotAFile | FileTrouble::Other => CameraFailure::Failed,
     }
 }
 
@@ -63,7 +63,7 @@ impl Source for FileSource {
             File::Y4m(file) => file.read(index, moment.instant),
             File::Mjpeg(file) => file.read(index, moment.instant),
         };
-        let frame = read.map_err(|reason| (CameraTrouble::Failed, reason))?;
+        let frame = read.map_err(|reason| (CameraFailure::Failed, reason))?;
         let frame = scale::fit(&frame, self.format.width, self.format.height);
         self.last = Some((index, frame.clone()));
         Ok(frame)
@@ -155,7 +155,7 @@ mod tests {
         for (name, content, expected) in cases {
             let file = Scratch::new(name, &content);
             let error = open(&file.0, CaptureFormat { width: 32, height: 16, fps: 30 }).err().unwrap();
-            assert_eq!(error.0, CameraTrouble::Failed, "{name}");
+            assert_eq!(error.0, CameraFailure::Failed, "{name}");
             assert!(error.1.contains(expected), "{name}: {error:?}");
         }
     }

@@ -40,7 +40,7 @@ mod vp8_decoder;
 mod vp8_library;
 mod y4m;
 
-pub use camera::{CameraTrouble, Capture, CaptureError, CaptureFormat};
+pub use camera::{CameraFailure, Capture, CaptureError, CaptureFormat};
 pub use codec::{Decode, VideoCodec};
 pub use colour::Colour;
 pub use decoder::{DecodeError, VideoDecoder};

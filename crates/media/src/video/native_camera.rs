@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
-use super::camera::{CameraTrouble, CaptureError, CaptureFormat};
+use super::camera::{CameraFailure, CaptureError, CaptureFormat};
 use super::camera_pixels::PixelFormat;
 use super::nokhwa_camera;
 #[cfg(not(target_os = "linux"))]
@@ -69,13 +69,13 @@ pub(super) fn open(
     } else {
         devices.into_iter().find(|device| device.id == device_id)
     };
-    let device = device.ok_or_else(|| CaptureError::new(device_id, CameraTrouble::NoDevice, "not in the list"))?.id;
+    let device = device.ok_or_else(|| CaptureError::new(device_id, CameraFailure::NoDevice, "not in the list"))?.id;
     let (opened, outcome) = bounded(1);
     // Some systems bind a camera to the thread that opened it, so it never leaves its own.
     let capture = Capture::spawn("camera", move |stopped| run(&device, format, &*sink, &*on_error, &opened, stopped))?;
     match outcome.recv() {
         Ok(result) => result.map(|()| capture),
-        Err(_) => Err(CaptureError::new(device_id, CameraTrouble::Failed, "its thread ended")),
+        Err(_) => Err(CaptureError::new(device_id, CameraFailure::Failed, "its thread ended")),
     }
 }
 
@@ -119,11 +119,11 @@ fn run(
         if looked.elapsed() > LOOK {
             looked = Instant::now();
             if !is_there(device) {
-                return on_error(CaptureError::new(device, CameraTrouble::Unplugged, reason));
+                return on_error(CaptureError::new(device, CameraFailure::Unplugged, reason));
             }
         }
         if last_good.elapsed() > SILENCE {
-            return on_error(CaptureError::new(device, CameraTrouble::NoPictures, reason));
+            return on_error(CaptureError::new(device, CameraFailure::NoPictures, reason));
         }
     }
 }

@@ -10,7 +10,7 @@ use nokhwa::utils::{
     ApiBackend, CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution,
 };
 
-use super::camera::{CameraTrouble, CaptureFormat};
+use super::camera::{CameraFailure, CaptureFormat};
 use super::camera_pixels::{PixelFormat, PixelReader, RawPicture};
 use super::frame::VideoFrame;
 use super::native_camera::{Offer, OpenError, choose};
@@ -55,7 +55,7 @@ pub(super) struct NativeCamera {
 impl NativeCamera {
     /// Asks the user first, where the system wants that.
     pub(super) fn open(id: &str, wanted: CaptureFormat) -> Result<Self, OpenError> {
-        request_permission().map_err(|reason| (CameraTrouble::NotAllowed, reason))?;
+        request_permission().map_err(|reason| (CameraFailure::NotAllowed, reason))?;
         let index = id.parse().map_or_else(|_| CameraIndex::String(id.to_owned()), CameraIndex::Index);
         let mut camera = open_in_any_format(&index, wanted).map_err(open_error)?;
         let offered = camera.compatible_camera_formats().unwrap_or_default();
@@ -89,9 +89,9 @@ fn open_error(reason: String) -> OpenError {
     const IN_USE: [&str; 2] = ["0xC00D3704", "0xC00D3EA3"];
     let says = |codes: &[&str]| codes.iter().any(|code| reason.to_uppercase().contains(&code.to_uppercase()));
     let trouble = match () {
-        () if says(&FORBIDDEN) => CameraTrouble::NotAllowed,
-        () if says(&IN_USE) => CameraTrouble::Busy,
-        () => CameraTrouble::Failed,
+        () if says(&FORBIDDEN) => CameraFailure::NotAllowed,
+        () if says(&IN_USE) => CameraFailure::Busy,
+        () => CameraFailure::Failed,
     };
     (trouble, reason)
 }

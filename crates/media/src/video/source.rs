@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::camera::{CameraTrouble, CaptureError};
+use super::camera::{CameraFailure, CaptureError};
 use super::frame::VideoFrame;
 use super::sink::FrameSink;
 
@@ -20,7 +20,7 @@ pub(super) const SILENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// What is the matter, and a text for people.
-pub(super) type SourceError = (CameraTrouble, String);
+pub(super) type SourceError = (CameraFailure, String);
 
 /// The moment for which a picture is asked.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ impl Capture {
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(run)
-            .map_err(|error| CaptureError::new("", CameraTrouble::Failed, error))?;
+            .map_err(|error| CaptureError::new("", CameraFailure::Failed, error))?;
         Ok(Self { stop: Some(stop), done, thread: Some(thread) })
     }
 }
@@ -146,7 +146,7 @@ fn run_patient(
             if instant.saturating_duration_since(looked) >= LOOK {
                 looked = instant;
                 if !source.is_there() {
-                    return on_error(CaptureError::new(&device, CameraTrouble::Unplugged, "it is gone"));
+                    return on_error(CaptureError::new(&device, CameraFailure::Unplugged, "it is gone"));
                 }
             }
             let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
@@ -227,7 +227,7 @@ mod tests {
         fn frame(&mut self, moment: Moment) -> Result<VideoFrame, SourceError> {
             self.asked += 1;
             if self.all || self.asked.is_multiple_of(3) {
-                return Err((CameraTrouble::Failed, "damaged".to_owned()));
+                return Err((CameraFailure::Failed, "damaged".to_owned()));
             }
             Ok(self.pool.take(16, 16).freeze(moment.instant))
         }
@@ -261,14 +261,14 @@ mod tests {
 
     #[test]
     fn a_source_of_damaged_pictures_alone_reports_once_and_ends() {
-        let lost = CaptureError::new("it", CameraTrouble::Failed, "damaged");
+        let lost = CaptureError::new("it", CameraFailure::Failed, "damaged");
         assert_eq!(reported(damaged(true, true), Duration::ZERO), [lost]);
     }
 
     #[test]
     fn a_source_that_is_gone_was_unplugged() {
         let errors = reported(damaged(false, false), SILENCE);
-        assert_eq!(errors.iter().map(|error| error.trouble).collect::<Vec<_>>(), [CameraTrouble::Unplugged]);
+        assert_eq!(errors.iter().map(|error| error.trouble).collect::<Vec<_>>(), [CameraFailure::Unplugged]);
     }
 
     #[test]

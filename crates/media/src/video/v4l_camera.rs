@@ -12,7 +12,7 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
-use super::camera::{CameraTrouble, CaptureFormat};
+use super::camera::{CameraFailure, CaptureFormat};
 use super::camera_pixels::{PixelFormat, PixelReader, RawPicture};
 use super::frame::VideoFrame;
 use super::native_camera::{Offer, OpenError, choose};
@@ -59,7 +59,7 @@ pub(super) struct NativeCamera {
 impl NativeCamera {
     /// Returns once the first picture has come.
     pub(super) fn open(id: &str, wanted: CaptureFormat) -> Result<Self, OpenError> {
-        let failed = |reason: &str| (CameraTrouble::Failed, reason.to_owned());
+        let failed = |reason: &str| (CameraFailure::Failed, reason.to_owned());
         let number = id.parse().map_err(|_| failed("not a number"))?;
         let device = Device::new(number).map_err(open_error)?;
         let mut format = device.format().map_err(open_error)?;
@@ -119,7 +119,7 @@ impl NativeCamera {
 }
 
 fn open_error(error: std::io::Error) -> OpenError {
-    (CameraTrouble::of(&error), error.to_string())
+    (CameraFailure::of(&error), error.to_string())
 }
 
 fn fourcc(pixels: PixelFormat) -> FourCC {
