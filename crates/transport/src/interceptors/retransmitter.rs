@@ -1,67 +1,76 @@
-//! Copies of sent packets: answers to NACKs, and padding for probes.
+//! Copies of sent packets: retransmissions, duplicates, and padding for probes.
 //!
-//! Both go out as retransmissions (RFC 4588). A copy of a recent packet is padding that may even be of use.
+//! All are sent as RTX (RFC 4588). A copy of a recent packet is padding that may even be useful.
 
-use crate::resend::ResendBuffer;
+use crate::retransmission_buffer::RetransmissionBuffer;
 use rtc::interceptor::StreamInfo;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::rtp;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Padding goes through so many of the newest packets in turn.
+/// Number of the newest packets that padding is made of, in turn.
 const PADDING_PACKETS: usize = 16;
-/// Smaller packets make poor padding.
-const LEAST_PADDING: usize = 400;
+/// Payload size below which a packet is too small for padding.
+const MIN_PADDING_BYTES: usize = 400;
+
+/// RTX parameters of a stream.
+#[derive(Clone, Copy, Debug)]
+struct Rtx {
+    ssrc: u32,
+    payload_type: u8,
+    next_sequence: u16,
+}
 
 /// A sent stream.
 #[derive(Debug)]
 struct Stream {
-    /// SSRC and payload type of its retransmissions, and the next sequence number there.
-    rtx: Option<(u32, u8, u16)>,
-    buffer: ResendBuffer<rtp::Packet>,
+    rtx: Option<Rtx>,
+    buffer: RetransmissionBuffer<rtp::Packet>,
 }
 
 impl Stream {
-    fn repeat(&mut self, sequence: u16, now: Instant, spacing: Duration) -> Option<rtp::Packet> {
-        let original = self.buffer.requested(sequence, now, spacing)?;
+    fn retransmit(&mut self, sequence: u16, now: Instant, spacing: Duration) -> Option<rtp::Packet> {
+        let original = self.buffer.retransmit(sequence, now, spacing)?;
         Some(self.copy(original))
     }
 
-    /// The packet as its retransmission, or as it was if there is no retransmission stream.
+    /// The packet as RTX, or unchanged if there is no RTX stream.
     fn copy(&mut self, original: rtp::Packet) -> rtp::Packet {
-        let Some((ssrc, payload_type, sequence)) = &mut self.rtx else { return original };
+        let Some(rtx) = &mut self.rtx else { return original };
         let mut payload = Vec::with_capacity(2 + original.payload.len());
         payload.extend_from_slice(&original.header.sequence_number.to_be_bytes());
         payload.extend_from_slice(&original.payload);
         let header = rtp::Header {
             version: 2,
-            ssrc: *ssrc,
-            payload_type: *payload_type,
-            sequence_number: *sequence,
+            ssrc: rtx.ssrc,
+            payload_type: rtx.payload_type,
+            sequence_number: rtx.next_sequence,
             timestamp: original.header.timestamp,
             marker: original.header.marker,
             ..Default::default()
         };
-        *sequence = sequence.wrapping_add(1);
+        rtx.next_sequence = rtx.next_sequence.wrapping_add(1);
         rtp::Packet { header, payload: payload.into() }
     }
 }
 
-/// See the module.
+/// Makes copies of the packets that were sent lately.
 #[derive(Debug, Default)]
-pub(super) struct Resender {
+pub(super) struct Retransmitter {
     streams: HashMap<u32, Stream>,
     padding_turn: usize,
 }
 
-impl Resender {
+impl Retransmitter {
     pub(super) fn bind(&mut self, info: &StreamInfo) {
-        let asks = info.rtcp_feedback.iter().any(|feedback| feedback.typ == "nack" && feedback.parameter.is_empty());
-        if asks {
+        let supports_nack =
+            info.rtcp_feedback.iter().any(|feedback| feedback.typ == "nack" && feedback.parameter.is_empty());
+        if supports_nack {
             let rtx = info.ssrc_rtx.zip(info.payload_type_rtx);
-            let rtx = rtx.map(|(ssrc, payload_type)| (ssrc, payload_type, rand::random::<u16>() >> 1));
-            self.streams.insert(info.ssrc, Stream { rtx, buffer: ResendBuffer::default() });
+            let rtx =
+                rtx.map(|(ssrc, payload_type)| Rtx { ssrc, payload_type, next_sequence: rand::random::<u16>() >> 1 });
+            self.streams.insert(info.ssrc, Stream { rtx, buffer: RetransmissionBuffer::default() });
         }
     }
 
@@ -69,14 +78,14 @@ impl Resender {
         self.streams.remove(&ssrc);
     }
 
-    /// Keeps a packet that may be asked for.
+    /// Keeps a packet that may be requested.
     pub(super) fn keep(&mut self, packet: &rtp::Packet) {
         if let Some(stream) = self.streams.get_mut(&packet.header.ssrc) {
             stream.buffer.keep(packet.header.sequence_number, packet.clone());
         }
     }
 
-    /// The copies that answer a NACK.
+    /// The retransmissions that answer a NACK. A packet is left out if it was retransmitted less than `spacing` ago.
     pub(super) fn answer(&mut self, nack: &TransportLayerNack, now: Instant, spacing: Duration) -> Vec<rtp::Packet> {
         let Some(stream) = self.streams.get_mut(&nack.media_ssrc) else { return Vec::new() };
         let following = |bits: u16| (0..16).filter(move |bit| bits >> bit & 1 == 1).map(|bit| bit + 1);
@@ -86,44 +95,49 @@ impl Resender {
         });
         let mut copies = Vec::new();
         for sequence in sequences {
-            copies.extend(stream.repeat(sequence, now, spacing));
+            copies.extend(stream.retransmit(sequence, now, spacing));
         }
         copies
     }
 
-    /// Forgets what was sent on a stream.
+    /// Forgets the packets of a stream.
     pub(super) fn forget(&mut self, ssrc: u32) {
         if let Some(stream) = self.streams.get_mut(&ssrc) {
             stream.buffer.forget();
         }
     }
 
-    /// A copy of a packet that got lost, unless one left just now.
-    pub(super) fn repeat(&mut self, ssrc: u32, sequence: u16, now: Instant, spacing: Duration) -> Option<rtp::Packet> {
-        self.streams.get_mut(&ssrc)?.repeat(sequence, now, spacing)
+    /// A retransmission of a lost packet, unless it was retransmitted less than `spacing` ago.
+    pub(super) fn retransmit(
+        &mut self,
+        (ssrc, sequence): (u32, u16),
+        now: Instant,
+        spacing: Duration,
+    ) -> Option<rtp::Packet> {
+        self.streams.get_mut(&ssrc)?.retransmit(sequence, now, spacing)
     }
 
-    /// A copy of a packet that left lately, whatever became of it.
-    pub(super) fn double(&mut self, (ssrc, sequence): (u32, u16), now: Instant) -> Option<rtp::Packet> {
+    /// A duplicate of a recent packet; `None` without an RTX stream.
+    pub(super) fn duplicate(&mut self, (ssrc, sequence): (u32, u16), now: Instant) -> Option<rtp::Packet> {
         let stream = self.streams.get_mut(&ssrc).filter(|stream| stream.rtx.is_some())?;
-        stream.repeat(sequence, now, Duration::ZERO)
+        stream.retransmit(sequence, now, Duration::ZERO)
     }
 
-    /// Stream and number of the packet that this one is, or is a copy of; `None` if it cannot be repeated.
+    /// SSRC and sequence number of the media packet that this one is, or is a copy of; `None` if it cannot be retransmitted.
     pub(super) fn original(&self, packet: &rtp::Packet) -> Option<(u32, u16)> {
         let (ssrc, number) = (packet.header.ssrc, packet.header.sequence_number);
         if self.streams.contains_key(&ssrc) {
             return Some((ssrc, number));
         }
-        let is_copy = |stream: &Stream| stream.rtx.is_some_and(|(rtx, ..)| rtx == ssrc);
+        let is_copy = |stream: &Stream| stream.rtx.is_some_and(|rtx| rtx.ssrc == ssrc);
         let (original, _) = self.streams.iter().find(|(_, stream)| is_copy(stream))?;
-        let number = packet.payload.get(..2)?;
-        Some((*original, u16::from_be_bytes([number[0], number[1]])))
+        let number = packet.payload.first_chunk::<2>()?;
+        Some((*original, u16::from_be_bytes(*number)))
     }
 
-    /// Size of the payload of the next padding packet, if one can be made.
-    pub(super) fn padding_size(&self) -> Option<usize> {
-        self.padding_source().map(|(_, packet)| packet.payload.len() + 2)
+    /// Whether a padding packet can be made.
+    pub(super) fn can_pad(&self) -> bool {
+        self.padding_source().is_some()
     }
 
     /// The next padding packet.
@@ -138,7 +152,7 @@ impl Resender {
         let of_stream = |(ssrc, stream): (&u32, &Stream)| {
             let turns = (0..PADDING_PACKETS).map(|turn| self.padding_turn % PADDING_PACKETS + turn);
             let mut packets = turns.filter_map(|turn| stream.buffer.padding(turn, PADDING_PACKETS));
-            packets.find(|packet| packet.payload.len() >= LEAST_PADDING).map(|packet| (*ssrc, packet))
+            packets.find(|packet| packet.payload.len() >= MIN_PADDING_BYTES).map(|packet| (*ssrc, packet))
         };
         repaired.filter_map(of_stream).next()
     }
@@ -152,9 +166,9 @@ mod tests {
 
     const SPACING: Duration = Duration::from_millis(40);
 
-    fn resender(rtx: bool) -> Resender {
-        let mut resender = Resender::default();
-        resender.bind(&StreamInfo {
+    fn retransmitter(rtx: bool) -> Retransmitter {
+        let mut retransmitter = Retransmitter::default();
+        retransmitter.bind(&StreamInfo {
             ssrc: 7,
             ssrc_rtx: rtx.then_some(8),
             payload_type_rtx: rtx.then_some(120),
@@ -163,9 +177,9 @@ mod tests {
         });
         for sequence_number in 100..120 {
             let header = rtp::Header { version: 2, ssrc: 7, sequence_number, payload_type: 102, ..Default::default() };
-            resender.keep(&rtp::Packet { header, payload: vec![sequence_number as u8; 500].into() });
+            retransmitter.keep(&rtp::Packet { header, payload: vec![sequence_number as u8; 500].into() });
         }
-        resender
+        retransmitter
     }
 
     fn nack(packet_id: u16, lost_packets: u16) -> TransportLayerNack {
@@ -173,8 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_goes_out_as_a_retransmission() {
-        let copies = resender(true).answer(&nack(105, 0b101), Instant::now(), SPACING);
+    fn requested_packets_are_sent_as_rtx() {
+        let copies = retransmitter(true).answer(&nack(105, 0b101), Instant::now(), SPACING);
         let heads: Vec<_> = copies
             .iter()
             .map(|copy| (copy.header.ssrc, u16::from_be_bytes([copy.payload[0], copy.payload[1]])))
@@ -185,25 +199,25 @@ mod tests {
     }
 
     #[test]
-    fn without_a_retransmission_stream_the_packet_itself_is_repeated() {
-        let copies = resender(false).answer(&nack(105, 0), Instant::now(), SPACING);
+    fn without_rtx_the_packet_itself_is_sent_again() {
+        let copies = retransmitter(false).answer(&nack(105, 0), Instant::now(), SPACING);
         assert_eq!((copies[0].header.ssrc, copies[0].header.sequence_number), (7, 105));
-        assert!(resender(false).padding().is_none());
+        assert!(retransmitter(false).padding().is_none());
     }
 
     #[test]
     fn padding_repeats_recent_packets_in_turn() {
-        let mut resender = resender(true);
-        assert_eq!(resender.padding_size(), Some(502));
-        let first = resender.padding().unwrap();
-        let second = resender.padding().unwrap();
+        let mut retransmitter = retransmitter(true);
+        assert!(retransmitter.can_pad());
+        let first = retransmitter.padding().unwrap();
+        let second = retransmitter.padding().unwrap();
         assert_eq!((first.payload[1], second.payload[1]), (119, 118));
     }
 
     #[test]
-    fn a_request_for_a_stream_that_is_gone_is_ignored() {
-        let mut resender = resender(true);
-        resender.unbind(7);
-        assert!(resender.answer(&nack(105, 0), Instant::now(), SPACING).is_empty());
+    fn a_nack_for_a_removed_stream_is_ignored() {
+        let mut retransmitter = retransmitter(true);
+        retransmitter.unbind(7);
+        assert!(retransmitter.answer(&nack(105, 0), Instant::now(), SPACING).is_empty());
     }
 }
