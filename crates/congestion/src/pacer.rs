@@ -134,7 +134,7 @@ impl<T> Pacer<T> {
             expires: now + PROBE_TIMEOUT,
         });
         // The cluster begins now, not when the pacing rate would have allowed.
-        self.next_release = self.next_release.min(Some(now));
+        self.next_release = Some(self.next_release.map_or(now, |release| release.min(now)));
     }
 
     /// Whether a probe is being sent.
@@ -229,6 +229,12 @@ impl<T> Pacer<T> {
             return Some(now);
         }
         (self.is_waiting() || self.can_send_padding()).then(|| self.release_time().unwrap_or(now))
+    }
+
+    /// When padding is due next; `None` while there is no probe to complete.
+    #[must_use]
+    pub fn next_padding(&self) -> Option<Instant> {
+        self.next_release.filter(|_| self.can_send_padding())
     }
 
     /// Time until all queued packets have left.

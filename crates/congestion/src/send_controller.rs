@@ -146,13 +146,14 @@ impl<T, K> SendController<T, K> {
     /// work next.
     #[must_use]
     pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
-        [self.next_departure(now), self.estimator.next_timeout()].into_iter().flatten().min()
+        let timeouts = [self.pacer.next_timeout(now), self.duplication.next_timeout(), self.estimator.next_timeout()];
+        timeouts.into_iter().flatten().min()
     }
 
-    /// When [`poll`](Self::poll) or [`poll_duplicate`](Self::poll_duplicate) has a packet next.
+    /// When padding or a duplicate is due next, for a sender that queues nothing.
     #[must_use]
-    pub fn next_departure(&self, now: Instant) -> Option<Instant> {
-        [self.pacer.next_timeout(now), self.duplication.next_timeout()].into_iter().flatten().min()
+    pub fn next_unqueued_departure(&self) -> Option<Instant> {
+        [self.pacer.next_padding(), self.duplication.next_timeout()].into_iter().flatten().min()
     }
 
     fn update_pacer(&mut self, now: Instant) {
@@ -326,6 +327,6 @@ mod tests {
         // 20 ms at three times the start rate.
         let cluster = Bitrate::mbps(6) * ms(20);
         assert!((cluster..cluster + packet + packet).contains(&sent), "{sent}");
-        assert_eq!(control.next_departure(began + ms(100)), None);
+        assert_eq!(control.next_unqueued_departure(), None);
     }
 }
