@@ -43,9 +43,10 @@ pub mod throughput;
 pub mod trendline;
 
 pub use estimator::{BandwidthEstimator, BitrateLimits};
-pub use history::{PacketStatus, SentHistory};
+pub use history::SentHistory;
 pub use pacer::{Priority, SendAction};
 pub use probe_cluster::ProbeCluster;
+pub use rtp::rtcp::arrivals::PacketStatus;
 pub use send_controller::SendController;
 
 use rtp::DataSize;

@@ -6,10 +6,11 @@
 
 use super::duplication::{self, Duplication};
 use super::estimator::{BandwidthEstimator, BitrateLimits};
-use super::history::{PacketStatus, SentHistory};
+use super::history::SentHistory;
 use super::pacer::{Pacer, Priority, SendAction};
 use super::repair::{self, RepairBudget};
 use super::{PacketResult, sent_rate::SentRate};
+use rtp::rtcp::arrivals::PacketStatus;
 use rtp::{Bitrate, DataSize};
 use std::time::{Duration, Instant};
 

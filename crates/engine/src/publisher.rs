@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use media::audio::red::RedWriter;
 use media::audio::{OpusPacket, OpusSink};
 use media::video::encoder::{Content, EncodeError};
 use media::video::frame::VideoFrame;
 use media::video::scale;
 use media::video::sink::FrameSink;
 use parking_lot::Mutex;
+use rtp::red::RedWriter;
 use transport::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, SendBudget, VideoSender};
 
 use crate::config::VideoConfig;
@@ -411,7 +411,7 @@ impl OpusSink for AudioPublisher {
         }
         let Some(sender) = self.slot.read().clone() else { return };
         sender.set_capture_time(packet.timestamp, packet.capture_time);
-        let sent_bytes = if sender.takes_redundant() {
+        let sent_bytes = if sender.accepts_redundant() {
             let packed = self.red.lock().pack(packet.timestamp, &packet.data);
             let length = packed.len();
             sender.send_redundant(packed, packet.timestamp);

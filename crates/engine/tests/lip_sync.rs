@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use media::audio::codec::{OpusEncoder, PACKET_SAMPLES};
 use media::audio::jitter_buffer::JitterBuffer;
-use media::audio::red::RedWriter;
 use media::audio::{AudioPacket, DelayRange, FRAME_SAMPLES};
+use rtp::red::RedWriter;
 use transport::lip_sync::{LipSync, PlayoutPoint};
 use transport::playout::Playout;
 

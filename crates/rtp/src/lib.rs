@@ -7,9 +7,13 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
+pub mod clock;
 pub mod h264;
 pub mod keyframe;
+pub mod opus;
 pub mod payload;
+pub mod red;
+pub mod rtcp;
 pub mod sequence;
 pub mod units;
 pub mod vp8;

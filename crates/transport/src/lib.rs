@@ -20,7 +20,6 @@ pub mod playout;
 pub mod reception;
 pub mod retransmission_buffer;
 pub mod rtt;
-pub mod sender_clock;
 
 mod addresses;
 mod budget;

@@ -13,7 +13,6 @@ use crate::receive::{AUDIO_QUEUE_CAPACITY, AudioReceiver, VIDEO_QUEUE_CAPACITY, 
 use crate::remote_media::{self, RemoteSection};
 use crate::routes::{self, MediaRoute, Routes, candidates};
 use crate::send::{self, AudioSender, TrackGate, VideoSender, VideoStream};
-use crate::sender_clock::CaptureClock;
 use crate::stats::{PeerStats, ReceiverCounters, SenderCounters};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -23,6 +22,7 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RTCRtpRtxParameters, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+use rtp::clock::CaptureClock;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -121,7 +121,7 @@ impl VideoReceiverHandle {
     /// until the first sender report.
     #[must_use]
     pub fn captured(&self, rtp_time: u32) -> Option<Duration> {
-        self.counters.sender_clock.lock().as_ref()?.captured(rtp_time)
+        self.counters.sender_clock.lock().as_ref()?.captured_at(rtp_time)
     }
 }
 
@@ -173,6 +173,6 @@ impl AudioReceiverHandle {
     /// until the first sender report.
     #[must_use]
     pub fn captured(&self, rtp_time: u32) -> Option<Duration> {
-        self.counters.sender_clock.lock().as_ref()?.captured(rtp_time)
+        self.counters.sender_clock.lock().as_ref()?.captured_at(rtp_time)
     }
 }

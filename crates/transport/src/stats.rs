@@ -2,8 +2,8 @@
 
 use crate::receive::Unreadable;
 use crate::routes::RouteKind;
-use crate::sender_clock::SenderClock;
 use parking_lot::Mutex;
+use rtp::clock::SenderClock;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

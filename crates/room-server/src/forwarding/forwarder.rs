@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::core::{Codec, IncomingPacket, LayerId, LineId, MediaPacket, OutgoingPacket};
 use super::down_track::DownTrack;
 use super::layer_selector::{LayerSelector, Verdict};
-use super::redundancy::PlainPacket;
+use super::red::PlainPacket;
 use super::vp8_descriptor::PictureIdRewriter;
 
 /// See the module's description.

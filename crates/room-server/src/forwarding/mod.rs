@@ -1,7 +1,7 @@
 //! From a publisher's packets to its subscribers' packets.
 
 pub mod allocator;
-pub mod capture_times;
+pub mod capture_clock;
 pub mod core;
 pub mod datagram;
 pub mod down_track;
@@ -15,7 +15,7 @@ pub mod layer_selector;
 pub mod loss_ladder;
 pub mod probe_timer;
 pub mod rate_meter;
-pub mod redundancy;
+pub mod red;
 #[cfg(test)]
 mod robustness;
 pub mod str0m_core;

@@ -96,7 +96,7 @@ impl Hub {
         let plain = match packet.codec {
             _ if packet.payload.is_empty() => None,
             Codec::RedundantOpus => {
-                Some(track.plain.take(packet.ssrc, packet.sequence, packet.timestamp, &packet.payload))
+                Some(track.plain.unpack(packet.ssrc, packet.sequence, packet.timestamp, &packet.payload))
             }
             // Publishers may leave the redundancy out now and then.
             Codec::Opus => track.plain.pass(packet.ssrc, packet.sequence, packet.timestamp, &packet.payload),

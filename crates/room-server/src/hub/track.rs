@@ -14,7 +14,7 @@ use crate::forwarding::gap_watch::GapWatch;
 use crate::forwarding::keyframe_requests::KeyframeRequests;
 use crate::forwarding::layer_selector::LayerSelector;
 use crate::forwarding::rate_meter::RateMeter;
-use crate::forwarding::redundancy::Plain;
+use crate::forwarding::red::PrimaryBlocks;
 
 /// A layer that was silent for this long is taken for stopped.
 const SILENCE: Duration = Duration::from_millis(1500);
@@ -61,7 +61,7 @@ pub struct PublishedTrack {
     /// What arrives: one stream, or one for each simulcast layer.
     pub streams: Vec<ReceivedStream>,
     /// Its sound without redundancy, if it comes with it.
-    pub plain: Plain,
+    pub plain: PrimaryBlocks,
     /// What the publisher knows of the layers that are wanted.
     pub dynacast: Dynacast,
 }
@@ -139,7 +139,7 @@ impl PublishedTrack {
             subscribers: Vec::new(),
             was_subscribed: false,
             streams: Vec::new(),
-            plain: Plain::default(),
+            plain: PrimaryBlocks::default(),
             dynacast: Dynacast::default(),
         }
     }

@@ -12,7 +12,6 @@ use crate::receive::{ReceivedAccessUnit, ReceivedAudio};
 use crate::reception::ReceptionStats;
 use crate::remote_media::Format;
 use crate::rtt::SharedRtt;
-use crate::sender_clock::SenderClock;
 use crate::stats::ReceiverCounters;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -23,6 +22,7 @@ use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, n
 use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
 use rtc::shared::error::Error;
+use rtp::clock::{NtpTime, SenderClock};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -294,7 +294,9 @@ impl InboundStreams {
         if let Some(stream) = self.0.lock().streams.get(&report.ssrc) {
             let rate = if stream.is_video() { VIDEO_CLOCK_HZ } else { AUDIO_CLOCK_HZ };
             let mut clock = stream.counters.sender_clock.lock();
-            clock.get_or_insert_with(|| SenderClock::new(rate)).on_report(report.ntp_time, report.rtp_time);
+            clock
+                .get_or_insert_with(|| SenderClock::new(rate))
+                .on_report(NtpTime::from_bits(report.ntp_time), report.rtp_time);
         }
     }
 

@@ -3,7 +3,6 @@
 
 use super::InterceptorState;
 use super::ssrc_table::SsrcTable;
-use crate::sender_clock::CaptureClock;
 use crate::stats::SenderCounters;
 use parking_lot::Mutex;
 use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
@@ -15,6 +14,7 @@ use rtc::rtcp::sender_report::SenderReport;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
+use rtp::clock::CaptureClock;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -8,10 +8,11 @@ use super::InterceptorState;
 use super::retransmitter::Retransmitter;
 use crate::feedback_gaps::FeedbackGaps;
 use crate::loss_log::LossLog;
+use ::rtp::rtcp::arrivals::packet_statuses;
 use ::rtp::{Bitrate, DataSize};
 use bytes::Bytes;
-use congestion::{BitrateLimits, PacketStatus, Priority, SendAction, SendController};
-use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket, convert_twcc};
+use congestion::{BitrateLimits, Priority, SendAction, SendController};
+use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::rtp;
@@ -102,7 +103,7 @@ impl SendInterceptor {
     }
 
     fn on_feedback(&mut self, feedback: &TransportLayerCc, now: Instant) {
-        let statuses: Vec<_> = packet_statuses(feedback).collect();
+        let statuses = packet_statuses(feedback);
         let base = feedback.base_sequence_number;
         let unmentioned = self.gaps.lost_before(feedback.fb_pkt_count, base, feedback.packet_status_count);
         let before = (1..=unmentioned).rev().map(|behind| (base.wrapping_sub(behind), false));
@@ -209,15 +210,6 @@ impl SendInterceptor {
     }
 }
 
-/// The packets that a feedback message reports on.
-fn packet_statuses(feedback: &TransportLayerCc) -> impl Iterator<Item = PacketStatus> {
-    // The last chunk may be padded with symbols beyond the count, which look like losses of packets still in flight.
-    let statuses = convert_twcc(feedback).into_iter().take(usize::from(feedback.packet_status_count));
-    // An arrival without a time says nothing about the path.
-    let statuses = statuses.filter(|status| !status.arrived || status.arrival.is_some());
-    statuses.map(|status| PacketStatus { sequence: status.sequence_number, arrival: status.arrival })
-}
-
 fn datagram_size(packet: &rtp::Packet) -> DataSize {
     DataSize::of(packet.marshal_size() + NUMBER_EXTENSION + DATAGRAM_OVERHEAD)
 }
@@ -298,34 +290,4 @@ impl Interceptor for SendInterceptor {
 
     fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
     fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
-        PacketStatusChunk, RecvDelta, StatusChunkTypeTcc, StatusVectorChunk, SymbolSizeTypeTcc, SymbolTypeTcc,
-    };
-
-    #[test]
-    fn padding_of_the_last_chunk_is_no_loss() {
-        use SymbolTypeTcc::{PacketNotReceived, PacketReceivedSmallDelta};
-        let mut symbol_list = vec![PacketReceivedSmallDelta, PacketNotReceived, PacketReceivedSmallDelta];
-        symbol_list.resize(14, PacketNotReceived);
-        let delta = RecvDelta { type_tcc_packet: PacketReceivedSmallDelta, delta: 250 };
-        let feedback = TransportLayerCc {
-            base_sequence_number: 10,
-            packet_status_count: 3,
-            packet_chunks: vec![PacketStatusChunk::StatusVectorChunk(StatusVectorChunk {
-                type_tcc: StatusChunkTypeTcc::StatusVectorChunk,
-                symbol_size: SymbolSizeTypeTcc::OneBit,
-                symbol_list,
-            })],
-            recv_deltas: vec![delta.clone(), delta],
-            ..TransportLayerCc::default()
-        };
-        let reported: Vec<_> =
-            packet_statuses(&feedback).map(|status| (status.sequence, status.arrival.is_some())).collect();
-        assert_eq!(reported, [(10, true), (11, false), (12, true)]);
-    }
 }
