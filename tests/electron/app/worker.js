@@ -1,7 +1,7 @@
 // Four streams drawn inside a web worker, which is its own JS environment.
 const { join } = require('path');
-const { pathname } = new URL('../../../dist/native.js', location.href);
-const { NativeEngine, BenchSource } = require(join(decodeURIComponent(pathname))).loadNative();
+const addon = `../../../native-bench/zego-express.${process.platform}-${process.arch}.node`;
+const { NativeEngine, BenchSource } = require(join(decodeURIComponent(new URL(addon, location.href).pathname)));
 
 const STREAMS = 4;
 const images = new Map();
