@@ -1,20 +1,12 @@
 //! Sent packets that await transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
 use super::PacketResult;
+use rtp::rtcp::arrivals::PacketStatus;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Packets that are remembered: several seconds' worth.
 const MAX_PACKETS: usize = 8192;
-
-/// The status of one packet in a feedback message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PacketStatus {
-    /// Transport-wide sequence number.
-    pub sequence: u16,
-    /// When the packet arrived, on the receiver's clock; `None` if it is reported lost.
-    pub arrival: Option<Duration>,
-}
 
 #[derive(Clone, Copy, Debug)]
 struct SentPacket {
@@ -73,6 +65,7 @@ impl SentHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)

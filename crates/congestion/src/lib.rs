@@ -37,8 +37,9 @@ pub mod throughput;
 pub mod trendline;
 
 pub use estimator::{BandwidthEstimator, BitrateLimits};
-pub use history::{PacketStatus, SentHistory};
+pub use history::SentHistory;
 pub use probe_cluster::ProbeCluster;
+pub use rtp::rtcp::arrivals::PacketStatus;
 
 use std::time::{Duration, Instant};
 

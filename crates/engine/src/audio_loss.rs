@@ -1,7 +1,7 @@
 //! How much loss the audio encoder should reckon with, and how many earlier packets each carries: the more is lost, the more
 //! redundancy is sent.
 
-use media::audio::red::MOST_COPIES;
+use rtp::red::MAX_COPIES;
 
 /// Opus carries a little redundancy in any case: the first loss is reported only after it happened.
 const LEAST_PERCENT: f64 = 5.0;
@@ -60,7 +60,7 @@ impl ExpectedLoss {
 
 /// Expected loss from which each packet carries one earlier packet, and two; in-band redundancy alone helps little against
 /// bursts.
-const COPIES_FROM_PERCENT: [u8; MOST_COPIES] = [8, 13];
+const COPIES_FROM_PERCENT: [u8; MAX_COPIES] = [8, 13];
 /// It has to fall by so much more until there are fewer again.
 const HYSTERESIS_PERCENT: u8 = 2;
 /// The path has to carry this many times what copies add: else it may be they that get lost.

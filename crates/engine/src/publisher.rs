@@ -8,19 +8,18 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use media::audio::red::RedWriter;
 use media::audio::{OpusPacket, OpusSink};
 use media::video::encoder::{Content, EncodeError};
 use media::video::frame::VideoFrame;
 use media::video::scale;
 use media::video::sink::FrameSink;
 use parking_lot::Mutex;
+use rtp::red::RedWriter;
 use transport::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, SendBudget, VideoSender};
 
 use crate::config::VideoConfig;
 use crate::layer_encoder::LayerEncoder;
 use crate::rate_control::{Encoding, RateControl};
-use crate::sei;
 use crate::session::{SenderSlot, VideoSenders};
 use crate::simulcast::{self, Allocator, MOST_LAYERS, WantedLayers};
 use crate::traffic_control::{BelowFloor, Focus, TrafficControl, VideoFloor};
@@ -274,7 +273,7 @@ impl EncoderThread {
         let wanted_kbps =
             configs.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(config, _)| config.bitrate_kbps);
         let wanted_bps = wanted_kbps.map(u64::from).sum::<u64>() * 1000;
-        first.set_wanted(wanted_bps);
+        first.set_desired_bps(wanted_bps);
         let mut traffic = *self.control.traffic.lock();
         traffic.prefers_size = is_screen;
         let mut budget = first.budget();
@@ -350,8 +349,9 @@ impl EncoderThread {
                 self.counters.keyframes.fetch_add(1, Relaxed);
             }
             self.counters.video_bytes.fetch_add(unit.data.len() as u64, Relaxed);
-            sender.captured(timestamp, frame.capture_time());
-            let data = if messages.is_empty() { unit.data } else { sei::insert(&unit.data, &messages).into() };
+            sender.set_capture_time(timestamp, frame.capture_time());
+            let data =
+                if messages.is_empty() { unit.data } else { rtp::h264::sei::insert(&unit.data, &messages).into() };
             sender.send(AccessUnitToSend { data, timestamp });
             any_sent = true;
         }
@@ -410,7 +410,7 @@ impl OpusSink for AudioPublisher {
             return;
         }
         let Some(sender) = self.slot.read().clone() else { return };
-        sender.captured(packet.timestamp, packet.capture_time);
+        sender.set_capture_time(packet.timestamp, packet.capture_time);
         let sent_bytes = if sender.takes_redundant() {
             let packed = self.red.lock().pack(packet.timestamp, &packet.data);
             let length = packed.len();

@@ -9,7 +9,7 @@ use media::video::decoder::DecodeError;
 use media::video::rotate::turn;
 use media::video::{Decode, VideoFrame};
 use parking_lot::Mutex;
-use transport::lip_sync::{LipSync, Moment};
+use transport::lip_sync::{LipSync, PlayoutPoint};
 use transport::playout::Playout;
 use transport::{AudioReceiverHandle, ReceivedAccessUnit, VideoCodec, VideoReceiverHandle};
 
@@ -80,13 +80,13 @@ impl Timing {
     }
 
     /// What is heard now.
-    fn sound(&self, now: Instant) -> Option<Moment> {
+    fn sound(&self, now: Instant) -> Option<PlayoutPoint> {
         let position = self.audio.position()?;
         if now.saturating_duration_since(position.heard_at) > STALE_SOUND {
             return None;
         }
         let captured = self.audio_clock.lock().as_ref()?.captured(position.timestamp)?;
-        Some(Moment { captured, out: position.heard_at })
+        Some(PlayoutPoint { captured, presented: position.heard_at })
     }
 
     fn delay_sound(&self, extra: Duration) {
@@ -140,7 +140,7 @@ impl VideoPlayback {
             // Pictures that come in another order than they are shown in are decoded at once, and wait afterwards.
             let reorders = decoder.reorders();
             if !reorders {
-                self.wait_until(due + self.sync.video_wait());
+                self.wait_until(due + self.sync.video_delay());
             }
             let began = Instant::now();
             let result = decoder.decode(&unit.data, unit.arrival, &mut pictures);
@@ -194,7 +194,7 @@ impl VideoPlayback {
             return self.output.show(picture);
         }
         let (due, unit) = self.waiting.remove(0);
-        let wait = self.sync.video_wait();
+        let wait = self.sync.video_delay();
         if waits {
             self.wait_until(due + wait);
         }
@@ -224,19 +224,21 @@ impl VideoPlayback {
 
     /// `shown`: when it was seen, or would have been if it had not waited for its sound.
     fn synchronize(&mut self, unit: &ReceivedAccessUnit, due: Instant, shown: Instant) {
-        let picture =
-            self.handle.captured(unit.timestamp).map(|captured| Moment { captured, out: shown.min(due + MOST_LATE) });
+        let picture = self
+            .handle
+            .captured(unit.timestamp)
+            .map(|captured| PlayoutPoint { captured, presented: shown.min(due + MOST_LATE) });
         match (picture, self.timing.sound(shown)) {
             (Some(picture), Some(sound)) => self.sync.update(picture, sound),
-            _ => self.sync.rest(),
+            _ => self.sync.decay(),
         }
-        self.timing.delay_sound(self.sync.audio_wait());
+        self.timing.delay_sound(self.sync.audio_delay());
         let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
         *self.timing.stats.lock() = TimingStats {
             offset_ms: self.sync.offset_ms(),
             video_delay_ms: ms(self.playout.delay()),
-            video_wait_ms: ms(self.sync.video_wait()),
-            audio_wait_ms: ms(self.sync.audio_wait()),
+            video_wait_ms: ms(self.sync.video_delay()),
+            audio_wait_ms: ms(self.sync.audio_delay()),
         };
     }
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use media::audio::codec::{OpusEncoder, PACKET_SAMPLES};
 use media::audio::jitter_buffer::JitterBuffer;
-use media::audio::red::RedWriter;
 use media::audio::{AudioPacket, DelayRange, FRAME_SAMPLES};
-use transport::lip_sync::{LipSync, Moment};
+use rtp::red::RedWriter;
+use transport::lip_sync::{LipSync, PlayoutPoint};
 use transport::playout::Playout;
 
 const SECONDS: u64 = 30;
@@ -135,13 +135,13 @@ fn call(seed: u64, video: Way, audio: Way) -> Seen {
             let position = buffer.next_timestamp();
             let mut frame = [0.0; FRAME_SAMPLES];
             buffer.pull(at(now), &mut frame);
-            heard = position.map(|timestamp| Moment {
+            heard = position.map(|timestamp| PlayoutPoint {
                 captured: Duration::from_micros(u64::from(timestamp) * 1000 / 48),
-                out: at(now + SPEAKER_MS),
+                presented: at(now + SPEAKER_MS),
             });
         }
         for number in pictures.get(&now).into_iter().flatten() {
-            waiting.push((playout.on_frame((number * 3000) as u32, at(now)), sync.video_wait(), *number));
+            waiting.push((playout.on_frame((number * 3000) as u32, at(now)), sync.video_delay(), *number));
         }
         // One after the other, as a decoder works.
         let is_due = |(due, wait, _): &(Instant, Duration, u64)| *due + *wait <= at(now + DECODING_MS);
@@ -150,10 +150,13 @@ fn call(seed: u64, video: Way, audio: Way) -> Seen {
             let captured = Duration::from_micros(number * 100_000 / 3);
             let shown = (due + wait).max(at(now + DECODING_MS));
             if let Some(sound) = heard {
-                sync.update(Moment { captured, out: (shown - wait).min(due + Duration::from_millis(20)) }, sound);
+                sync.update(
+                    PlayoutPoint { captured, presented: (shown - wait).min(due + Duration::from_millis(20)) },
+                    sound,
+                );
                 let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
                 let (picture_age, sound_age) =
-                    (ms(shown - start) - ms(captured), ms(sound.out - start) - ms(sound.captured));
+                    (ms(shown - start) - ms(captured), ms(sound.presented - start) - ms(sound.captured));
                 if now > SETTLED_MS {
                     seen.offsets.push(picture_age - sound_age);
                     seen.ages.push(picture_age);
@@ -162,7 +165,7 @@ fn call(seed: u64, video: Way, audio: Way) -> Seen {
             }
             last_shown = Some(shown);
             buffer
-                .set_delay(DelayRange { extra_ms: sync.audio_wait().as_secs_f64() * 1000.0, ..DelayRange::default() });
+                .set_delay(DelayRange { extra_ms: sync.audio_delay().as_secs_f64() * 1000.0, ..DelayRange::default() });
         }
     }
     seen.concealed = buffer.stats().concealed_samples as f64 / (SECONDS * 48_000) as f64;

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use media::video::codec::decoder;
 use media::video::convert::to_rgba;
-use media::video::nal::{NalKind, nal_units};
 use media::video::pattern::read_strip;
 use media::video::{DecodeError, VideoCodec, VideoFrame};
+use rtp::h264::annex_b::{NalKind, nal_units};
 
 const DELIMITER: NalKind = NalKind::Other(9);
 

@@ -1,4 +1,4 @@
-//! The codecs, as the stack wants to hear of them.
+//! Codecs and header extensions, as the stack registers them.
 
 use crate::config::Role;
 use crate::error::TransportError;
@@ -15,18 +15,18 @@ use rtc::rtp_transceiver::rtp_sender::{
 pub(crate) const H264_PAYLOAD_TYPE: u8 = 102;
 /// Payload type of sent Opus.
 pub(crate) const OPUS_PAYLOAD_TYPE: u8 = 111;
-/// Payload type of Opus packets with copies of earlier ones in front (RFC 2198).
+/// Payload type of redundant Opus (RED, RFC 2198).
 pub(crate) const RED_PAYLOAD_TYPE: u8 = 63;
-/// How the stack calls them.
+/// MIME type of redundant audio.
 const MIME_TYPE_RED: &str = "audio/red";
-/// Payload types of retransmissions (RFC 4588) are these many above what they repair.
+/// Distance from a payload type to that of its retransmissions (RFC 4588).
 const RTX_OFFSET: u8 = 18;
-/// What is sent: Constrained Baseline, level 3.1 as a floor that every receiver may exceed.
+/// H.264 profile that is sent: Constrained Baseline, level 3.1.
 const SENT_PROFILE: &str = "42e01f";
-/// Received: what is sent, Baseline as browsers write it, the other spelling of Constrained Baseline, and Main and High as
-/// phones and hardware encoders send them, constrained or not.
+/// H.264 profiles that are accepted: the one that is sent, Baseline as browsers write it, the other spelling of Constrained
+/// Baseline, and Main and High as phones and hardware encoders send them, constrained or not.
 pub(crate) const RECEIVED_PROFILES: [&str; 6] = [SENT_PROFILE, "42001f", "42c01f", "4d001f", "64001f", "640c1f"];
-/// Payload type of received VP8. Types in the session descriptions of others count for them.
+/// Payload type of received VP8 in our own descriptions.
 const VP8_PAYLOAD_TYPE: u8 = 96;
 
 fn video_feedback() -> Vec<RTCPFeedback> {

@@ -1,22 +1,22 @@
-//! How a peer connection is set up.
+//! Settings of a peer connection.
 
 use crate::payload::VideoCodec;
-use crate::ways::WayMemory;
+use crate::routes::RouteMemory;
 use dial::Dialer;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Which of the two connections of the signalling protocol this is.
+/// Which of the two connections of the signalling protocol a peer is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// Sends: it offers, and opens the data channels.
+    /// Sends media: it offers, and opens the data channels.
     #[default]
     Publisher,
-    /// Receives: it answers the server's offers, and the server opens the data channels.
+    /// Receives media: it answers the server's offers, and the server opens the data channels.
     Subscriber,
 }
 
-/// A STUN or TURN server named by the signalling server. None is ever contacted unless listed here.
+/// A STUN or TURN server named by the signalling server. No other one is ever contacted.
 #[derive(Clone, Debug, Default)]
 pub struct IceServer {
     /// `stun:` and `turn:` URLs of one server.
@@ -27,7 +27,7 @@ pub struct IceServer {
     pub credential: String,
 }
 
-/// Which ways media may take.
+/// Which routes media may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IceTransportPolicy {
     /// UDP where it works, else TCP to the server, else a relay.
@@ -44,7 +44,7 @@ pub enum IceTransportPolicy {
 pub struct PeerConfig {
     /// Publisher or subscriber.
     pub role: Role,
-    /// Video that a subscriber takes; whatever else comes is told as [`PeerEvent::Undecodable`](crate::PeerEvent).
+    /// Video codecs that a subscriber accepts; any other one is reported by [`PeerEvent::Undecodable`](crate::PeerEvent).
     pub video_codecs: Vec<VideoCodec>,
     /// Servers for address discovery and relaying; may be empty.
     pub ice_servers: Vec<IceServer>,
@@ -52,15 +52,15 @@ pub struct PeerConfig {
     /// are offered beside those of the network interfaces; with a server elsewhere loopback is left out.
     /// Unknown is treated like loopback: it costs one candidate.
     pub server_address: Option<IpAddr>,
-    /// Which ways media may take.
+    /// Which routes media may take.
     pub policy: IceTransportPolicy,
-    /// What another connection to the same server found out about the ways; one for both connections of a session.
-    pub memory: Arc<WayMemory>,
+    /// Memory of blocked routes, shared by both connections of a session.
+    pub memory: Arc<RouteMemory>,
     /// Opens connections to relays; by default with the system's certificates and the environment's proxies.
     pub dialer: Option<Dialer>,
 }
 
-/// Names of a track that is to be sent; both travel in the SDP's `msid`.
+/// Identifiers of a track to be sent; both travel in the SDP's `msid`.
 #[derive(Clone, Debug)]
 pub struct AddTrack {
     /// The track id, which the server matches with the `cid` of the announcement.

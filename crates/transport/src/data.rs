@@ -2,33 +2,33 @@
 
 use crate::error::TransportError;
 use crate::event::PeerEvent;
-use crate::interceptors::ChainState;
+use crate::interceptors::InterceptorState;
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Mutex, mpsc, watch};
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 
-/// Largest message: what a peer accepts that does not say otherwise (RFC 8841).
-const MAX_MESSAGE: usize = 65_536;
-/// Bytes waiting in front of a channel that is not open or does not keep up.
-const MAX_QUEUED: usize = 4 << 20;
+/// Largest message: the default limit of a peer (RFC 8841).
+const MAX_MESSAGE_BYTES: usize = 65_536;
+/// Bytes that may wait for a channel that is not open or does not keep up.
+const MAX_QUEUED_BYTES: usize = 4 << 20;
 /// Bytes the stack may hold per channel before its `send` waits.
-pub(crate) const STACK_BUFFER: usize = 1 << 20;
+pub(crate) const STACK_BUFFER_BYTES: usize = 1 << 20;
 
-/// Which data channel.
+/// Kind of a data channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataKind {
-    /// Ordered, every message arrives. Label `_reliable`.
+    /// Ordered and reliable. Label `_reliable`.
     Reliable,
-    /// Unordered, never sent twice. Label `_lossy`.
+    /// Unordered, without retransmission. Label `_lossy`.
     Lossy,
 }
 
 impl DataKind {
     pub(crate) const ALL: [Self; 2] = [Self::Reliable, Self::Lossy];
 
-    /// The label both ends agree on.
+    /// Label of the data channel.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -42,11 +42,11 @@ impl DataKind {
     }
 }
 
-/// One direction out, whatever channel happens to carry it.
+/// Outgoing messages of one kind, whichever channel carries them.
 #[derive(Debug)]
 struct Lane {
     queue: mpsc::UnboundedSender<Bytes>,
-    /// Held by the task of the channel in use.
+    /// Locked by the task of the channel in use.
     messages: Arc<Mutex<mpsc::UnboundedReceiver<Bytes>>>,
     queued: Arc<AtomicUsize>,
 }
@@ -63,11 +63,11 @@ impl Lane {
 pub(crate) struct DataChannels {
     reliable: Lane,
     lossy: Lane,
-    chain: Arc<ChainState>,
+    chain: Arc<InterceptorState>,
 }
 
 impl DataChannels {
-    pub(crate) fn new(chain: Arc<ChainState>) -> Self {
+    pub(crate) fn new(chain: Arc<InterceptorState>) -> Self {
         Self { reliable: Lane::new(), lossy: Lane::new(), chain }
     }
 
@@ -80,19 +80,19 @@ impl DataChannels {
 
     /// Queues a message; it leaves as soon as the channel is open.
     pub(crate) fn send(&self, kind: DataKind, payload: Bytes) -> Result<(), TransportError> {
-        if payload.len() > MAX_MESSAGE {
+        if payload.len() > MAX_MESSAGE_BYTES {
             return Err(TransportError::DataOverflow("larger than a data channel message may be"));
         }
         let lane = self.lane(kind);
         let size = payload.len();
-        if lane.queued.fetch_add(size, Ordering::Relaxed) + size > MAX_QUEUED {
+        if lane.queued.fetch_add(size, Ordering::Relaxed) + size > MAX_QUEUED_BYTES {
             lane.queued.fetch_sub(size, Ordering::Relaxed);
             return Err(TransportError::DataOverflow("the send queue is full"));
         }
         lane.queue.send(payload).map_err(|_| TransportError::Closed)
     }
 
-    /// Serves an own channel, or one the other side opened if its label is known.
+    /// Serves a channel of our own, or one that the server opened if its label is known.
     pub(crate) fn attach(&self, channel: Arc<dyn DataChannel>, kind: Option<DataKind>) {
         let lanes = DataKind::ALL.map(|kind| {
             let lane = self.lane(kind);
@@ -106,7 +106,7 @@ impl DataChannels {
             };
             let Some(kind) = DataKind::from_label(&label) else {
                 tracing::debug!(label, "data channel ignored");
-                // Held until it ends: dropping it would make the stack pile up its messages.
+                // Kept until it ends: if it were dropped, its messages would accumulate in the stack.
                 while channel.poll().await.is_some() {}
                 return;
             };
@@ -121,7 +121,7 @@ impl DataChannels {
     }
 }
 
-async fn read(channel: &dyn DataChannel, kind: DataKind, chain: &ChainState, opened: &watch::Sender<bool>) {
+async fn read(channel: &dyn DataChannel, kind: DataKind, chain: &InterceptorState, opened: &watch::Sender<bool>) {
     while let Some(event) = channel.poll().await {
         match event {
             DataChannelEvent::OnOpen => {

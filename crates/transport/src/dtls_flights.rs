@@ -1,34 +1,38 @@
-//! Sees to it that a DTLS handshake gets through losses, whatever the stack's own timer does. Sans-IO.
+//! Retransmission of DTLS handshake flights, independent of the stack's own timer. Sans-IO.
 //!
-//! RFC 6347, section 4.2.4: who has to wait repeats his last flight, by a timer and whenever the other end repeats its
-//! own. The stack (`rtc-dtls` 0.21) stops its timer when anything of the other end comes, also what came before, and never
-//! starts it again: a lost flight of ours met by a repetition of the other's is then waited for in vain, at both ends. So
-//! what the other end only repeats is kept from the stack, and answered with our last flight as it was sent; that is also
-//! repeated by a timer, which begins well under the stack's second.
+//! RFC 6347, section 4.2.4: an endpoint that waits repeats its last flight, by a timer and whenever the other end repeats
+//! its own. The stack (`rtc-dtls` 0.21) stops its timer when anything arrives, repetitions included, and never starts it
+//! again: after a loss of our flight, a repetition from the other end leaves both ends waiting for ever. So repetitions of
+//! the other end are kept from the stack and answered with our last flight as it was sent. A timer repeats it as well,
+//! starting well below the stack's second.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// When a flight is first repeated; each time then waits twice as long, up to the most.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const MOST_WAIT: Duration = Duration::from_secs(2);
-/// A repetition of the other end is not answered again before this.
-const LEAST_WAIT: Duration = Duration::from_millis(20);
-/// What is sent so soon after a datagram belongs to the same flight.
-const ONE_FLIGHT: Duration = Duration::from_millis(50);
-/// A flight is not repeated more often than this: what comes then is not meant for us.
-const MOST_REPETITIONS: u32 = 20;
-/// Nor is more kept of it, or remembered of what the other end sent.
-const MOST_DATAGRAMS: usize = 16;
-const MOST_FRAGMENTS: usize = 256;
+/// Time to the first repetition of a flight; each further one takes twice as long.
+const MIN_REPEAT_INTERVAL: Duration = Duration::from_millis(100);
+/// Longest time between repetitions.
+const MAX_REPEAT_INTERVAL: Duration = Duration::from_secs(2);
+/// Shortest time between two answers to repetitions of the other end.
+const MIN_ANSWER_INTERVAL: Duration = Duration::from_millis(20);
+/// Datagrams that follow each other within this time belong to one flight.
+const FLIGHT_GAP: Duration = Duration::from_millis(50);
+/// Number of repetitions of a flight; what arrives after them is not meant for us.
+const MAX_REPETITIONS: u32 = 20;
+/// Datagrams of a flight that are kept.
+const MAX_FLIGHT_DATAGRAMS: usize = 16;
+/// Messages of the other end that are remembered.
+const MAX_HEARD_MESSAGES: usize = 256;
 
-/// Length of a record's header, and of a handshake message's (RFC 6347, sections 4.1 and 4.2.2).
+/// Length of a record's header (RFC 6347, section 4.1).
 const RECORD_HEADER: usize = 13;
-/// Types of content.
+/// Content type of ChangeCipherSpec.
 const CHANGE_CIPHER_SPEC: u8 = 20;
+/// Content type of handshake messages.
 const HANDSHAKE: u8 = 22;
+/// Content type of application data.
 const APPLICATION_DATA: u8 = 23;
 
 /// Whether a datagram is DTLS (RFC 7983, section 7).
@@ -36,12 +40,12 @@ pub(crate) fn is_dtls(datagram: &[u8]) -> bool {
     matches!(datagram.first(), Some(20..=63))
 }
 
-/// What becomes of a datagram that has come.
+/// What to do with a received datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It is for the stack.
+pub(crate) enum Decision {
+    /// Pass it to the stack.
     Pass,
-    /// The stack has answered it.
+    /// Drop it: it is a repetition that the stack has answered.
     Repeated,
 }
 
@@ -51,7 +55,7 @@ struct Record<'a> {
     body: &'a [u8],
 }
 
-/// The records of a datagram, up to what is none.
+/// The records of a datagram, up to the first malformed one.
 fn records(mut rest: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
         let (header, after) = rest.split_at_checked(RECORD_HEADER)?;
@@ -62,7 +66,7 @@ fn records(mut rest: &[u8]) -> impl Iterator<Item = Record<'_>> {
     })
 }
 
-/// See the module. One per socket of a connection.
+/// The handshake flights of one socket.
 #[derive(Default)]
 pub(crate) struct DtlsFlights {
     /// Our last flight.
@@ -70,42 +74,42 @@ pub(crate) struct DtlsFlights {
     last_sent: Option<Instant>,
     repetitions: u32,
     repeat_at: Option<Instant>,
-    /// What the other end has said, by its hash.
-    heard: HashSet<u64>,
-    /// Something of it is new since our last flight.
+    /// Hashes of the handshake messages received.
+    received: HashSet<u64>,
+    /// A new message was received since our last flight.
     is_answer_due: bool,
     is_over: bool,
 }
 
 impl DtlsFlights {
-    /// The stack sends this.
+    /// Notes a datagram that the stack sends.
     pub(crate) fn on_sent(&mut self, now: Instant, datagram: &[u8], to: SocketAddr) {
         let is_handshake = matches!(datagram.first(), Some(&(CHANGE_CIPHER_SPEC | HANDSHAKE)));
         if self.is_over || !is_handshake {
             return;
         }
-        let is_other = self.last_sent.is_none_or(|last| now.saturating_duration_since(last) > ONE_FLIGHT);
+        let is_other = self.last_sent.is_none_or(|last| now.saturating_duration_since(last) > FLIGHT_GAP);
         if self.is_answer_due || is_other {
             self.flight.clear();
             self.repetitions = 0;
         }
         self.is_answer_due = false;
-        if self.flight.len() < MOST_DATAGRAMS {
+        if self.flight.len() < MAX_FLIGHT_DATAGRAMS {
             self.flight.push((datagram.to_vec(), to));
         }
         self.last_sent = Some(now);
         self.repeat_at = Some(now + self.wait());
     }
 
-    /// This has come from the other end.
-    pub(crate) fn on_received(&mut self, now: Instant, datagram: &[u8]) -> Verdict {
+    /// Notes a received datagram and decides what to do with it.
+    pub(crate) fn on_received(&mut self, now: Instant, datagram: &[u8]) -> Decision {
         if self.is_over {
-            return Verdict::Pass;
+            return Decision::Pass;
         }
         let (mut is_new, mut messages) = (false, 0);
         for record in records(datagram) {
             if record.epoch > 0 {
-                // It has finished, so it has all that we sent before; the rest the stack can do.
+                // The other end has finished, so it has received our flights; the stack can do the rest.
                 self.is_over |= matches!(record.kind, HANDSHAKE | APPLICATION_DATA);
                 is_new = true;
             } else if record.kind == HANDSHAKE {
@@ -116,46 +120,46 @@ impl DtlsFlights {
             }
         }
         if self.is_over {
-            (self.flight, self.heard, self.repeat_at) = Default::default();
+            (self.flight, self.received, self.repeat_at) = Default::default();
         }
         self.is_answer_due |= is_new;
-        // What the stack has not answered it may have dropped: its DTLS begins after its ICE.
+        // The stack may have dropped what it has not answered: its DTLS begins after its ICE.
         if self.is_answer_due || self.flight.is_empty() || messages == 0 {
-            return Verdict::Pass;
+            return Decision::Pass;
         }
-        let earliest = self.last_sent.map_or(now, |last| last + LEAST_WAIT);
+        let earliest = self.last_sent.map_or(now, |last| last + MIN_ANSWER_INTERVAL);
         self.repeat_at = self.repeat_at.map(|planned| planned.min(earliest.max(now)));
-        Verdict::Repeated
+        Decision::Repeated
     }
 
     fn is_first(&mut self, message: &[u8]) -> bool {
         let mut hasher = DefaultHasher::new();
         message.hash(&mut hasher);
-        self.heard.len() >= MOST_FRAGMENTS || self.heard.insert(hasher.finish())
+        self.received.len() >= MAX_HEARD_MESSAGES || self.received.insert(hasher.finish())
     }
 
-    /// When [`Self::due`] wants to be called.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    /// When [`Self::poll_due`] has something to repeat.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
         self.repeat_at
     }
 
-    /// What is to be sent again now.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<(Vec<u8>, SocketAddr)> {
+    /// The flight to repeat now; empty if none is due.
+    pub(crate) fn poll_due(&mut self, now: Instant) -> Vec<(Vec<u8>, SocketAddr)> {
         if self.repeat_at.is_none_or(|at| at > now) {
             return Vec::new();
         }
         let next = now + self.wait();
         self.repetitions += 1;
         self.last_sent = Some(now);
-        self.repeat_at = (self.repetitions < MOST_REPETITIONS).then_some(next);
+        self.repeat_at = (self.repetitions < MAX_REPETITIONS).then_some(next);
         self.flight.clone()
     }
 
     fn wait(&self) -> Duration {
-        FIRST_WAIT.saturating_mul(1 << self.repetitions).min(MOST_WAIT)
+        MIN_REPEAT_INTERVAL.saturating_mul(1 << self.repetitions).min(MAX_REPEAT_INTERVAL)
     }
 
-    /// The handshake needs no help any more.
+    /// Whether the handshake is over.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
@@ -187,69 +191,69 @@ mod tests {
         let mut flights = DtlsFlights::default();
         flights.on_sent(start, &hello(0), TO);
         flights.on_sent(start + MS, &hello(1), TO);
-        assert_eq!(flights.due(start + 99 * MS), vec![]);
-        assert_eq!(flights.due(start + 101 * MS), vec![(hello(0), TO), (hello(1), TO)]);
-        assert_eq!(flights.next(), Some(start + 201 * MS));
-        assert_eq!(flights.due(start + 201 * MS).len(), 2);
-        assert_eq!(flights.next(), Some(start + 401 * MS));
+        assert_eq!(flights.poll_due(start + 99 * MS), vec![]);
+        assert_eq!(flights.poll_due(start + 101 * MS), vec![(hello(0), TO), (hello(1), TO)]);
+        assert_eq!(flights.next_timeout(), Some(start + 201 * MS));
+        assert_eq!(flights.poll_due(start + 201 * MS).len(), 2);
+        assert_eq!(flights.next_timeout(), Some(start + 401 * MS));
         let finished = record(HANDSHAKE, 1, 0, b"secret");
-        assert_eq!(flights.on_received(start + 250 * MS, &finished), Verdict::Pass);
+        assert_eq!(flights.on_received(start + 250 * MS, &finished), Decision::Pass);
         assert!(flights.is_over());
-        assert_eq!((flights.next(), flights.due(start + 900 * MS).len()), (None, 0));
+        assert_eq!((flights.next_timeout(), flights.poll_due(start + 900 * MS).len()), (None, 0));
     }
 
     #[test]
-    fn what_the_other_end_repeats_is_kept_from_the_stack_and_answered_soon() {
+    fn a_repetition_is_kept_from_the_stack_and_answered_soon() {
         let start = Instant::now();
         let mut flights = DtlsFlights::default();
         let theirs = [record(HANDSHAKE, 0, 0, b"one"), record(HANDSHAKE, 0, 1, b"two")].concat();
-        assert_eq!(flights.on_received(start, &theirs), Verdict::Pass);
+        assert_eq!(flights.on_received(start, &theirs), Decision::Pass);
         flights.on_sent(start + MS, &hello(0), TO);
         // As it is repeated: the same messages under other record numbers.
         let again = [record(HANDSHAKE, 0, 2, b"one"), record(HANDSHAKE, 0, 3, b"two")].concat();
-        assert_eq!(flights.on_received(start + 40 * MS, &again), Verdict::Repeated);
-        assert_eq!(flights.due(start + 40 * MS), vec![(hello(0), TO)]);
-        assert_eq!(flights.on_received(start + 41 * MS, &again), Verdict::Repeated);
-        assert_eq!(flights.due(start + 41 * MS).len(), 0);
-        assert_eq!(flights.due(start + 60 * MS).len(), 1);
+        assert_eq!(flights.on_received(start + 40 * MS, &again), Decision::Repeated);
+        assert_eq!(flights.poll_due(start + 40 * MS), vec![(hello(0), TO)]);
+        assert_eq!(flights.on_received(start + 41 * MS, &again), Decision::Repeated);
+        assert_eq!(flights.poll_due(start + 41 * MS).len(), 0);
+        assert_eq!(flights.poll_due(start + 60 * MS).len(), 1);
     }
 
     #[test]
-    fn the_missing_part_of_a_flight_passes_with_what_is_known() {
+    fn the_missing_part_of_a_flight_reaches_the_stack() {
         let start = Instant::now();
         let mut flights = DtlsFlights::default();
-        assert_eq!(flights.on_received(start, &record(HANDSHAKE, 0, 0, b"one")), Verdict::Pass);
+        assert_eq!(flights.on_received(start, &record(HANDSHAKE, 0, 0, b"one")), Decision::Pass);
         let both = [record(HANDSHAKE, 0, 2, b"one"), record(HANDSHAKE, 0, 3, b"two")].concat();
-        assert_eq!(flights.on_received(start, &both), Verdict::Pass);
+        assert_eq!(flights.on_received(start, &both), Decision::Pass);
     }
 
     #[test]
-    fn an_answer_replaces_the_flight_before() {
+    fn a_new_flight_replaces_the_one_before() {
         let start = Instant::now();
         let mut flights = DtlsFlights::default();
         flights.on_sent(start, &hello(0), TO);
         flights.on_received(start + 5 * MS, &record(HANDSHAKE, 0, 0, b"verify"));
         flights.on_sent(start + 6 * MS, &hello(1), TO);
-        assert_eq!(flights.due(start + 200 * MS), vec![(hello(1), TO)]);
+        assert_eq!(flights.poll_due(start + 200 * MS), vec![(hello(1), TO)]);
     }
 
     #[test]
-    fn what_the_stack_has_not_answered_it_gets_again() {
+    fn an_unanswered_flight_reaches_the_stack_again() {
         let start = Instant::now();
         let mut flights = DtlsFlights::default();
         let theirs = record(HANDSHAKE, 0, 0, b"verify");
         // Before it has sent anything: it may not have listened yet.
-        assert_eq!([1, 2].map(|ms| flights.on_received(start + ms * MS, &theirs)), [Verdict::Pass; 2]);
+        assert_eq!([1, 2].map(|ms| flights.on_received(start + ms * MS, &theirs)), [Decision::Pass; 2]);
         flights.on_sent(start + 3 * MS, &hello(0), TO);
-        assert_eq!(flights.on_received(start + 50 * MS, &theirs), Verdict::Repeated);
+        assert_eq!(flights.on_received(start + 50 * MS, &theirs), Decision::Repeated);
         let next = record(HANDSHAKE, 0, 1, b"part of the next");
-        assert_eq!([51, 52].map(|ms| flights.on_received(start + ms * MS, &next)), [Verdict::Pass; 2]);
-        assert_eq!(flights.due(start + 52 * MS), vec![(hello(0), TO)], "planned before");
-        assert_eq!(flights.due(start + 120 * MS), vec![]);
+        assert_eq!([51, 52].map(|ms| flights.on_received(start + ms * MS, &next)), [Decision::Pass; 2]);
+        assert_eq!(flights.poll_due(start + 52 * MS), vec![(hello(0), TO)], "planned before");
+        assert_eq!(flights.poll_due(start + 120 * MS), vec![]);
     }
 
     #[test]
-    fn what_follows_the_end_in_one_datagram_does_not_undo_it() {
+    fn records_after_the_end_do_not_restart_the_handshake() {
         let mut flights = DtlsFlights::default();
         let both = [record(HANDSHAKE, 1, 0, b"finished"), record(21, 1, 1, b"alert")].concat();
         flights.on_received(Instant::now(), &both);
@@ -257,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_answered_forever() {
+    fn repetitions_are_not_answered_forever() {
         let start = Instant::now();
         let mut flights = DtlsFlights::default();
         flights.on_received(start, &hello(0));
@@ -265,13 +269,13 @@ mod tests {
         let mut sent = 0;
         for tick in 1..100_000 {
             flights.on_received(start + tick * MS, &hello(1));
-            sent += flights.due(start + tick * MS).len();
+            sent += flights.poll_due(start + tick * MS).len();
         }
-        assert_eq!(sent, MOST_REPETITIONS as usize);
+        assert_eq!(sent, MAX_REPETITIONS as usize);
     }
 
     #[test]
-    fn broken_datagrams_pass_and_leave_no_trace() {
+    fn malformed_datagrams_pass_and_leave_no_state() {
         let mut random = crate::test_random::Random(0x7e57);
         let mut flights = DtlsFlights::default();
         let start = Instant::now();
@@ -281,7 +285,7 @@ mod tests {
             flights.on_received(start, &datagram);
         }
         let cut = &hello(0)[..10];
-        assert_eq!(DtlsFlights::default().on_received(start, cut), Verdict::Pass);
-        assert!(flights.heard.len() <= MOST_FRAGMENTS);
+        assert_eq!(DtlsFlights::default().on_received(start, cut), Decision::Pass);
+        assert!(flights.received.len() <= MAX_HEARD_MESSAGES);
     }
 }

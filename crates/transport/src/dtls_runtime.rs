@@ -1,5 +1,6 @@
-//! Puts [`DtlsFlights`] and the other ways to the server between the stack and its UDP sockets: the stack takes its sockets
-//! from a runtime, and this one is tokio's but for them.
+//! Puts [`DtlsFlights`] and [`Routes`] between the stack and its UDP sockets.
+//!
+//! The stack gets its sockets from a runtime. This is tokio's runtime, except for the sockets.
 
 use std::future::Future;
 use std::io::{self, IoSliceMut};
@@ -18,14 +19,14 @@ use webrtc::runtime::{
     Transmit,
 };
 
-use crate::dtls_flights::{DtlsFlights, Verdict, is_dtls};
-use crate::ways::Ways;
-use crate::ways::socket::WaySocket;
+use crate::dtls_flights::{Decision, DtlsFlights, is_dtls};
+use crate::routes::Routes;
+use crate::routes::socket::RouteSocket;
 
-/// See the module.
+/// Tokio's runtime with our own UDP sockets.
 #[derive(Debug)]
 pub(crate) struct DtlsRuntime {
-    pub(crate) ways: Arc<Ways>,
+    pub(crate) routes: Arc<Routes>,
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -41,12 +42,12 @@ impl Runtime for DtlsRuntime {
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let socket = Arc::new(DtlsSocket {
-            inner: WaySocket::new(TokioRuntime.wrap_udp_socket(socket)?, Arc::clone(&self.ways)),
+            inner: RouteSocket::new(TokioRuntime.wrap_udp_socket(socket)?, Arc::clone(&self.routes)),
             flights: Mutex::default(),
             is_over: AtomicBool::new(false),
             changed: Arc::default(),
         });
-        tokio::spawn(repeat(Arc::downgrade(&socket), socket.changed.clone()));
+        tokio::spawn(repeat_flights(Arc::downgrade(&socket), socket.changed.clone()));
         Ok(socket)
     }
 
@@ -86,9 +87,9 @@ impl Runtime for DtlsRuntime {
 struct DtlsSocket {
     inner: Arc<dyn AsyncUdpSocket>,
     flights: Mutex<DtlsFlights>,
-    /// Nothing needs to be looked at any more.
+    /// The handshake is over; datagrams pass without a look.
     is_over: AtomicBool,
-    /// Tells the repeating task that there is something to wait for, or nothing any more.
+    /// Wakes the task that repeats flights when its deadline changes or ends.
     changed: Arc<Notify>,
 }
 
@@ -110,14 +111,14 @@ impl DtlsSocket {
             return true;
         }
         let mut flights = self.flights.lock();
-        let verdict = flights.on_received(Instant::now(), datagram);
+        let decision = flights.on_received(Instant::now(), datagram);
         self.is_over.store(flights.is_over(), Ordering::Relaxed);
         self.changed.notify_one();
-        verdict == Verdict::Pass
+        decision == Decision::Pass
     }
 
-    /// Takes out of a message, which may hold several datagrams, what is not for the stack.
-    fn sift(&self, buffer: &mut [u8], meta: &mut RecvMeta) {
+    /// Removes the datagrams that are not for the stack from a message, which may contain several.
+    fn filter(&self, buffer: &mut [u8], meta: &mut RecvMeta) {
         let (length, stride) = (meta.len.min(buffer.len()), meta.stride.max(1));
         let mut kept = 0;
         for start in (0..length).step_by(stride) {
@@ -159,12 +160,12 @@ impl AsyncUdpSocket for DtlsSocket {
         if self.is_over.load(Ordering::Relaxed) {
             return self.inner.poll_recv(cx, bufs, meta);
         }
-        // One at a time, so that nothing has to move up when it is taken out.
+        // One message at a time, so that none has to be moved when it is removed.
         let (Some(buffer), Some(meta)) = (bufs.first_mut(), meta.first_mut()) else { return Poll::Ready(Ok(0)) };
         loop {
             let count = ready!(self.inner.poll_recv(cx, slice::from_mut(buffer), slice::from_mut(meta)))?;
             let was_empty = meta.len == 0;
-            self.sift(buffer, meta);
+            self.filter(buffer, meta);
             if count == 0 || was_empty || meta.len > 0 {
                 return Poll::Ready(Ok(count));
             }
@@ -180,11 +181,11 @@ impl AsyncUdpSocket for DtlsSocket {
     }
 }
 
-/// Sends again what is due, until the handshake is over or the socket is gone.
-async fn repeat(socket: Weak<DtlsSocket>, changed: Arc<Notify>) {
+/// Repeats due flights until the handshake is over or the socket is dropped.
+async fn repeat_flights(socket: Weak<DtlsSocket>, changed: Arc<Notify>) {
     loop {
         let next = match socket.upgrade() {
-            Some(socket) if !socket.is_over.load(Ordering::Relaxed) => socket.flights.lock().next(),
+            Some(socket) if !socket.is_over.load(Ordering::Relaxed) => socket.flights.lock().next_timeout(),
             _ => return,
         };
         match next {
@@ -198,9 +199,9 @@ async fn repeat(socket: Weak<DtlsSocket>, changed: Arc<Notify>) {
             }
         }
         let Some(socket) = socket.upgrade() else { return };
-        let due = socket.flights.lock().due(Instant::now());
+        let due = socket.flights.lock().poll_due(Instant::now());
         for (datagram, to) in due {
-            // What cannot be sent now is sent the next time.
+            // A datagram that cannot be sent now is sent with the next repetition.
             let _ = socket.inner.send_to(&datagram, to).await;
         }
     }

@@ -1,10 +1,10 @@
-//! What can go wrong on a peer connection.
+//! Errors of a peer connection.
 
 /// Error of a [`Peer`](crate::Peer) operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// The peer was closed; nothing works any more.
+    /// The peer was closed.
     #[error("the peer connection is closed")]
     Closed,
     /// The remote description or candidate could not be read.
@@ -30,7 +30,7 @@ pub enum TransportError {
 }
 
 impl TransportError {
-    /// Adapter for `map_err`: remembers what was being attempted.
+    /// Adapter for `map_err` that adds what was being attempted.
     pub(crate) fn during(doing: &'static str) -> impl FnOnce(webrtc::error::Error) -> Self {
         move |source| Self::Stack { doing, source }
     }

@@ -41,8 +41,8 @@ pub enum RemoteMedia {
     Audio(AudioReceiver),
 }
 
-/// A track the other side began to send. It is announced with the offer that carries it, before its
-/// first packet; its receiver ends (`recv` gives `None`) when a later offer takes it away.
+/// A track that the server began to send. It is announced with the offer that adds it, before its first packet; its
+/// receiver ends (`recv` returns `None`) when a later offer removes it.
 #[derive(Debug)]
 pub struct RemoteTrack {
     /// Track id of the `msid`, e.g. `TR_…`.
@@ -53,7 +53,7 @@ pub struct RemoteTrack {
     pub mid: String,
     /// Audio or video.
     pub kind: MediaKind,
-    /// Where its media comes out.
+    /// Receiver of its media.
     pub media: RemoteMedia,
 }
 
@@ -69,7 +69,7 @@ pub enum PeerEvent {
     State(PeerState),
     /// A remote track appeared.
     Track(RemoteTrack),
-    /// The other side sends a track that has no codec in common with us; nothing of it will come.
+    /// The server sends a track without a codec that we support; nothing of it will be received.
     Undecodable {
         /// Track id of the `msid`.
         track_id: String,
@@ -83,10 +83,10 @@ pub enum PeerEvent {
         /// The message.
         payload: Bytes,
     },
-    /// A data channel opened; what was sent before is on its way.
+    /// A data channel opened; messages queued before are being sent.
     DataOpen(DataKind),
-    /// The track's encoder has to produce a key frame: the other side asked for one, or a frame had to
-    /// be dropped on its way out.
+    /// The track's encoder has to produce a key frame: the server requested one, or a frame was dropped before it was
+    /// sent.
     KeyframeRequested {
         /// The sent track.
         track_id: String,
@@ -95,8 +95,8 @@ pub enum PeerEvent {
     },
 }
 
-/// The one sending end of the event channel. Many parts emit; closing it makes all of them mute at once,
-/// so that `Closed` is really the last event.
+/// The only sender of the event channel. Many parts emit through it; closing it silences all of them at once, so that
+/// `Closed` is the last event.
 #[derive(Debug)]
 pub(crate) struct EventSender(Mutex<Option<UnboundedSender<PeerEvent>>>);
 
@@ -107,12 +107,12 @@ impl EventSender {
 
     pub(crate) fn emit(&self, event: PeerEvent) {
         if let Some(sender) = self.0.lock().as_ref() {
-            // An owner that no longer listens is not an error here.
+            // An owner that has dropped the receiver is not an error.
             let _ = sender.send(event);
         }
     }
 
-    /// Emits `last` and hangs up.
+    /// Emits `last` and closes the channel.
     pub(crate) fn finish(&self, last: PeerEvent) {
         if let Some(sender) = self.0.lock().take() {
             let _ = sender.send(last);

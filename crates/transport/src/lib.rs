@@ -12,7 +12,6 @@
 
 pub mod assembler;
 pub mod doubling;
-pub mod h264;
 pub mod lip_sync;
 pub mod loss_log;
 pub mod nack;
@@ -24,9 +23,6 @@ pub mod reception;
 pub mod resend;
 pub mod rtt;
 pub mod send_control;
-pub mod sender_clock;
-pub mod sequence;
-pub mod vp8;
 
 mod addresses;
 mod budget;
@@ -41,14 +37,14 @@ mod feedback_gaps;
 mod interceptors;
 mod media_queue;
 mod peer;
+mod peer_builder;
 mod receive;
 mod remote_media;
+mod routes;
 mod send;
-mod stack;
 mod stats;
 #[cfg(test)]
 mod test_random;
-mod ways;
 
 pub use addresses::local_address_towards;
 pub use budget::SendBudget;
@@ -63,6 +59,6 @@ pub use receive::{
     AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceivedAudio, Unreadable, VideoReceiver,
     VideoReceiverHandle,
 };
+pub use routes::{MediaRoute, RouteKind, RouteMemory};
 pub use send::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, VideoSender};
 pub use stats::{PeerStats, ReceiverStats, SenderStats};
-pub use ways::{MediaWay, WayKind, WayMemory};

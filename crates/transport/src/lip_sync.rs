@@ -1,125 +1,132 @@
-//! Keeps picture and sound of a stream together, with as little waiting as that takes.
+//! Lip sync: keeps audio and video of a stream together with as little added delay as possible.
 //!
-//! What is left of the difference is not noticed (ITU-R BT.1359 puts the threshold at 45 ms for early sound and at
-//! 125 ms for late sound). The picture may thus run ahead a little, as it does where sound takes longer through
-//! its buffers; more than that, and it waits. A picture that is late makes the sound wait. Sans-IO.
+//! The offset that remains is not noticed (ITU-R BT.1359 puts the threshold at 45 ms for early audio and at 125 ms for late
+//! audio). So video may lead a little, as it does where audio takes longer through its buffers; beyond that, video is
+//! delayed. Late video delays the audio. Sans-IO.
 
 use std::time::{Duration, Instant};
 
-/// How far the picture may be ahead of the sound, in milliseconds: so far where both are steady, less where they are not,
-/// by a multiple of the mean deviation from picture to picture and a share of the swings of some seconds, which the steps
-/// of the audio buffer make; at most so much less.
-const AHEAD_MS: f64 = 38.0;
-const DEVIATIONS: f64 = 2.0;
-const SWINGS: f64 = 0.8;
-const MOST_UNSTEADY_MS: f64 = 25.0;
+/// How far video may lead the audio, in milliseconds, where both are steady.
+const MAX_LEAD_MS: f64 = 38.0;
+/// The lead shrinks by this multiple of the mean deviation of the offset from frame to frame.
+const DEVIATION_FACTOR: f64 = 2.0;
+/// The lead shrinks by this share of the swings of the offset over seconds, which the steps of the audio buffer cause.
+const SWING_FACTOR: f64 = 0.8;
+/// The lead shrinks by at most this.
+const MAX_LEAD_REDUCTION_MS: f64 = 25.0;
+/// Weight of a new measurement in the mean deviation.
 const DEVIATION_SMOOTHING: f64 = 0.03;
-/// Share of a new measurement in the mean from which swings are measured, and what remains of one after one more picture
-/// (half is gone after 10 s).
+/// Weight of a new measurement in the mean that swings are measured from.
 const SWING_SMOOTHING: f64 = 0.02;
+/// What remains of a swing after one more frame (half is forgotten after 10 s).
 const SWING_DECAY: f64 = 0.9977;
-/// A greater one is a change for good.
-const MOST_SWING_MS: f64 = 12.0;
-/// Pictures until picture and sound have found their buffers; before that nothing is a swing.
-const SETTLING: u32 = 60;
-/// How far it may be behind before the sound waits, and how far ahead before it waits less again. The audio buffer
-/// moves in steps, so there is some room between the two.
-const BEHIND_MS: f64 = 25.0;
-const RELEASE_MS: f64 = -10.0;
-/// Share of the sound's error that is put right with one picture, and the most of either's, in milliseconds.
+/// A larger swing is a permanent change.
+const MAX_SWING_MS: f64 = 12.0;
+/// Frames until audio and video have settled in their buffers; before that nothing is a swing.
+const SETTLING_FRAMES: u32 = 60;
+/// How far video may lag before the audio is delayed.
+const MAX_LAG_MS: f64 = 25.0;
+/// Offset below which the delay of the audio is reduced. The audio buffer moves in steps, hence the distance to
+/// [`MAX_LAG_MS`].
+const RELEASE_OFFSET_MS: f64 = -10.0;
+/// Share of the audio's error that is corrected with one frame.
 const GAIN: f64 = 0.1;
-const MOST_STEP_MS: f64 = 6.0;
-/// Share of a new measurement in the smoothed one.
+/// Largest correction of either with one frame.
+const MAX_STEP_MS: f64 = 6.0;
+/// Weight of a new measurement in the smoothed offset.
 const SMOOTHING: f64 = 0.3;
-/// Neither waits longer than this for the other.
-const MOST_WAIT_MS: f64 = 400.0;
-/// A difference beyond this is no difference but an error in the reports.
-const NONSENSE_MS: f64 = 3000.0;
+/// Longest delay of either.
+const MAX_DELAY_MS: f64 = 400.0;
+/// A larger offset is an error in the reports.
+const MAX_PLAUSIBLE_OFFSET_MS: f64 = 3000.0;
 
-/// Something that was captured and comes out.
+/// When media was captured, and when it is rendered or heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// When it was captured, by the sender's clock.
+pub struct PlayoutPoint {
+    /// Capture time on the sender's clock.
     pub captured: Duration,
-    /// When it is shown, or heard.
-    pub out: Instant,
+    /// When it is rendered or heard.
+    pub presented: Instant,
 }
 
-/// See the module.
+/// Controls the delays of audio and video of one stream.
 #[derive(Debug, Default)]
 pub struct LipSync {
-    /// Picture minus sound, smoothed, without the wait of the picture.
-    unwaited_ms: Option<f64>,
+    /// Smoothed offset of video against audio, without the delay added to the video.
+    natural_offset_ms: Option<f64>,
     deviation_ms: f64,
-    pictures: u32,
+    frames: u32,
     mean_ms: f64,
     swing_ms: f64,
-    video_wait_ms: f64,
-    audio_wait_ms: f64,
+    video_delay_ms: f64,
+    audio_delay_ms: f64,
 }
 
 impl LipSync {
-    /// Takes where picture and sound are at this moment, the picture as if it did not wait for the sound, and the sound
-    /// as it is heard; to be called once a picture.
-    pub fn update(&mut self, video: Moment, audio: Moment) {
+    /// Adds a measurement: video without its added delay, audio as it is heard. To be called once per frame.
+    pub fn update(&mut self, video: PlayoutPoint, audio: PlayoutPoint) {
         let measured = difference_ms(video, audio);
-        if measured.abs() > NONSENSE_MS {
-            return self.rest();
+        if measured.abs() > MAX_PLAUSIBLE_OFFSET_MS {
+            return self.decay();
         }
-        let unwaited = self.unwaited_ms.map_or(measured, |known| known + (measured - known) * SMOOTHING);
-        self.unwaited_ms = Some(unwaited);
-        self.deviation_ms += ((measured - unwaited).abs() - self.deviation_ms) * DEVIATION_SMOOTHING;
-        self.pictures = self.pictures.saturating_add(1);
-        if self.pictures < SETTLING {
-            self.mean_ms = unwaited;
+        let natural_offset = self.natural_offset_ms.map_or(measured, |known| known + (measured - known) * SMOOTHING);
+        self.natural_offset_ms = Some(natural_offset);
+        self.deviation_ms += ((measured - natural_offset).abs() - self.deviation_ms) * DEVIATION_SMOOTHING;
+        self.frames = self.frames.saturating_add(1);
+        if self.frames < SETTLING_FRAMES {
+            self.mean_ms = natural_offset;
         }
-        self.mean_ms += (unwaited - self.mean_ms) * SWING_SMOOTHING;
-        self.swing_ms = (self.swing_ms * SWING_DECAY).max((unwaited - self.mean_ms).abs().min(MOST_SWING_MS));
-        let unsteady = self.deviation_ms * DEVIATIONS + self.swing_ms * SWINGS;
-        let ahead = AHEAD_MS - unsteady.min(MOST_UNSTEADY_MS);
-        let wanted = (-ahead - unwaited).clamp(0.0, MOST_WAIT_MS);
-        self.video_wait_ms += (wanted - self.video_wait_ms).clamp(-MOST_STEP_MS, MOST_STEP_MS);
+        self.mean_ms += (natural_offset - self.mean_ms) * SWING_SMOOTHING;
+        self.swing_ms = (self.swing_ms * SWING_DECAY).max((natural_offset - self.mean_ms).abs().min(MAX_SWING_MS));
+        let unsteady = self.deviation_ms * DEVIATION_FACTOR + self.swing_ms * SWING_FACTOR;
+        let ahead = MAX_LEAD_MS - unsteady.min(MAX_LEAD_REDUCTION_MS);
+        let target = (-ahead - natural_offset).clamp(0.0, MAX_DELAY_MS);
+        self.video_delay_ms += (target - self.video_delay_ms).clamp(-MAX_STEP_MS, MAX_STEP_MS);
 
-        let step = |error: f64| (error * GAIN).clamp(-MOST_STEP_MS, MOST_STEP_MS);
-        let offset = unwaited + self.video_wait_ms;
-        if offset > BEHIND_MS {
-            self.audio_wait_ms = (self.audio_wait_ms + step(offset - BEHIND_MS)).min(MOST_WAIT_MS);
-        } else if offset < RELEASE_MS {
-            self.audio_wait_ms = (self.audio_wait_ms + step(offset - RELEASE_MS)).max(0.0);
+        let step = |error: f64| (error * GAIN).clamp(-MAX_STEP_MS, MAX_STEP_MS);
+        let offset = natural_offset + self.video_delay_ms;
+        if offset > MAX_LAG_MS {
+            self.audio_delay_ms = (self.audio_delay_ms + step(offset - MAX_LAG_MS)).min(MAX_DELAY_MS);
+        } else if offset < RELEASE_OFFSET_MS {
+            self.audio_delay_ms = (self.audio_delay_ms + step(offset - RELEASE_OFFSET_MS)).max(0.0);
         }
     }
 
-    /// There is nothing to keep together: the waits end by and by.
-    pub fn rest(&mut self) {
-        self.unwaited_ms = None;
-        self.pictures = 0;
-        self.video_wait_ms = (self.video_wait_ms - 1.0).max(0.0);
-        self.audio_wait_ms = (self.audio_wait_ms - 1.0).max(0.0);
+    /// Reduces the delays while there is nothing to keep in sync.
+    pub fn decay(&mut self) {
+        self.natural_offset_ms = None;
+        self.frames = 0;
+        self.video_delay_ms = (self.video_delay_ms - 1.0).max(0.0);
+        self.audio_delay_ms = (self.audio_delay_ms - 1.0).max(0.0);
     }
 
-    /// How long pictures wait for the sound.
+    /// Delay to add to the video.
     #[must_use]
-    pub fn video_wait(&self) -> Duration {
-        Duration::from_secs_f64(self.video_wait_ms / 1000.0)
+    pub fn video_delay(&self) -> Duration {
+        Duration::from_secs_f64(self.video_delay_ms / 1000.0)
     }
 
-    /// How long the sound waits for the pictures.
+    /// Delay to add to the audio.
     #[must_use]
-    pub fn audio_wait(&self) -> Duration {
-        Duration::from_secs_f64(self.audio_wait_ms / 1000.0)
+    pub fn audio_delay(&self) -> Duration {
+        Duration::from_secs_f64(self.audio_delay_ms / 1000.0)
     }
 
-    /// By how many milliseconds the picture comes later than its sound; negative if it is ahead.
+    /// Offset of video against audio in milliseconds; negative if video leads.
     #[must_use]
     pub fn offset_ms(&self) -> Option<f64> {
-        Some(self.unwaited_ms? + self.video_wait_ms)
+        Some(self.natural_offset_ms? + self.video_delay_ms)
     }
 }
 
-fn difference_ms(video: Moment, audio: Moment) -> f64 {
-    let out = signed_ms(video.out.checked_duration_since(audio.out), audio.out.checked_duration_since(video.out));
+/// Offset of video against audio.
+fn difference_ms(video: PlayoutPoint, audio: PlayoutPoint) -> f64 {
+    let presented = signed_ms(
+        video.presented.checked_duration_since(audio.presented),
+        audio.presented.checked_duration_since(video.presented),
+    );
     let captured = signed_ms(video.captured.checked_sub(audio.captured), audio.captured.checked_sub(video.captured));
-    out - captured
+    presented - captured
 }
 
 fn signed_ms(later: Option<Duration>, earlier: Option<Duration>) -> f64 {
@@ -134,58 +141,58 @@ fn signed_ms(later: Option<Duration>, earlier: Option<Duration>) -> f64 {
 mod tests {
     use super::*;
 
-    /// Plays so many pictures whose way takes `video_ms`, with sound whose way takes `audio_ms`, plus the waits.
+    /// Plays frames with a latency of `video_ms`, and audio with one of `audio_ms`, plus the added delays.
     fn play(sync: &mut LipSync, frames: u32, video_ms: u64, audio_ms: u64) -> f64 {
         let start = Instant::now();
         let mut last = 0.0;
         for number in 0..frames {
             let captured = Duration::from_millis(1_000_000 + 33 * u64::from(number));
             let now = start + Duration::from_millis(33 * u64::from(number));
-            let video = Moment { captured, out: now + Duration::from_millis(video_ms) };
-            // The sound that comes out at the same moment was captured earlier or later.
-            let audio = Moment {
+            let video = PlayoutPoint { captured, presented: now + Duration::from_millis(video_ms) };
+            // The audio heard at the same time was captured earlier or later.
+            let audio = PlayoutPoint {
                 captured: captured - Duration::from_millis(7),
-                out: now - Duration::from_millis(7) + Duration::from_millis(audio_ms) + sync.audio_wait(),
+                presented: now - Duration::from_millis(7) + Duration::from_millis(audio_ms) + sync.audio_delay(),
             };
             sync.update(video, audio);
-            last = video_ms as f64 + sync.video_wait_ms - audio_ms as f64 - sync.audio_wait_ms;
+            last = video_ms as f64 + sync.video_delay_ms - audio_ms as f64 - sync.audio_delay_ms;
         }
         last
     }
 
     #[test]
-    fn a_small_lead_of_the_picture_is_left_alone() {
+    fn a_small_lead_of_the_video_is_left_alone() {
         let mut sync = LipSync::default();
         play(&mut sync, 300, 20, 50);
-        assert_eq!((sync.video_wait(), sync.audio_wait()), (Duration::ZERO, Duration::ZERO));
+        assert_eq!((sync.video_delay(), sync.audio_delay()), (Duration::ZERO, Duration::ZERO));
         assert!((sync.offset_ms().unwrap() + 30.0).abs() < 1.0);
     }
 
     #[test]
-    fn a_picture_that_is_far_ahead_waits_and_no_longer_than_it_must() {
+    fn video_far_ahead_is_delayed_no_longer_than_needed() {
         let mut sync = LipSync::default();
         let offset = play(&mut sync, 300, 20, 220);
         assert!((-40.0..=-25.0).contains(&offset), "{offset}");
-        assert_eq!(sync.audio_wait(), Duration::ZERO);
+        assert_eq!(sync.audio_delay(), Duration::ZERO);
         let offset = play(&mut sync, 300, 20, 60);
         assert!((-40.0..=0.0).contains(&offset), "{offset}");
-        assert!(sync.video_wait() < Duration::from_millis(15));
+        assert!(sync.video_delay() < Duration::from_millis(15));
     }
 
     #[test]
-    fn a_picture_that_is_late_makes_the_sound_wait() {
+    fn late_video_delays_the_audio() {
         let mut sync = LipSync::default();
         let offset = play(&mut sync, 300, 250, 60);
         assert!((0.0..=40.0).contains(&offset), "{offset}");
         let offset = play(&mut sync, 300, 20, 60);
         assert!(offset.abs() <= 40.0, "{offset}");
-        assert!(sync.audio_wait() < Duration::from_millis(10));
+        assert!(sync.audio_delay() < Duration::from_millis(10));
     }
 
     #[test]
-    fn reports_that_cannot_be_true_move_nothing() {
+    fn implausible_reports_change_nothing() {
         let mut sync = LipSync::default();
         play(&mut sync, 100, 20, 60_000);
-        assert_eq!((sync.video_wait(), sync.audio_wait(), sync.offset_ms()), (Duration::ZERO, Duration::ZERO, None));
+        assert_eq!((sync.video_delay(), sync.audio_delay(), sync.offset_ms()), (Duration::ZERO, Duration::ZERO, None));
     }
 }

@@ -1,21 +1,21 @@
-//! Bounded hand-over from the network to a consumer that may stall.
+//! Bounded queue from the network to a consumer that may stall.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use tokio::sync::Notify;
 
-/// What became of a pushed item.
+/// Result of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Push {
-    /// Queued.
+    /// The item was queued.
     Done,
-    /// The queue was full: the oldest item went, the new one is queued.
+    /// The queue was full: the oldest item was dropped, the new one queued.
     DroppedOldest,
-    /// Nobody listens any more.
+    /// The queue is closed.
     Closed,
 }
 
-/// Queue with one consumer; the producer never waits.
+/// A queue with one consumer; the producer never waits.
 #[derive(Debug)]
 pub(crate) struct MediaQueue<T> {
     state: Mutex<State<T>>,
@@ -49,12 +49,12 @@ impl<T> MediaQueue<T> {
         if full { Push::DroppedOldest } else { Push::Done }
     }
 
-    /// Throws away what is queued.
+    /// Drops all items.
     pub(crate) fn clear(&self) {
         self.state.lock().items.clear();
     }
 
-    /// Throws away all but the newest item.
+    /// Drops all items but the newest.
     pub(crate) fn keep_newest(&self) {
         let mut state = self.state.lock();
         let keep = state.items.len().saturating_sub(1);
@@ -66,7 +66,7 @@ impl<T> MediaQueue<T> {
         self.state.lock().items.len()
     }
 
-    /// Ends the stream: what is queued can still be received.
+    /// Closes the queue; queued items can still be received.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.arrived.notify_one();

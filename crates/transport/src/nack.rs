@@ -1,27 +1,27 @@
-//! Which packets to ask for again, and when (RFC 4585 section 6.2.1; the policy is our own).
+//! Requests for lost packets by NACK (RFC 4585 section 6.2.1; the policy is our own).
 //!
-//! A hole is reported after a small reorder window, once per round trip after that, and forgotten once it
-//! is too old to be of use. On a long path a second request follows the first early: one more copy costs
-//! little there, and a lost answer would cost another round trip. Sans-IO: the caller feeds arrivals and time, and sends what [`NackTracker::poll`] returns.
+//! A missing packet is requested after a small reorder window, then once per round trip, and forgotten once it is too old
+//! to be of use. On a long path the second request comes early: one more copy costs little there, and a lost answer would
+//! cost another round trip. Sans-IO: the caller feeds arrivals and time, and sends what [`NackTracker::poll`] returns.
 
-use crate::sequence::SequenceExtender;
+use rtp::SequenceExtender;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// A hole this many packets behind the newest one is taken for a loss at once.
+/// A packet this far behind the newest one is considered lost at once.
 const REORDER_PACKETS: u64 = 2;
-/// A hole nearer to the newest packet is given this long to close by itself.
+/// Time for a reordered packet that is closer to the newest one to arrive by itself.
 const REORDER_WINDOW: Duration = Duration::from_millis(8);
-/// Floor of the distance between two requests for the same packet.
-const MIN_RETRY: Duration = Duration::from_millis(10);
-/// The sender paces its answers: a quarter of the round trip, up to this much, is added so that they are not
-/// asked for again just before they come.
-const MAX_MARGIN: Duration = Duration::from_millis(10);
-/// From this round trip on, the second request comes early,
-const LONG_PATH: Duration = Duration::from_millis(40);
-/// after this part of the round trip.
-const EARLY: u32 = 3;
-/// Holes beyond this number are not worth a request each: a key frame is cheaper.
+/// Shortest time between two requests for the same packet.
+const MIN_RETRY_INTERVAL: Duration = Duration::from_millis(10);
+/// The sender paces its answers: a quarter of the round trip, up to this much, is added so that they are not requested
+/// again just before they arrive.
+const MAX_PACING_MARGIN: Duration = Duration::from_millis(10);
+/// From this round-trip time on, the second request comes early.
+const MIN_LONG_RTT: Duration = Duration::from_millis(40);
+/// The early second request follows after the round-trip time divided by this.
+const EARLY_RETRY_DIVISOR: u32 = 3;
+/// Missing packets that are tracked; beyond this a key frame is cheaper.
 const MAX_MISSING: usize = 1000;
 
 #[derive(Clone, Copy, Debug)]
@@ -29,10 +29,10 @@ struct Missing {
     since: Instant,
     due: Instant,
     sent: Option<Instant>,
-    tries: u32,
+    attempts: u32,
 }
 
-/// Tracks the holes of one RTP stream.
+/// Tracks the missing packets of one RTP stream.
 #[derive(Debug)]
 pub struct NackTracker {
     extender: SequenceExtender,
@@ -43,37 +43,40 @@ pub struct NackTracker {
 }
 
 impl NackTracker {
-    /// A tracker that forgets holes older than `max_age`.
+    /// A tracker that forgets missing packets after `max_age`.
     #[must_use]
     pub fn new(max_age: Duration) -> Self {
         Self { extender: SequenceExtender::default(), missing: BTreeMap::new(), max_age, requested: 0, recovered: 0 }
     }
 
-    /// Takes one arrival. Returns the time from the one and only request for this packet to its arrival,
-    /// which is a round-trip sample; `None` if it was never requested, or more than once.
+    /// Adds an arrival. Returns the time from the request for this packet to its arrival, which is a round-trip sample; `None`
+    /// if it was not requested exactly once.
     pub fn on_packet(&mut self, sequence: u16, now: Instant) -> Option<Duration> {
         let previous = self.extender.highest();
         let extended = self.extender.extend(sequence);
         let previous = previous?;
         if extended <= previous {
-            let hole = self.missing.remove(&extended)?;
-            self.recovered += u64::from(hole.tries > 0);
-            return (hole.tries == 1).then(|| hole.sent.map(|sent| now.saturating_duration_since(sent))).flatten();
+            let missing_packet = self.missing.remove(&extended)?;
+            self.recovered += u64::from(missing_packet.attempts > 0);
+            return (missing_packet.attempts == 1)
+                .then(|| missing_packet.sent.map(|sent| now.saturating_duration_since(sent)))
+                .flatten();
         }
         if extended - previous - 1 > MAX_MISSING as u64 {
-            // A jump, not a loss.
+            // A jump of the sequence numbers, not a loss.
             self.missing.clear();
             return None;
         }
-        for hole in previous + 1..extended {
-            self.missing.insert(hole, Missing { since: now, due: now + REORDER_WINDOW, sent: None, tries: 0 });
+        for missing_packet in previous + 1..extended {
+            self.missing
+                .insert(missing_packet, Missing { since: now, due: now + REORDER_WINDOW, sent: None, attempts: 0 });
         }
-        let certain = extended.saturating_sub(REORDER_PACKETS);
-        for (_, hole) in self.missing.range_mut(..=certain).rev() {
-            if hole.tries > 0 {
+        let is_certain = extended.saturating_sub(REORDER_PACKETS);
+        for (_, missing_packet) in self.missing.range_mut(..=is_certain).rev() {
+            if missing_packet.attempts > 0 {
                 break;
             }
-            hole.due = hole.due.min(now);
+            missing_packet.due = missing_packet.due.min(now);
         }
         while self.missing.len() > MAX_MISSING {
             self.missing.pop_first();
@@ -81,12 +84,12 @@ impl NackTracker {
         None
     }
 
-    /// Takes the arrival of a repetition, otherwise like [`Self::on_packet`]. What it brings first was lost on its way,
-    /// whether it was asked for or not.
+    /// Adds the arrival of a retransmission; otherwise like [`Self::on_packet`]. A packet that arrives first as a
+    /// retransmission was lost, whether it was requested or not.
     pub fn on_repair(&mut self, sequence: u16, now: Instant) -> Option<Duration> {
         let extended = self.extender.clone().extend(sequence);
         let is_unasked = match self.missing.get(&extended) {
-            Some(hole) => hole.tries == 0,
+            Some(missing_packet) => missing_packet.attempts == 0,
             None => self.extender.highest().is_some_and(|highest| extended > highest),
         };
         let sample = self.on_packet(sequence, now);
@@ -94,12 +97,12 @@ impl NackTracker {
         sample
     }
 
-    /// Packets that came only as repetitions, since the last call.
+    /// Number of packets recovered by retransmissions since the last call.
     pub fn take_recovered(&mut self) -> u64 {
         std::mem::take(&mut self.recovered)
     }
 
-    /// Forgets the holes before `sequence`, because the frames they belong to were given up.
+    /// Forgets missing packets before `sequence`, whose frames were given up.
     pub fn forget_before(&mut self, sequence: u16) {
         if self.missing.is_empty() {
             return;
@@ -108,17 +111,22 @@ impl NackTracker {
         self.missing = self.missing.split_off(&extender.extend(sequence));
     }
 
-    /// The packets to request now, in order. `rtt` spaces the repetitions.
+    /// The packets to request now, in order. `rtt` spaces repeated requests.
     pub fn poll(&mut self, now: Instant, rtt: Duration) -> Vec<u16> {
         let max_age = self.max_age;
-        self.missing.retain(|_, hole| now.saturating_duration_since(hole.since) < max_age);
+        self.missing.retain(|_, missing_packet| now.saturating_duration_since(missing_packet.since) < max_age);
         let mut due = Vec::new();
-        for (sequence, hole) in &mut self.missing {
-            if hole.due <= now {
-                hole.tries += 1;
-                hole.sent = Some(now);
-                let early = hole.tries == 1 && rtt >= LONG_PATH;
-                hole.due = now + if early { rtt / EARLY } else { (rtt + MAX_MARGIN.min(rtt / 4)).max(MIN_RETRY) };
+        for (sequence, missing_packet) in &mut self.missing {
+            if missing_packet.due <= now {
+                missing_packet.attempts += 1;
+                missing_packet.sent = Some(now);
+                let early = missing_packet.attempts == 1 && rtt >= MIN_LONG_RTT;
+                missing_packet.due = now
+                    + if early {
+                        rtt / EARLY_RETRY_DIVISOR
+                    } else {
+                        (rtt + MAX_PACING_MARGIN.min(rtt / 4)).max(MIN_RETRY_INTERVAL)
+                    };
                 due.push(*sequence as u16);
             }
         }
@@ -126,13 +134,13 @@ impl NackTracker {
         due
     }
 
-    /// When [`poll`](Self::poll) has something to do next.
+    /// When [`poll`](Self::poll) has something to request next.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.missing.values().map(|hole| hole.due).min()
+        self.missing.values().map(|missing_packet| missing_packet.due).min()
     }
 
-    /// Requests made so far, counted per packet and repetition.
+    /// Requests so far, counted per packet and repetition.
     #[must_use]
     pub fn requested(&self) -> u64 {
         self.requested
@@ -174,7 +182,7 @@ mod tests {
         assert_eq!(tracker.next_timeout(), None);
     }
 
-    /// When a hole that is never filled is asked for, in ms.
+    /// Times at which a packet that never arrives is requested, in ms.
     fn requests(rtt: Duration) -> Vec<u64> {
         let now = Instant::now();
         let mut tracker = tracker(&[1, 3, 4], now);
@@ -187,7 +195,7 @@ mod tests {
     fn a_lost_packet_counts_once_however_soon_its_copy_comes() {
         let now = Instant::now();
         let mut tracker = tracker(&[1, 3, 4], now);
-        // Before anybody knew, before anybody asked, after somebody asked, and for nothing.
+        // Before the loss was noticed, before it was requested, after that, and a duplicate.
         tracker.on_repair(5, now);
         tracker.on_repair(2, now);
         tracker.on_packet(7, now);
@@ -219,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_found_across_the_wrap() {
+    fn missing_packets_are_found_across_the_wrap() {
         let now = Instant::now();
         assert_eq!(tracker(&[65_534, 1, 2], now).poll(now, RTT), vec![65_535, 0]);
     }
@@ -234,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_of_given_up_frames_are_not_requested() {
+    fn packets_of_given_up_frames_are_not_requested() {
         let now = Instant::now();
         let mut tracker = tracker(&[1, 3, 5, 6, 7], now);
         tracker.forget_before(4);
@@ -242,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_of_the_sequence_is_not_taken_for_a_thousand_losses() {
+    fn a_jump_of_the_sequence_is_no_loss() {
         let now = Instant::now();
         assert!(tracker(&[1, 5_000, 5_001, 5_002], now).poll(now, RTT).is_empty());
     }

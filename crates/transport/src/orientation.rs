@@ -1,15 +1,15 @@
-//! How a picture has to be turned to stand upright: the header extension that phones send (3GPP TS 26.114, 7.4.5).
+//! Video orientation: the header extension that phones send (3GPP TS 26.114, section 7.4.5).
 
-/// Its name in SDP.
+/// URI of the header extension.
 pub const URI: &str = "urn:3gpp:video-orientation";
 
-/// The last two bits; those above tell which camera it is and a mirroring that receivers leave alone.
+/// Mask of the rotation; the bits above it are the camera and a flip that receivers ignore.
 const ROTATION_MASK: u8 = 0x03;
 
-/// Quarter turns clockwise before a picture is shown.
+/// Clockwise rotation of a frame before it is displayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rotation {
-    /// As it is.
+    /// No rotation.
     #[default]
     None,
     /// 90 degrees.
@@ -27,7 +27,7 @@ impl Rotation {
         self as u8
     }
 
-    /// Reads the extension's content; what is longer or has unknown bits set counts by its last two bits.
+    /// Reads the content of the header extension. Unknown bits and further bytes are ignored.
     #[must_use]
     pub fn from_extension(content: &[u8]) -> Option<Self> {
         let turns = [Self::None, Self::Quarter, Self::Half, Self::ThreeQuarters];
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_turns_count_whatever_else_is_set() {
+    fn only_the_rotation_bits_count() {
         assert_eq!(Rotation::from_extension(&[1]), Some(Rotation::Quarter));
         assert_eq!(Rotation::from_extension(&[0xff]), Some(Rotation::ThreeQuarters));
         assert_eq!(Rotation::from_extension(&[0xfc]), Some(Rotation::None));

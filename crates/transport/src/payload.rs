@@ -1,9 +1,10 @@
-//! What the assembler has to know of a video codec: where its frames begin, which of them stand alone, and how the
-//! payloads of one become the frame.
+//! What the frame assembler knows of the video codecs: where frames begin, which are key frames, and how the payloads of
+//! one become the frame.
 
-use crate::h264::{self, AccessUnitBuilder};
-use crate::vp8::{self, TemporalPlace};
 use bytes::BytesMut;
+use rtp::h264::payload::{AccessUnitBuilder, begins_access_unit};
+use rtp::vp8::{self, TemporalPlace};
+use rtp::{PayloadError, VideoFormat, keyframe};
 
 /// A video codec whose RTP payloads are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,24 +13,6 @@ pub enum VideoCodec {
     H264,
     /// RFC 7741; frames are those of RFC 6386.
     Vp8,
-}
-
-/// Why a payload could not be unpacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PayloadError {
-    /// The payload ends before its own lengths say.
-    #[error("payload is truncated")]
-    Truncated,
-    /// A fragment without its beginning, or a beginning within another unit.
-    #[error("fragments do not fit together")]
-    BrokenFragments,
-    /// A packet type outside packetization mode 1.
-    #[error("NAL unit type {0} is not used in packetization mode 1")]
-    UnsupportedType(u8),
-    /// The frame is larger than the limit.
-    #[error("frame is too large")]
-    TooLarge,
 }
 
 impl VideoCodec {
@@ -42,46 +25,47 @@ impl VideoCodec {
         }
     }
 
-    /// Whether this is the first payload of its frame beyond doubt.
+    /// Whether this is certainly the first payload of its frame.
     pub(crate) fn begins_frame(self, payload: &[u8]) -> bool {
         match self {
-            Self::H264 => h264::begins_access_unit(payload),
+            Self::H264 => begins_access_unit(payload),
             Self::Vp8 => vp8::begins_frame(payload),
         }
     }
 
-    /// Whether a key frame can be read from this payload on.
+    /// Whether a key frame begins with this payload.
     pub(crate) fn begins_keyframe(self, payload: &[u8]) -> bool {
-        match self {
-            Self::H264 => h264::begins_keyframe(payload),
-            Self::Vp8 => vp8::begins_keyframe(payload),
-        }
+        let format = match self {
+            Self::H264 => VideoFormat::H264,
+            Self::Vp8 => VideoFormat::Vp8,
+        };
+        keyframe::begins_keyframe(format, payload)
     }
 
     /// The place among temporal layers of the frame that begins with this payload.
     pub(crate) fn place(self, payload: &[u8]) -> Option<TemporalPlace> {
         match self {
             Self::H264 => None,
-            Self::Vp8 => vp8::place(payload).filter(|_| vp8::begins_frame(payload)),
+            Self::Vp8 => vp8::Descriptor::parse(payload).ok().filter(vp8::Descriptor::begins_frame)?.place(),
         }
     }
 }
 
-/// Puts one frame together, whatever its codec.
+/// Rebuilds one frame from its payloads.
 #[derive(Debug)]
 pub(crate) enum FrameBuilder {
     H264(AccessUnitBuilder),
     Vp8(vp8::FrameBuilder),
 }
 
-/// A frame from all of its payloads.
+/// A frame rebuilt from all of its payloads.
 #[derive(Debug)]
 pub(crate) struct BuiltFrame {
     pub(crate) data: BytesMut,
-    /// It stands alone.
+    /// It can be decoded without earlier frames.
     pub(crate) is_keyframe: bool,
-    /// There is a picture in it at all; else it is parameter sets, messages or padding.
-    pub(crate) has_picture: bool,
+    /// It holds a frame; otherwise it is parameter sets, SEI or padding.
+    pub(crate) has_frame: bool,
 }
 
 impl FrameBuilder {
@@ -103,11 +87,11 @@ impl FrameBuilder {
         match self {
             Self::H264(builder) => {
                 let unit = builder.finish()?;
-                Ok(BuiltFrame { data: unit.data, is_keyframe: unit.is_keyframe, has_picture: unit.has_picture })
+                Ok(BuiltFrame { data: unit.data, is_keyframe: unit.is_keyframe, has_frame: unit.has_frame })
             }
             Self::Vp8(builder) => {
                 let data = builder.finish();
-                Ok(BuiltFrame { is_keyframe: vp8::is_keyframe(&data), has_picture: !data.is_empty(), data })
+                Ok(BuiltFrame { is_keyframe: vp8::is_keyframe(&data), has_frame: !data.is_empty(), data })
             }
         }
     }

@@ -5,16 +5,15 @@ use crate::config::{AddTrack, IceServer, PeerConfig, Role};
 use crate::data::{DataChannels, DataKind};
 use crate::error::TransportError;
 use crate::event::{EventSender, MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};
-use crate::interceptors::{AudioPipeline, ChainState, InboundStream, OutboundStream, VideoPipeline};
+use crate::interceptors::{AudioPipeline, InboundStream, InterceptorState, OutboundStream, VideoPipeline};
 use crate::media_queue::MediaQueue;
 use crate::payload::VideoCodec;
-use crate::receive::{AUDIO_QUEUE, AudioReceiver, VIDEO_QUEUE, VideoReceiver};
+use crate::peer_builder::{self, Handler};
+use crate::receive::{AUDIO_QUEUE_CAPACITY, AudioReceiver, VIDEO_QUEUE_CAPACITY, VideoReceiver};
 use crate::remote_media::{self, RemoteSection};
-use crate::send::{self, AudioSender, SendControl, VideoSender, VideoStream};
-use crate::sender_clock::CaptureClock;
-use crate::stack::{self, Handler};
+use crate::routes::{self, MediaRoute, Routes, candidates};
+use crate::send::{self, AudioSender, TrackGate, VideoSender, VideoStream};
 use crate::stats::{PeerStats, ReceiverCounters, SenderCounters};
-use crate::ways::{self, MediaWay, Ways, candidates};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rtc::media_stream::MediaStreamTrack;
@@ -23,6 +22,7 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RTCRtpRtxParameters, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+use rtp::clock::CaptureClock;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,10 +39,10 @@ struct SentTrack {
     sender: Arc<dyn RtpSender>,
     transceiver: Arc<dyn RtpTransceiver>,
     /// One, or one for each layer, from low to high.
-    streams: Vec<(u32, Arc<SendControl>)>,
+    streams: Vec<(u32, Arc<TrackGate>)>,
 }
 
-/// What the stack knows of a track to send.
+/// A track that was added to the stack.
 struct Added {
     local: Arc<TrackLocalStaticRTP>,
     sender: Arc<dyn RtpSender>,
@@ -51,33 +51,33 @@ struct Added {
     ssrcs: Vec<u32>,
 }
 
-/// What one negotiation leaves for the next. Its lock also keeps negotiations apart.
+/// State between negotiations. Its lock also serialises them.
 #[derive(Default)]
 struct Negotiation {
-    /// Tracks in the offer that is not answered yet, with their media sections.
-    offered: Vec<(Arc<SendControl>, String)>,
+    /// Tracks of the pending offer, with their mids.
+    offered: Vec<(Arc<TrackGate>, String)>,
     has_remote: bool,
-    /// Candidates that came before the first remote description.
+    /// Candidates received before the first remote description.
     early_candidates: Vec<RTCIceCandidateInit>,
-    /// What the other side sends, by media section.
+    /// Tracks that the server sends, by mid.
     receiving: HashMap<String, RemoteSection>,
 }
 
 /// A connection to the server, for sending or for receiving. See [`Role`].
 ///
-/// All methods may be called at any time from any task; after [`close`](Self::close) they give
+/// All methods may be called at any time from any task; after [`close`](Self::close) they return
 /// [`TransportError::Closed`] or do nothing.
 pub struct Peer {
     stack: Mutex<Option<Arc<dyn PeerConnection>>>,
-    chain: Arc<ChainState>,
+    chain: Arc<InterceptorState>,
     video_codecs: Vec<VideoCodec>,
     data: Arc<DataChannels>,
     connected: Arc<AtomicBool>,
     negotiation: tokio::sync::Mutex<Negotiation>,
     sent: Mutex<HashMap<String, SentTrack>>,
-    ways: Arc<Ways>,
+    routes: Arc<Routes>,
     tasks: [JoinHandle<()>; 2],
-    /// A peer may be dropped on a thread that knows no runtime.
+    /// A peer may be dropped on a thread without a runtime.
     runtime: Handle,
 }
 
@@ -97,28 +97,28 @@ impl Peer {
         config: PeerConfig,
         events: mpsc::UnboundedSender<PeerEvent>,
     ) -> Result<Arc<Self>, TransportError> {
-        let chain = Arc::new(ChainState::new(EventSender::new(events)));
+        let chain = Arc::new(InterceptorState::new(EventSender::new(events)));
         let data = Arc::new(DataChannels::new(Arc::clone(&chain)));
         let connected = Arc::new(AtomicBool::new(false));
         let (first_connected, was_connected) = watch::channel(false);
-        let (ways, ready) = Ways::new(&config, Arc::clone(&chain));
+        let (routes, ready) = Routes::new(&config, Arc::clone(&chain));
         let handler = Handler {
             chain: Arc::clone(&chain),
             data: Arc::downgrade(&data),
-            ways: Arc::clone(&ways),
+            routes: Arc::clone(&routes),
             connected: Arc::clone(&connected),
             first_connected,
         };
-        let stack = stack::build(&config, &chain, handler, Arc::clone(&ways)).await?;
+        let stack = peer_builder::build(&config, &chain, handler, Arc::clone(&routes)).await?;
         if config.role == Role::Publisher {
             for kind in DataKind::ALL {
-                let channel = stack::open_channel(&*stack, kind).await?;
+                let channel = peer_builder::open_channel(&*stack, kind).await?;
                 data.attach(channel, Some(kind));
             }
         }
         let tasks = [
-            tokio::spawn(stack::watch_rtt(Arc::downgrade(&stack), Arc::clone(&chain), was_connected)),
-            tokio::spawn(ways::begin_when_due(Arc::downgrade(&stack), Arc::clone(&ways), ready)),
+            tokio::spawn(peer_builder::watch_rtt(Arc::downgrade(&stack), Arc::clone(&chain), was_connected)),
+            tokio::spawn(routes::open_due_routes(Arc::downgrade(&stack), Arc::clone(&routes), ready)),
         ];
         Ok(Arc::new(Self {
             stack: Mutex::new(Some(stack)),
@@ -128,7 +128,7 @@ impl Peer {
             connected,
             negotiation: tokio::sync::Mutex::default(),
             sent: Mutex::default(),
-            ways,
+            routes,
             tasks,
             runtime: Handle::current(),
         }))
@@ -139,7 +139,7 @@ impl Peer {
     }
 
     /// Creates an offer with everything added so far and makes it the local description. With
-    /// `ice_restart` it carries new ICE credentials, and the sockets are bound anew, so that the
+    /// `ice_restart` it carries new ICE credentials, and the sockets are bound again, so that the
     /// connection follows a change of network.
     ///
     /// # Errors
@@ -148,30 +148,30 @@ impl Peer {
         let stack = self.stack()?;
         let mut negotiation = self.negotiation.lock().await;
         let options = ice_restart.then_some(RTCOfferOptions { ice_restart });
-        let controls = |track: &SentTrack| {
-            let controls: Vec<_> = track.streams.iter().map(|(_, control)| Arc::clone(control)).collect();
-            (controls, Arc::clone(&track.transceiver))
+        let gates = |track: &SentTrack| {
+            let gates: Vec<_> = track.streams.iter().map(|(_, gate)| Arc::clone(gate)).collect();
+            (gates, Arc::clone(&track.transceiver))
         };
-        let offered: Vec<_> = self.sent.lock().values().map(controls).collect();
+        let offered: Vec<_> = self.sent.lock().values().map(gates).collect();
         negotiation.offered.clear();
         let offer = stack.create_offer(options).await.map_err(TransportError::during("creating an offer"))?;
         let sdp = offer.sdp.clone();
         stack.set_local_description(offer).await.map_err(TransportError::during("applying the own offer"))?;
-        for (controls, transceiver) in offered {
-            // From now on each has a section.
+        for (gates, transceiver) in offered {
+            // From now on each track has a mid.
             let mid = transceiver.mid().await.ok().flatten().unwrap_or_default();
-            negotiation.offered.extend(controls.into_iter().map(|control| (control, mid.clone())));
+            negotiation.offered.extend(gates.into_iter().map(|gate| (gate, mid.clone())));
         }
         self.label_layers().await;
-        Ok(self.own_description(sdp))
+        Ok(self.local_description(sdp))
     }
 
-    /// A description of ours as the server gets it.
-    fn own_description(&self, sdp: String) -> String {
-        if self.ways.allows_udp() { sdp } else { candidates::without_candidates(&sdp) }
+    /// A local description as it is sent to the server.
+    fn local_description(&self, sdp: String) -> String {
+        if self.routes.allows_udp() { sdp } else { candidates::without_candidates(&sdp) }
     }
 
-    /// Lets the packets of layers tell their media section, which is known from the first offer on.
+    /// Sets the mid that the packets of layers carry, which is known from the first offer on.
     async fn label_layers(&self) {
         let layered = |track: &SentTrack| {
             let ssrcs: Vec<u32> = track.streams.iter().map(|(ssrc, _)| *ssrc).collect();
@@ -182,57 +182,56 @@ impl Peer {
             match transceiver.mid().await {
                 Ok(Some(mid)) => ssrcs.iter().for_each(|ssrc| self.chain.outbound.set_section(*ssrc, &mid)),
                 Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "layers without a media section"),
+                Err(error) => tracing::warn!(%error, "layers without a mid"),
             }
         }
     }
 
-    /// Applies the answer to the last offer; the tracks it held may send from now on.
+    /// Applies the answer to the last offer; its tracks may send from now on.
     ///
     /// # Errors
     /// Closed, a malformed answer, or the stack refused.
     pub async fn accept_answer(&self, sdp: &str) -> Result<(), TransportError> {
         let stack = self.stack()?;
         let mut negotiation = self.negotiation.lock().await;
-        let takes_red = |mid: &str| remote_media::takes_red(sdp, mid, RED_PAYLOAD_TYPE);
-        let remote = candidates::sift(sdp, self.ways.policy());
+        let takes_red = |mid: &str| remote_media::accepts_red(sdp, mid, RED_PAYLOAD_TYPE);
+        let remote = candidates::split_description(sdp, self.routes.policy());
         let answer = RTCSessionDescription::answer(remote.sdp.clone())
             .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
         stack.set_remote_description(answer).await.map_err(TransportError::during("applying the answer"))?;
-        negotiation.offered.drain(..).for_each(|(control, mid)| control.set_negotiated(takes_red(&mid)));
-        self.ways.remote_description(&remote, Instant::now());
+        negotiation.offered.drain(..).for_each(|(gate, mid)| gate.set_negotiated(takes_red(&mid)));
+        self.routes.on_remote_description(&remote, Instant::now());
         self.add_early_candidates(&*stack, &mut negotiation).await;
         Ok(())
     }
 
-    /// Applies the other side's offer and returns the answer, which is the local description already.
-    /// Tracks that appear are announced by [`PeerEvent::Track`] before this returns; receivers of tracks
-    /// that are gone end.
+    /// Applies an offer of the server and returns the answer, which is the local description already. New tracks are
+    /// announced by [`PeerEvent::Track`] before this returns; receivers of removed tracks end.
     ///
     /// # Errors
     /// Closed, a malformed offer, or the stack refused.
     pub async fn accept_offer(&self, sdp: &str) -> Result<String, TransportError> {
         let stack = self.stack()?;
         let mut negotiation = self.negotiation.lock().await;
-        let remote = candidates::sift(sdp, self.ways.policy());
+        let remote = candidates::split_description(sdp, self.routes.policy());
         let offer = RTCSessionDescription::offer(remote.sdp.clone())
             .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
         stack.set_remote_description(offer).await.map_err(TransportError::during("applying the offer"))?;
         let answer = stack.create_answer(None).await.map_err(TransportError::during("creating the answer"))?;
         let answer_sdp = answer.sdp.clone();
         stack.set_local_description(answer).await.map_err(TransportError::during("applying the own answer"))?;
-        self.follow(&mut negotiation.receiving, remote_media::sending_sections(sdp, &self.video_codecs));
-        self.ways.remote_description(&remote, Instant::now());
+        self.update_receivers(&mut negotiation.receiving, remote_media::sending_sections(sdp, &self.video_codecs));
+        self.routes.on_remote_description(&remote, Instant::now());
         self.add_early_candidates(&*stack, &mut negotiation).await;
-        Ok(self.own_description(answer_sdp))
+        Ok(self.local_description(answer_sdp))
     }
 
-    /// Makes the receiving side match what the other side says it sends.
-    fn follow(&self, receiving: &mut HashMap<String, RemoteSection>, sections: Vec<RemoteSection>) {
+    /// Makes the receivers match the tracks of an offer.
+    fn update_receivers(&self, receiving: &mut HashMap<String, RemoteSection>, sections: Vec<RemoteSection>) {
         let mut wanted: HashMap<String, RemoteSection> =
             sections.into_iter().map(|section| (section.mid.clone(), section)).collect();
         receiving.retain(|mid, old| {
-            if wanted.get(mid).is_some_and(|later| old.goes_on_as(later))
+            if wanted.get(mid).is_some_and(|later| old.continues_as(later))
                 && let Some(later) = wanted.remove(mid)
             {
                 self.chain.inbound.update(later.ssrc, &later.formats, later.orientation);
@@ -244,10 +243,10 @@ impl Peer {
         });
         for (mid, section) in wanted {
             self.chain.events.emit(match section.undecodable() {
-                None => PeerEvent::Track(self.receive(&section)),
+                None => PeerEvent::Track(self.start_receiving(&section)),
                 Some(codecs) => {
                     let track_id = section.track_id.clone();
-                    tracing::warn!(mid, track_id, codecs, "remote track has no codec in common with us");
+                    tracing::warn!(mid, track_id, codecs, "remote track without a codec that we support");
                     PeerEvent::Undecodable { track_id, codecs }
                 }
             });
@@ -255,19 +254,19 @@ impl Peer {
         }
     }
 
-    fn receive(&self, section: &RemoteSection) -> RemoteTrack {
+    fn start_receiving(&self, section: &RemoteSection) -> RemoteTrack {
         let counters = Arc::new(ReceiverCounters::default());
         let formats = section.formats.clone();
         let (stream, media) = match section.kind {
             MediaKind::Video => {
-                let queue = Arc::new(MediaQueue::new(VIDEO_QUEUE));
+                let queue = Arc::new(MediaQueue::new(VIDEO_QUEUE_CAPACITY));
                 let pipeline = VideoPipeline::new(Arc::clone(&queue));
                 let receiver = VideoReceiver::new(queue, Arc::clone(&counters));
                 let stream = InboundStream::video(formats, section.orientation, pipeline, counters);
                 (stream, RemoteMedia::Video(receiver))
             }
             MediaKind::Audio => {
-                let queue = Arc::new(MediaQueue::new(AUDIO_QUEUE));
+                let queue = Arc::new(MediaQueue::new(AUDIO_QUEUE_CAPACITY));
                 let pipeline = AudioPipeline::new(Arc::clone(&queue));
                 let receiver = AudioReceiver::new(queue, Arc::clone(&counters));
                 (InboundStream::audio(formats, pipeline, counters), RemoteMedia::Audio(receiver))
@@ -283,8 +282,8 @@ impl Peer {
         }
     }
 
-    /// Adds a candidate of the other side, given as the JSON of `RTCIceCandidateInit`. Candidates that
-    /// come before the first remote description are kept for it; empty ones (end of candidates) ignored.
+    /// Adds a candidate of the server, given as the JSON of `RTCIceCandidateInit`. Candidates received before the first
+    /// remote description are kept for it; empty ones (end of candidates) are ignored.
     ///
     /// # Errors
     /// Closed, malformed JSON, or a candidate the stack cannot read.
@@ -308,8 +307,8 @@ impl Peer {
         stack: &dyn PeerConnection,
         candidate: RTCIceCandidateInit,
     ) -> Result<(), webrtc::error::Error> {
-        self.ways.candidate(&candidate.candidate, Instant::now());
-        if !candidates::is_for_stack(&candidate.candidate, self.ways.policy()) {
+        self.routes.on_candidate(&candidate.candidate, Instant::now());
+        if !candidates::is_for_stack(&candidate.candidate, self.routes.policy()) {
             return Ok(());
         }
         stack.add_ice_candidate(candidate).await
@@ -324,19 +323,19 @@ impl Peer {
         }
     }
 
-    /// Relays, and their credentials, for the next start of ICE.
+    /// Replaces the relays and their credentials for the next start of ICE.
     pub fn set_ice_servers(&self, servers: &[IceServer]) {
-        self.ways.set_ice_servers(servers);
+        self.routes.set_ice_servers(servers);
     }
 
-    /// Which way media takes to the server at present; `None` before there was any.
-    pub fn way(&self) -> Option<MediaWay> {
-        self.ways.way()
+    /// The route that media takes to the server at present; `None` before the first media.
+    pub fn route(&self) -> Option<MediaRoute> {
+        self.routes.route()
     }
 
-    /// What has been tried since ICE was started last, each in words for people.
-    pub fn tried(&self) -> Vec<String> {
-        self.ways.tried()
+    /// The routes tried since the last start of ICE, in words for people.
+    pub fn attempted_routes(&self) -> Vec<String> {
+        self.routes.attempted_routes()
     }
 
     /// Adds an H.264 track (Constrained Baseline, packetization mode 1, 90 kHz). It sends once the next
@@ -349,26 +348,25 @@ impl Peer {
         senders.pop().ok_or(TransportError::Closed)
     }
 
-    /// Adds an H.264 track that is sent in several sizes at once (simulcast, RFC 8853), one for each name in
-    /// `rids`, from low to high; gives their senders in the same order. With one name it is a plain track.
-    /// All share one budget.
+    /// Adds an H.264 track with several simulcast layers (RFC 8853), one for each name in `rids`, from low to high; returns
+    /// their senders in the same order. With one name it is a plain track. All layers share one budget.
     ///
     /// # Errors
     /// Closed, or the id is taken.
     pub async fn add_layers(&self, track: AddTrack, rids: &[&str]) -> Result<Vec<Arc<VideoSender>>, TransportError> {
         let Added { local, sender, transceiver, ssrcs } =
-            self.add(&track, RtpCodecKind::Video, codecs::sent_h264(), rids).await?;
+            self.add_track(&track, RtpCodecKind::Video, codecs::sent_h264(), rids).await?;
         let budget = ssrcs.first().copied().unwrap_or_default();
         self.chain.budgets.add(budget);
         let (mut handles, mut streams) = (Vec::new(), Vec::new());
         for (layer, ssrc) in ssrcs.into_iter().enumerate() {
             let rid = rids.get(layer).filter(|_| rids.len() > 1).map(|rid| (*rid).to_owned());
-            let counters = self.count(&track, ssrc, MediaKind::Video, layer, rid);
+            let counters = self.register_stream(&track, ssrc, MediaKind::Video, layer, rid);
             let stream = VideoStream { ssrc, budget, track_id: track.track_id.clone(), layer };
             let (connected, chain) = (Arc::clone(&self.connected), Arc::clone(&self.chain));
-            let (handle, control) = send::start_video(Arc::clone(&local), stream, connected, counters, chain);
+            let (handle, gate) = send::start_video(Arc::clone(&local), stream, connected, counters, chain);
             handles.push(handle);
-            streams.push((ssrc, control));
+            streams.push((ssrc, gate));
         }
         self.sent.lock().insert(track.track_id, SentTrack { sender, transceiver, streams });
         Ok(handles)
@@ -380,16 +378,16 @@ impl Peer {
     /// Closed, or the id is taken.
     pub async fn add_audio(&self, track: AddTrack) -> Result<Arc<AudioSender>, TransportError> {
         let Added { local, sender, transceiver, ssrcs } =
-            self.add(&track, RtpCodecKind::Audio, codecs::opus(), &[""]).await?;
+            self.add_track(&track, RtpCodecKind::Audio, codecs::opus(), &[""]).await?;
         let ssrc = ssrcs.first().copied().unwrap_or_default();
-        let counters = self.count(&track, ssrc, MediaKind::Audio, 0, None);
-        let (handle, control) =
+        let counters = self.register_stream(&track, ssrc, MediaKind::Audio, 0, None);
+        let (handle, gate) =
             send::start_audio(local, ssrc, Arc::clone(&self.connected), counters, Arc::clone(&self.chain));
-        self.sent.lock().insert(track.track_id, SentTrack { sender, transceiver, streams: vec![(ssrc, control)] });
+        self.sent.lock().insert(track.track_id, SentTrack { sender, transceiver, streams: vec![(ssrc, gate)] });
         Ok(handle)
     }
 
-    async fn add(
+    async fn add_track(
         &self,
         track: &AddTrack,
         kind: RtpCodecKind,
@@ -403,7 +401,7 @@ impl Peer {
         let ssrcs: Vec<u32> = rids.iter().map(|_| rand::random::<u32>().max(1)).collect();
         let encoding = |(ssrc, rid): (&u32, &&str)| {
             let rtx = (kind == RtpCodecKind::Video).then(|| RTCRtpRtxParameters { ssrc: rtx_of(*ssrc) });
-            // A track that is sent once needs no name for it.
+            // A track without layers needs no RID.
             let rid = if rids.len() > 1 { (*rid).to_owned() } else { String::new() };
             RTCRtpEncodingParameters {
                 rtp_coding_parameters: RTCRtpCodingParameters { rid, ssrc: Some(*ssrc), rtx, ..Default::default() },
@@ -437,7 +435,7 @@ impl Peer {
         Ok(Added { local, sender, transceiver, ssrcs })
     }
 
-    fn count(
+    fn register_stream(
         &self,
         track: &AddTrack,
         ssrc: u32,
@@ -459,7 +457,7 @@ impl Peer {
         counters
     }
 
-    /// Stops sending a track; the next offer tells the other side.
+    /// Stops sending a track; the next offer removes it at the server.
     ///
     /// # Errors
     /// Closed, or no such track.
@@ -467,8 +465,8 @@ impl Peer {
         let stack = self.stack()?;
         let track =
             self.sent.lock().remove(track_id).ok_or_else(|| TransportError::UnknownTrack(track_id.to_owned()))?;
-        for (ssrc, control) in &track.streams {
-            control.close();
+        for (ssrc, gate) in &track.streams {
+            gate.close();
             self.chain.outbound.remove(*ssrc);
             self.chain.budgets.remove(*ssrc);
         }
@@ -484,17 +482,17 @@ impl Peer {
         self.data.send(kind, payload)
     }
 
-    /// RTP and RTCP packets that came in so far, whatever they were: whether anything comes at all.
+    /// RTP and RTCP packets received so far, of any kind. Shows whether anything arrives at all.
     pub fn arrivals(&self) -> u64 {
         self.chain.arrivals.load(Ordering::Relaxed)
     }
 
-    /// A number that goes up whenever ICE's own checks, two a second, turn out to have been answered.
+    /// A counter that increases whenever one of ICE's own checks (two a second) was answered.
     pub fn checks_answered(&self) -> u64 {
         self.chain.checks_answered.load(Ordering::Relaxed)
     }
 
-    /// Numbers of the whole connection.
+    /// Statistics of the whole connection.
     pub async fn stats(&self) -> PeerStats {
         let mut stats = PeerStats {
             rtt_ms: self.chain.rtt.get().map(|rtt| rtt.as_secs_f64() * 1000.0),
@@ -502,8 +500,8 @@ impl Peer {
             send_backlog_ms: self.chain.budgets.backlog().as_secs_f64() * 1000.0,
             ..PeerStats::default()
         };
-        let way = self.way();
-        (stats.way, stats.media_address) = (way.as_ref().map(|way| way.kind), way.map(|way| way.remote));
+        let route = self.route();
+        (stats.route, stats.media_address) = (route.as_ref().map(|route| route.kind), route.map(|route| route.remote));
         (stats.path_packets, stats.path_packets_lost) = self.chain.budgets.path_losses();
         self.chain.outbound.for_each_counters(|counters| {
             let track = counters.snapshot();
@@ -523,20 +521,20 @@ impl Peer {
         stats
     }
 
-    /// Closes the connection: receivers end, senders become mute, and the last event is
-    /// `State(Closed)`. Closing twice does nothing.
+    /// Closes the connection: receivers end, senders drop what they get, and the last event is `State(Closed)`. Closing
+    /// twice does nothing.
     pub async fn close(&self) {
         let Some(stack) = self.release() else { return };
         shut_down(stack, &self.chain).await;
     }
 
-    /// Takes the stack out and stops everything on this side of it.
+    /// Takes the stack out and stops everything around it.
     fn release(&self) -> Option<Arc<dyn PeerConnection>> {
         let stack = self.stack.lock().take()?;
         self.connected.store(false, Ordering::Relaxed);
         self.tasks.iter().for_each(JoinHandle::abort);
-        self.ways.close();
-        self.sent.lock().drain().flat_map(|(_, track)| track.streams).for_each(|(_, control)| control.close());
+        self.routes.close();
+        self.sent.lock().drain().flat_map(|(_, track)| track.streams).for_each(|(_, gate)| gate.close());
         Some(stack)
     }
 }
@@ -556,7 +554,7 @@ fn rtx_of(ssrc: u32) -> u32 {
     ssrc ^ 0x5555_5555
 }
 
-async fn shut_down(stack: Arc<dyn PeerConnection>, chain: &ChainState) {
+async fn shut_down(stack: Arc<dyn PeerConnection>, chain: &InterceptorState) {
     if let Err(error) = stack.close().await {
         tracing::debug!(%error, "closing the connection");
     }

@@ -1,49 +1,50 @@
-//! When each received picture is shown: at once while they come evenly, else on a clock that waits as long as nearly
-//! all of them need.
+//! Video playout: when each received frame is rendered. At once while frames arrive evenly, otherwise after a delay that
+//! nearly all of them meet.
 //!
-//! A picture's transit time (completed minus RTP time) is compared with the fastest of the last seconds; the
-//! differences go into a histogram that forgets, and the wait covers nearly all of it, as in the audio jitter
-//! buffer. Sans-IO: time is an argument.
+//! A frame's transit time (completion minus RTP time) is compared with the fastest of the last seconds. The differences go
+//! into a histogram with exponential forgetting, and the delay covers nearly all of it, as in the audio jitter buffer.
+//! Sans-IO: time is an argument.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// RTP clock of video.
 const CLOCK_HZ: f64 = 90_000.0;
-/// The fastest transit is looked for among this much of the past.
-const WINDOW: Duration = Duration::from_secs(4);
-/// Width of a bucket, and how many there are: up to half a second.
+/// Window of the fastest transit time.
+const BASE_WINDOW: Duration = Duration::from_secs(4);
+/// Width of a histogram bucket.
 const BUCKET_SECONDS: f64 = 0.002;
+/// Number of buckets: the histogram covers half a second.
 const BUCKETS: usize = 250;
-/// How much of the histogram remains after one more picture (half is gone after 69, some two seconds).
-const FORGET: f64 = 0.99;
-/// Share of the pictures that must not come too late.
+/// What remains of the histogram after one more frame (half is forgotten after 69 frames, about two seconds).
+const FORGET_FACTOR: f64 = 0.99;
+/// Share of the frames that have to be in time.
 const QUANTILE: f64 = 0.95;
-/// Unevenness below this is not seen: pictures differ in size, and so in the time that they take to come.
-const UNSEEN_SECONDS: f64 = 0.010;
-/// The wait grows by so much a picture, so that the motion slows down instead of stopping,
-const GROW_SECONDS: f64 = 0.008;
-/// and shrinks by so much.
-const SHRINK_SECONDS: f64 = 0.001;
-/// More than this is not waited for unless the application asks for it.
-const USUAL_MOST: Duration = Duration::from_millis(200);
-/// A jump of the transit time beyond this is another stream.
+/// Jitter below this is not visible and gets no delay: frames differ in size, and so in transit time.
+const MIN_JITTER_SECONDS: f64 = 0.010;
+/// Increase of the delay per frame, small enough that motion slows down instead of freezing.
+const MAX_DELAY_INCREASE_SECONDS: f64 = 0.008;
+/// Decrease of the delay per frame.
+const MAX_DELAY_DECREASE_SECONDS: f64 = 0.001;
+/// Longest delay unless the application sets another one.
+const DEFAULT_MAX_DELAY: Duration = Duration::from_millis(200);
+/// A larger jump of the transit time means another stream.
 const MAX_JUMP_SECONDS: f64 = 2.0;
 
-/// See the module.
+/// Playout clock of one video stream.
 #[derive(Debug)]
 pub struct Playout {
     epoch: Option<Instant>,
-    /// RTP time of the newest picture, extended beyond its wrap, in seconds.
+    /// RTP timestamp of the newest frame, and the same extended beyond its wrap, in seconds.
     newest: Option<(u32, f64)>,
-    /// (completed, transit), transit rising, in seconds: the first is the fastest of the window.
+    /// Completion and transit times in seconds, transit increasing: the first is the fastest of the window.
     fastest: VecDeque<(f64, f64)>,
     histogram: Vec<f64>,
     frames: u32,
     /// Seconds.
     delay: f64,
-    least: Duration,
-    most: Duration,
+    min: Duration,
+    max: Duration,
 }
 
 impl Default for Playout {
@@ -55,27 +56,27 @@ impl Default for Playout {
             histogram: vec![0.0; BUCKETS],
             frames: 0,
             delay: 0.0,
-            least: Duration::ZERO,
-            most: USUAL_MOST,
+            min: Duration::ZERO,
+            max: DEFAULT_MAX_DELAY,
         }
     }
 }
 
 impl Playout {
-    /// Keeps the wait within these bounds.
-    pub fn set_range(&mut self, least: Duration, most: Duration) {
-        self.least = least;
-        self.most = most.max(least);
+    /// Keeps the delay within these bounds.
+    pub fn set_range(&mut self, min: Duration, max: Duration) {
+        self.min = min;
+        self.max = max.max(min);
     }
 
-    /// How long a picture waits beyond the fastest way through the network.
+    /// Delay of a frame beyond the fastest transit.
     #[must_use]
     pub fn delay(&self) -> Duration {
         Duration::from_secs_f64(self.delay)
     }
 
-    /// Takes a picture that was completed at `arrival`, in decoding order, and gives the time to show it. That is past
-    /// for one that is late, and for all of them while they come evenly.
+    /// Adds a frame that was completed at `arrival`, in decoding order, and returns the time to render it, which is past for
+    /// a late frame, and for all frames while they arrive evenly.
     pub fn on_frame(&mut self, timestamp: u32, arrival: Instant) -> Instant {
         let epoch = *self.epoch.get_or_insert(arrival);
         let at = arrival.saturating_duration_since(epoch).as_secs_f64();
@@ -84,53 +85,55 @@ impl Playout {
             None => 0.0,
         };
         let transit = at - rtp;
-        if self.base().is_some_and(|base| (transit - base).abs() > MAX_JUMP_SECONDS) {
-            *self = Self { least: self.least, most: self.most, ..Self::default() };
+        if self.base_transit().is_some_and(|base_transit| (transit - base_transit).abs() > MAX_JUMP_SECONDS) {
+            *self = Self { min: self.min, max: self.max, ..Self::default() };
             return self.on_frame(timestamp, arrival);
         }
         self.newest = Some((timestamp, rtp));
-        self.learn(at, transit);
-        let base = self.base().unwrap_or(transit);
-        let wanted = self.wanted();
-        self.delay += (wanted - self.delay).clamp(-SHRINK_SECONDS, GROW_SECONDS);
-        epoch + Duration::from_secs_f64((rtp + base + self.delay).max(0.0))
+        self.update_histogram(at, transit);
+        let base_transit = self.base_transit().unwrap_or(transit);
+        let target = self.target();
+        self.delay += (target - self.delay).clamp(-MAX_DELAY_DECREASE_SECONDS, MAX_DELAY_INCREASE_SECONDS);
+        epoch + Duration::from_secs_f64((rtp + base_transit + self.delay).max(0.0))
     }
 
-    fn base(&self) -> Option<f64> {
+    fn base_transit(&self) -> Option<f64> {
         self.fastest.front().map(|(_, transit)| *transit)
     }
 
-    fn learn(&mut self, at: f64, transit: f64) {
+    fn update_histogram(&mut self, at: f64, transit: f64) {
         while self.fastest.back().is_some_and(|(_, slower)| *slower >= transit) {
             self.fastest.pop_back();
         }
         self.fastest.push_back((at, transit));
-        while self.fastest.len() > 1 && self.fastest.front().is_some_and(|(old, _)| old + WINDOW.as_secs_f64() < at) {
+        while self.fastest.len() > 1
+            && self.fastest.front().is_some_and(|(old, _)| old + BASE_WINDOW.as_secs_f64() < at)
+        {
             self.fastest.pop_front();
         }
-        let late = transit - self.base().unwrap_or(transit);
-        // What could not be waited for anyhow, as after an outage, is no reason to wait longer.
-        if late > self.most.as_secs_f64() {
+        let late = transit - self.base_transit().unwrap_or(transit);
+        // A frame later than any delay allows, as after an outage, must not increase the delay.
+        if late > self.max.as_secs_f64() {
             return;
         }
         self.frames = self.frames.saturating_add(1);
-        // The first ones count alike, so the histogram is a fair one from the start.
-        let forget = FORGET.min(1.0 - 1.0 / f64::from(self.frames));
+        // The first frames have equal weight, so the histogram is representative from the start.
+        let forget = FORGET_FACTOR.min(1.0 - 1.0 / f64::from(self.frames));
         let bucket = ((late / BUCKET_SECONDS) as usize).min(BUCKETS - 1);
         self.histogram.iter_mut().for_each(|share| *share *= forget);
         self.histogram[bucket] += 1.0 - forget;
     }
 
-    /// Seconds that nearly all pictures need, within the bounds.
-    fn wanted(&self) -> f64 {
+    /// Delay in seconds that nearly all frames meet, within the bounds.
+    fn target(&self) -> f64 {
         let mut covered = 0.0;
         let enough = self.histogram.iter().position(|share| {
             covered += share;
             covered >= QUANTILE
         });
         let needed = enough.map_or(BUCKETS, |bucket| bucket + 1) as f64 * BUCKET_SECONDS;
-        let needed = if needed <= UNSEEN_SECONDS { 0.0 } else { needed };
-        needed.clamp(self.least.as_secs_f64(), self.most.as_secs_f64())
+        let needed = if needed <= MIN_JITTER_SECONDS { 0.0 } else { needed };
+        needed.clamp(self.min.as_secs_f64(), self.max.as_secs_f64())
     }
 }
 
@@ -144,13 +147,13 @@ mod tests {
         Duration::from_secs_f64(f64::from(number) / 30.0)
     }
 
-    /// Deterministic unevenness, 0 to 1.
+    /// Deterministic noise, 0 to 1.
     fn noise(number: u32) -> f64 {
         f64::from(number.wrapping_mul(2_654_435_761) >> 16 & 0xff) / 255.0
     }
 
-    /// Plays `count` pictures, each late by so many milliseconds; gives when each is shown after it was captured (an
-    /// even way of 20 ms included), in milliseconds.
+    /// Plays frames, each late by `late_ms`; returns the time from capture to rendering in milliseconds, with a constant
+    /// transit time of 20 ms.
     fn play(
         playout: &mut Playout,
         start: Instant,
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_that_come_evenly_are_shown_at_once() {
+    fn frames_that_arrive_evenly_are_rendered_at_once() {
         let (mut playout, start) = (Playout::default(), Instant::now());
         let shown = play(&mut playout, start, 0..300, |number| noise(number) * 6.0);
         assert!(shown.iter().all(|after| *after < 26.5), "{shown:?}");
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_that_come_unevenly_are_shown_evenly() {
+    fn frames_that_arrive_unevenly_are_rendered_evenly() {
         let (mut playout, start) = (Playout::default(), Instant::now());
         let shown = play(&mut playout, start, 0..600, |number| noise(number) * 40.0);
         let settled = &shown[300..];
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_ends_with_the_unevenness() {
+    fn the_delay_ends_with_the_jitter() {
         let (mut playout, start) = (Playout::default(), Instant::now());
         play(&mut playout, start, 0..300, |number| noise(number) * 60.0);
         assert!(playout.delay() > Duration::from_millis(40));
@@ -206,17 +209,17 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_no_reason_to_wait_longer() {
+    fn an_outage_does_not_increase_the_delay() {
         let (mut playout, start) = (Playout::default(), Instant::now());
         play(&mut playout, start, 0..300, |_| 0.0);
-        // A second of pictures comes all at once.
+        // One second of frames arrives at once.
         play(&mut playout, start, 300..330, |number| 1000.0 - f64::from(number - 300) * 33.0);
         play(&mut playout, start, 330..345, |_| 0.0);
         assert!(playout.delay() < Duration::from_millis(80), "{:?}", playout.delay());
     }
 
     #[test]
-    fn a_pause_and_another_stream_begin_afresh() {
+    fn a_pause_or_another_stream_resets_the_delay() {
         let (mut playout, start) = (Playout::default(), Instant::now());
         play(&mut playout, start, 0..100, |number| noise(number) * 50.0);
         let arrival = start + Duration::from_secs(60);

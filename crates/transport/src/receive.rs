@@ -1,4 +1,4 @@
-//! The consumer's ends of received tracks.
+//! Received tracks, as their consumers see them.
 
 use crate::media_queue::MediaQueue;
 use crate::orientation::Rotation;
@@ -9,31 +9,31 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Access units held for a consumer that stalls: a second at 60 frames per second.
-pub(crate) const VIDEO_QUEUE: usize = 60;
-/// Opus packets held for a consumer that stalls: two seconds.
-pub(crate) const AUDIO_QUEUE: usize = 100;
+/// Access units queued for a consumer that stalls: a second at 60 frames per second.
+pub(crate) const VIDEO_QUEUE_CAPACITY: usize = 60;
+/// Opus packets queued for a consumer that stalls: two seconds.
+pub(crate) const AUDIO_QUEUE_CAPACITY: usize = 100;
 
 /// A complete access unit.
 #[derive(Clone, Debug)]
 pub struct ReceivedAccessUnit {
-    /// What it is coded with; may change with any key frame.
+    /// Its codec, which may change with any key frame.
     pub codec: VideoCodec,
     /// Its bytes, for H.264 in Annex B form.
     pub data: Bytes,
-    /// How its picture is to be turned before it is shown.
+    /// Rotation of the frame before it is displayed.
     pub rotation: Rotation,
     /// RTP timestamp, 90 kHz.
     pub timestamp: u32,
-    /// It stands alone.
+    /// Whether it is a key frame.
     pub is_keyframe: bool,
     /// When its last packet arrived.
     pub arrival: Instant,
-    /// Nothing was lost before it.
+    /// Whether nothing was lost between the previous access unit and this one.
     pub contiguous: bool,
 }
 
-/// An Opus packet, or one with copies of earlier ones in front.
+/// An Opus packet, or a RED payload with earlier packets as well.
 #[derive(Clone, Debug)]
 pub struct ReceivedAudio {
     /// RTP sequence number.
@@ -42,20 +42,20 @@ pub struct ReceivedAudio {
     pub timestamp: u32,
     /// One Opus packet, or a payload of RFC 2198.
     pub payload: Bytes,
-    /// Whether it is the latter.
+    /// Whether the payload is RED (RFC 2198).
     pub is_redundant: bool,
     /// When it arrived.
     pub arrival: Instant,
 }
 
-/// What came on a video track and is of no use. Counters since the beginning.
+/// Counters of received video that cannot be decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Packets of payload types that were not agreed upon, and the codec of the last one as far as the other side named it.
+    /// Packets with payload types that were not negotiated.
     pub foreign_packets: u64,
-    /// See `foreign_packets`.
+    /// Codec of the last such packet, as far as the server named it.
     pub foreign_codec: Option<String>,
-    /// Whole frames whose payloads made no sense, or that were left out since no key frame has come.
+    /// Complete frames that were malformed, or left out for want of a key frame.
     pub useless_frames: u64,
 }
 
@@ -79,7 +79,7 @@ impl VideoReceiver {
         self.queue.recv().await
     }
 
-    /// A handle for requests and numbers, usable from any thread.
+    /// A handle for requests and statistics, usable from any thread.
     #[must_use]
     pub fn handle(&self) -> VideoReceiverHandle {
         VideoReceiverHandle { counters: Arc::clone(&self.counters) }
@@ -100,28 +100,28 @@ pub struct VideoReceiverHandle {
 }
 
 impl VideoReceiverHandle {
-    /// Asks the sender for a key frame within some 25 ms. Requests are rate limited; call it as often as needed.
+    /// Requests a key frame from the sender within about 25 ms. Requests are rate limited; call it as often as needed.
     pub fn request_keyframe(&self) {
-        self.counters.keyframe_wanted.store(true, Ordering::Relaxed);
+        self.counters.keyframe_requested.store(true, Ordering::Relaxed);
     }
 
-    /// Numbers of the track.
+    /// Statistics of the track.
     #[must_use]
     pub fn stats(&self) -> ReceiverStats {
         self.counters.snapshot()
     }
 
-    /// How much came that could not be taken apart.
+    /// Counters of what could not be decoded.
     #[must_use]
     pub fn unreadable(&self) -> Unreadable {
         self.counters.unreadable.lock().clone()
     }
 
-    /// When the sender captured what carries this RTP time, by the sender's clock, which is the same for all of its
-    /// tracks. `None` until the sender has reported.
+    /// The capture time of the media with this RTP timestamp, on the sender's clock, which all of its tracks share. `None`
+    /// until the first sender report.
     #[must_use]
     pub fn captured(&self, rtp_time: u32) -> Option<Duration> {
-        self.counters.sender_clock.lock().as_ref()?.captured(rtp_time)
+        self.counters.sender_clock.lock().as_ref()?.captured_at(rtp_time)
     }
 }
 
@@ -142,7 +142,7 @@ impl AudioReceiver {
         self.queue.recv().await
     }
 
-    /// A handle for numbers, usable from any thread.
+    /// A handle for statistics, usable from any thread.
     #[must_use]
     pub fn handle(&self) -> AudioReceiverHandle {
         AudioReceiverHandle { counters: Arc::clone(&self.counters) }
@@ -156,23 +156,23 @@ impl Drop for AudioReceiver {
     }
 }
 
-/// Numbers of a received audio track.
+/// Statistics of a received audio track.
 #[derive(Clone, Debug)]
 pub struct AudioReceiverHandle {
     counters: Arc<ReceiverCounters>,
 }
 
 impl AudioReceiverHandle {
-    /// Numbers of the track.
+    /// Statistics of the track.
     #[must_use]
     pub fn stats(&self) -> ReceiverStats {
         self.counters.snapshot()
     }
 
-    /// When the sender captured what carries this RTP time, by the sender's clock, which is the same for all of its
-    /// tracks. `None` until the sender has reported.
+    /// The capture time of the media with this RTP timestamp, on the sender's clock, which all of its tracks share. `None`
+    /// until the first sender report.
     #[must_use]
     pub fn captured(&self, rtp_time: u32) -> Option<Duration> {
-        self.counters.sender_clock.lock().as_ref()?.captured(rtp_time)
+        self.counters.sender_clock.lock().as_ref()?.captured_at(rtp_time)
     }
 }

@@ -1,9 +1,9 @@
 //! Reception statistics of one RTP stream (RFC 3550 sections 6.4.1 and A.8).
 
-use crate::sequence::SequenceExtender;
+use rtp::SequenceExtender;
 use std::time::{Duration, Instant};
 
-/// Counts what arrived, what did not, and how evenly it came.
+/// Reception statistics of one stream: packets received and lost, and the interarrival jitter.
 #[derive(Debug)]
 pub struct ReceptionStats {
     clock_rate: u32,
@@ -15,7 +15,7 @@ pub struct ReceptionStats {
 }
 
 impl ReceptionStats {
-    /// For a stream whose RTP timestamps count `clock_rate` hertz.
+    /// Statistics of a stream whose RTP clock runs at `clock_rate` hertz.
     #[must_use]
     pub fn new(clock_rate: u32) -> Self {
         Self {
@@ -28,7 +28,7 @@ impl ReceptionStats {
         }
     }
 
-    /// Takes one packet in the order of arrival.
+    /// Adds a packet, in the order of arrival.
     pub fn on_packet(&mut self, sequence: u16, timestamp: u32, now: Instant) {
         let extended = self.extender.extend(sequence);
         self.first = Some(self.first.map_or(extended, |first| first.min(extended)));
@@ -41,7 +41,7 @@ impl ReceptionStats {
         self.last_transit = Some((now, timestamp));
     }
 
-    /// Takes a packet that was lost and came again on a retransmission stream.
+    /// Adds a lost packet that arrived as a retransmission.
     pub fn on_repair(&mut self, sequence: u16) {
         self.extender.extend(sequence);
         self.received += 1;
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn even_arrival_has_no_jitter_and_uneven_arrival_has() {
+    fn uneven_arrival_is_measured_as_jitter() {
         let start = Instant::now();
         let mut even = ReceptionStats::new(1_000);
         let mut uneven = ReceptionStats::new(1_000);

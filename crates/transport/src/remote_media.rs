@@ -1,26 +1,26 @@
-//! Reads from a remote offer which tracks the other side sends, and on what.
+//! Reads the tracks of a remote offer.
 //!
-//! Only the handful of lines that name tracks is read; everything else of the SDP is the stack's business.
+//! Only the few lines that describe tracks are read; the stack reads everything else of the SDP.
 
 use crate::codecs;
 use crate::event::MediaKind;
 use crate::orientation;
 use crate::payload::VideoCodec;
 
-/// What a payload type stands for.
+/// Meaning of a payload type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Opus,
-    /// Opus packets with copies of earlier ones in front (RFC 2198).
+    /// Redundant Opus (RED, RFC 2198).
     Red,
     Video(VideoCodec),
     /// Retransmissions of another payload type (RFC 4588).
     Repair(u8),
-    /// What we cannot decode, by its name.
+    /// A codec that we cannot decode, by its name.
     Foreign(String),
 }
 
-/// A media section in which the other side sends something.
+/// An m-line on which the server sends a track.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RemoteSection {
     pub(crate) mid: String,
@@ -28,22 +28,22 @@ pub(crate) struct RemoteSection {
     pub(crate) stream_id: String,
     pub(crate) track_id: String,
     pub(crate) ssrc: u32,
-    /// SSRC of retransmissions (RFC 4588), if the other side names one.
+    /// SSRC of retransmissions (RFC 4588), if there is one.
     pub(crate) rtx_ssrc: Option<u32>,
     pub(crate) formats: Vec<(u8, Format)>,
-    /// Number of the header extension that tells how pictures are to be turned.
+    /// ID of the header extension with the video orientation.
     pub(crate) orientation: Option<u8>,
 }
 
 impl RemoteSection {
-    /// Whether what was received so far goes on in a later description. That one may list other formats: after the first
-    /// answer those that were not taken are left out.
-    pub(crate) fn goes_on_as(&self, later: &Self) -> bool {
+    /// Whether a later description continues this track. It may list other formats: after the first answer those that were
+    /// not accepted are left out.
+    pub(crate) fn continues_as(&self, later: &Self) -> bool {
         let same = |it: &Self| (it.kind, it.ssrc, it.rtx_ssrc, it.undecodable().is_none());
         same(self) == same(later) && self.track_id == later.track_id && self.stream_id == later.stream_id
     }
 
-    /// Names of what comes if nothing of it can be decoded.
+    /// Names of the codecs if none of them can be decoded.
     pub(crate) fn undecodable(&self) -> Option<String> {
         let ours = |(_, format): &(u8, Format)| matches!(format, Format::Opus | Format::Video(_));
         if self.formats.iter().any(ours) {
@@ -62,7 +62,7 @@ impl RemoteSection {
     }
 }
 
-/// Whether a codec only protects others.
+/// Whether a codec only protects or accompanies others.
 fn is_auxiliary(name: &str) -> bool {
     ["ulpfec", "flexfec-03", "red", "rtx", "telephone-event", "CN"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
@@ -84,8 +84,7 @@ struct Draft<'a> {
     orientation: Option<u8>,
 }
 
-/// The sections of `sdp` in which the other side sends a track with a declared SSRC. `decodable`: video codecs that may
-/// come.
+/// The m-lines of `sdp` on which the server sends a track with a declared SSRC. `decodable`: the accepted video codecs.
 pub(crate) fn sending_sections(sdp: &str, decodable: &[VideoCodec]) -> Vec<RemoteSection> {
     let mut drafts: Vec<Draft<'_>> = Vec::new();
     let mut session_direction = None;
@@ -109,8 +108,8 @@ pub(crate) fn sending_sections(sdp: &str, decodable: &[VideoCodec]) -> Vec<Remot
     drafts.iter().filter_map(|draft| finish(draft, session_direction, decodable)).collect()
 }
 
-/// Whether the section `mid` of an answer agrees to Opus packets with copies of earlier ones in front, under this type.
-pub(crate) fn takes_red(answer: &str, mid: &str, payload_type: u8) -> bool {
+/// Whether an answer accepts redundant Opus with this payload type on the m-line `mid`.
+pub(crate) fn accepts_red(answer: &str, mid: &str, payload_type: u8) -> bool {
     let sections = answer.split("\nm=").skip(1);
     let attributes = |section: &'_ str, wanted: &str| section.lines().any(|line| line.trim_end() == wanted);
     let mid = format!("a=mid:{mid}");
@@ -205,7 +204,7 @@ fn audio_format(codec: &str, parameters: &str, opus: &[u8]) -> Format {
     if is_codec(codec, "opus/48000") {
         return Format::Opus;
     }
-    // Only Opus with copies of Opus.
+    // All blocks have to be Opus.
     let mut blocks = parameters.split('/').map(|block| block.trim().parse::<u8>());
     let holds_opus = blocks.all(|block| block.is_ok_and(|block| opus.contains(&block)));
     if is_codec(codec, "red/48000") && holds_opus { Format::Red } else { foreign(codec) }
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn tracks_are_read_with_their_names_and_only_where_something_is_sent() {
+    fn only_m_lines_that_send_are_read_as_tracks() {
         let sections = sections(OFFER);
         assert_eq!(sections.len(), 2);
         let video = RemoteSection {
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_is_named() {
+    fn undecodable_codecs_are_named() {
         let only = |codec: &str| {
             let offer = OFFER.replace("VP8", codec).replace("H264", codec);
             sections(&offer).pop().unwrap().undecodable()
@@ -293,20 +292,20 @@ mod tests {
     }
 
     #[test]
-    fn a_track_goes_on_when_only_its_formats_change_and_ends_when_it_is_another() {
+    fn a_track_continues_when_only_its_formats_change() {
         let before = sections(OFFER).pop().unwrap();
-        let goes_on = |changes: &[(&str, &str)]| {
+        let continues = |changes: &[(&str, &str)]| {
             let offer = changes.iter().fold(OFFER.to_owned(), |offer, (from, to)| offer.replace(from, to));
-            before.goes_on_as(&sections(&offer).pop().unwrap())
+            before.continues_as(&sections(&offer).pop().unwrap())
         };
-        assert!(goes_on(&[("a=rtpmap:98 H264/90000", "a=rtpmap:98 VP9/90000")]));
+        assert!(continues(&[("a=rtpmap:98 H264/90000", "a=rtpmap:98 VP9/90000")]));
         for changes in [&[("TR_c", "TR_d")][..], &[("FID 8 9", "FID 10 9")], &[("H264", "VP9"), ("VP8", "AV1")]] {
-            assert!(!goes_on(changes), "{changes:?}");
+            assert!(!continues(changes), "{changes:?}");
         }
     }
 
     #[test]
-    fn retransmissions_and_the_orientation_are_known_by_their_numbers() {
+    fn retransmissions_and_orientation_are_read() {
         let more =
             "a=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=97\r\na=extmap:4/recvonly urn:3gpp:video-orientation\r\na=ssrc:9";
         let section = sections(&OFFER.replace("a=ssrc:9", more)).pop().unwrap();
@@ -315,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn h264_is_received_in_the_profiles_of_phones_and_hardware() {
+    fn h264_is_accepted_in_the_profiles_of_phones_and_hardware() {
         for (profile, wanted) in
             [("640c1f", true), ("4d001f", true), ("64001f", true), ("f4001f", false), ("6e0", false)]
         {
@@ -325,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn redundant_audio_is_known_by_what_is_in_it() {
+    fn red_is_accepted_only_with_opus_in_it() {
         let with = |format: &str| {
             let red = format!("a=rtpmap:63 red/48000/2\r\na=fmtp:63 {format}\r\na=rtpmap:111 opus");
             let offer = OFFER.replace("a=rtpmap:111 opus", &red);
@@ -337,12 +336,12 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_agrees_to_redundant_audio_line_by_line() {
+    fn an_answer_accepts_red_for_each_m_line() {
         let line = |mid: &str, red: &str| format!("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:{mid}\r\n{red}");
         let answer = format!("v=0\r\n{}{}", line("0", ""), line("1", "a=rtpmap:63 red/48000/2\r\n"));
-        let taken = ["0", "1", "2"].map(|mid| takes_red(&answer, mid, 63));
+        let taken = ["0", "1", "2"].map(|mid| accepts_red(&answer, mid, 63));
         assert_eq!(taken, [false, true, false]);
-        assert!(!takes_red(&answer, "1", 64));
+        assert!(!accepts_red(&answer, "1", 64));
     }
 
     #[test]
@@ -350,7 +349,7 @@ mod tests {
         for cut in 0..OFFER.len() {
             let _ = sections(&OFFER[cut..]);
             let _ = sections(&OFFER[..cut]);
-            let _ = takes_red(&OFFER[cut..], "0", 63);
+            let _ = accepts_red(&OFFER[cut..], "0", 63);
         }
         assert!(sections("a=ssrc:\nm=video\na=fmtp:\na=extmap:\na=ssrc-group:FID\na=msid:").is_empty());
     }

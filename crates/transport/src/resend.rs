@@ -1,7 +1,7 @@
 //! Sent packets that may be asked for again (RFC 4585 NACK).
 //!
-//! A receiver repeats its request once per round trip, and cannot know how long the queue on the way has
-//! become. So a packet is not sent again while the last copy may still be on its way: else a full queue would
+//! A receiver repeats its request once per round trip, and cannot know how long the queue on the path has
+//! become. So a packet is not sent again while the last copy may still be in flight: else a full queue would
 //! be fed with copies of what is in it.
 
 use std::collections::VecDeque;

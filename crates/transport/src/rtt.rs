@@ -1,4 +1,4 @@
-//! Round-trip time shared by the parts that pace themselves by it.
+//! Round-trip time, shared by the parts whose timing depends on it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use std::time::Duration;
 pub struct SharedRtt(AtomicU64);
 
 impl SharedRtt {
-    /// Used before the first measurement: the middle of what callers see on the internet.
-    pub const ASSUMED: Duration = Duration::from_millis(60);
+    /// Round-trip time before the first measurement: a typical value on the internet.
+    pub const DEFAULT: Duration = Duration::from_millis(60);
 
-    /// Takes one measurement.
+    /// Adds a measurement.
     pub fn update(&self, sample: Duration) {
         let sample = (sample.as_micros() as u64).max(1);
         let old = self.0.load(Ordering::Relaxed);
@@ -28,10 +28,10 @@ impl SharedRtt {
         }
     }
 
-    /// The smoothed value, or [`ASSUMED`](Self::ASSUMED).
+    /// The smoothed value, or [`DEFAULT`](Self::DEFAULT).
     #[must_use]
-    pub fn or_assumed(&self) -> Duration {
-        self.get().unwrap_or(Self::ASSUMED)
+    pub fn or_default(&self) -> Duration {
+        self.get().unwrap_or(Self::DEFAULT)
     }
 }
 
@@ -40,10 +40,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_sample_counts_whole_and_later_ones_are_smoothed() {
+    fn later_samples_are_smoothed_into_the_first() {
         let rtt = SharedRtt::default();
         assert_eq!(rtt.get(), None);
-        assert_eq!(rtt.or_assumed(), SharedRtt::ASSUMED);
+        assert_eq!(rtt.or_default(), SharedRtt::DEFAULT);
         rtt.update(Duration::from_millis(80));
         assert_eq!(rtt.get(), Some(Duration::from_millis(80)));
         rtt.update(Duration::from_millis(160));

@@ -6,13 +6,13 @@
 use crate::budget::SendBudget;
 use crate::codecs::{H264_PAYLOAD_TYPE, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE};
 use crate::event::PeerEvent;
-use crate::h264;
-use crate::interceptors::ChainState;
+use crate::interceptors::InterceptorState;
 use crate::stats::{SenderCounters, SenderStats};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
+use rtp::h264::annex_b::is_keyframe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,14 +24,14 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 /// 1200 bytes, which passes every path in practice.
 const MAX_PAYLOAD: usize = 1160;
 /// Access units waiting for the network; more means that it does not keep up.
-const VIDEO_QUEUE: usize = 8;
+const VIDEO_QUEUE_CAPACITY: usize = 8;
 /// Opus packets waiting for the network.
-const AUDIO_QUEUE: usize = 50;
+const AUDIO_QUEUE_CAPACITY: usize = 50;
 /// Frames are dropped while more than this waits in the pacer. An encoder that follows its
 /// [`SendBudget`] never gets here.
-const MOST_BACKLOG: Duration = Duration::from_secs(1);
+const MAX_BACKLOG: Duration = Duration::from_secs(1);
 /// Least distance between two requests to the own encoder for a key frame.
-const KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
+const MIN_KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 
 /// An encoded picture.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ struct Outgoing {
 
 /// What sending depends on beside the queue.
 #[derive(Debug)]
-pub(crate) struct SendControl {
+pub(crate) struct TrackGate {
     /// The peer has been connected and did not fail since.
     connected: Arc<AtomicBool>,
     /// The other side agreed to this track.
@@ -63,7 +63,7 @@ pub(crate) struct SendControl {
     counters: Arc<SenderCounters>,
 }
 
-impl SendControl {
+impl TrackGate {
     fn is_open(&self) -> bool {
         self.connected.load(Ordering::Relaxed) && self.negotiated.load(Ordering::Relaxed)
     }
@@ -102,8 +102,8 @@ pub(crate) struct VideoStream {
 /// Sends H.264. All methods may be called from any thread and never block.
 #[derive(Debug)]
 pub struct VideoSender {
-    control: Arc<SendControl>,
-    chain: Arc<ChainState>,
+    gate: Arc<TrackGate>,
+    chain: Arc<InterceptorState>,
     stream: VideoStream,
     /// Frames until the next key frame would refer to one that was dropped.
     awaiting_keyframe: AtomicBool,
@@ -120,33 +120,33 @@ impl VideoSender {
             return;
         }
         if self.awaiting_keyframe.load(Ordering::Relaxed) {
-            if !h264::contains_idr(&unit.data) {
-                self.control.counters.dropped.fetch_add(1, Ordering::Relaxed);
-                self.ask_encoder();
+            if !is_keyframe(&unit.data) {
+                self.gate.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                self.request_keyframe();
                 return;
             }
             self.awaiting_keyframe.store(false, Ordering::Relaxed);
         }
         self.chain.budgets.on_sent(self.stream.budget, Instant::now());
-        let behind = self.chain.budgets.backlog() > MOST_BACKLOG;
+        let behind = self.chain.budgets.backlog() > MAX_BACKLOG;
         if behind {
-            self.control.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            self.gate.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
         let AccessUnitToSend { data, timestamp } = unit;
-        if behind || !self.control.offer(Outgoing { data, timestamp, payload_type: H264_PAYLOAD_TYPE }) {
+        if behind || !self.gate.offer(Outgoing { data, timestamp, payload_type: H264_PAYLOAD_TYPE }) {
             self.awaiting_keyframe.store(true, Ordering::Relaxed);
-            self.ask_encoder();
+            self.request_keyframe();
         }
     }
 
     /// Tells that the picture with this RTP timestamp was captured `at`: the receivers then know which sound it belongs to.
-    pub fn captured(&self, timestamp: u32, at: Instant) {
+    pub fn set_capture_time(&self, timestamp: u32, at: Instant) {
         self.chain.outbound.on_captured(self.stream.ssrc, timestamp, at);
     }
 
     /// Tells how many bits per second of encoded pictures the track, with all its layers, could make use of at
     /// most. The estimate goes no further than all tracks together want.
-    pub fn set_wanted(&self, bps: u64) {
+    pub fn set_desired_bps(&self, bps: u64) {
         self.chain.budgets.want(self.stream.budget, bps);
     }
 
@@ -159,16 +159,16 @@ impl VideoSender {
     /// Numbers of the track.
     #[must_use]
     pub fn stats(&self) -> SenderStats {
-        self.control.counters.snapshot()
+        self.gate.counters.snapshot()
     }
 
-    fn ask_encoder(&self) {
-        if !self.control.is_open() {
+    fn request_keyframe(&self) {
+        if !self.gate.is_open() {
             return;
         }
         let now = Instant::now();
         let mut last = self.last_request.lock();
-        if last.is_none_or(|last| now.saturating_duration_since(last) >= KEYFRAME_INTERVAL) {
+        if last.is_none_or(|last| now.saturating_duration_since(last) >= MIN_KEYFRAME_INTERVAL) {
             *last = Some(now);
             let VideoStream { track_id, layer, .. } = self.stream.clone();
             self.chain.events.emit(PeerEvent::KeyframeRequested { track_id, layer });
@@ -182,15 +182,15 @@ pub const AUDIO_BLOCK_TYPE: u8 = OPUS_PAYLOAD_TYPE;
 /// Sends Opus. All methods may be called from any thread and never block.
 #[derive(Debug)]
 pub struct AudioSender {
-    control: Arc<SendControl>,
-    chain: Arc<ChainState>,
+    gate: Arc<TrackGate>,
+    chain: Arc<InterceptorState>,
     ssrc: u32,
 }
 
 impl AudioSender {
     /// Tells that the first sample of the packet with this RTP timestamp was captured `at`: the receivers then know which
     /// picture it belongs to.
-    pub fn captured(&self, timestamp: u32, at: Instant) {
+    pub fn set_capture_time(&self, timestamp: u32, at: Instant) {
         self.chain.outbound.on_captured(self.ssrc, timestamp, at);
     }
 
@@ -201,10 +201,10 @@ impl AudioSender {
     }
 
     /// Whether the other side takes what [`send_redundant`](Self::send_redundant) sends. Where it does, everything should go
-    /// that way: some servers take the form of the first packet for that of all.
+    /// that route: some servers take the form of the first packet for that of all.
     #[must_use]
     pub fn takes_redundant(&self) -> bool {
-        self.control.takes_red.load(Ordering::Relaxed)
+        self.gate.takes_red.load(Ordering::Relaxed)
     }
 
     /// Sends a payload of RFC 2198 whose blocks have the type [`AUDIO_BLOCK_TYPE`], like [`send`](Self::send). It is dropped
@@ -217,14 +217,14 @@ impl AudioSender {
 
     fn offer(&self, data: Bytes, timestamp: u32, payload_type: u8) {
         if !data.is_empty() {
-            self.control.offer(Outgoing { data, timestamp, payload_type });
+            self.gate.offer(Outgoing { data, timestamp, payload_type });
         }
     }
 
     /// Numbers of the track.
     #[must_use]
     pub fn stats(&self) -> SenderStats {
-        self.control.counters.snapshot()
+        self.gate.counters.snapshot()
     }
 }
 
@@ -258,13 +258,9 @@ impl RtpWriter {
     }
 }
 
-fn control(
-    connected: Arc<AtomicBool>,
-    counters: Arc<SenderCounters>,
-    queue: mpsc::Sender<Outgoing>,
-) -> Arc<SendControl> {
+fn gate(connected: Arc<AtomicBool>, counters: Arc<SenderCounters>, queue: mpsc::Sender<Outgoing>) -> Arc<TrackGate> {
     let queue = Mutex::new(Some(queue));
-    Arc::new(SendControl {
+    Arc::new(TrackGate {
         connected,
         negotiated: AtomicBool::new(false),
         takes_red: AtomicBool::new(false),
@@ -279,10 +275,10 @@ pub(crate) fn start_video(
     stream: VideoStream,
     connected: Arc<AtomicBool>,
     counters: Arc<SenderCounters>,
-    chain: Arc<ChainState>,
-) -> (Arc<VideoSender>, Arc<SendControl>) {
-    let (queue, mut units) = mpsc::channel::<Outgoing>(VIDEO_QUEUE);
-    let control = control(connected, Arc::clone(&counters), queue);
+    chain: Arc<InterceptorState>,
+) -> (Arc<VideoSender>, Arc<TrackGate>) {
+    let (queue, mut units) = mpsc::channel::<Outgoing>(VIDEO_QUEUE_CAPACITY);
+    let gate = gate(connected, Arc::clone(&counters), queue);
     let mut writer = RtpWriter::new(track, stream.ssrc);
     tokio::spawn(async move {
         let mut payloader = H264Payloader::default();
@@ -298,13 +294,13 @@ pub(crate) fn start_video(
         }
     });
     let sender = VideoSender {
-        control: Arc::clone(&control),
+        gate: Arc::clone(&gate),
         chain,
         stream,
         awaiting_keyframe: AtomicBool::new(true),
         last_request: Mutex::new(None),
     };
-    (Arc::new(sender), control)
+    (Arc::new(sender), gate)
 }
 
 /// Starts the task of an audio track.
@@ -313,10 +309,10 @@ pub(crate) fn start_audio(
     ssrc: u32,
     connected: Arc<AtomicBool>,
     counters: Arc<SenderCounters>,
-    chain: Arc<ChainState>,
-) -> (Arc<AudioSender>, Arc<SendControl>) {
-    let (queue, mut packets) = mpsc::channel::<Outgoing>(AUDIO_QUEUE);
-    let control = control(connected, Arc::clone(&counters), queue);
+    chain: Arc<InterceptorState>,
+) -> (Arc<AudioSender>, Arc<TrackGate>) {
+    let (queue, mut packets) = mpsc::channel::<Outgoing>(AUDIO_QUEUE_CAPACITY);
+    let gate = gate(connected, Arc::clone(&counters), queue);
     let mut writer = RtpWriter::new(track, ssrc);
     tokio::spawn(async move {
         while let Some(packet) = packets.recv().await {
@@ -326,5 +322,5 @@ pub(crate) fn start_audio(
             counters.frames.fetch_add(1, Ordering::Relaxed);
         }
     });
-    (Arc::new(AudioSender { control: Arc::clone(&control), chain, ssrc }), control)
+    (Arc::new(AudioSender { gate: Arc::clone(&gate), chain, ssrc }), gate)
 }

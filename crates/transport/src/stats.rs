@@ -1,23 +1,23 @@
-//! Numbers for the owner; all counted since the beginning.
+//! Statistics of a peer connection and its tracks. All counters start at the creation of the peer.
 
 use crate::receive::Unreadable;
-use crate::sender_clock::SenderClock;
-use crate::ways::WayKind;
+use crate::routes::RouteKind;
 use parking_lot::Mutex;
+use rtp::clock::SenderClock;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Whole connection.
+/// Statistics of a whole connection.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerStats {
     /// Smoothed round-trip time in milliseconds, where measured.
     pub rtt_ms: Option<f64>,
-    /// What the path to the other side carries by the present estimate, in bits per second of whole
-    /// datagrams; no more than is worth knowing.
+    /// Bandwidth estimate of the path to the server, in bits per second of whole datagrams. Capped at what is worth
+    /// knowing.
     pub send_estimate_bps: u64,
-    /// How long what waits to be sent will take to leave.
+    /// Time in milliseconds until everything in the pacer has left.
     pub send_backlog_ms: f64,
     /// RTP payload bytes sent, retransmissions included.
     pub bytes_sent: u64,
@@ -27,27 +27,28 @@ pub struct PeerStats {
     pub packets_sent: u64,
     /// RTP packets received.
     pub packets_received: u64,
-    /// Packets missing on the way here.
+    /// Packets lost on the downlink.
     pub packets_lost: u64,
-    /// Packets that were lost on the way here and came when they were asked for again.
+    /// Lost packets that a retransmission has recovered.
     pub packets_recovered: u64,
-    /// Packets sent of which the other side told at once whether they came, repetitions and padding included,
+    /// Sent packets that transport-wide feedback has reported on, retransmissions and padding included.
     pub path_packets: u64,
-    /// and those of them that were lost on the way.
+    /// Sent packets that transport-wide feedback has reported lost.
     pub path_packets_lost: u64,
-    /// Packets missing at the other side, by its own report.
+    /// Packets lost on the uplink by the receiver reports.
     pub remote_packets_lost: u64,
-    /// Worst share of packets lost in the other side's last report over all sent tracks, 0 to 1.
+    /// Highest loss ratio of all sent tracks in the last receiver reports, 0 to 1.
     pub remote_loss_rate: f64,
-    /// Packets sent again on request.
+    /// Packets that were retransmitted.
     pub packets_retransmitted: u64,
-    /// How media travels to the other side, once they do,
-    pub way: Option<WayKind>,
-    /// and the other side's address for them.
+    /// Kind of the route that media takes, once there is one.
+    #[serde(rename = "way")]
+    pub route: Option<RouteKind>,
+    /// The server's address for media on that route.
     pub media_address: Option<SocketAddr>,
 }
 
-/// One sent track.
+/// Statistics of a sent track.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SenderStats {
@@ -59,19 +60,19 @@ pub struct SenderStats {
     pub frames: u64,
     /// Access units or Opus packets that were not sent: not connected, or the queue was full.
     pub dropped: u64,
-    /// Packets sent again on request.
+    /// Packets that were retransmitted.
     pub retransmitted: u64,
-    /// Packets the other side asked for again.
+    /// Packets requested by NACKs.
     pub nacks: u64,
-    /// Key frame requests of the other side.
+    /// Key frame requests received.
     pub plis: u64,
-    /// Packets the other side reports lost.
+    /// Packets lost by the receiver reports.
     pub lost: u64,
-    /// Share of packets lost in the other side's last report, 0 to 1.
+    /// Loss ratio of the last receiver report, 0 to 1.
     pub loss_rate: f64,
 }
 
-/// One received track.
+/// Statistics of a received track.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiverStats {
@@ -79,11 +80,11 @@ pub struct ReceiverStats {
     pub bytes: u64,
     /// RTP packets.
     pub packets: u64,
-    /// Packets that never came.
+    /// Packets that never arrived.
     pub lost: u64,
-    /// Packets that were lost on the way and came when they were asked for again.
+    /// Lost packets that a retransmission has recovered.
     pub recovered: u64,
-    /// Packets requested again, repetitions counted.
+    /// Packets requested by NACKs; each request counts.
     pub nacks: u64,
     /// Key frames requested.
     pub plis: u64,
@@ -133,8 +134,8 @@ pub(crate) struct ReceiverCounters {
     pub(crate) plis: AtomicU64,
     pub(crate) frames: AtomicU64,
     pub(crate) jitter_micros: AtomicU64,
-    /// Set by the consumer, taken by the chain.
-    pub(crate) keyframe_wanted: AtomicBool,
+    /// Set by the consumer, cleared by the receive interceptor.
+    pub(crate) keyframe_requested: AtomicBool,
     pub(crate) unreadable: Mutex<Unreadable>,
     /// By the sender's reports; absent until the first.
     pub(crate) sender_clock: Mutex<Option<SenderClock>>,

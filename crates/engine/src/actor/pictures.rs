@@ -37,10 +37,10 @@ impl Actor {
         }
         match data.len() {
             0 => return self.debug_error(code::PUBLISHER_SEI_NULL, FUNCTION, "there are no bytes"),
-            1..=sei::MOST_BYTES => {}
+            1..=sei::MAX_BYTES => {}
             _ => return self.debug_error(code::PUBLISHER_SEI_TOO_LONG, FUNCTION, "more than 4096 bytes"),
         }
-        let Some(message) = sei::message(self.sei_kind, data) else {
+        let Some(message) = sei::user_data(self.sei_kind, data) else {
             let info = "the first 16 bytes must be a UUID";
             return self.debug_error(code::ILLEGAL_PARAM, FUNCTION, info);
         };

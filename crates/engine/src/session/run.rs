@@ -465,7 +465,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
     /// Whether a way was found for a connection that was never up: a restart would only break the handshake over it, and
     /// where that hangs for good, only new connections can have another one.
     fn shakes_hands(&self) -> bool {
-        let is_in = |role, peer: &Peer| !self.links.was_up(role) && peer.way().is_some();
+        let is_in = |role, peer: &Peer| !self.links.was_up(role) && peer.route().is_some();
         is_in(Role::Publisher, &self.publisher) || is_in(Role::Subscriber, &self.subscriber)
     }
 
@@ -473,8 +473,10 @@ impl<'a, S: SessionSink> Session<'a, S> {
     fn look_for_a_way(&mut self, now: Instant) -> Step {
         for role in self.links.failed(now) {
             let peer = if role == Role::Publisher { &self.publisher } else { &self.subscriber };
-            let reason =
-                format!("no media path: nothing comes back from the room server by {}", peer.tried().join(", "));
+            let reason = format!(
+                "no media path: nothing comes back from the room server by {}",
+                peer.attempted_routes().join(", ")
+            );
             tracing::warn!(?role, reason);
             self.sink.emit(SessionEvent::NoMediaPath { role, reason });
         }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use transport::{IceTransportPolicy, WayMemory};
+use transport::{IceTransportPolicy, RouteMemory};
 
 /// Which ways media may take, and what is known about them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WaySettings {
     pub(crate) policy: IceTransportPolicy,
     /// One session learns from the other which ways are not open.
-    pub(crate) memory: Arc<WayMemory>,
+    pub(crate) memory: Arc<RouteMemory>,
 }
 
 impl WaySettings {

@@ -270,7 +270,7 @@ impl Test {
     fn send_picture(&mut self) {
         let Some(senders) = self.slot.read().clone() else { return };
         let Some(sender) = senders.first() else { return };
-        sender.set_wanted(self.most_bps);
+        sender.set_desired_bps(self.most_bps);
         let bytes = sender.budget().bps as f64 * PICTURES.as_secs_f64() / 8.0;
         // The RTP clock wraps by design.
         let timestamp = (self.began.elapsed().as_secs_f64() * 90_000.0) as u64 as u32;

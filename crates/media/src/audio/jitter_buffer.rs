@@ -5,6 +5,7 @@
 //! ones (RFC 2198), recovered from the next one's in-band FEC, or concealed by libopus; too much or too little delay is
 //! corrected one pitch period at a time.
 
+use rtp::red::{RedBlock, RedPayload};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -12,7 +13,6 @@ use bytes::Bytes;
 
 use super::codec::{self, CodecError};
 use super::delay_estimator::{self, DelayEstimator};
-use super::red;
 use super::stereo::StereoFrame;
 use super::stream_decoder::StreamDecoder;
 use super::time_stretch::{self, Limits, Stretch};
@@ -595,11 +595,12 @@ fn take_apart(packet: &AudioPacket) -> Option<(Bytes, Vec<(i64, Bytes)>)> {
     if !packet.is_redundant {
         return Some((packet.payload.clone(), Vec::new()));
     }
-    let mut blocks = red::unpack(&packet.payload)?;
-    let own = blocks.pop()?;
+    let red = RedPayload::parse(&packet.payload)?;
+    let is_audio = |block: &&RedBlock| block.payload_type == red.primary.payload_type && !block.payload.is_empty();
     // The newest first: the older ones are then known to come before something.
-    let copies = blocks.into_iter().rev().filter(|block| block.payload_type == own.payload_type);
-    Some((own.payload, copies.map(|block| (i64::from(block.offset), block.payload)).collect()))
+    let copies = red.copies.iter().rev().filter(is_audio);
+    let content = |block: &RedBlock| packet.payload.slice_ref(block.payload);
+    Some((content(&red.primary), copies.map(|block| (i64::from(block.offset), content(block))).collect()))
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ pub mod jitter_buffer;
 pub mod level;
 pub mod mixer;
 pub mod processing;
-pub mod red;
 pub mod resample;
 pub mod spectrum;
 pub mod stereo;

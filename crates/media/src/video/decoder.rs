@@ -8,9 +8,9 @@ use openh264::formats::YUVSource;
 
 use super::colour::Colour;
 use super::frame::VideoFrame;
-use super::nal::{Nal, NalKind, nal_units};
 use super::pool::FramePool;
 use super::sps::{Sps, SpsError};
+use rtp::h264::annex_b::{Nal, NalKind, nal_units};
 
 /// Largest coded side in pixels.
 pub const MAX_SIDE: u32 = 4_096;

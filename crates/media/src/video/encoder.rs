@@ -282,10 +282,10 @@ fn build(config: &EncoderConfig) -> Result<Encoder, EncodeError> {
 #[cfg(test)]
 mod tests {
     use super::super::decoder::VideoDecoder;
-    use super::super::nal::{Nal, NalKind, is_keyframe, nal_units};
     use super::super::pattern::{Pattern, read_strip};
     use super::super::pool::FramePool;
     use super::*;
+    use rtp::h264::annex_b::{Nal, NalKind, is_keyframe, nal_units};
     use std::time::Duration;
 
     const CONFIG: EncoderConfig =

@@ -18,7 +18,6 @@ pub mod frame;
 pub mod frame_rate;
 mod jpeg;
 mod mjpeg;
-pub mod nal;
 mod native_camera;
 mod nokhwa_camera;
 pub mod pattern;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::nal::{Nal, NalKind, nal_units};
 use super::sps::{BitReader, PictureOrder, Sps, SpsError};
+use rtp::h264::annex_b::{Nal, NalKind, nal_units};
 
 /// Bytes of a slice that its header up to the picture order count takes at most.
 const HEADER_BYTES: usize = 32;

@@ -2,7 +2,7 @@
 //! make the decoder allocate what we never meant to show, its colours, and the order in which pictures are shown.
 
 use super::colour::{Colour, Matrix, Range};
-use super::nal::Nal;
+use rtp::h264::annex_b::Nal;
 
 /// Sets longer than this are refused; the largest scaling matrices need about 800 bytes.
 const MAX_BYTES: usize = 2_048;
@@ -284,8 +284,8 @@ impl<'a> BitReader<'a> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::nal::nal_units;
     use super::*;
+    use rtp::h264::annex_b::nal_units;
 
     /// Writes the same bits that the reader reads.
     #[derive(Clone, Default)]

@@ -7,8 +7,8 @@ use super::speech::Speech;
 use bytes::Bytes;
 use media::audio::codec::{OpusEncoder, PACKET_SAMPLES};
 use media::audio::jitter_buffer::{JitterBuffer, JitterStats};
-use media::audio::red::RedWriter;
 use media::audio::{AudioPacket, FRAME_SAMPLES, Frame};
+use rtp::red::RedWriter;
 use std::time::{Duration, Instant};
 
 /// Bit rate of the sender, as calls have it unless the application says otherwise.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rtp::VideoFormat;
 use thiserror::Error;
 
 use super::datagram::Datagram;
@@ -100,6 +101,17 @@ impl Codec {
         match self {
             Self::Opus | Self::RedundantOpus => 48_000,
             Self::Vp8 | Self::Vp9 { .. } | Self::Av1 | Self::H264 { .. } => 90_000,
+        }
+    }
+
+    /// The payload format whose key frames are recognised; `None` for audio.
+    pub fn video_format(self) -> Option<VideoFormat> {
+        match self {
+            Self::Opus | Self::RedundantOpus => None,
+            Self::Vp8 => Some(VideoFormat::Vp8),
+            Self::Vp9 { .. } => Some(VideoFormat::Vp9),
+            Self::Av1 => Some(VideoFormat::Av1),
+            Self::H264 { .. } => Some(VideoFormat::H264),
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::core::{Codec, IncomingPacket, LayerId, LineId, MediaPacket, OutgoingPacket};
 use super::down_track::DownTrack;
 use super::layer_selector::{LayerSelector, Verdict};
-use super::picture_ids::PictureIds;
-use super::redundancy::PlainPacket;
+use super::red::PlainPacket;
+use super::vp8_descriptor::PictureIdRewriter;
 
 /// See the module's description.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Forwarder {
     down: DownTrack,
     /// Which layer it gets.
     pub layers: LayerSelector,
-    pictures: PictureIds,
+    pictures: PictureIdRewriter,
 }
 
 /// What is known of a packet besides itself, the same for all subscribers.
@@ -68,7 +68,7 @@ pub enum Fate {
 impl Forwarder {
     /// For a track whose timestamps count `clock_rate` per second.
     pub fn new(clock_rate: u32, layers: LayerSelector) -> Self {
-        Self { down: DownTrack::new(clock_rate), layers, pictures: PictureIds::default() }
+        Self { down: DownTrack::new(clock_rate), layers, pictures: PictureIdRewriter::default() }
     }
 
     /// Decides about a packet. If it is sent, then on this line.

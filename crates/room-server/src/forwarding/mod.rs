@@ -1,7 +1,7 @@
 //! From a publisher's packets to its subscribers' packets.
 
 pub mod allocator;
-pub mod capture_times;
+pub mod capture_clock;
 pub mod core;
 pub mod datagram;
 pub mod down_track;
@@ -10,16 +10,15 @@ pub mod dtls_keys;
 pub mod dynacast;
 pub mod forwarder;
 pub mod gap_watch;
-pub mod keyframe;
 pub mod keyframe_requests;
 pub mod layer_selector;
 pub mod loss_ladder;
-pub mod picture_ids;
 pub mod probe_timer;
 pub mod rate_meter;
-pub mod redundancy;
+pub mod red;
 #[cfg(test)]
 mod robustness;
 pub mod str0m_core;
 mod str0m_terms;
+pub mod vp8_descriptor;
 mod ways;

@@ -21,7 +21,6 @@ use super::downlink::srtp::Srtp;
 use super::downlink::{Downlink, LineSettings, PayloadTypes};
 use super::dtls_keys::ExportedKeys;
 use super::forwarder::{Context, Fate, Forwarder};
-use super::keyframe::starts_keyframe;
 use super::layer_selector::{BEST, LayerSelector};
 use crate::mutation::Random;
 
@@ -133,7 +132,8 @@ impl Scene {
         };
         let media = Arc::new(MediaPacket::of(&packet));
         let arriving: Vec<LayerId> = LAYERS.iter().take(self.layers).map(|name| id(name)).collect();
-        let starts_keyframe = starts_keyframe(packet.codec, &packet.payload);
+        let format = packet.codec.video_format();
+        let starts_keyframe = format.is_some_and(|format| rtp::keyframe::begins_keyframe(format, &packet.payload));
         let context = Context { media: &media, starts_keyframe, arriving: &arriving };
         let fate = self.forwarders[line].take(self.now, &packet, &context, id(LINES[line]));
         let Fate::Sent(outgoing) = fate else { return };

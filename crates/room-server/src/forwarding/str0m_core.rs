@@ -31,7 +31,7 @@ use str0m::net::Receive;
 use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
-use super::capture_times::{CaptureTimes, SenderReport};
+use super::capture_clock::{CaptureClock, SenderReport};
 use super::core::{
     ClientAddress, Codec, CoreError, CoreEvent, DataKind, IncomingPacket, LayerId, LineId, LocalOffer, MediaKind,
     OfferChanges, OutgoingPacket, PacketExtensions, PeerConnection, PeerFactory, Purpose, SmallId,
@@ -112,7 +112,7 @@ impl PeerFactory for Str0mFactory {
             receives: purpose.receives,
             nack_enabled: HashSet::new(),
             nack_to_enable: Vec::new(),
-            capture_times: CaptureTimes::default(),
+            capture_clock: CaptureClock::default(),
             data_queue: VecDeque::new(),
             data_queued: 0,
             was_connected: false,
@@ -164,7 +164,7 @@ struct Str0mConnection {
     receives: bool,
     nack_enabled: HashSet<Ssrc>,
     nack_to_enable: Vec<Ssrc>,
-    capture_times: CaptureTimes,
+    capture_clock: CaptureClock,
     data_queue: VecDeque<Vec<u8>>,
     data_queued: usize,
     was_connected: bool,
@@ -299,7 +299,7 @@ impl Str0mConnection {
                 // `str0m` learns the clock's rate only with the next packet.
                 let clock_rate = codec.clock_rate();
                 let report = SenderReport { at: info.ntp_time, rtp_time: info.rtp_time.numer() as u32, clock_rate };
-                self.capture_times.captured_at(packet.timestamp, packet.header.timestamp, &report)
+                self.capture_clock.captured_at(packet.timestamp, packet.header.timestamp, &report)
             }
             None => packet.timestamp,
         };

@@ -13,7 +13,6 @@ use super::{HOUSEKEEPING, Hub};
 use crate::codecs::MediaCodec;
 use crate::forwarding::core::{Codec, CoreEvent, IncomingPacket, LayerId, LineId, MediaKind, MediaPacket};
 use crate::forwarding::forwarder::{Alone, Context, Fate};
-use crate::forwarding::keyframe::starts_keyframe;
 
 /// Bytes of a packet besides its payload: IP, UDP, RTP with extensions, authentication.
 const OVERHEAD: usize = 60;
@@ -72,8 +71,10 @@ impl Hub {
             self.speakers_at.get_or_insert(now + SPEAKER_INTERVAL);
         }
         let is_video = track.kind == MediaKind::Video;
-        let starts_keyframe = packet.layer.is_some() && starts_keyframe(packet.codec, &packet.payload);
         let Some(stream) = track.stream_mut(packet.layer, now) else { return };
+        let format = packet.codec.video_format().filter(|_| packet.layer.is_some());
+        let starts_keyframe =
+            format.is_some_and(|format| stream.keyframe_starts.begins_keyframe(format, &packet.payload));
         stream.seen = now;
         stream.rate.packet(packet.payload.len() + OVERHEAD, now);
         let is_holed = is_video && stream.gaps.packet(packet.ssrc, packet.sequence, now);
@@ -95,7 +96,7 @@ impl Hub {
         let plain = match packet.codec {
             _ if packet.payload.is_empty() => None,
             Codec::RedundantOpus => {
-                Some(track.plain.take(packet.ssrc, packet.sequence, packet.timestamp, &packet.payload))
+                Some(track.plain.unpack(packet.ssrc, packet.sequence, packet.timestamp, &packet.payload))
             }
             // Publishers may leave the redundancy out now and then.
             Codec::Opus => track.plain.pass(packet.ssrc, packet.sequence, packet.timestamp, &packet.payload),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use protocol::messages::{AudioTrackFeature, TrackInfo, TrackType};
+use rtp::KeyframeDetector;
 
 use super::ids::ParticipantId;
 use super::legs::LegId;
@@ -13,7 +14,7 @@ use crate::forwarding::gap_watch::GapWatch;
 use crate::forwarding::keyframe_requests::KeyframeRequests;
 use crate::forwarding::layer_selector::LayerSelector;
 use crate::forwarding::rate_meter::RateMeter;
-use crate::forwarding::redundancy::Plain;
+use crate::forwarding::red::PrimaryBlocks;
 
 /// A layer that was silent for this long is taken for stopped.
 const SILENCE: Duration = Duration::from_millis(1500);
@@ -60,7 +61,7 @@ pub struct PublishedTrack {
     /// What arrives: one stream, or one for each simulcast layer.
     pub streams: Vec<ReceivedStream>,
     /// Its sound without redundancy, if it comes with it.
-    pub plain: Plain,
+    pub plain: PrimaryBlocks,
     /// What the publisher knows of the layers that are wanted.
     pub dynacast: Dynacast,
 }
@@ -76,6 +77,8 @@ pub struct ReceivedStream {
     pub gaps: GapWatch,
     /// Requests for its key frames.
     pub keyframes: KeyframeRequests,
+    /// Where its key frames begin.
+    pub keyframe_starts: KeyframeDetector,
     /// How much it carries.
     pub rate: RateMeter,
 }
@@ -136,7 +139,7 @@ impl PublishedTrack {
             subscribers: Vec::new(),
             was_subscribed: false,
             streams: Vec::new(),
-            plain: Plain::default(),
+            plain: PrimaryBlocks::default(),
             dynacast: Dynacast::default(),
         }
     }
@@ -146,8 +149,14 @@ impl PublishedTrack {
         let at = match self.streams.iter().position(|stream| stream.layer == layer) {
             Some(at) => at,
             None if self.streams.len() < STREAMS_MAX => {
-                let (gaps, keyframes) = (GapWatch::default(), KeyframeRequests::default());
-                self.streams.push(ReceivedStream { layer, seen: now, gaps, keyframes, rate: RateMeter::default() });
+                self.streams.push(ReceivedStream {
+                    layer,
+                    seen: now,
+                    gaps: GapWatch::default(),
+                    keyframes: KeyframeRequests::default(),
+                    keyframe_starts: KeyframeDetector::default(),
+                    rate: RateMeter::default(),
+                });
                 self.streams.len() - 1
             }
             None => return None,

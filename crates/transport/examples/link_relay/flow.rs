@@ -1,4 +1,4 @@
-//! One client's way to the server and back.
+//! One client's route to the server and back.
 
 use super::FromServer;
 use super::control::Links;
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 const HEADERS: usize = 28;
 /// A column of the report.
 const BIN: Duration = Duration::from_millis(100);
-const DATAGRAM_MAX: usize = 2048;
+const MAX_DATAGRAM_BYTES: usize = 2048;
 /// Behind an SRTP packet's payload.
 const AUTHENTICATION: usize = 16;
 
@@ -45,7 +45,7 @@ impl Flow {
         socket.connect(server).await?;
         let reading = socket.clone();
         let task = tokio::spawn(async move {
-            let mut buffer = vec![0; DATAGRAM_MAX];
+            let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
             loop {
                 // A port that is closed for the moment is no reason to end.
                 let Ok(length) = reading.recv(&mut buffer).await else { continue };

@@ -33,7 +33,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
-const DATAGRAM_MAX: usize = 2048;
+const MAX_DATAGRAM_BYTES: usize = 2048;
 const QUEUE: usize = 4096;
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -129,7 +129,7 @@ async fn main() -> io::Result<()> {
     let newcomers = Links::default();
     let mut relay = Relay { clients: clients.clone(), server: None, newcomers, flows: HashMap::new(), from_server };
     let mut lines = commands();
-    let mut buffer = vec![0; DATAGRAM_MAX];
+    let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
     loop {
         let wake = relay.next_arrival().unwrap_or_else(|| Instant::now() + IDLE);
         tokio::select! {

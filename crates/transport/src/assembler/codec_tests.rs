@@ -24,7 +24,7 @@ fn play(packets: &[Packet]) -> (Vec<u32>, bool) {
         let now = bench.start + Duration::from_millis(index as u64 * 33);
         bench.assembler.push(packet.clone(), now);
         bench.assembler.handle_timeout(now, Duration::from_millis(20));
-        asked |= bench.assembler.take_keyframe_request(now, Duration::from_millis(20));
+        asked |= bench.assembler.poll_keyframe_request(now, Duration::from_millis(20));
         bench.frames.extend(std::iter::from_fn(|| bench.assembler.poll_frame()));
     }
     (bench.frames.iter().map(|frame| frame.timestamp / 3000).collect(), asked)
@@ -38,7 +38,7 @@ fn layered() -> Vec<Packet> {
 }
 
 #[test]
-fn a_lost_picture_that_no_other_refers_to_costs_no_key_frame() {
+fn a_lost_frame_without_references_costs_no_key_frame() {
     let mut packets = layered();
     packets.remove(9);
     let (frames, asked) = play(&packets);
@@ -48,7 +48,7 @@ fn a_lost_picture_that_no_other_refers_to_costs_no_key_frame() {
 }
 
 #[test]
-fn a_lost_picture_of_the_lowest_layer_ends_in_a_key_frame_request() {
+fn a_lost_frame_of_the_lowest_layer_needs_a_key_frame() {
     let mut packets = layered();
     packets.remove(8);
     let (frames, asked) = play(&packets);
@@ -57,7 +57,7 @@ fn a_lost_picture_of_the_lowest_layer_ends_in_a_key_frame_request() {
 }
 
 #[test]
-fn a_stream_that_changes_its_codec_goes_on_with_the_next_key_frame() {
+fn a_change_of_codec_takes_effect_with_a_key_frame() {
     let mut bench = Bench::new();
     let mut packets = keyframe(0, 0);
     packets.extend([vp8(3, false, (0, 0)), vp8(4, true, (1, 0)), vp8(5, false, (2, 0))]);
@@ -70,7 +70,7 @@ fn a_stream_that_changes_its_codec_goes_on_with_the_next_key_frame() {
 }
 
 #[test]
-fn a_picture_is_turned_as_the_last_one_that_said_so() {
+fn a_frame_without_a_rotation_has_that_of_the_last_one() {
     let mut bench = Bench::new();
     let turned = |mut packets: Vec<Packet>, rotation| {
         packets.last_mut().unwrap().rotation = rotation;
@@ -85,20 +85,20 @@ fn a_picture_is_turned_as_the_last_one_that_said_so() {
 }
 
 #[test]
-fn a_sender_that_never_answers_is_asked_ever_more_rarely() {
+fn a_sender_that_never_answers_is_asked_less_and_less_often() {
     let mut bench = Bench::new();
     let mut requests = 0;
     for number in 0..900u16 {
         let now = bench.start + Duration::from_millis(u64::from(number) * 33);
         bench.assembler.push(vp8(number, false, (number as u8, 0)), now);
-        requests += u32::from(bench.assembler.take_keyframe_request(now, Duration::from_millis(20)));
+        requests += u32::from(bench.assembler.poll_keyframe_request(now, Duration::from_millis(20)));
     }
     // Seven in the first 1.5 s, then after pauses that double up to 8 s.
     assert!((10..=14).contains(&requests), "{requests} in 30 s");
 }
 
 #[test]
-fn a_key_frame_behind_a_delimiter_is_found_where_the_stream_is_joined() {
+fn a_key_frame_behind_a_delimiter_is_found_by_a_late_joiner() {
     let mut bench = Bench::new();
     let joined = |sequence, payload: &[u8], marker| Packet {
         sequence,

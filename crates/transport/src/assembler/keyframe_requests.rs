@@ -1,71 +1,77 @@
-//! When to ask the sender for a key frame: at once, then at a limited rate until it arrives. Each one costs everybody in
-//! the room, so a sender that sends on and never answers is asked ever more rarely.
+//! Timing of key frame requests: the first at once, then at a limited rate until a key frame arrives.
+//!
+//! Each key frame costs all receivers in the room, so a sender that never answers is asked less and less often.
 
 use std::time::{Duration, Instant};
 
-/// Time given to a request before it is repeated: a round trip, and one frame to encode.
+/// Time before a request is repeated: a round trip, and the time to encode a frame.
 fn interval(rtt: Duration) -> Duration {
     (rtt * 2 + Duration::from_millis(100)).clamp(Duration::from_millis(200), Duration::from_millis(600))
 }
 
-/// Requests in a row, with packets between them but no beginning of a key frame, after which the pauses grow.
-const PATIENCE: u32 = 6;
-/// The longest pause.
-const LONGEST: Duration = Duration::from_secs(8);
+/// Unanswered requests, with packets received between them, after which the pauses grow.
+const MAX_UNANSWERED: u32 = 6;
+/// Longest pause between requests.
+const MAX_PAUSE: Duration = Duration::from_secs(8);
 
+/// Decides when to request a key frame.
 #[derive(Debug, Default)]
 pub(super) struct KeyframeRequests {
-    wanted: bool,
+    is_requested: bool,
     last: Option<Instant>,
     unanswered: u32,
-    /// Something has come since the last request.
-    alive: bool,
+    /// Whether packets were received since the last request.
+    has_traffic: bool,
 }
 
 impl KeyframeRequests {
-    /// A stream normally begins with a key frame, so the first request waits its turn.
-    pub(super) fn stream_began(&mut self, now: Instant) {
+    /// Notes a packet. A stream normally begins with a key frame, so the first request waits.
+    pub(super) fn on_packet(&mut self, now: Instant) {
         self.last.get_or_insert(now);
-        self.alive = true;
+        self.has_traffic = true;
     }
 
-    /// A key frame begins to arrive; whether it will be whole is another question.
-    pub(super) fn answered(&mut self) {
+    /// Notes the start of a key frame, which may turn out incomplete.
+    pub(super) fn on_keyframe_start(&mut self) {
         self.unanswered = 0;
     }
 
-    /// The stream begins anew after an outage: what was asked for before says nothing.
-    pub(super) fn want_at_once(&mut self) {
+    /// Requests a key frame at once, after an outage: earlier requests without an answer do not count.
+    pub(super) fn request_again(&mut self) {
         self.unanswered = 0;
-        self.wanted = true;
+        self.is_requested = true;
     }
 
-    pub(super) fn want(&mut self) {
-        self.wanted = true;
+    /// Requests a key frame.
+    pub(super) fn request(&mut self) {
+        self.is_requested = true;
     }
 
-    pub(super) fn satisfied(&mut self) {
-        self.wanted = false;
+    /// Notes a complete key frame.
+    pub(super) fn on_keyframe(&mut self) {
+        self.is_requested = false;
     }
 
-    pub(super) fn take(&mut self, awaiting: bool, now: Instant, rtt: Duration) -> bool {
+    /// Whether to send a request now; then it counts as sent.
+    pub(super) fn poll_request(&mut self, awaiting: bool, now: Instant, rtt: Duration) -> bool {
         let ripe = self.last.is_none_or(|last| now.saturating_duration_since(last) >= self.pause(rtt));
-        let ask = (self.wanted || awaiting && self.last.is_some()) && ripe;
+        let ask = (self.is_requested || awaiting && self.last.is_some()) && ripe;
         if ask {
-            self.wanted = false;
+            self.is_requested = false;
             self.last = Some(now);
-            self.unanswered += u32::from(std::mem::take(&mut self.alive));
+            self.unanswered += u32::from(std::mem::take(&mut self.has_traffic));
         }
         ask
     }
 
     fn pause(&self, rtt: Duration) -> Duration {
-        let doublings = self.unanswered.saturating_sub(PATIENCE).min(10);
-        (interval(rtt) * (1 << doublings)).min(LONGEST)
+        let doublings = self.unanswered.saturating_sub(MAX_UNANSWERED).min(10);
+        (interval(rtt) * (1 << doublings)).min(MAX_PAUSE)
     }
 
+    /// When [`poll_request`](Self::poll_request) may have a request next.
     pub(super) fn next_timeout(&self, awaiting: bool, rtt: Duration) -> Option<Instant> {
-        if !(self.wanted || awaiting) {
+        if !(self.is_requested || awaiting) {
             return None;
         }
         self.last.map(|last| last + self.pause(rtt))

@@ -1,55 +1,55 @@
 //! Frame assembly: RTP packets of one video stream in, complete frames out. The codec may change with any key frame.
 //!
-//! A frame ends with the marker bit, or where the timestamp changes. Packets may come reordered,
-//! twice, late or never. A hole is given time for retransmission, tied to the round-trip time; after that
-//! the assembler asks for a key frame, and takes what comes first: the missing packet, or the key frame. In
-//! the end it gives the hole up, and delivers nothing until a key frame is complete, because everything
-//! between refers to a picture the decoder does not have; except where temporal layers tell that only pictures were lost
-//! to which no later one refers. Sans-IO: time is an argument.
+//! A frame ends with the marker bit, or where the timestamp changes. Packets may arrive reordered, twice, late or never. A
+//! gap gets time for retransmission, which depends on the round-trip time. After that the assembler requests a key frame,
+//! and uses whichever arrives first: the missing packet or the key frame. Finally it gives the gap up and delivers nothing
+//! until a key frame is complete, because everything between refers to a frame the decoder does not have; except where
+//! temporal layers show that the lost frames are not referred to. Sans-IO: time is an argument.
 
 mod keyframe_requests;
 
 use crate::orientation::Rotation;
-use crate::payload::{FrameBuilder, PayloadError, VideoCodec};
-use crate::sequence::SequenceExtender;
-use crate::vp8::TemporalPlace;
+use crate::payload::{FrameBuilder, VideoCodec};
 use bytes::{Bytes, BytesMut};
 use keyframe_requests::KeyframeRequests;
+use rtp::PayloadError;
+use rtp::SequenceExtender;
+use rtp::vp8::TemporalPlace;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Largest access unit, in bytes.
 pub const MAX_ACCESS_UNIT_BYTES: usize = 8 << 20;
-/// Most packets held back at any time.
+/// Packets that are held back at any time.
 const MAX_BUFFERED_PACKETS: usize = 8192;
-/// Most payload bytes held back at any time.
+/// Payload bytes that are held back at any time.
 const MAX_BUFFERED_BYTES: usize = MAX_ACCESS_UNIT_BYTES;
-/// Parameter sets sent in an access unit of their own are kept for the picture that follows.
+/// Bytes of parameter sets that are kept for the next frame if they were sent in an access unit of their own.
 const MAX_PARAMETER_SET_BYTES: usize = 64 << 10;
-/// So many late packets in a row are not late: the sender began to count anew.
-const RESTART_AFTER_LATE: u32 = 64;
-/// Share of a new measurement in the time that a repair takes, where it is longer, and where it is shorter: it is the long
-/// repairs that must not be given up.
-const LONGER_REPAIR: f64 = 0.5;
-const SHORTER_REPAIR: f64 = 0.02;
-/// How far before the first packet seen a reordered first packet may lie.
+/// After this many late packets in a row the sender must have restarted its sequence numbers.
+const MAX_LATE_IN_A_ROW: u32 = 64;
+/// Weight of a longer repair in the smoothed repair time: slow repairs must not be given up.
+const RISING_REPAIR_WEIGHT: f64 = 0.5;
+/// Weight of a shorter repair in the smoothed repair time.
+const FALLING_REPAIR_WEIGHT: f64 = 0.02;
+/// Packets by which an early start of the stream may be reordered.
 const MAX_START_REORDER: u64 = 64;
-/// A hole of so many packets and so long a time, in units of the 90 kHz clock, is an outage: 0.3 to 30 s. A sender that
-/// knows of it begins anew, and one that does not is to be asked at once.
-const OUTAGE_PACKETS: u64 = 20;
-const OUTAGE_TIME: std::ops::Range<u32> = 27_000..2_700_000;
+/// A gap of at least this many packets may be an outage. A sender that notices an outage starts again with a key frame, and
+/// any other has to be asked for one at once.
+const MIN_OUTAGE_PACKETS: u64 = 20;
+/// Length of an outage in units of the 90 kHz clock: 0.3 to 30 s.
+const OUTAGE_TIMESTAMPS: std::ops::Range<u32> = 27_000..2_700_000;
 
-/// How long a hole may stay open before a key frame is asked for: enough for several requests and their
-/// answers.
+/// Age of a gap after which a key frame is requested: long enough for several requests and answers.
 #[must_use]
-pub fn doubt_timeout(rtt: Duration) -> Duration {
+pub fn keyframe_timeout(rtt: Duration) -> Duration {
     (rtt * 5 + Duration::from_millis(50)).clamp(Duration::from_millis(200), Duration::from_millis(800))
 }
 
-/// How long a hole may stay open at all: the key frame has had its time as well.
+/// Age of a gap after which it is given up: the key frame has had its time as well.
 #[must_use]
 pub fn gap_timeout(rtt: Duration) -> Duration {
-    doubt_timeout(rtt) + (rtt * 3 + Duration::from_millis(200)).min(Duration::from_millis(600))
+    keyframe_timeout(rtt) + (rtt * 3 + Duration::from_millis(200)).min(Duration::from_millis(600))
 }
 
 /// One RTP packet, without the header fields the assembler has no use for.
@@ -61,47 +61,47 @@ pub struct Packet {
     pub timestamp: u32,
     /// Marker bit: last packet of its access unit.
     pub marker: bool,
-    /// By its payload type.
+    /// Codec of its payload type.
     pub codec: VideoCodec,
-    /// How the picture is to be turned, if the packet says so.
+    /// Video orientation, if the packet carries one.
     pub rotation: Option<Rotation>,
-    /// Payload as of the codec's RFC; empty for padding.
+    /// Payload in the codec's RTP format; empty for padding.
     pub payload: Bytes,
 }
 
 /// A complete access unit.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// What it is coded with.
+    /// Its codec.
     pub codec: VideoCodec,
     /// Its bytes, for H.264 in Annex B form.
     pub data: Bytes,
-    /// How it is to be turned: as it says, or as the last one that said so.
+    /// Its rotation, or that of the last frame that carried one.
     pub rotation: Rotation,
     /// RTP timestamp (90 kHz).
     pub timestamp: u32,
-    /// It stands alone; for H.264: it holds an IDR slice.
+    /// Whether it is a key frame; for H.264, whether it contains an IDR slice.
     pub is_keyframe: bool,
     /// When its last missing packet arrived.
     pub completed: Instant,
-    /// Nothing was lost between this frame and the one delivered before it.
+    /// Whether nothing was lost between this frame and the one delivered before it.
     pub contiguous: bool,
 }
 
-/// Counters since the beginning.
+/// Counters of an assembler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AssemblerStats {
     /// Access units delivered.
     pub frames: u64,
-    /// Complete access units thrown away while waiting for a key frame.
+    /// Complete access units dropped while waiting for a key frame.
     pub skipped: u64,
-    /// Access units whose payloads did not make sense.
+    /// Access units with malformed payloads.
     pub malformed: u64,
-    /// Holes that were not filled in time.
+    /// Gaps that were not filled in time.
     pub given_up: u64,
-    /// Packets that came after their place was given up, or twice.
+    /// Packets that arrived after their gap was given up, or twice.
     pub late: u64,
-    /// Times the sender began to count anew.
+    /// Restarts of the sequence numbers by the sender.
     pub restarts: u64,
 }
 
@@ -115,7 +115,7 @@ struct Slot {
     arrival: Instant,
 }
 
-/// See the module.
+/// Assembles the frames of one video stream.
 #[derive(Debug)]
 pub struct Assembler {
     extender: SequenceExtender,
@@ -123,26 +123,26 @@ pub struct Assembler {
     buffered_bytes: usize,
     /// First packet of the access unit to be completed next.
     next: Option<u64>,
-    /// `next` is known to begin an access unit, since the one before it was seen to end.
+    /// Whether `next` is known to begin an access unit, because the end of the previous one was seen.
     at_boundary: bool,
     /// Everything from `next` up to here is present and belongs to one unfinished access unit.
     scanned: u64,
-    /// An access unit was taken out, so packets before `next` are late rather than early.
+    /// Whether an access unit was taken out, so that packets before `next` are late rather than early.
     started: bool,
     late_in_a_row: u32,
-    /// The hole that has been open for so long that a key frame was asked for.
-    doubted: Option<u64>,
-    /// How long holes were open until they were filled, by and large. A server may have to ask the sender for the packet,
-    /// which is a longer way than the one to the server.
-    repair: Option<Duration>,
+    /// The gap that has been open for so long that a key frame was requested.
+    overdue_gap: Option<u64>,
+    /// Smoothed time until a gap was filled. A server may have to request the packet from the sender, which takes longer than a
+    /// round trip to the server.
+    repair_rtt: Option<Duration>,
     awaiting_keyframe: bool,
     lost_since_frame: bool,
-    /// RTP time of the last picture that could be taken out.
+    /// RTP timestamp of the last access unit that was complete.
     last_timestamp: Option<u32>,
     /// Codec of the last delivered frame, and its place among temporal layers.
     last_codec: Option<VideoCodec>,
     last_place: Option<TemporalPlace>,
-    /// As a picture said last.
+    /// The last rotation that a frame carried.
     rotation: Rotation,
     parameter_sets: BytesMut,
     keyframe_requests: KeyframeRequests,
@@ -150,7 +150,7 @@ pub struct Assembler {
     stats: AssemblerStats,
 }
 
-/// What the next access unit looks like so far.
+/// State of the next access unit.
 enum Scan {
     /// Complete; this is its last packet.
     Complete(u64),
@@ -169,8 +169,8 @@ impl Default for Assembler {
             scanned: 0,
             started: false,
             late_in_a_row: 0,
-            doubted: None,
-            repair: None,
+            overdue_gap: None,
+            repair_rtt: None,
             awaiting_keyframe: true,
             lost_since_frame: false,
             last_timestamp: None,
@@ -186,11 +186,11 @@ impl Default for Assembler {
 }
 
 impl Assembler {
-    /// Takes one packet in the order of arrival.
+    /// Adds a packet, in the order of arrival.
     pub fn push(&mut self, packet: Packet, now: Instant) {
-        self.keyframe_requests.stream_began(now);
+        self.keyframe_requests.on_packet(now);
         if packet.codec.begins_keyframe(&packet.payload) {
-            self.keyframe_requests.answered();
+            self.keyframe_requests.on_keyframe_start();
         }
         let mut number = self.extender.extend(packet.sequence);
         if let Some(next) = self.next
@@ -201,7 +201,7 @@ impl Assembler {
             } else {
                 self.stats.late += 1;
                 self.late_in_a_row += 1;
-                if self.late_in_a_row < RESTART_AFTER_LATE {
+                if self.late_in_a_row < MAX_LATE_IN_A_ROW {
                     return;
                 }
                 self.restart();
@@ -220,8 +220,8 @@ impl Assembler {
             && let Some(opened) = self.gap_opened()
         {
             let took = now.saturating_duration_since(opened);
-            self.repair = Some(self.repair.map_or(took, |known| {
-                let gain = if took > known { LONGER_REPAIR } else { SHORTER_REPAIR };
+            self.repair_rtt = Some(self.repair_rtt.map_or(took, |known| {
+                let gain = if took > known { RISING_REPAIR_WEIGHT } else { FALLING_REPAIR_WEIGHT };
                 known.mul_f64(1.0 - gain) + took.mul_f64(gain)
             }));
         }
@@ -231,45 +231,44 @@ impl Assembler {
         if self.packets.len() > MAX_BUFFERED_PACKETS || self.buffered_bytes > MAX_BUFFERED_BYTES {
             self.overflow();
         }
-        if self.is_behind_outage() && !self.is_in_doubt() {
-            self.doubted = Some(self.scanned);
-            self.keyframe_requests.want_at_once();
+        if self.is_outage() && !self.is_gap_overdue() {
+            self.overdue_gap = Some(self.scanned);
+            self.keyframe_requests.request_again();
         }
         self.drain(now);
     }
 
-    /// Lets time pass: doubts holes that stayed open for [`doubt_timeout`], gives them up after
-    /// [`gap_timeout`].
+    /// Requests a key frame for gaps older than [`keyframe_timeout`], and gives them up after [`gap_timeout`].
     pub fn handle_timeout(&mut self, now: Instant, rtt: Duration) {
-        let rtt = self.repair_time(rtt);
-        let doubtful =
-            self.gap_opened().is_some_and(|opened| now.saturating_duration_since(opened) >= doubt_timeout(rtt));
-        if doubtful && self.doubted != Some(self.scanned) {
-            self.doubted = Some(self.scanned);
-            // What waits behind the hole may need nothing of it.
+        let rtt = self.repair_rtt(rtt);
+        let is_overdue =
+            self.gap_opened().is_some_and(|opened| now.saturating_duration_since(opened) >= keyframe_timeout(rtt));
+        if is_overdue && self.overdue_gap != Some(self.scanned) {
+            self.overdue_gap = Some(self.scanned);
+            // What waits behind the gap may not depend on it.
             self.drain(now);
-            if self.is_in_doubt() {
-                self.keyframe_requests.want();
+            if self.is_gap_overdue() {
+                self.keyframe_requests.request();
             }
         }
         while self.gap_opened().is_some_and(|opened| now.saturating_duration_since(opened) >= gap_timeout(rtt)) {
             let Some((&number, _)) = self.packets.range(self.scanned + 1..).next() else { return };
             self.stats.given_up += 1;
-            self.lose();
+            self.on_loss();
             self.discard_before(number);
             self.move_to(number, false);
             self.drain(now);
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) or [`take_keyframe_request`](Self::take_keyframe_request)
+    /// When [`handle_timeout`](Self::handle_timeout) or [`poll_keyframe_request`](Self::poll_keyframe_request)
     /// has something to do next.
     #[must_use]
     pub fn next_timeout(&self, rtt: Duration) -> Option<Instant> {
-        let rtt = self.repair_time(rtt);
-        let limit = if self.is_in_doubt() { gap_timeout(rtt) } else { doubt_timeout(rtt) };
+        let rtt = self.repair_rtt(rtt);
+        let limit = if self.is_gap_overdue() { gap_timeout(rtt) } else { keyframe_timeout(rtt) };
         let gap = self.gap_opened().map(|opened| opened + limit);
-        let needs_keyframe = self.awaiting_keyframe || self.is_in_doubt();
+        let needs_keyframe = self.awaiting_keyframe || self.is_gap_overdue();
         [gap, self.keyframe_requests.next_timeout(needs_keyframe, rtt)].into_iter().flatten().min()
     }
 
@@ -279,26 +278,26 @@ impl Assembler {
     }
 
     /// Whether a key frame has to be requested from the sender now. Repeats at a limited rate until one arrives.
-    pub fn take_keyframe_request(&mut self, now: Instant, rtt: Duration) -> bool {
-        let rtt = self.repair_time(rtt);
-        self.keyframe_requests.take(self.awaiting_keyframe || self.is_in_doubt(), now, rtt)
+    pub fn poll_keyframe_request(&mut self, now: Instant, rtt: Duration) -> bool {
+        let rtt = self.repair_rtt(rtt);
+        self.keyframe_requests.poll_request(self.awaiting_keyframe || self.is_gap_overdue(), now, rtt)
     }
 
-    /// Asks for a key frame on behalf of the consumer; delivery goes on meanwhile.
+    /// Requests a key frame on behalf of the consumer; delivery continues meanwhile.
     pub fn request_keyframe(&mut self) {
-        self.keyframe_requests.want();
+        self.keyframe_requests.request();
     }
 
-    /// The consumer dropped frames: deliver nothing until the next key frame, and ask for it.
+    /// Delivers nothing until the next key frame, and requests it, because the consumer dropped frames.
     pub fn require_keyframe(&mut self) {
         self.ready.clear();
         self.last_place = None;
-        self.lose();
+        self.on_loss();
     }
 
-    /// Sequence number before which nothing is of use any more.
+    /// Sequence number before which no packet is needed any more.
     #[must_use]
-    pub fn oldest_wanted(&self) -> Option<u16> {
+    pub fn oldest_needed(&self) -> Option<u16> {
         self.next.map(|next| next as u16)
     }
 
@@ -308,17 +307,17 @@ impl Assembler {
         self.stats
     }
 
-    /// Round trip to whoever has what is missing.
-    fn repair_time(&self, rtt: Duration) -> Duration {
-        self.repair.map_or(rtt, |repair| repair.max(rtt))
+    /// Time in which a missing packet can be recovered.
+    fn repair_rtt(&self, rtt: Duration) -> Duration {
+        self.repair_rtt.map_or(rtt, |repair_rtt| repair_rtt.max(rtt))
     }
 
-    fn is_in_doubt(&self) -> bool {
-        self.doubted == Some(self.scanned)
+    fn is_gap_overdue(&self) -> bool {
+        self.overdue_gap == Some(self.scanned)
     }
 
-    /// Whether the hole in front of what waits is that of an outage.
-    fn is_behind_outage(&self) -> bool {
+    /// Whether the gap in front of the buffered packets is an outage.
+    fn is_outage(&self) -> bool {
         if self.packets.contains_key(&self.scanned) {
             return false;
         }
@@ -326,13 +325,13 @@ impl Assembler {
         else {
             return false;
         };
-        number - self.scanned >= OUTAGE_PACKETS && OUTAGE_TIME.contains(&slot.timestamp.wrapping_sub(last))
+        number - self.scanned >= MIN_OUTAGE_PACKETS && OUTAGE_TIMESTAMPS.contains(&slot.timestamp.wrapping_sub(last))
     }
 
-    fn lose(&mut self) {
+    fn on_loss(&mut self) {
         self.lost_since_frame = true;
         self.awaiting_keyframe = true;
-        self.keyframe_requests.want();
+        self.keyframe_requests.request();
     }
 
     fn move_to(&mut self, next: u64, at_boundary: bool) {
@@ -350,14 +349,14 @@ impl Assembler {
         self.started = false;
         self.parameter_sets.clear();
         self.last_place = None;
-        self.lose();
+        self.on_loss();
     }
 
     fn overflow(&mut self) {
         self.stats.given_up += 1;
         self.packets.clear();
         self.buffered_bytes = 0;
-        self.lose();
+        self.on_loss();
         if let Some(highest) = self.extender.highest() {
             self.started = true;
             self.move_to(highest + 1, false);
@@ -374,7 +373,7 @@ impl Assembler {
         self.started = true;
     }
 
-    /// When the hole in front of the next access unit was first noticed.
+    /// When the gap in front of the next access unit was first noticed.
     fn gap_opened(&self) -> Option<Instant> {
         self.next?;
         if self.packets.contains_key(&self.scanned) {
@@ -388,8 +387,8 @@ impl Assembler {
             match self.scan(next) {
                 Scan::Complete(end) => self.complete(next, end, now),
                 Scan::Missing(number) => {
-                    let may_jump = self.awaiting_keyframe || self.is_in_doubt();
-                    if !(may_jump && self.jump_over(number)) {
+                    let may_skip = self.awaiting_keyframe || self.is_gap_overdue();
+                    if !(may_skip && self.skip_gap(number)) {
                         return;
                     }
                 }
@@ -411,15 +410,15 @@ impl Assembler {
         }
     }
 
-    /// While nothing else helps, holes in front of a complete frame that needs none of what is missing are not waited for.
-    fn jump_over(&mut self, hole: u64) -> bool {
+    /// Skips a gap in front of a complete frame that does not depend on the missing packets.
+    fn skip_gap(&mut self, gap: u64) -> bool {
         let last = self.last_place.filter(|_| !self.awaiting_keyframe);
         let needs_nothing = |slot: &Slot| {
             let place = || slot.codec.place(&slot.payload);
             slot.codec.begins_keyframe(&slot.payload)
                 || last.is_some_and(|last| place().is_some_and(|place| place.follows(last)))
         };
-        let starts = self.packets.range(hole + 1..).filter(|(_, slot)| needs_nothing(slot));
+        let starts = self.packets.range(gap + 1..).filter(|(_, slot)| needs_nothing(slot));
         let Some(start) = starts.map(|(&number, _)| number).find(|&start| self.is_complete_from(start)) else {
             return false;
         };
@@ -461,11 +460,11 @@ impl Assembler {
             Err(error) => {
                 tracing::debug!(%error, "frame dropped");
                 self.stats.malformed += 1;
-                self.lose();
+                self.on_loss();
                 return;
             }
         };
-        if !unit.has_picture {
+        if !unit.has_frame {
             if self.parameter_sets.len() + unit.data.len() <= MAX_PARAMETER_SET_BYTES {
                 self.parameter_sets.extend_from_slice(&unit.data);
             }
@@ -473,9 +472,9 @@ impl Assembler {
         }
         let other_codec = self.last_codec.is_some_and(|last| last != codec);
         if other_codec && !unit.is_keyframe && !self.awaiting_keyframe {
-            self.lose();
+            self.on_loss();
         }
-        // A hole that swallowed only pictures of upper temporal layers harms none of the others.
+        // A gap with frames of upper temporal layers only does not affect the others.
         let follows = !other_codec && self.last_place.zip(place).is_some_and(|(last, place)| place.follows(last));
         if self.awaiting_keyframe && !unit.is_keyframe && !follows {
             self.stats.skipped += 1;
@@ -484,7 +483,7 @@ impl Assembler {
         }
         if unit.is_keyframe || self.awaiting_keyframe {
             self.awaiting_keyframe = false;
-            self.keyframe_requests.satisfied();
+            self.keyframe_requests.on_keyframe();
         }
         (self.last_codec, self.last_place) = (Some(codec), place);
         let mut data = std::mem::take(&mut self.parameter_sets);

@@ -36,7 +36,7 @@ impl Bench {
     }
 
     fn keyframe_wanted(&mut self, at: u64) -> bool {
-        self.assembler.take_keyframe_request(self.start + ms(at), RTT)
+        self.assembler.poll_keyframe_request(self.start + ms(at), RTT)
     }
 
     fn collect(&mut self) {
@@ -74,7 +74,7 @@ pub(super) fn delta(sequence: u16, timestamp: u32) -> Vec<Packet> {
 }
 
 #[test]
-fn frames_come_out_whole_and_with_their_last_packet() {
+fn a_frame_is_delivered_with_its_last_packet() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(10, 0));
     bench.push_all(33, &delta(13, 3000)[..2]);
@@ -89,7 +89,7 @@ fn frames_come_out_whole_and_with_their_last_packet() {
 }
 
 #[test]
-fn reordered_and_repeated_packets_make_no_difference() {
+fn reordered_and_duplicate_packets_make_no_difference() {
     let mut bench = Bench::new();
     let mut packets = [keyframe(65_533, 0), delta(0, 3000), delta(3, 6000)].concat();
     packets.swap(0, 1);
@@ -104,7 +104,7 @@ fn reordered_and_repeated_packets_make_no_difference() {
 }
 
 #[test]
-fn a_retransmission_in_time_leaves_no_trace() {
+fn a_retransmission_in_time_hides_the_loss() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(0, 0));
     bench.push_all(33, &delta(3, 3000)[1..]);
@@ -118,14 +118,14 @@ fn a_retransmission_in_time_leaves_no_trace() {
 }
 
 #[test]
-fn a_lost_packet_freezes_the_picture_until_the_next_key_frame() {
+fn a_lost_packet_freezes_the_video_until_the_next_key_frame() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(0, 0));
     bench.push_all(33, &delta(3, 3000)[1..]);
     bench.push_all(66, &delta(6, 6000));
     let deadline = bench.assembler.next_timeout(RTT).unwrap();
-    assert_eq!(deadline, bench.start + ms(33) + doubt_timeout(RTT));
-    bench.timeout(33 + doubt_timeout(RTT).as_millis() as u64);
+    assert_eq!(deadline, bench.start + ms(33) + keyframe_timeout(RTT));
+    bench.timeout(33 + keyframe_timeout(RTT).as_millis() as u64);
     assert!(bench.keyframe_wanted(340));
     assert_eq!(bench.timestamps(), [0]);
     bench.push_all(350, &delta(9, 9000));
@@ -138,7 +138,7 @@ fn a_lost_packet_freezes_the_picture_until_the_next_key_frame() {
 }
 
 #[test]
-fn a_packet_that_comes_while_a_key_frame_is_on_its_way_still_helps() {
+fn a_late_packet_still_helps_while_a_key_frame_is_pending() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(0, 0));
     let late = delta(3, 3000);
@@ -152,7 +152,7 @@ fn a_packet_that_comes_while_a_key_frame_is_on_its_way_still_helps() {
 }
 
 #[test]
-fn without_packet_or_key_frame_a_hole_is_given_up_in_the_end() {
+fn a_gap_that_is_never_filled_is_given_up() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(0, 0));
     bench.push_all(33, &delta(3, 3000)[1..]);
@@ -183,7 +183,7 @@ fn key_frames_are_requested_again_at_a_limited_rate_until_one_comes() {
 }
 
 #[test]
-fn a_viewer_that_joins_in_the_middle_sees_nothing_before_a_key_frame_and_asks_for_one() {
+fn a_late_joiner_waits_for_a_key_frame_and_requests_one() {
     let mut bench = Bench::new();
     bench.push_all(0, &delta(5, 0)[1..]);
     bench.push_all(33, &delta(8, 3000));
@@ -195,7 +195,7 @@ fn a_viewer_that_joins_in_the_middle_sees_nothing_before_a_key_frame_and_asks_fo
 }
 
 #[test]
-fn after_a_loss_a_complete_key_frame_is_shown_without_waiting_for_holes_before_it() {
+fn after_a_loss_a_key_frame_is_shown_without_waiting_for_gaps() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(0, 0));
     bench.push_all(33, &delta(4, 3000));
@@ -206,7 +206,7 @@ fn after_a_loss_a_complete_key_frame_is_shown_without_waiting_for_holes_before_i
 }
 
 #[test]
-fn after_an_outage_a_key_frame_is_asked_for_at_once_and_shown_at_once() {
+fn after_an_outage_a_key_frame_is_requested_and_shown_at_once() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(0, 0));
     bench.push_all(1000, &delta(63, 90_000));
@@ -216,7 +216,7 @@ fn after_an_outage_a_key_frame_is_asked_for_at_once_and_shown_at_once() {
 }
 
 #[test]
-fn what_is_lost_in_a_short_time_is_waited_for() {
+fn a_short_gap_is_waited_for() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(0, 0));
     bench.push_all(200, &delta(63, 18_000));
@@ -224,7 +224,7 @@ fn what_is_lost_in_a_short_time_is_waited_for() {
 }
 
 #[test]
-fn padding_between_frames_is_passed_over() {
+fn padding_between_frames_is_skipped() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(0, 0));
     bench.push(10, &packet(3, 0, false, &[]));
@@ -235,7 +235,7 @@ fn padding_between_frames_is_passed_over() {
 }
 
 #[test]
-fn a_sender_without_marker_bits_is_understood_by_its_timestamps() {
+fn frames_without_marker_bits_end_with_their_timestamp() {
     let mut bench = Bench::new();
     let mut packets = [keyframe(0, 0), delta(3, 3000), delta(6, 6000)].concat();
     packets.iter_mut().for_each(|packet| packet.marker = false);
@@ -244,7 +244,7 @@ fn a_sender_without_marker_bits_is_understood_by_its_timestamps() {
 }
 
 #[test]
-fn parameter_sets_sent_alone_precede_the_picture_they_belong_to() {
+fn parameter_sets_sent_alone_precede_their_frame() {
     let mut bench = Bench::new();
     bench.push(0, &packet(0, 0, true, &SPS_PPS));
     bench.push(1, &packet(1, 10, true, &[0x65, 9]));
@@ -263,7 +263,7 @@ fn a_malformed_frame_is_counted_and_waits_for_a_key_frame() {
 }
 
 #[test]
-fn an_endless_frame_is_cut_off() {
+fn an_endless_frame_is_dropped() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(0, 0));
     let fragment = [&[0x5c, 0x01][..], &[7; 1100]].concat();
@@ -280,7 +280,7 @@ fn an_endless_frame_is_cut_off() {
 }
 
 #[test]
-fn a_sender_that_counts_anew_is_followed() {
+fn a_restart_of_the_sequence_numbers_is_followed() {
     let mut bench = Bench::new();
     bench.push_all(0, &keyframe(30_000, 0));
     for number in 0..100 {

@@ -1,7 +1,7 @@
 //! The end of the receiving chain: takes RTP out of the stack, hands it to the track it belongs to,
 //! and sends the NACKs and key frame requests that come of it.
 
-use super::ChainState;
+use super::InterceptorState;
 use super::ssrc_table::SsrcTable;
 use crate::assembler::{Assembler, Packet as VideoPacket};
 use crate::media_queue::{MediaQueue, Push};
@@ -12,7 +12,6 @@ use crate::receive::{ReceivedAccessUnit, ReceivedAudio};
 use crate::reception::ReceptionStats;
 use crate::remote_media::Format;
 use crate::rtt::SharedRtt;
-use crate::sender_clock::SenderClock;
 use crate::stats::ReceiverCounters;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -23,15 +22,16 @@ use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, n
 use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
 use rtc::shared::error::Error;
+use rtp::clock::{NtpTime, SenderClock};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// A consumer's wish for a key frame is noticed with the next packet, or after this time. The stack
-/// offers no way to wake its driver from outside without sending something.
+/// A consumer's request for a key frame is noticed with the next packet, or after this time. The stack's driver cannot
+/// be woken from outside without sending something.
 const HEARTBEAT: Duration = Duration::from_millis(25);
-/// A hole older than this is of no use to any frame; the assembler gives up before.
+/// A gap older than this is of no use to any frame; the assembler gives up before.
 const MAX_NACK_AGE: Duration = Duration::from_millis(1500);
 
 /// RTP clocks.
@@ -223,10 +223,10 @@ impl InboundStream {
         let Pipeline::Video(video) = &mut self.pipeline else { return };
         video.assembler.handle_timeout(now, rtt);
         video.deliver();
-        if self.counters.keyframe_wanted.swap(false, Ordering::Relaxed) {
+        if self.counters.keyframe_requested.swap(false, Ordering::Relaxed) {
             video.assembler.request_keyframe();
         }
-        if let Some(oldest) = video.assembler.oldest_wanted() {
+        if let Some(oldest) = video.assembler.oldest_needed() {
             video.nack.forget_before(oldest);
         }
         let missing = video.nack.poll(now, rtt);
@@ -235,7 +235,7 @@ impl InboundStream {
             let nacks = nack_pairs_from_sequence_numbers(&missing);
             out.push(Box::new(TransportLayerNack { sender_ssrc: 0, media_ssrc: ssrc, nacks }));
         }
-        if video.assembler.take_keyframe_request(now, rtt) {
+        if video.assembler.poll_keyframe_request(now, rtt) {
             self.counters.plis.fetch_add(1, Ordering::Relaxed);
             out.push(Box::new(PictureLossIndication { sender_ssrc: 0, media_ssrc: ssrc }));
         }
@@ -294,7 +294,9 @@ impl InboundStreams {
         if let Some(stream) = self.0.lock().streams.get(&report.ssrc) {
             let rate = if stream.is_video() { VIDEO_CLOCK_HZ } else { AUDIO_CLOCK_HZ };
             let mut clock = stream.counters.sender_clock.lock();
-            clock.get_or_insert_with(|| SenderClock::new(rate)).on_report(report.ntp_time, report.rtp_time);
+            clock
+                .get_or_insert_with(|| SenderClock::new(rate))
+                .on_report(NtpTime::from_bits(report.ntp_time), report.rtp_time);
         }
     }
 
@@ -311,15 +313,15 @@ impl InboundStreams {
 }
 
 /// The interceptor.
-pub(super) struct InboundTap {
-    state: Arc<ChainState>,
+pub(super) struct ReceiveInterceptor {
+    state: Arc<InterceptorState>,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
     heartbeat: Option<Instant>,
 }
 
-impl InboundTap {
-    pub(super) fn new(state: Arc<ChainState>) -> Self {
+impl ReceiveInterceptor {
+    pub(super) fn new(state: Arc<InterceptorState>) -> Self {
         Self { state, reads: VecDeque::new(), writes: VecDeque::new(), heartbeat: None }
     }
 
@@ -332,7 +334,7 @@ impl InboundTap {
     }
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
+impl Protocol<TaggedPacket, TaggedPacket, ()> for ReceiveInterceptor {
     type Rout = TaggedPacket;
     type Wout = TaggedPacket;
     type Eout = ();
@@ -355,7 +357,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
                             Some(_) => stream.on_retransmission(packet, now, &self.state.rtt),
                             None => stream.on_packet(packet, now, &self.state.rtt),
                         }
-                        stream.feedback(ssrc, now, self.state.rtt.or_assumed(), &mut feedback);
+                        stream.feedback(ssrc, now, self.state.rtt.or_default(), &mut feedback);
                         if self.heartbeat.is_none() && stream.is_video() {
                             self.heartbeat = Some(now + HEARTBEAT);
                         }
@@ -389,7 +391,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        let rtt = self.state.rtt.or_assumed();
+        let rtt = self.state.rtt.or_default();
         let mut feedback = Vec::new();
         let mut any_video = false;
         for (ssrc, stream) in &mut self.state.inbound.0.lock().streams {
@@ -402,13 +404,13 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for InboundTap {
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
-        let rtt = self.state.rtt.or_assumed();
+        let rtt = self.state.rtt.or_default();
         let table = self.state.inbound.0.lock();
         table.streams.values().filter_map(|stream| stream.next_timeout(rtt)).chain(self.heartbeat).min()
     }
 }
 
-impl Interceptor for InboundTap {
+impl Interceptor for ReceiveInterceptor {
     fn bind_local_stream(&mut self, _info: &StreamInfo) {}
     fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
     fn bind_remote_stream(&mut self, _info: &StreamInfo) {}

@@ -36,7 +36,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// State the chain shares with the shell.
 #[derive(Debug)]
-pub(crate) struct ChainState {
+pub(crate) struct InterceptorState {
     pub(crate) inbound: InboundStreams,
     pub(crate) outbound: OutboundStreams,
     pub(crate) budgets: Budgets,
@@ -48,7 +48,7 @@ pub(crate) struct ChainState {
     pub(crate) checks_answered: AtomicU64,
 }
 
-impl ChainState {
+impl InterceptorState {
     pub(crate) fn new(events: EventSender) -> Self {
         Self {
             inbound: InboundStreams::default(),
@@ -70,13 +70,13 @@ impl ChainState {
 }
 
 /// Builds the chain and registers the header extensions and feedback it needs.
-pub(crate) fn registry(state: &Arc<ChainState>, engine: &mut MediaEngine) -> Result<Registry, TransportError> {
+pub(crate) fn registry(state: &Arc<InterceptorState>, engine: &mut MediaEngine) -> Result<Registry, TransportError> {
     let registry = configure_twcc_receiver_only(Registry::new(), engine)
         .map_err(TransportError::during("setting up transport-wide feedback"))?;
     Ok(registry
-        .with(Slot::Pacer, sending::SendingEnd::new(Arc::clone(state)))
+        .with(Slot::Pacer, sending::SendInterceptor::new(Arc::clone(state)))
         .with(Slot::from(OUTBOUND_SLOT), outbound::OutboundObserver::new(Arc::clone(state)))
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().with_interval(REPORT_INTERVAL).build())
         .with(Slot::SenderReport, SenderReportBuilder::new().with_interval(REPORT_INTERVAL).build())
-        .with(Slot::from(INBOUND_SLOT), inbound::InboundTap::new(Arc::clone(state))))
+        .with(Slot::from(INBOUND_SLOT), inbound::ReceiveInterceptor::new(Arc::clone(state))))
 }

@@ -1,9 +1,8 @@
 //! Observes the sending side: reads what the receivers report, measures the round-trip time, and turns key
 //! frame requests into events. Keeps the counters of what leaves.
 
-use super::ChainState;
+use super::InterceptorState;
 use super::ssrc_table::SsrcTable;
-use crate::sender_clock::CaptureClock;
 use crate::stats::SenderCounters;
 use parking_lot::Mutex;
 use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
@@ -15,6 +14,7 @@ use rtc::rtcp::sender_report::SenderReport;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
+use rtp::clock::CaptureClock;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -111,7 +111,7 @@ impl OutboundStreams {
 
 /// The interceptor.
 pub(super) struct OutboundObserver {
-    state: Arc<ChainState>,
+    state: Arc<InterceptorState>,
     /// Middle 32 bits of the NTP time of sent reports, and when they left.
     reports: VecDeque<(u32, Instant)>,
     reads: VecDeque<TaggedPacket>,
@@ -119,7 +119,7 @@ pub(super) struct OutboundObserver {
 }
 
 impl OutboundObserver {
-    pub(super) fn new(state: Arc<ChainState>) -> Self {
+    pub(super) fn new(state: Arc<InterceptorState>) -> Self {
         Self { state, reports: VecDeque::new(), reads: VecDeque::new(), writes: VecDeque::new() }
     }
 

@@ -3,6 +3,7 @@
 //! Both go out as retransmissions (RFC 4588). A copy of a recent packet is padding that may even be of use.
 
 use crate::resend::ResendBuffer;
+use ::rtp::rtcp::feedback::nack_sequences;
 use rtc::interceptor::StreamInfo;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::rtp;
@@ -79,13 +80,8 @@ impl Resender {
     /// The copies that answer a NACK.
     pub(super) fn answer(&mut self, nack: &TransportLayerNack, now: Instant, spacing: Duration) -> Vec<rtp::Packet> {
         let Some(stream) = self.streams.get_mut(&nack.media_ssrc) else { return Vec::new() };
-        let following = |bits: u16| (0..16).filter(move |bit| bits >> bit & 1 == 1).map(|bit| bit + 1);
-        let sequences = nack.nacks.iter().flat_map(|pair| {
-            let offsets = std::iter::once(0).chain(following(pair.lost_packets));
-            offsets.map(|offset| pair.packet_id.wrapping_add(offset))
-        });
         let mut copies = Vec::new();
-        for sequence in sequences {
+        for sequence in nack_sequences(nack) {
             copies.extend(stream.repeat(sequence, now, spacing));
         }
         copies

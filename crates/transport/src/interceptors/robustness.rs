@@ -6,9 +6,9 @@ use super::*;
 use crate::media_queue::MediaQueue;
 use crate::payload::VideoCodec;
 use crate::remote_media::Format;
-use crate::sender_clock::CaptureClock;
 use crate::stats::{ReceiverCounters, SenderCounters};
 use crate::test_random::Random;
+use ::rtp::clock::CaptureClock;
 use bytes::Bytes;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, RTPHeaderExtension, StreamInfo, TaggedPacket};
 use rtc::shared::TransportContext;
@@ -25,7 +25,7 @@ const AUDIO: u32 = 0x4444;
 const REPEATED: u32 = 0x5555;
 const NUMBER_EXTENSION: u16 = 3;
 const STEPS: usize = 3000;
-/// More than is ever on its way at once.
+/// More than is ever in flight at once.
 const QUEUE: usize = 64;
 
 /// One of the seeds, up to seven of its bytes changed, inserted, or cut off with all that follow.
@@ -62,7 +62,7 @@ fn media(bytes: &[u8]) -> Option<Packet> {
 /// A peer that sends a picture and receives a picture and a sound.
 struct Scene<C> {
     chain: C,
-    state: Arc<ChainState>,
+    state: Arc<InterceptorState>,
     now: Instant,
     sequence: u16,
     video: Arc<MediaQueue<crate::receive::ReceivedAccessUnit>>,
@@ -73,7 +73,7 @@ struct Scene<C> {
 
 fn scene() -> Scene<impl Interceptor> {
     let (sender, events) = tokio::sync::mpsc::unbounded_channel();
-    let state = Arc::new(ChainState::new(EventSender::new(sender)));
+    let state = Arc::new(InterceptorState::new(EventSender::new(sender)));
     let mut chain = registry(&state, &mut MediaEngine::default()).unwrap().build();
     let extension = RTPHeaderExtension {
         uri: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01".to_owned(),

@@ -3,16 +3,17 @@
 //!
 //! Nearest to the wire, so that what it numbers is what leaves, retransmissions and padding included.
 
-use super::ChainState;
+use super::InterceptorState;
 use super::resending::Resender;
 use crate::doubling::Doubling;
 use crate::feedback_gaps::FeedbackGaps;
 use crate::loss_log::LossLog;
 use crate::pacer::{Departure, Kind};
 use crate::send_control::SendControl;
+use ::rtp::rtcp::arrivals::packet_statuses;
 use bytes::Bytes;
-use congestion::{BitrateLimits, PacketStatus, SentHistory};
-use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket, convert_twcc};
+use congestion::{BitrateLimits, SentHistory};
+use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::rtp;
@@ -35,8 +36,8 @@ const NUMBER_EXTENSION: usize = 8;
 const TRANSPORT_WIDE_NUMBER: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// The interceptor.
-pub(super) struct SendingEnd {
-    state: Arc<ChainState>,
+pub(super) struct SendInterceptor {
+    state: Arc<InterceptorState>,
     control: SendControl<rtp::Packet>,
     history: SentHistory,
     resender: Resender,
@@ -55,8 +56,8 @@ pub(super) struct SendingEnd {
     writes: VecDeque<TaggedPacket>,
 }
 
-impl SendingEnd {
-    pub(super) fn new(state: Arc<ChainState>) -> Self {
+impl SendInterceptor {
+    pub(super) fn new(state: Arc<InterceptorState>) -> Self {
         let limits = BitrateLimits { start: START_BPS, min: LEAST_BPS, desired: START_BPS };
         Self {
             state,
@@ -91,13 +92,13 @@ impl SendingEnd {
     fn on_rtcp(&mut self, packet: &dyn rtc::rtcp::Packet, now: Instant) {
         let packet = packet.as_any();
         if let Some(feedback) = packet.downcast_ref::<TransportLayerCc>() {
-            let acknowledgements: Vec<_> = acknowledgements(feedback).collect();
+            let statuses = packet_statuses(feedback);
             let base = feedback.base_sequence_number;
             let unmentioned = self.gaps.lost_before(feedback.fb_pkt_count, base, feedback.packet_status_count);
             let before = (1..=unmentioned).rev().map(|behind| (base.wrapping_sub(behind), false));
-            let told = acknowledgements.iter().map(|told| (told.sequence, told.arrival.is_some()));
+            let told = statuses.iter().map(|status| (status.sequence, status.arrival.is_some()));
             let lost = self.log.on_told(before.chain(told));
-            let results = self.history.on_feedback(acknowledgements);
+            let results = self.history.on_feedback(statuses);
             self.state.budgets.on_results(&results, unmentioned);
             self.control.on_results(now, &results);
             if self.gaps.ends_outage(now, unmentioned) {
@@ -114,7 +115,7 @@ impl SendingEnd {
         }
     }
 
-    /// After an outage its pictures are of no use, and would be in the way of new ones: those begin with a key frame.
+    /// After an outage its pictures are of no use, and would be in the route of new ones: those begin with a key frame.
     fn begin_anew(&mut self) {
         tracing::debug!("an outage has ended, pictures begin anew");
         self.control.abandon_pictures();
@@ -200,21 +201,11 @@ impl SendingEnd {
     }
 }
 
-/// What a message tells of single packets.
-fn acknowledgements(feedback: &TransportLayerCc) -> impl Iterator<Item = PacketStatus> {
-    // The last chunk may be filled up with symbols beyond the count, which look like losses of packets that are still on
-    // their way.
-    let told = convert_twcc(feedback).into_iter().take(usize::from(feedback.packet_status_count));
-    // Arrived but without a time tells nothing about the path: left out.
-    let told = told.filter(|told| !told.arrived || told.arrival.is_some());
-    told.map(|told| PacketStatus { sequence: told.sequence_number, arrival: told.arrival })
-}
-
 fn datagram_size(packet: &rtp::Packet) -> usize {
     packet.marshal_size() + NUMBER_EXTENSION + AROUND_RTP
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for SendingEnd {
+impl Protocol<TaggedPacket, TaggedPacket, ()> for SendInterceptor {
     type Rout = TaggedPacket;
     type Wout = TaggedPacket;
     type Eout = ();
@@ -271,7 +262,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for SendingEnd {
     }
 }
 
-impl Interceptor for SendingEnd {
+impl Interceptor for SendInterceptor {
     fn bind_local_stream(&mut self, info: &StreamInfo) {
         self.resender.bind(info);
         let extension = info.rtp_header_extensions.iter().find(|extension| extension.uri == TRANSPORT_WIDE_NUMBER);
@@ -291,33 +282,4 @@ impl Interceptor for SendingEnd {
 
     fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
     fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
-        PacketStatusChunk, RecvDelta, StatusChunkTypeTcc, StatusVectorChunk, SymbolSizeTypeTcc, SymbolTypeTcc,
-    };
-
-    #[test]
-    fn what_fills_up_the_last_chunk_of_a_feedback_message_is_no_loss() {
-        use SymbolTypeTcc::{PacketNotReceived, PacketReceivedSmallDelta};
-        let mut symbol_list = vec![PacketReceivedSmallDelta, PacketNotReceived, PacketReceivedSmallDelta];
-        symbol_list.resize(14, PacketNotReceived);
-        let delta = RecvDelta { type_tcc_packet: PacketReceivedSmallDelta, delta: 250 };
-        let feedback = TransportLayerCc {
-            base_sequence_number: 10,
-            packet_status_count: 3,
-            packet_chunks: vec![PacketStatusChunk::StatusVectorChunk(StatusVectorChunk {
-                type_tcc: StatusChunkTypeTcc::StatusVectorChunk,
-                symbol_size: SymbolSizeTypeTcc::OneBit,
-                symbol_list,
-            })],
-            recv_deltas: vec![delta.clone(), delta],
-            ..TransportLayerCc::default()
-        };
-        let told: Vec<_> = acknowledgements(&feedback).map(|told| (told.sequence, told.arrival.is_some())).collect();
-        assert_eq!(told, [(10, true), (11, false), (12, true)]);
-    }
 }

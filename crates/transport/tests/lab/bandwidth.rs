@@ -16,7 +16,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A call whose feedback has the delay, the loss and the outages of the way there. Runs with three seeds.
+/// A call whose feedback has the delay, the loss and the outages of the route there. Runs with three seeds.
 fn calls(time: u64, most_bps: f64, start_bps: f64, up: LinkConfig) -> Vec<CallReport> {
     calls_on(None, time, most_bps, start_bps, up)
 }

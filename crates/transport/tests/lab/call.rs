@@ -42,7 +42,7 @@ pub struct CallConfig {
     /// The encoder follows the estimate up to this many bits per second.
     pub most_bps: f64,
     pub start_bps: f64,
-    /// A server right beside the receiver asks the sender for what is missing, in its own way.
+    /// A server right beside the receiver asks the sender for what is missing, in its own route.
     pub server_asks: bool,
     /// Both machines are so busy that a wake-up of the sending or receiving thread comes so many milliseconds after the one
     /// before, whatever waits for it.
@@ -118,7 +118,7 @@ impl ServerAsks {
     }
 }
 
-/// A frame's way.
+/// A frame's route.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameLog {
     pub captured: Duration,
@@ -204,9 +204,9 @@ impl Receiver {
 
     fn answer(&mut self, now: Instant) -> Vec<Back> {
         let mut back = Vec::new();
-        let rtt = self.rtt.or_assumed();
+        let rtt = self.rtt.or_default();
         self.assembler.handle_timeout(now, rtt);
-        if let Some(oldest) = self.assembler.oldest_wanted() {
+        if let Some(oldest) = self.assembler.oldest_needed() {
             self.nack.forget_before(oldest);
         }
         let mut missing = self.nack.poll(now, rtt);
@@ -217,7 +217,7 @@ impl Receiver {
         if !missing.is_empty() {
             back.push(Back::Nack(missing));
         }
-        if self.assembler.take_keyframe_request(now, rtt) {
+        if self.assembler.poll_keyframe_request(now, rtt) {
             back.push(Back::KeyframeRequest);
         }
         if now >= self.next_feedback && self.newest >= self.next_reported && !self.arrived.is_empty() {

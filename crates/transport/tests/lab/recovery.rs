@@ -9,7 +9,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A minute at 2.5 Mbit/s with loss both ways, with three seeds.
+/// A minute at 2.5 Mbit/s with loss both routes, with three seeds.
 fn calls(round_trip: u64, loss: Loss) -> Vec<CallReport> {
     calls_by(round_trip, loss, false)
 }

@@ -67,10 +67,10 @@ impl Coturn {
     }
 
     /// How it is reached by `udp`, `tcp` or `tls`.
-    pub fn ice_server(&self, way: &str, credential: &str) -> IceServer {
-        let url = match way {
+    pub fn ice_server(&self, route: &str, credential: &str) -> IceServer {
+        let url = match route {
             "tls" => format!("turns:127.0.0.1:{}?transport=tcp", self.tls_port),
-            _ => format!("turn:127.0.0.1:{}?transport={way}", self.port),
+            _ => format!("turn:127.0.0.1:{}?transport={route}", self.port),
         };
         IceServer { urls: vec![url], username: "user".into(), credential: credential.into() }
     }

@@ -20,7 +20,7 @@ async fn a_narrow_link_that_gets_narrower_is_filled_and_not_flooded() {
     let mut server = Server::start_behind(up, down);
     let mut client = Client::new(Role::Publisher).await;
     let camera = client.peer.add_video(AddTrack { track_id: "camera".into(), stream_id: "s".into() }).await.unwrap();
-    camera.set_wanted(4_000_000);
+    camera.set_desired_bps(4_000_000);
     client.negotiate(&server, false).await;
     client.connected().await;
     let mut interval = tokio::time::interval(Duration::from_millis(33));

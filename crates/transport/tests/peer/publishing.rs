@@ -244,7 +244,7 @@ async fn the_servers_feedback_lets_the_budget_grow_to_what_is_wanted() {
     let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     let camera = client.peer.add_video(track("camera")).await.unwrap();
-    camera.set_wanted(2_000_000);
+    camera.set_desired_bps(2_000_000);
     client.negotiate(&server, false).await;
     client.connected().await;
     assert!(camera.budget().bps <= 1_000_000, "it begins with care");

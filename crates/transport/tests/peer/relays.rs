@@ -10,7 +10,7 @@ use str0m::media::MediaKind;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, UdpSocket};
 use transport::{
-    AccessUnitToSend, AddTrack, IceServer, IceTransportPolicy, Peer, PeerConfig, PeerEvent, PeerState, WayKind,
+    AccessUnitToSend, AddTrack, IceServer, IceTransportPolicy, Peer, PeerConfig, PeerEvent, PeerState, RouteKind,
 };
 
 fn config(ice_servers: Vec<IceServer>, policy: IceTransportPolicy) -> PeerConfig {
@@ -22,8 +22,8 @@ async fn client(config: PeerConfig) -> Client {
     Client { peer: Peer::new(config, sender).await.unwrap(), events }
 }
 
-/// Video gets through, and by this way.
-async fn expect_media(server: &mut Server, config: PeerConfig, way: WayKind) -> Client {
+/// Video gets through, and by this route.
+async fn expect_media(server: &mut Server, config: PeerConfig, route: RouteKind) -> Client {
     let mut client = client(config).await;
     let track = AddTrack { track_id: "camera".to_owned(), stream_id: "stream".to_owned() };
     let video = client.peer.add_video(track).await.unwrap();
@@ -38,7 +38,7 @@ async fn expect_media(server: &mut Server, config: PeerConfig, way: WayKind) -> 
         });
         assert_eq!(received, unit);
     }
-    assert_eq!(client.peer.way().unwrap().kind, way);
+    assert_eq!(client.peer.route().unwrap().kind, route);
     client
 }
 
@@ -46,9 +46,9 @@ async fn expect_media(server: &mut Server, config: PeerConfig, way: WayKind) -> 
 async fn media_flow_over_a_relay_reached_by_udp_tcp_and_tls() {
     let Some(coturn) = Coturn::start() else { return };
     let dial = DialConfig { ca: Some(coturn.ca.clone()), ..DialConfig::default() };
-    for (way, kind) in [("udp", WayKind::TurnUdp), ("tcp", WayKind::TurnTcp), ("tls", WayKind::TurnTls)] {
+    for (route, kind) in [("udp", RouteKind::TurnUdp), ("tcp", RouteKind::TurnTcp), ("tls", RouteKind::TurnTls)] {
         let mut server = Server::start();
-        let servers = vec![coturn.ice_server(way, "password")];
+        let servers = vec![coturn.ice_server(route, "password")];
         let config =
             PeerConfig { dialer: Some(Dialer::new(&dial).unwrap()), ..config(servers, IceTransportPolicy::Relay) };
         expect_media(&mut server, config, kind).await.peer.close().await;
@@ -60,9 +60,11 @@ async fn a_relay_that_ends_is_told_and_another_one_takes_over() {
     let (Some(mut first), Some(second)) = (Coturn::start(), Coturn::start()) else { return };
     let mut server = Server::start();
     let servers = vec![first.ice_server("tcp", "password")];
-    let mut client = expect_media(&mut server, config(servers, IceTransportPolicy::Relay), WayKind::TurnTcp).await;
+    let mut client = expect_media(&mut server, config(servers, IceTransportPolicy::Relay), RouteKind::TurnTcp).await;
     first.kill();
-    client.wait("the end of the way", |event| matches!(event, PeerEvent::State(PeerState::Failed)).then_some(())).await;
+    client
+        .wait("the end of the route", |event| matches!(event, PeerEvent::State(PeerState::Failed)).then_some(()))
+        .await;
     client.peer.set_ice_servers(&[second.ice_server("udp", "password")]);
     client.negotiate(&server, true).await;
     client.connected().await;
@@ -80,8 +82,8 @@ async fn wrong_credentials_and_relays_of_every_bad_kind_are_named_and_hurt_nobod
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         }
     });
-    let url = |address: std::net::SocketAddr, way: &str| IceServer {
-        urls: vec![format!("turn:{address}?transport={way}")],
+    let url = |address: std::net::SocketAddr, route: &str| IceServer {
+        urls: vec![format!("turn:{address}?transport={route}")],
         username: "user".into(),
         credential: "password".into(),
     };
@@ -95,17 +97,17 @@ async fn wrong_credentials_and_relays_of_every_bad_kind_are_named_and_hurt_nobod
     stuck.peer.add_video(track).await.unwrap();
     stuck.negotiate(&server, false).await;
     let named = async {
-        while stuck.peer.tried().iter().filter(|tried| tried.contains('(')).count() < count {
+        while stuck.peer.attempted_routes().iter().filter(|tried| tried.contains('(')).count() < count {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(8), named)
         .await
-        .unwrap_or_else(|_| panic!("not all are named: {:?}", stuck.peer.tried()));
-    eprintln!("{:#?}", stuck.peer.tried());
+        .unwrap_or_else(|_| panic!("not all are named: {:?}", stuck.peer.attempted_routes()));
+    eprintln!("{:#?}", stuck.peer.attempted_routes());
     // Beside them UDP is as it was.
     let mut server_beside = Server::start();
-    expect_media(&mut server_beside, config(servers, IceTransportPolicy::All), WayKind::Udp).await.peer.close().await;
+    expect_media(&mut server_beside, config(servers, IceTransportPolicy::All), RouteKind::Udp).await.peer.close().await;
     stuck.peer.close().await;
     drop(server.take_all());
 }
@@ -162,8 +164,8 @@ async fn a_relay_that_gives_addresses_of_nobody_and_floods_hurts_nobody() {
     stuck.peer.add_video(track).await.unwrap();
     stuck.negotiate(&server, false).await;
     let mut server_beside = Server::start();
-    expect_media(&mut server_beside, config(servers, IceTransportPolicy::All), WayKind::Udp).await.peer.close().await;
-    assert_eq!(stuck.peer.way(), None, "there is none");
+    expect_media(&mut server_beside, config(servers, IceTransportPolicy::All), RouteKind::Udp).await.peer.close().await;
+    assert_eq!(stuck.peer.route(), None, "there is none");
     stuck.peer.close().await;
 }
 
@@ -201,18 +203,18 @@ async fn tcp_candidates_that_talk_nonsense_flood_or_hang_up_are_named_and_hurt_n
     add(&stuck).await;
     stuck.negotiate(&server, false).await;
     let named = async {
-        while stuck.peer.tried().iter().filter(|tried| tried.contains('(')).count() < candidates.len() {
+        while stuck.peer.attempted_routes().iter().filter(|tried| tried.contains('(')).count() < candidates.len() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(5), named)
         .await
-        .unwrap_or_else(|_| panic!("not all are named: {:?}", stuck.peer.tried()));
-    assert_eq!(stuck.peer.tried().len(), candidates.len() + 1, "UDP was not tried");
+        .unwrap_or_else(|_| panic!("not all are named: {:?}", stuck.peer.attempted_routes()));
+    assert_eq!(stuck.peer.attempted_routes().len(), candidates.len() + 1, "UDP was not tried");
     // Beside them UDP is as it was.
     let mut server_beside = Server::start();
     let client_beside =
-        expect_media(&mut server_beside, config(Vec::new(), IceTransportPolicy::All), WayKind::Udp).await;
+        expect_media(&mut server_beside, config(Vec::new(), IceTransportPolicy::All), RouteKind::Udp).await;
     add(&client_beside).await;
     client_beside.peer.close().await;
     stuck.peer.close().await;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::super::codec::{OpusEncoder, PACKET_SAMPLES};
 use super::super::level::{rms_dbfs, tone_amplitude};
-use super::super::red::RedWriter;
 use super::*;
+use rtp::red::RedWriter;
 
 /// xorshift; enough for networks.
 struct Random(u64);

@@ -2,10 +2,9 @@
 //!
 //! Sans-IO: packets, reports and time go in, datagrams and events come out. Nothing happens between packets, except
 //! probes, so whoever gets nothing costs nothing. One idea a file: the head of a packet ([`rtp_header`]), encryption
-//! ([`srtp`]), what was sent lately ([`history`]), what the client says of it ([`feedback`]), how much of it is lost
+//! ([`srtp`]), what was sent lately ([`history`]), what the client says of it ([`rtp::rtcp::feedback`]), how much of it is lost
 //! ([`losses`]), what the way carries ([`path`]), what is sent twice ([`second_copies`]), which time a timestamp stands for ([`sender_reports`]).
 
-pub mod feedback;
 pub mod history;
 pub mod losses;
 pub mod media_datagram;
@@ -19,7 +18,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::feedback::Feedback;
+use rtp::red::with_block_type;
+use rtp::rtcp::{
+    feedback::{self, Feedback},
+    sender_reports as rtcp_reports,
+};
+
 use self::history::{History, Sent};
 use self::losses::Losses;
 use self::media_datagram::MediaDatagram;
@@ -30,7 +34,6 @@ use self::sender_reports::{NtpClock, SentTotals};
 use self::srtp::Srtp;
 use super::core::{ClientAddress, Codec, CoreEvent, LineId, MediaPacket, OutgoingPacket};
 use super::datagram::{Contents, Datagram};
-use super::redundancy::with_block_type;
 use crate::number_hasher::NumberMap;
 
 /// How often reports are sent while packets are.
@@ -130,7 +133,7 @@ impl Line {
         self.totals = Some(SentTotals {
             ssrc: self.media.ssrc,
             timestamp,
-            wallclock: media.wallclock,
+            captured_at: media.wallclock,
             clock_rate: media.codec.clock_rate(),
             packets: before.0.wrapping_add(1),
             octets: before.1.wrapping_add(media.payload.len() as u32),
@@ -265,7 +268,7 @@ impl Downlink {
         let types = line.types_of(codec, types)?;
         let own_name = types.inside.and_then(|inside| with_block_type(&packet.media.payload, inside));
         let media = match own_name {
-            Some(payload) => Arc::new(MediaPacket { payload, ..MediaPacket::clone(&packet.media) }),
+            Some(payload) => Arc::new(MediaPacket { payload: payload.into(), ..MediaPacket::clone(&packet.media) }),
             None => Arc::clone(&packet.media),
         };
         let mut sent = Sent {
@@ -298,11 +301,11 @@ impl Downlink {
     /// Takes an encrypted RTCP packet of the client. One that makes no sense is ignored.
     pub fn handle_rtcp(&mut self, now: Instant, datagram: &[u8]) {
         let Some(Ok(packet)) = self.srtp.as_ref().map(|srtp| srtp.unprotect_rtcp(datagram)) else { return };
-        for told in feedback::read(&packet) {
-            match told {
+        for feedback in feedback::read(&packet) {
+            match feedback {
                 Feedback::Reception { ssrc, lost } => self.note_reception(ssrc, lost),
-                Feedback::Missing { ssrc, sequences } => self.repeat(now, ssrc, &sequences),
-                Feedback::KeyframeNeeded { ssrc } => {
+                Feedback::Nack { ssrc, sequences } => self.repeat(now, ssrc, &sequences),
+                Feedback::KeyframeRequest { ssrc } => {
                     self.events.extend(self.by_ssrc.get(&ssrc).map(|line| CoreEvent::KeyframeNeeded(*line)));
                 }
                 Feedback::Arrivals(arrivals) => {
@@ -417,10 +420,10 @@ impl Downlink {
         let mut unreported = Vec::new();
         for line in self.lines.values_mut().filter(|line| line.is_unreported) {
             line.is_unreported = false;
-            unreported.extend(line.totals.map(|totals| (totals, line.settings.name.as_str())));
+            unreported.extend(line.totals.map(|totals| totals.report(now, &line.settings.name)));
         }
         for sources in unreported.chunks(SOURCES_IN_REPORT) {
-            let mut contents = sender_reports::write(now, &self.clock, self.reporter, sources);
+            let mut contents = rtcp_reports::write(self.clock.at(now), self.reporter, sources);
             if srtp.protect_rtcp(&mut contents).is_ok() {
                 self.datagrams.push_back(Datagram::of_bytes(destination, contents));
             }

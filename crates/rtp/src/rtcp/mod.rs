@@ -1,0 +1,5 @@
+//! RTCP, parsed and written by `rtc-rtcp`.
+
+pub mod arrivals;
+pub mod feedback;
+pub mod sender_reports;
