@@ -1365,14 +1365,14 @@ export interface ZegoView {
   viewMode?: ZegoViewMode;
   /** default 0x000000 */
   backgroundColor?: number;
-  /** Its `width` and `height` are the box in device pixels while the view is on, and what the application gave last afterwards. One with a WebGL context is drawn by that context. */
+  /** While the view is on, its `width` and `height` are its box in device pixels, afterwards those of the application. A canvas with a WebGL context is drawn by that context. */
   canvas?: HTMLCanvasElement;
   /**
-   * Without an effect: a canvas can always be read, but for one with a WebGL context of the application.
+   * Without an effect: a canvas can always be read, except one with a WebGL context of the application.
    * default false
    */
   preserveDrawingBuffer?: boolean;
-  /** Whether pictures are drawn while nobody sees the canvas, for an application that reads it (`drawImage`, `captureStream`, a texture). Left out: as long as it was never on a page with a box; once it was, it costs nothing while it is out of sight. Ours. */
+  /** Whether frames are drawn while the canvas is not visible, for an application that reads it (`drawImage`, `captureStream`, a texture). By default only until the canvas is first displayed; after that a hidden canvas costs nothing. Ours. */
   drawHidden?: boolean | null;
 }
 

@@ -5,7 +5,7 @@ import { importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'native/', 'target/', 'js/generated/', '**/*.d.ts'] },
+  { ignores: ['dist/', 'native/', 'native-bench/', 'target/', 'js/generated/', '**/*.d.ts'] },
   eslint.configs.recommended,
   {
     // Arrows run one way, between files too.
@@ -26,7 +26,10 @@ export default tseslint.config(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/no-require-imports': ['error', { allowAsImport: true }],
       '@typescript-eslint/prefer-nullish-coalescing': 'off',
-      // Arguments come from applications in plain JS: their types are wishes, and are checked.
+      // Enums are plain numbers at run time: their types are those of the declarations for applications.
+      '@typescript-eslint/no-unsafe-enum-assignment': 'off',
+      '@typescript-eslint/no-unsafe-enum-comparison': 'off',
+      // Arguments come from applications in plain JS: their types are not certain, and are checked.
       '@typescript-eslint/no-unnecessary-condition': 'off',
     },
   },

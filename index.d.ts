@@ -6,40 +6,40 @@ import Defines = require('./ZegoExpressDefines');
 declare const engine: engine.ZegoExpressEngine;
 
 declare namespace engine {
-  /** What a method throws or rejects with. */
+  /** The error that methods throw or reject with. */
   interface ZegoError extends Error {
     /** One of ZegoExpressErrorCode. */
     readonly code: number;
   }
 
-  /** Each event's name and the one object that its listeners get. */
+  /** Names of the events, and the object that their listeners get. */
   interface ZegoEvents {
     /** @since 3.4.0 */
     onVideoObjectSegmentationStateChanged: { state: ZegoObjectSegmentationState; channel: ZegoPublishChannel; errorCode: number };
     /**
-     * A call was wrong or refused. `info` and `errorInfo` are the same text.
+     * A call was wrong or was refused. `info` and `errorInfo` are the same text.
      * @since 1.1.0
      */
     onDebugError: { errorCode: number; funcName: string; info: string; errorInfo: string };
     /**
-     * Audio and video devices began or ended their work.
+     * Audio and video devices started or stopped.
      * @since 1.1.0
      */
     onEngineStateUpdate: { state: ZegoEngineState };
     /** @since 2.7.0 */
     onRecvExperimentalAPI: { content: string };
     /**
-     * Connecting, connected, or not; with the reason in `errorCode`.
+     * Connecting, connected or disconnected, with the reason in `errorCode`.
      * @since 1.1.0
      */
     onRoomStateUpdate: { roomID: string; state: ZegoRoomState; errorCode: number; extendedData: string };
     /**
-     * The same in more steps.
+     * The room state in more detail.
      * @since 2.18.0
      */
     onRoomStateChanged: { roomID: string; reason: ZegoRoomStateChangedReason; errorCode: number; extendedData: string };
     /**
-     * Others came or went; only if `isUserStatusNotify` was true at login.
+     * Other users joined or left; only if `isUserStatusNotify` was true at login.
      * @since 1.1.0
      */
     onRoomUserUpdate: { roomID: string; updateType: ZegoUpdateType; userList: ZegoUser[] };
@@ -49,27 +49,27 @@ declare namespace engine {
      */
     onRoomOnlineUserCountUpdate: { roomID: string; count: number };
     /**
-     * Streams of others came or went.
+     * Streams of other users were added or deleted.
      * @since 1.1.0
      */
     onRoomStreamUpdate: { roomID: string; updateType: ZegoUpdateType; streamList: ZegoStream[]; extendedData: string };
     /**
-     * Somebody called `setStreamExtraInfo`.
+     * A user called `setStreamExtraInfo`.
      * @since 1.1.0
      */
     onRoomStreamExtraInfoUpdate: { roomID: string; streamList: ZegoStream[] };
     /**
-     * Somebody called `setRoomExtraInfo`.
+     * A user called `setRoomExtraInfo`.
      * @since 1.1.0
      */
     onRoomExtraInfoUpdate: { roomID: string; roomExtraInfoList: ZegoRoomExtraInfo[] };
     /**
-     * 30 s before it does; see `renewToken`.
+     * The token expires in 30 s; see `renewToken`.
      * @since 2.8.0
      */
     onRoomTokenWillExpire: { roomID: string; remainTimeInSecond: number };
     /**
-     * Publishing was asked for, goes on, or ended; with the reason in `errorCode`.
+     * Publishing was requested, continues or has stopped, with the reason in `errorCode`.
      * @since 1.1.0
      */
     onPublisherStateUpdate: { streamID: string; state: ZegoPublisherState; errorCode: number; extendedData: string };
@@ -87,14 +87,14 @@ declare namespace engine {
     /** @since 3.5.0 */
     onPublisherSendVideoFirstFrame: { channel: ZegoPublishChannel };
     /**
-     * Size of the captured picture.
+     * Resolution of the captured video.
      * @since 1.1.0
      */
     onPublisherVideoSizeChanged: { width: number; height: number; channel: ZegoPublishChannel };
     /** @since 1.1.0 */
     onPublisherRelayCDNStateUpdate: { streamID: string; infoList: ZegoStreamRelayCDNInfo[] };
     /**
-     * Playing was asked for, goes on, or ended; with the reason in `errorCode`.
+     * Playing was requested, continues or has stopped, with the reason in `errorCode`.
      * @since 1.1.0
      */
     onPlayerStateUpdate: { streamID: string; state: ZegoPlayerState; errorCode: number; extendedData: string };
@@ -120,7 +120,7 @@ declare namespace engine {
      */
     onPlayerRecvSEI: { streamID: string; data: Uint8Array };
     /**
-     * Bytes that came with a picture, in the moment in which it is shown.
+     * Bytes that came with a frame, emitted when it is shown.
      * @since 3.4.0
      */
     onPlayerSyncRecvSEI: { streamID: string; data: Uint8Array };
@@ -170,12 +170,12 @@ declare namespace engine {
      */
     onAudioVADStateUpdate: { type: ZegoAudioVADStableStateMonitorType; state: ZegoAudioVADType };
     /**
-     * Messages of others.
+     * Messages of other users.
      * @since 1.2.1
      */
     onIMRecvBroadcastMessage: { roomID: string; messageList: ZegoBroadcastMessageInfo[] };
     /**
-     * Messages of others.
+     * Messages of other users.
      * @since 1.5.0
      */
     onIMRecvBarrageMessage: { roomID: string; messageList: ZegoBarrageMessageInfo[] };
@@ -195,7 +195,7 @@ declare namespace engine {
     /** @since 1.20.0 */
     onNetworkSpeedTestQualityUpdate: { quality: ZegoNetworkSpeedTestQuality; type: ZegoNetworkSpeedTestType };
     /**
-     * About every 2 s; an empty `userID` is the own one.
+     * About every 2 s; an empty `userID` is one's own.
      * @since 2.10.0
      */
     onNetworkQuality: { userID: string; upstreamQuality: ZegoStreamQualityLevel; downstreamQuality: ZegoStreamQualityLevel };
@@ -270,22 +270,22 @@ declare namespace engine {
     prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this;
 
     /**
-     * Makes the engine. Settings of `setEngineConfig`, `setLogConfig` and `setRoomMode` belong before it. A second call changes nothing.
+     * Creates the engine. `setEngineConfig`, `setLogConfig` and `setRoomMode` must be called before it. A second call changes nothing.
      * @since 2.14.0
      */
     createEngine(profile: ZegoEngineProfile): Promise<void>;
     /**
-     * Ends everything: rooms, streams, devices; then removes every listener.
+     * Destroys the engine: leaves all rooms, stops all streams, closes all devices and removes all listeners.
      * @since 1.1.0
      */
     destroyEngine(): void;
     /**
-     * Settings for the next engine. `advancedConfig` has the server's address (`server_url`) and fake devices; README.md lists it.
+     * Sets the configuration of the next engine. `advancedConfig` takes the server's address (`server_url`), fake devices and more; README.md lists it.
      * @since 1.1.0
      */
     setEngineConfig(config: ZegoEngineConfig): void;
     /**
-     * Where the log goes, and how large it may become. From the next line on.
+     * Sets the folder and the size of the log, from the next line on.
      * @since 2.3.0
      */
     setLogConfig(config: ZegoLogConfig): void;
@@ -295,121 +295,123 @@ declare namespace engine {
      */
     setRoomMode(mode: ZegoRoomMode): void;
     /**
-     * A hint to the vendor's cloud; without an effect here.
+     * Accepted, without an effect: it is a hint to the vendor's cloud.
      * @since 3.4.0
      */
     setGeoFence(type: ZegoGeoFenceType, areaList: number[]): void;
     /**
-     * The engine's version; works without an engine.
+     * The version of this package; works without an engine.
      * @since 1.1.0
      */
     getVersion(): string;
     /**
-     * Whether this package can do it at all.
+     * Whether this package supports a feature.
      * @since 2.22.0
      */
     isFeatureSupported(featureType: ZegoFeatureType): boolean;
     /**
-     * Sound and picture settings that fit a kind of call; before `loginRoom`.
+     * Sets audio and video defaults for a kind of call; before `loginRoom`.
      * @since 3.0.0
      */
     setRoomScenario(scenario: ZegoScenario): void;
     /**
-     * Accepted, without an effect.
+     * Accepted, without an effect: the log stays where `setLogConfig` put it.
      * @since 1.1.0
      */
     uploadLog(): void;
     /**
-     * Prints every mistake and every event but the frequent ones on the console.
+     * Prints every mistake and every event on the console, except frequent ones.
      * @since 2.17.0
      */
     enableDebugAssistant(enable: boolean): void;
     /**
-     * Takes and gives JSON text, for example `{"method": "getStats"}`.
+     * Takes and returns JSON text, for example `{"method": "getStats"}`.
      * @since 2.7.0
      */
     callExperimentalAPI(params: string): string;
     /**
-     * Enters a room. The result comes by `onRoomStateUpdate` and `onRoomStateChanged`.
+     * Logs in to a room. The result is reported by `onRoomStateUpdate` and `onRoomStateChanged`.
      * @param roomID 1 to 128 bytes
      * @param config default { maxMemberCount:0, isUserStatusNotify: false, token:'' }
      * @since 2.18.0
      */
     loginRoom(roomID: string, user: ZegoUser, config?: ZegoRoomConfig): void;
     /**
-     * Leaves a room, or every room when none is named: publishing, playing and the preview stop.
+     * Leaves a room, or every room if none is named: publishing, playing and the preview stop.
      * @since 1.1.0
      */
     logoutRoom(roomID?: string): void;
     /**
-     * Leaves one room and enters another. What is played stops, the preview goes on.
+     * Leaves one room and enters another. Playing stops, the preview continues.
      * @param config default { maxMemberCount:0, isUserStatusNotify: false, token:'' }
      * @since 1.15.0
      */
     switchRoom(fromRoomID: string, toRoomID: string, config?: ZegoRoomConfig): void;
     /**
-     * A token in place of one that expires; see `onRoomTokenWillExpire`.
+     * Replaces a token that expires; see `onRoomTokenWillExpire`.
      * @since 2.8.0
      */
     renewToken(roomID: string, token: string): void;
     /**
-     * A value that everybody in the room gets by `onRoomExtraInfoUpdate`.
+     * Sets a value that everyone in the room receives by `onRoomExtraInfoUpdate`.
      * @param value up to 128 bytes
      * @since 1.13.0
      */
     setRoomExtraInfo(roomID: string, key: string, value: string): Promise<{ errorCode: number }>;
     /**
-     * Sends camera and microphone (or what `setVideoSource` says) to the room. The result comes by `onPublisherStateUpdate`.
+     * Publishes the camera and the microphone, or the sources of `setVideoSource` and `setAudioSource`. The result is reported by `onPublisherStateUpdate`.
+     * `roomID` is the only field of `config` with an effect; others are reported by `onDebugError`.
      * @param streamID 1 to 255 bytes of letters, digits, - and _; unique in the room
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     startPublishingStream(streamID: string, config?: ZegoPublisherConfig | null, channel?: ZegoPublishChannel): void;
     /**
-     * Ends what `startPublishingStream` began.
+     * Stops publishing.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     stopPublishingStream(channel?: ZegoPublishChannel): void;
     /**
-     * A text that goes with the stream; everybody gets it by `onRoomStreamExtraInfoUpdate`.
+     * Sets a text of the stream, which everyone receives by `onRoomStreamExtraInfoUpdate`.
      * @param extraInfo up to 1024 bytes
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     setStreamExtraInfo(extraInfo: string, channel?: ZegoPublishChannel): Promise<{ errorCode: number }>;
     /**
-     * Shows the camera on a canvas, in a room or not. Once more with another canvas: the picture moves there.
+     * Shows the camera on a canvas, with or without a room. Call it again with another canvas to move the preview.
      * @param view default {viewMode: AspectFit, backgroundColor: 0x000000, preserveDrawingBuffer: false} merged under the given object
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     startPreview(view?: ZegoView | null, channel?: ZegoPublishChannel): void;
     /**
-     * Ends the preview; its last picture stays on the canvas. Publishing goes on.
+     * Stops the preview; the last frame stays on the canvas. Publishing continues.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     stopPreview(channel?: ZegoPublishChannel): void;
     /**
-     * Sizes, frame rate and bitrate, as a preset or one by one. The capture's size belongs before `startPreview`.
+     * Sets resolution, frame rate and bitrate, as a preset or one by one. The capture resolution must be set before `startPreview`.
+     * H.264 for every `codecID`; H265 and VP8 are reported by `onDebugError`.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     setVideoConfig(config: ZegoVideoConfigPreset | ZegoVideoConfig, channel?: ZegoPublishChannel): void;
     /**
-     * What holds now.
+     * The current video configuration.
      * @param channel default ZegoPublishChannel.Main (0)
      */
     getVideoConfig(channel?: ZegoPublishChannel): ZegoVideoConfig;
     /**
-     * Whether the preview and the sent picture are mirrored.
+     * Whether the preview and the published video are mirrored.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     setVideoMirrorMode(mirrorMode: ZegoVideoMirrorMode, channel?: ZegoPublishChannel): void;
     /**
-     * Bitrate and channels of what is sent, as a preset or one by one. Before publishing.
+     * Sets bitrate and channels of the published audio, as a preset or one by one. Before publishing.
      * @since 1.3.4
      */
     setAudioConfig(config: ZegoAudioConfigPreset | ZegoAudioConfig): void;
@@ -420,134 +422,134 @@ declare namespace engine {
      */
     setAudioConfigWithChannel(config: ZegoAudioConfigPreset | ZegoAudioConfig, channel?: ZegoPublishChannel): void;
     /**
-     * What holds now for the main channel.
+     * The current audio configuration of the main channel.
      * @since 1.8.0
      */
     getAudioConfig(): ZegoAudioConfig;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.19.0
      */
     setPublishStreamEncryptionKey(key: string, channel?: ZegoPublishChannel): void;
     /**
-     * A JPEG of the captured picture, in base64.
+     * A JPEG of the captured video, in base64.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.17.0
      */
     takePublishStreamSnapshot(channel?: ZegoPublishChannel): Promise<{ errorCode: number; image: string }>;
     /**
-     * Sends no sound; others are told by `onRemoteMicStateUpdate`.
+     * Stops sending audio; other users receive `onRemoteMicStateUpdate`.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     mutePublishStreamAudio(mute: boolean, channel?: ZegoPublishChannel): void;
     /**
-     * Sends no picture; others are told by `onRemoteCameraStateUpdate`.
+     * Stops sending video; other users receive `onRemoteCameraStateUpdate`.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     mutePublishStreamVideo(mute: boolean, channel?: ZegoPublishChannel): void;
     /**
-     * Accepted, without an effect.
+     * Accepted, without an effect: streams play as early as their network allows.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.11.0
      */
     setStreamAlignmentProperty(alignment: number, channel?: ZegoPublishChannel): void;
     /**
-     * Whether bitrate, size and frame rate follow what the network carries.
+     * Whether bitrate, resolution and frame rate adapt to the network.
      * @param property a sum of `ZegoTrafficControlProperty`
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.5.0
      */
     enableTrafficControl(enable: boolean, property: number, channel?: ZegoPublishChannel): void;
     /**
-     * The bitrate under which the traffic control does not go.
+     * The lowest video bitrate of the traffic control.
      * @param bitrate kbit/s
      * @since 1.1.0
      */
     setMinVideoBitrateForTrafficControl(bitrate: number, mode: ZegoTrafficControlMinVideoBitrateMode): void;
     /**
-     * The frame rate under which the traffic control does not go.
+     * The lowest frame rate of the traffic control.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.17.0
      */
     setMinVideoFpsForTrafficControl(fps: number, channel?: ZegoPublishChannel): void;
     /**
-     * The size under which the traffic control does not go.
+     * The lowest resolution of the traffic control.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.17.0
      */
     setMinVideoResolutionForTrafficControl(width: number, height: number, channel?: ZegoPublishChannel): void;
     /**
-     * Whether it also follows the networks of those who play the stream.
+     * Whether the traffic control also follows the networks of those who play the stream.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.4.0
      */
     setTrafficControlFocusOn(mode: ZegoTrafficControlFocusOnMode, channel?: ZegoPublishChannel): void;
     /**
-     * Volume of what is sent.
+     * Volume of the published audio.
      * @param volume 0 to 200, 100 as captured
      * @since 1.13.0
      */
     setCaptureVolume(volume: number): void;
     /**
-     * Whether the microphone is recorded with two channels.
+     * Whether the microphone is captured in stereo.
      * @since 1.15.0
      */
     setAudioCaptureStereoMode(mode: ZegoAudioCaptureStereoMode): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.1.0
      */
     addPublishCdnUrl(streamID: string, targetURL: string): Promise<{ errorCode: number }>;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.1.0
      */
     removePublishCdnUrl(streamID: string, targetURL: string): Promise<{ errorCode: number }>;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.5.0
      */
     enablePublishDirectToCDN(enable: boolean, config?: ZegoCDNConfig | null, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     setPublishWatermark(watermark: ZegoWatermark | null, isPreviewVisible: boolean, channel?: ZegoPublishChannel): void;
     /**
-     * Which kind of SEI `sendSEI` sends.
+     * The kind of SEI that `sendSEI` sends.
      * @since 1.18.0
      */
     setSEIConfig(config: ZegoSEIConfig): void;
     /**
-     * Bytes that travel with the next picture; players get them by `onPlayerSyncRecvSEI`.
+     * Sends bytes with the next frame; players receive them by `onPlayerSyncRecvSEI`.
      * @param data up to 4096 bytes, 30 times a second
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     sendSEI(data: ArrayBuffer | Uint8Array, channel?: ZegoPublishChannel): void;
     /**
-     * Accepted, without an effect.
+     * Accepted, without an effect: video is encoded in software.
      * @since 1.1.0
      */
     enableHardwareEncoder(enable: boolean): void;
     /**
-     * Accepted, without an effect.
+     * Accepted, without an effect: frames are scaled once, for the encoder.
      * @since 1.1.0
      */
     setCapturePipelineScaleMode(mode: ZegoCapturePipelineScaleMode): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.9.0
      */
     setDummyCaptureImagePath(filePath: string, channel?: ZegoPublishChannel): void;
     /**
-     * Accepted, without an effect.
+     * Accepted, without an effect: video is always H.264.
      * @since 2.12.0
      */
     enableH265EncodeFallback(enable: boolean): void;
@@ -557,58 +559,62 @@ declare namespace engine {
      */
     isVideoEncoderSupported(codecID: ZegoVideoCodecID, codecBackend?: ZegoVideoCodecBackend): number;
     /**
-     * Accepted, without an effect.
+     * Accepted, without an effect beyond the camera's own exposure.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.21.0
      */
     setLowlightEnhancement(mode: ZegoLowlightEnhancementMode, channel?: ZegoPublishChannel): void;
     /**
-     * What a publish channel shows. Returns an error code.
+     * Sets the video source of a publish channel. Returns an error code.
+     * Camera, screen capture or none; other sources return 1000010.
      * @param instanceID `getIndex()` of a screen capture source
      * @since 3.1.0
      */
     setVideoSource(source: ZegoVideoSourceType, instanceID?: number, channel?: ZegoPublishChannel): number;
     /**
-     * What a publish channel sends as its sound. Returns an error code.
+     * Sets the audio source of a publish channel. Returns an error code.
+     * The microphone or none; other sources return 1000010.
      * @since 3.1.0
      */
     setAudioSource(source: ZegoAudioSourceType, channel: ZegoPublishChannel): number;
     /**
-     * As `setAudioSource` for the main channel, with sources that are mixed in. Returns an error code.
+     * As `setAudioSource` for the main channel, with sources to mix in. Returns an error code.
+     * The microphone or none, and nothing is mixed in; else it returns 1000010.
      * @since 3.1.0
      */
     setAudioSourceWithConfig(source: ZegoAudioSourceType, config?: ZegoAudioSourceMixConfig | null): number;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 3.6.0
      */
     enableVideoObjectSegmentation(enable: boolean, config?: ZegoObjectSegmentationConfig | null, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 3.4.0
      */
     enableAlphaChannelVideoEncoder(enable: boolean, alphaLayout: ZegoAlphaLayoutType, channel?: ZegoPublishChannel): void;
     /**
-     * Plays a stream on a canvas, now or as soon as somebody publishes it. The result comes by `onPlayerStateUpdate`. Once more with another canvas: the picture moves there.
+     * Plays a stream on a canvas, now or as soon as it is published. The result is reported by `onPlayerStateUpdate`. Call it again with another canvas to move the stream.
+     * `roomID` is the only field of `config` with an effect; others are reported by `onDebugError`.
      * @param view default {viewMode: AspectFit, backgroundColor: 0x000000, preserveDrawingBuffer: false} merged under the given object
      * @param config default { cdnConfig: null, roomID: '' }
      * @since 1.1.0
      */
     startPlayingStream(streamID: string, view?: ZegoView | null, config?: ZegoPlayerConfig): void;
     /**
-     * Ends what `startPlayingStream` began; the last picture stays on the canvas.
+     * Stops playing; the last frame stays on the canvas.
      * @since 1.1.0
      */
     stopPlayingStream(streamID: string): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.19.0
      */
     setPlayStreamDecryptionKey(streamID: string, key: string): void;
     /**
-     * A JPEG of the played picture, in base64.
+     * A JPEG of the played video, in base64.
      * @since 1.17.0
      */
     takePlayStreamSnapshot(streamID: string): Promise<{ errorCode: number; image: string }>;
@@ -625,49 +631,49 @@ declare namespace engine {
      */
     setAllPlayStreamVolume(volume: number): void;
     /**
-     * Which size of a publisher that sends several; as the view needs it by default.
+     * The layer of a simulcast stream to play; by default the one that fits the view.
      * @since 2.3.0
      */
     setPlayStreamVideoType(streamID: string, streamType: ZegoVideoStreamType): void;
     /**
-     * How long the sound of a stream may wait for late packets.
+     * Limits of the jitter buffer of a stream.
      * @param minBufferInterval 0 to 4000 ms
      * @param maxBufferInterval 0 to 4000 ms
      * @since 2.1.0
      */
     setPlayStreamBufferIntervalRange(streamID: string, minBufferInterval: number, maxBufferInterval: number): void;
     /**
-     * Accepted, without an effect.
+     * Accepted, without an effect: every stream gets what its view and the network require.
      * @since 1.1.0
      */
     setPlayStreamFocusOn(streamID: string): void;
     /**
-     * Neither receives nor plays one stream's sound.
+     * Stops receiving and playing the audio of one stream.
      * @since 1.1.0
      */
     mutePlayStreamAudio(streamID: string, mute: boolean): void;
     /**
-     * Neither receives nor shows one stream's picture.
+     * Stops receiving and drawing the video of one stream.
      * @since 1.1.0
      */
     mutePlayStreamVideo(streamID: string, mute: boolean): void;
     /**
-     * The same for all streams; a setting of its own beside those of single streams.
+     * Mutes the audio of all streams, independently of `mutePlayStreamAudio`.
      * @since 2.4.0
      */
     muteAllPlayStreamAudio(mute: boolean): void;
     /**
-     * The same for all streams; a setting of its own beside those of single streams.
+     * Mutes the video of all streams, independently of `mutePlayStreamVideo`.
      * @since 2.4.0
      */
     muteAllPlayStreamVideo(mute: boolean): void;
     /**
-     * Accepted, without an effect.
+     * Accepted, without an effect: video is decoded in software.
      * @since 1.1.0
      */
     enableHardwareDecoder(enable: boolean): void;
     /**
-     * Accepted, without an effect.
+     * Accepted, without an effect: H.264 Baseline has no reordered frames.
      * @since 1.1.0
      */
     enableCheckPoc(enable: boolean): void;
@@ -677,27 +683,27 @@ declare namespace engine {
      */
     isVideoDecoderSupported(codecID: ZegoVideoCodecID, codecBackend?: ZegoVideoCodecBackend): number;
     /**
-     * Accepted, without an effect.
+     * Accepted, without an effect: streams play as early as their network allows.
      * @since 2.14.0
      */
     setPlayStreamsAlignmentProperty(mode: ZegoStreamAlignmentMode): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.2.1
      */
     startMixerTask(task: ZegoMixerTask): Promise<{ errorCode: number; extendedData: string }>;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.2.1
      */
     stopMixerTask(task: ZegoMixerTask): Promise<{ errorCode: number }>;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 2.10.0
      */
     startAutoMixerTask(task: ZegoAutoMixerTask): Promise<{ errorCode: number; extendedData: string }>;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 2.10.0
      */
     stopAutoMixerTask(task: ZegoAutoMixerTask): Promise<{ errorCode: number }>;
@@ -707,7 +713,7 @@ declare namespace engine {
      */
     muteMicrophone(mute: boolean): void;
     /**
-     * What `muteMicrophone` said last.
+     * The state set by `muteMicrophone`.
      * @since 1.1.0
      */
     isMicrophoneMuted(): boolean;
@@ -717,48 +723,52 @@ declare namespace engine {
      */
     muteSpeaker(mute: boolean): void;
     /**
-     * What `muteSpeaker` said last.
+     * The state set by `muteSpeaker`.
      * @since 1.1.0
      */
     isSpeakerMuted(): boolean;
-    /** Microphones or speakers. */
+    /** The microphones or the speakers. */
     getAudioDeviceList(deviceType: ZegoAudioDeviceType): ZegoDeviceInfo[];
-    /** The one that is used unless another is chosen; empty if there is none. */
+    /** The device used by default; empty if there is none. */
     getDefaultAudioDeviceID(deviceType: ZegoAudioDeviceType): string;
     /**
-     * Chooses a microphone or a speaker.
+     * Selects a microphone or a speaker.
      * @since 1.1.0
      */
     useAudioDevice(deviceID: string, deviceType: ZegoAudioDeviceType): void;
-    /** 0 to 100. */
+    /** Volume of a device for this application, 0 to 100. */
     getAudioDeviceVolume(deviceType: ZegoAudioDeviceType, deviceID: string): number;
     /**
-     * Of this application's sound alone.
+     * Sets the volume of a device.
+     * Changes the volume of this application only.
      * @param volume 0 to 100
      */
     setAudioDeviceVolume(deviceType: ZegoAudioDeviceType, deviceID: string, volume: number): void;
     /**
-     * Of this application's sound alone.
+     * Sets the volume of a speaker for this application.
      * @param volume 0 to 100
      * @since 3.3.0
      */
     setSpeakerVolumeInAPP(deviceID: string, volume: number): void;
     /**
-     * 0 to 100.
+     * Volume of a speaker for this application, 0 to 100.
      * @since 3.3.0
      */
     getSpeakerVolumeInAPP(deviceID: string): number;
     /**
-     * From now on `onAudioDeviceVolumeChanged` tells.
+     * Starts `onAudioDeviceVolumeChanged`.
      * @since 1.1.0
      */
     startAudioDeviceVolumeMonitor(deviceType: ZegoAudioDeviceType, deviceID: string): void;
     /**
-     * Ends `startAudioDeviceVolumeMonitor`.
+     * Stops `onAudioDeviceVolumeChanged`.
      * @since 1.1.0
      */
     stopAudioDeviceVolumeMonitor(deviceType: ZegoAudioDeviceType, deviceID: string): void;
-    /** Mutes one device, for this application. */
+    /**
+     * Mutes a device.
+     * Mutes the device for this application only.
+     */
     muteAudioDevice(deviceType: ZegoAudioDeviceType, deviceID: string, mute: boolean): void;
     /**
      * Opens or closes the microphone.
@@ -766,81 +776,81 @@ declare namespace engine {
      */
     enableAudioCaptureDevice(enable: boolean): void;
     /**
-     * Opens or closes the camera; others are told by `onRemoteCameraStateUpdate`.
+     * Opens or closes the camera; other users receive `onRemoteCameraStateUpdate`.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.1.0
      */
     enableCamera(enable: boolean, channel?: ZegoPublishChannel): void;
     /**
-     * Chooses a camera.
+     * Selects a camera.
      * @param channel default ZegoPublishChannel.Main (0)
      */
     useVideoDevice(deviceID: string, channel?: ZegoPublishChannel): void;
-    /** Cameras. */
+    /** The cameras. */
     getVideoDeviceList(): ZegoDeviceInfo[];
-    /** The one that is used unless another is chosen; empty if there is none. */
+    /** The camera used by default; empty if there is none. */
     getDefaultVideoDeviceID(): string;
     /**
-     * From now on levels come by `onCapturedSoundLevelUpdate` and `onRemoteSoundLevelUpdate`.
+     * Starts `onCapturedSoundLevelUpdate` and `onRemoteSoundLevelUpdate`.
      * @param millisecond 100 to 3000; default 100
      * @since 1.15.0
      */
     startSoundLevelMonitor(millisecond?: number): void;
     /**
-     * The same, and with it whether somebody speaks.
+     * As `startSoundLevelMonitor`, with voice activity detection if requested.
      * @since 2.10.0
      */
     startSoundLevelMonitorWithConfig(config: ZegoSoundLevelConfig): void;
     /**
-     * Ends both.
+     * Stops the sound level events.
      * @since 1.1.0
      */
     stopSoundLevelMonitor(): void;
     /**
-     * From now on spectra come by `onCapturedAudioSpectrumUpdate` and `onRemoteAudioSpectrumUpdate`: 64 bands of 125 Hz.
+     * Starts `onCapturedAudioSpectrumUpdate` and `onRemoteAudioSpectrumUpdate`: 64 bands of 125 Hz.
      * @param millisecond 10 and more; default 100
      * @since 1.15.0
      */
     startAudioSpectrumMonitor(millisecond?: number): void;
     /**
-     * Ends `startAudioSpectrumMonitor`.
+     * Stops the spectrum events.
      * @since 1.1.0
      */
     stopAudioSpectrumMonitor(): void;
     /**
-     * Plays the own microphone.
+     * Plays one's own microphone.
      * @since 1.9.0
      */
     enableHeadphoneMonitor(enable: boolean): void;
     /**
-     * How loud that is.
+     * Volume of the headphone monitor.
      * @param volume 0 to 200, default 60
      * @since 1.9.0
      */
     setHeadphoneMonitorVolume(volume: number): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.9.0
      */
     enableMixSystemPlayout(enable: boolean): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 2.4.0
      */
     setMixSystemPlayoutVolume(volume: number): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.1.0
      */
     enableMixEnginePlayout(enable: boolean): void;
     /**
-     * From now on `onAudioVADStateUpdate` tells whether somebody speaks.
+     * Starts `onAudioVADStateUpdate`.
      * @param millisecond 200 to 10000, default 3000
      * @since 2.17.0
      */
     startAudioVADStableStateMonitor(type: ZegoAudioVADStableStateMonitorType, millisecond: number): void;
     /**
-     * Ends `startAudioVADStableStateMonitor`.
+     * Stops `onAudioVADStateUpdate`.
      * @since 2.14.0
      */
     stopAudioVADStableStateMonitor(type: ZegoAudioVADStableStateMonitorType): void;
@@ -855,12 +865,12 @@ declare namespace engine {
      */
     enableAEC(enable: boolean): void;
     /**
-     * How strongly echo is cancelled.
+     * Strength of the echo cancellation.
      * @since 1.1.0
      */
     setAECMode(mode: ZegoAECMode): void;
     /**
-     * Automatic gain.
+     * Automatic gain control.
      * @since 1.1.0
      */
     enableAGC(enable: boolean): void;
@@ -870,251 +880,254 @@ declare namespace engine {
      */
     enableANS(enable: boolean): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.17.0
      */
     enableTransientANS(enable: boolean): void;
     /**
-     * How strongly noise is suppressed.
+     * Strength of the noise suppression.
      * @since 1.1.0
      */
     setANSMode(mode: ZegoANSMode): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 3.3.0
      */
     enableSpeechEnhance(enable: boolean, level: number): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.12.0
      */
     setAudioEqualizerGain(bandIndex: number, bandGain: number): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.17.0
      */
     setVoiceChangerPreset(preset: ZegoVoiceChangerPreset): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.10.0
      */
     setVoiceChangerParam(param: ZegoVoiceChangerParam): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.17.0
      */
     setReverbPreset(preset: ZegoReverbPreset): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.10.0
      */
     setReverbAdvancedParam(param: ZegoReverbAdvancedParam): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.17.0
      */
     setReverbEchoParam(param: ZegoReverbEchoParam): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.10.0
      */
     enableVirtualStereo(enable: boolean, angle: number): void;
     /**
-     * A text to everybody else in the room.
+     * Sends a text to everyone else in the room.
      * @param message up to 1024 bytes
      * @since 1.2.1
      */
     sendBroadcastMessage(roomID: string, message: string): Promise<{ errorCode: number; messageID: number }>;
     /**
-     * The same for many: it may be lost when there are too many.
+     * Sends a text to everyone else in the room; it may be dropped if there are too many.
      * @param message up to 1024 bytes
      * @since 1.5.0
      */
     sendBarrageMessage(roomID: string, message: string): Promise<{ errorCode: number; messageID: number }>;
     /**
-     * A text to some users of the room; to all others if none are named.
+     * Sends a text to some users of the room, or to all others if none are named.
      * @param command up to 1024 bytes
      * @since 1.2.1
      */
     sendCustomCommand(roomID: string, command: string, toUserList?: ZegoUser[] | null): Promise<{ errorCode: number }>;
     /**
-     * Gives null as long as there is no media player.
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Returns null until there is a media player.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 2.1.0
      */
     createMediaPlayer(): ZegoMediaPlayer | null;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 2.1.0
      */
     destroyMediaPlayer(mediaPlayer: ZegoMediaPlayer): void;
     /**
-     * Gives null as long as there is no effect player.
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Returns null until there is an effect player.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.16.0
      */
     createAudioEffectPlayer(): ZegoAudioEffectPlayer | null;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.16.0
      */
     destroyAudioEffectPlayer(audioEffectPlayer: ZegoAudioEffectPlayer): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.10.0
      */
     startRecordingCapturedData(config: ZegoDataRecordConfig, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.10.0
      */
     stopRecordingCapturedData(channel?: ZegoPublishChannel): void;
     /**
-     * Tests the network before a call: `onNetworkSpeedTestQualityUpdate` for up to 30 s.
+     * Tests the network before a call: starts `onNetworkSpeedTestQualityUpdate` for up to 30 s.
      * @param interval milliseconds between two events; default 3000
      * @since 1.20.0
      */
     startNetworkSpeedTest(config: ZegoNetworkSpeedTestConfig, interval?: number): void;
     /**
-     * Ends it.
+     * Stops the test.
      * @since 1.20.0
      */
     stopNetworkSpeedTest(): void;
     /**
-     * The room server's clock.
+     * The room server's clock; zeros until the first login.
      * @since 2.9.0
      */
     getNetworkTimeInfo(): ZegoNetworkTimeInfo;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 3.10.0
      */
     startDumpData(config: ZegoDumpDataConfig): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 3.10.0
      */
     stopDumpData(): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 3.10.0
      */
     uploadDumpData(): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 3.10.0
      */
     removeDumpData(): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.9.0
      */
     enableCustomVideoCapture(enable: boolean, channel?: ZegoPublishChannel): void;
-    /** Pictures as events in place of canvases. Not built yet: only `false` is taken. */
+    /**
+     * Video as events instead of on canvases.
+     * Only `false` is accepted.
+     */
     enableExternalRender(enable: boolean): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param config default { type: 0, is_render: true }
      */
     registerCustomVideoCapturePlugin(plugin: number, channel: ZegoPublishChannel, config?: object): void;
-    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
+    /** Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it. */
     unregisterCustomVideoCapturePlugin(plugin: number): void;
-    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
+    /** Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it. */
     enableCameraVideoDataCapturePlugin(enable: boolean, channel: ZegoPublishChannel): void;
-    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
+    /** Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it. */
     getCameraVideoDataCapturePlugin(channel: ZegoPublishChannel): number;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.10.0
      */
     setCustomVideoCaptureFillMode(mode: ZegoViewMode, channel: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.16.0
      */
     setCustomVideoCaptureRegionOfInterest(rectList: ZegoRoiRect[], rectCount?: number, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 2.2.0
      */
     enableCustomVideoProcessing(enable: boolean, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      */
     registerCustomVideoProcessPlugin(plugin: number, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      */
     setCustomVideoProcessCutRegion(left: number, top: number, right: number, bottom: number, channel?: ZegoPublishChannel): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.13.0
      */
     enableCustomAudioCaptureProcessing(enable: boolean, config?: ZegoCustomAudioProcessConfig | null): void;
-    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
+    /** Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it. */
     registerCustomAudioProcessPlugin(plugin: number, type: ZegoCustomAudioProcessConfigureType): void;
-    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
+    /** Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it. */
     unregisterCustomAudioProcessPlugin(type: ZegoCustomAudioProcessConfigureType): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.13.0
      */
     enableCustomAudioCaptureProcessingAfterHeadphoneMonitor(enable: boolean, config?: ZegoCustomAudioProcessConfig | null): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.1.0
      */
     startAudioDataObserver(observerBitMask: number, param: ZegoAudioFrameParam): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 1.1.0
      */
     stopAudioDataObserver(): void;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @param channel default ZegoPublishChannel.Main (0)
      * @since 1.10.0
      */
     enableCustomAudioIO(enable: boolean, config?: ZegoCustomAudioConfig | null, channel?: ZegoPublishChannel): void;
-    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
+    /** Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it. */
     registerCustomAudioCapturePlugin(plugin: number, channel: ZegoPublishChannel): void;
-    /** Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns. */
+    /** Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it. */
     unregisterCustomAudioCapturePlugin(plugin: number): void;
     /**
-     * Gives null: it needs the vendor's cloud.
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Returns null: it needs the vendor's cloud.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 2.13.0
      */
     createCopyrightedMusic(): ZegoCopyrightedMusic | null;
     /**
-     * Not built yet: answers with code 1000010, by `onDebugError`, in what it resolves with or returns.
+     * Not built yet: reports code 1000010 by `onDebugError`, or resolves with or returns it.
      * @since 2.13.0
      */
     destroyCopyrightedMusic(copyrightedMusic: ZegoCopyrightedMusic): void;
     /**
-     * Screens first, then windows, each with its pictures (PNG in base64).
+     * Screens, then windows, each with its images (PNG in base64).
      * @since 3.1.0
      */
     getScreenCaptureSources(thumbnailWidth: number, thumbnailHeight: number, iconWidth: number, iconHeight: number): Promise<ZegoScreenCaptureSourceInfo[]>;
     /**
-     * A screen or window that can be captured; null where there is none of that number, or no way to capture.
+     * Creates a capture source for a screen or a window; null if it does not exist or cannot be captured.
      * @since 3.1.0
      */
     createScreenCaptureSource(sourceId: number, sourceType: ZegoScreenCaptureSourceType): ZegoScreenCaptureSource | null;
     /**
-     * Ends it.
+     * Destroys a capture source.
      * @since 3.1.0
      */
     destroyScreenCaptureSource(source: ZegoScreenCaptureSource): void;
     /**
-     * The old form of `createEngine`.
+     * An older form of `createEngine`.
      * @deprecated
      */
     init(appID: number, appSign: string | null, isTestEnv: boolean, scenario: ZegoScenario): Promise<void>;
@@ -1153,42 +1166,42 @@ declare namespace engine {
      */
     updateCaptureSource(sourceId: number, sourceType: ZegoScreenCaptureSourceType): void;
     /**
-     * Begins to capture; a channel shows it after `setVideoSource`.
+     * Starts capturing; a channel shows it after `setVideoSource`.
      * @since 3.1.0
      */
     startCapture(): void;
     /**
-     * Ends it.
+     * Stops capturing.
      * @since 3.1.0
      */
     stopCapture(): void;
     /**
-     * Where it is on the screen.
+     * Position and size on the desktop.
      * @since 3.6.0
      */
     getCaptureSourceRect(): ZegoRect;
     /**
-     * The part that is captured.
+     * Sets the captured part.
      * @since 3.1.0
      */
     updateCaptureRegion(rect: ZegoRect): void;
     /**
-     * The part of what is captured that is published.
+     * Sets the part of the captured frames that is published.
      * @since 3.8.0
      */
     updatePublishRegion(rect: ZegoRect): void;
     /**
-     * Windows that nobody sees.
+     * Windows to hide.
      * @since 3.1.0
      */
     setExcludeWindowList(list: number[]): void;
     /**
-     * Brings the window to the front when capture begins.
+     * Whether the window is brought to the front when capture starts.
      * @since 3.1.0
      */
     enableWindowActivate(active: boolean): void;
     /**
-     * Whether the pointer is in the picture.
+     * Whether the pointer is captured.
      * @since 3.1.0
      */
     enableCursorVisible(visible: boolean): void;
@@ -1196,7 +1209,7 @@ declare namespace engine {
     enableHightLight(enable: boolean, config: ZegoLayerBorderConfig): void;
     /** @since 3.23.0 */
     enableAudioCaptureWithConfig(enable: boolean, config: ZegoScreenCaptureAudioConfig): void;
-    /** Its number, for `setVideoSource`. */
+    /** The instance ID for `setVideoSource`. */
     getIndex(): number;
     getCustomVideoCapturePlugin(): number;
     /**

@@ -1,7 +1,7 @@
 /**
- * Gives an object its methods as own properties that always run on the object itself. Frameworks keep what they are given
- * behind proxies that wrap everything read through them (Vue's `reactive`), and an object of the native part, or a `Map`,
- * refuses a proxy in place of itself. With these methods nothing inside is ever read through such a proxy.
+ * Adds an object's methods as own properties that always run on the object itself. Frameworks wrap objects in proxies that
+ * also wrap everything read through them (Vue's `reactive`), but a native object or a `Map` cannot be called through a
+ * proxy. With bound methods the object's inside is never read through such a proxy.
  */
 export function bindMethods(object: object): void {
   for (let level = prototypeOf(object); level && level !== Object.prototype; level = prototypeOf(level)) {

@@ -1,22 +1,22 @@
 import ErrorCode = require('./generated/error_codes');
 
-/** What methods throw or reject with: a documented number and a sentence. */
+/** The error that methods throw or reject with: a documented code and a sentence. */
 export class ZegoError extends Error {
   override readonly name = 'ZegoError';
 
   constructor(
     readonly code: number,
-    message: string,
+    sentence: string,
   ) {
-    super(`${message} (${code})`);
+    super(`${sentence} (${code})`);
   }
 
-  /** From an error of the native part, whose message is `CODE: sentence`. */
+  /** Converts an error of the native part, which carries its code as a number. */
   static fromNative(error: unknown): ZegoError {
     if (error instanceof ZegoError) return error;
-    const text = error instanceof Error ? error.message : String(error);
-    const parts = /^(\d{7}): (.*)$/s.exec(text);
-    return parts ? new ZegoError(Number(parts[1]), parts[2] ?? '') : new ZegoError(ErrorCode.CommonIllegalParam, text);
+    const { code } = (error ?? {}) as { code?: unknown };
+    const sentence = error instanceof Error ? error.message : String(error);
+    return new ZegoError(typeof code === 'number' ? code : ErrorCode.CommonIllegalParam, sentence);
   }
 
   static withoutEngine(method: string): ZegoError {

@@ -1,9 +1,9 @@
-/** Events whose `data` crosses from the native part as text in base64. */
+/** Events whose `data` is base64 text in the native part's JSON. */
 const WITH_BYTES: ReadonlySet<string> = new Set(['onPlayerRecvSEI', 'onPlayerSyncRecvSEI']);
-/** Events with a field that is a `Map`, which crosses as an object. */
+/** Events with a field that is a `Map`, and an object in the native part's JSON. */
 const WITH_MAP: ReadonlyMap<string, string> = new Map([['onRemoteSoundLevelInfoUpdate', 'soundLevelInfos']]);
 
-/** Makes in place what JSON cannot say: bytes, and maps. */
+/** Restores values in place that JSON cannot represent: bytes and maps. */
 export function restoreValues(name: string, payload: unknown): void {
   const event = payload as Record<string, unknown>;
   if (WITH_BYTES.has(name) && typeof event['data'] === 'string') {

@@ -2,8 +2,8 @@ import { EventEmitter } from 'events';
 import { ZegoError } from './errors';
 
 /**
- * Classes of helper objects that are not built yet: here for `instanceof`, and so that their paths can be required.
- * The engine's `create…` methods give null in their place.
+ * Base of the helper classes that are not built yet. They exist for `instanceof` and for their paths; the engine's
+ * `create…` methods return null.
  */
 abstract class NotBuilt extends EventEmitter {
   constructor() {
@@ -16,5 +16,5 @@ export class ZegoMediaPlayer extends NotBuilt {}
 export class ZegoAudioEffectPlayer extends NotBuilt {}
 export class ZegoCopyrightedMusic extends NotBuilt {}
 
-/** The vendor's drawer. Here the engine draws by itself: give `startPreview` or `startPlayingStream` a canvas. */
+/** The vendor's renderer. Here `startPreview` and `startPlayingStream` draw on a canvas themselves. */
 export class WebGLRender extends NotBuilt {}

@@ -1,4 +1,4 @@
 import { ZegoExpressEngine } from './engine';
-import { loadNative } from './native';
+import { loadNative } from './load_native';
 
 export = new ZegoExpressEngine(loadNative);

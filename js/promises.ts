@@ -1,6 +1,6 @@
 import { ZegoError } from './errors';
 
-/** Runs at once; what is thrown becomes a rejection. */
+/** Runs an action at once and turns an exception into a rejection. */
 export function settled<T>(run: () => T | Promise<T>): Promise<T> {
   try {
     return handled(Promise.resolve(run()));
@@ -9,7 +9,7 @@ export function settled<T>(run: () => T | Promise<T>): Promise<T> {
   }
 }
 
-/** A promise that an application drops must not end its process; one that it awaits rejects all the same. */
+/** Marks a promise as handled: ignoring its rejection must not end the process, awaiting it still rejects. */
 export function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;

@@ -1,32 +1,31 @@
 import { EventEmitter } from 'events';
-import type { Argument } from './arguments';
+import type { ZegoLayerBorderConfig, ZegoAudioFrameParam, ZegoRect, ZegoScreenCaptureAudioConfig } from '../ZegoExpressDefines';
+import { list, type Argument } from './arguments';
 import { bindMethods } from './bound_methods';
-import ErrorCode = require('./generated/error_codes');
 import { ZegoError } from './errors';
-import type { NativeEngine, Rect } from './native';
+import ErrorCode = require('./generated/error_codes');
+import type { NativeEngine, NativeRect } from './generated/native';
+import { SHAPES } from './generated/shapes';
 
-/** `ZegoRect` as applications give it. */
-export type ZegoRect = { [K in keyof Rect]?: number | null };
+/** Runs a method of the engine; mistakes are reported by `onDebugError`. */
+type Call = <T>(method: string, args: readonly Argument[], action: (native: NativeEngine) => T) => T | undefined;
 
-/** Runs a method of the engine; mistakes are told by `onDebugError`. */
-export type Call = <T>(method: string, args: readonly Argument[], run: (native: NativeEngine) => T) => T | undefined;
-
-const NOWHERE: Rect = { x: 0, y: 0, width: 0, height: 0 };
-
-const rectArguments = (rect: ZegoRect): Argument[] => [
-  ['rect', rect, 'object'],
-  ...(['x', 'y', 'width', 'height'] as const).map((side): Argument => [`rect.${side}`, rect?.[side], 'count?']),
-];
-const toRect = ({ x, y, width, height }: ZegoRect): Rect => ({ x: x ?? 0, y: y ?? 0, width: width ?? 0, height: height ?? 0 });
+const EMPTY_RECT: NativeRect = { x: 0, y: 0, width: 0, height: 0 };
+const toNativeRect = ({ x, y, width, height }: ZegoRect): NativeRect => ({
+  x: x ?? 0,
+  y: y ?? 0,
+  width: width ?? 0,
+  height: height ?? 0,
+});
 
 /**
- * A window or a screen that is captured; made by `createScreenCaptureSource`. Emits `onExceptionOccurred`,
+ * A window or a screen that can be captured, created by `createScreenCaptureSource`. Emits `onExceptionOccurred`,
  * `onCaptureTypeExceptionOccurred`, `onWindowStateChanged` and `onRectChanged`.
  */
 export class ZegoScreenCaptureSource extends EventEmitter {
-  private static made = 0;
-  /** Unlike the number never used again, and unlike the object the same behind a proxy. */
-  private readonly identity = ++ZegoScreenCaptureSource.made;
+  private static count = 0;
+  /** Unlike the index never reused, and unlike the object the same through a proxy. */
+  private readonly identity = ++ZegoScreenCaptureSource.count;
 
   constructor(
     private readonly call: Call,
@@ -37,6 +36,7 @@ export class ZegoScreenCaptureSource extends EventEmitter {
     bindMethods(this);
   }
 
+  /** Captures another screen or window from now on. */
   updateCaptureSource(sourceId: number, sourceType: number): void {
     const args: Argument[] = [
       ['sourceId', sourceId, 'count'],
@@ -55,79 +55,79 @@ export class ZegoScreenCaptureSource extends EventEmitter {
     this.call('stopCapture', [], (native) => native.stopScreenCapture(this.index));
   }
 
-  /** Its place and size on the desktop, in pixels; empty if it is gone. */
-  getCaptureSourceRect(): Rect {
-    return this.call('getCaptureSourceRect', [], (native) => native.getCaptureSourceRect(this.index)) ?? { ...NOWHERE };
+  /** Position and size on the desktop, in pixels; empty if the source no longer exists. */
+  getCaptureSourceRect(): NativeRect {
+    return this.call('getCaptureSourceRect', [], (native) => native.getCaptureSourceRect(this.index)) ?? { ...EMPTY_RECT };
   }
 
-  /** The part to capture, in pixels from the source's corner; all zeros are the whole. */
+  /** Sets the captured part, in pixels from the source's corner; all zeros for the whole. */
   updateCaptureRegion(rect: ZegoRect): void {
-    this.call('updateCaptureRegion', rectArguments(rect), (native) =>
-      native.updateCaptureRegion(this.index, toRect(rect)),
+    this.call('updateCaptureRegion', [['rect', rect, SHAPES.ZegoRect]], (native) =>
+      native.updateCaptureRegion(this.index, toNativeRect(rect)),
     );
   }
 
-  /** The part of the captured picture to show and to send; all zeros are the whole. */
+  /** Sets the part of captured frames to show and send; all zeros for the whole. */
   updatePublishRegion(rect: ZegoRect): void {
-    this.call('updatePublishRegion', rectArguments(rect), (native) =>
-      native.updatePublishRegion(this.index, toRect(rect)),
+    this.call('updatePublishRegion', [['rect', rect, SHAPES.ZegoRect]], (native) =>
+      native.updatePublishRegion(this.index, toNativeRect(rect)),
     );
   }
 
-  /** IDs of windows that are painted over where a screen is captured. */
-  setExcludeWindowList(list: number[]): void {
-    const items = Array.isArray(list) ? list.map((window, at): Argument => [`list[${at}]`, window, 'count']) : [];
-    this.call('setExcludeWindowList', [['list', list, 'list'], ...items], (native) =>
-      native.setExcludeWindowList(this.index, [...list]),
+  /** Sets the IDs of windows to hide while a screen is captured. */
+  setExcludeWindowList(windows: number[]): void {
+    this.call('setExcludeWindowList', [['list', windows, list('count')]], (native) =>
+      native.setExcludeWindowList(this.index, [...windows]),
     );
   }
 
-  /** Whether a window comes to the front when its capture begins. */
+  /** Sets whether a window is brought to the front when its capture starts. */
   enableWindowActivate(active: boolean): void {
     this.call('enableWindowActivate', [['active', active, 'flag']], (native) =>
       native.enableWindowActivate(this.index, active),
     );
   }
 
+  /** Sets whether the pointer is captured. */
   enableCursorVisible(visible: boolean): void {
     this.call('enableCursorVisible', [['visible', visible, 'flag']], (native) =>
       native.enableCursorVisible(this.index, visible),
     );
   }
 
-  /** There is no frame around what is captured: switching one on is told by `onDebugError` with code 1020050. */
-  enableHightLight(enable: boolean, config?: object | null): void {
-    this.unavailable('enableHightLight', 'a frame around the source', enable, ['config', config, 'object?']);
+  /** No border is drawn around the source: enabling it is reported by `onDebugError` with code 1020050. */
+  enableHightLight(enable: boolean, config?: ZegoLayerBorderConfig | null): void {
+    this.reportUnavailable('enableHightLight', 'a border around the source', enable, ['config', config, 'object?']);
   }
 
-  /** The system's sound is not captured: switching it on is told by `onDebugError` with code 1020050. */
-  enableAudioCaptureWithConfig(enable: boolean, config?: object | null): void {
-    this.unavailable('enableAudioCaptureWithConfig', "the system's sound", enable, ['config', config, 'object?']);
+  /** System audio is not captured: enabling it is reported by `onDebugError` with code 1020050. */
+  enableAudioCaptureWithConfig(enable: boolean, config?: ZegoScreenCaptureAudioConfig | null): void {
+    this.reportUnavailable('enableAudioCaptureWithConfig', 'system audio', enable, ['config', config, 'object?']);
   }
 
-  /** As {@link enableAudioCaptureWithConfig}. */
-  enableAudioCapture(enable: boolean, audioParam?: object | null): void {
-    this.unavailable('enableAudioCapture', "the system's sound", enable, ['audioParam', audioParam, 'object?']);
+  /** See {@link enableAudioCaptureWithConfig}. */
+  enableAudioCapture(enable: boolean, audioParam?: ZegoAudioFrameParam | null): void {
+    this.reportUnavailable('enableAudioCapture', 'system audio', enable, ['audioParam', audioParam, 'object?']);
   }
 
-  /** Whether both are the same source; one of them may be a proxy of it. */
+  /** Whether both are the same source; either may be a proxy. */
   isSameAs(other: ZegoScreenCaptureSource): boolean {
     return other.identity === this.identity;
   }
 
-  /** What `setVideoSource` takes as instance ID. */
+  /** The instance ID for `setVideoSource`. */
   getIndex(): number {
     return this.index;
   }
 
-  /** The address of the vendor's native plug-in; there is none. */
+  /** The address of a native plug-in, of which there is none. */
   getCustomVideoCapturePlugin(): number {
     return 0;
   }
 
-  private unavailable(method: string, what: string, enable: boolean, option: Argument): void {
+  private reportUnavailable(method: string, feature: string, enable: boolean, option: Argument): void {
     this.call(method, [['enable', enable, 'flag'], option], () => {
-      if (enable) throw new ZegoError(ErrorCode.ScreenCaptureNotSupportedError, `${what} is not available`);
+      if (enable) throw new ZegoError(ErrorCode.ScreenCaptureNotSupportedError, `${feature} is not available`);
     });
   }
 }

@@ -1,5 +1,6 @@
 // Builds the native parts and puts them where the JS face and bin/ look for them: the addon
-// native/zego-express.<platform>-<arch>.node, and the room server native/zego-room-server.<platform>-<arch>.
+// native/zego-express.<platform>-<arch>.node, and the room server native/zego-room-server.<platform>-<arch>. With --bench it
+// builds the addon with `BenchSource` into native-bench/ instead, for the bench and the tests of the frame path.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -31,8 +32,8 @@ function requireSimd(library, withVp8) {
 }
 
 /** Renames a copy over the old file: a process that has that open keeps it. */
-function install(built, name) {
-  const file = join(root, 'native', name);
+function install(built, folder, name) {
+  const file = join(root, folder, name);
   mkdirSync(dirname(file), { recursive: true });
   copyFileSync(built, `${file}.new`);
   renameSync(`${file}.new`, file);
@@ -41,7 +42,10 @@ function install(built, name) {
 
 if (!LIBRARY) throw new Error(`no native part for ${process.platform}`);
 const target = targetDirectory();
-const cargo = ['build', '--release', '--package', 'zego-express-engine-electron', '--package', 'room-server', '--lib', '--bins'];
+const bench = process.argv.includes('--bench');
+const cargo = ['build', '--release', '--package', 'zego-express-engine-electron', '--lib'];
+if (bench) cargo.push('--features', 'bench');
+else cargo.push('--package', 'room-server', '--bins');
 const withVp8 = hasVpx();
 if (!withVp8) {
   console.warn('libvpx is not installed (Debian: libvpx-dev): this build shows no VP8, which many LiveKit clients send');
@@ -50,6 +54,8 @@ if (!withVp8) {
 execFileSync('cargo', cargo, { cwd: root, stdio: 'inherit', env: { ...process.env, CARGO_TARGET_DIR: target } });
 const library = join(target, 'release', LIBRARY);
 requireSimd(library, withVp8);
-install(library, `zego-express.${process.platform}-${process.arch}.node`);
+install(library, bench ? 'native-bench' : 'native', `zego-express.${process.platform}-${process.arch}.node`);
 const ending = process.platform === 'win32' ? '.exe' : '';
-install(join(target, 'release', `room-server${ending}`), `zego-room-server.${process.platform}-${process.arch}${ending}`);
+if (!bench) {
+  install(join(target, 'release', `room-server${ending}`), 'native', `zego-room-server.${process.platform}-${process.arch}${ending}`);
+}

@@ -7,7 +7,7 @@ use engine::{Event, EventSink, Reply};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::env::JsEnvironment;
+use crate::environment::JsEnvironment;
 
 /// Event name of the reply to a promise method.
 const REPLY: &str = "__reply";
@@ -29,7 +29,8 @@ impl EventQueue {
         serde_json::to_string(&events).unwrap_or_else(|_| "[]".to_owned())
     }
 
-    fn push(&self, name: &'static str, payload: Value) {
+    /// Adds an event.
+    pub fn push(&self, name: &'static str, payload: Value) {
         self.0.lock().push_back((name, payload));
     }
 }

@@ -1,17 +1,20 @@
-//! The addon: the N-API face of the engine. Converts values, owns what belongs to a JS environment and how that goes,
-//! and holds no logic. The only crate that knows JS.
+//! The addon: the N-API binding of the engine. It converts values, draws frames into memory of a JS environment, and tears
+//! both down together with the environment. The only crate that knows JS.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
+#[cfg(feature = "bench")]
 mod bench_source;
+mod conversions;
 mod engine;
-mod env;
+mod environment;
+mod errors;
 mod events;
 mod frame_ring;
-mod network;
-mod pictures;
-mod screen;
-mod sound;
+#[rustfmt::skip]
+mod generated;
+mod ring_memory;
 mod tile;
-mod values;
 mod view;
+mod view_calls;
+mod view_lease;
 mod view_stats;

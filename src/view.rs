@@ -9,9 +9,10 @@ use media::video::scale::{fill, scale};
 use media::video::sink::{FrameSink, ViewStats};
 use parking_lot::Mutex;
 
-use crate::env::JsEnvironment;
+use crate::environment::JsEnvironment;
 use crate::frame_ring::{FrameRing, Written};
 use crate::tile::{Tile, ViewMode};
+use crate::view_lease::Leases;
 use crate::view_stats::Counters;
 
 /// Assumed size of a frame before the first one.
@@ -22,6 +23,8 @@ pub struct View {
     environment: Weak<JsEnvironment>,
     state: Mutex<State>,
     counters: Mutex<Counters>,
+    /// Sinks of this view that the engine holds.
+    pub leases: Leases,
 }
 
 #[derive(Default)]
@@ -50,7 +53,7 @@ impl View {
     /// Creates a view for a tile; it has no ring until its first frame.
     pub fn new(environment: Weak<JsEnvironment>, tile: Tile) -> Self {
         let state = State { tile, ..State::default() };
-        Self { environment, state: Mutex::new(state), counters: Mutex::default() }
+        Self { environment, state: Mutex::new(state), counters: Mutex::default(), leases: Leases::default() }
     }
 
     /// Sets the tile after a change of size or visibility, and draws the latest frame again.

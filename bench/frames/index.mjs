@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { _electron } from 'playwright-core';
 import { electronPath } from '../../scripts/electron.mjs';
+import { must } from '../../scripts/prepare.mjs';
 import { median, round } from '../numbers.mjs';
 
 export const needsScreen = true;
@@ -39,6 +40,7 @@ function target(rows, size, figure, limit, what) {
 }
 
 export async function run() {
+  must('npm', 'run', '--silent', 'build:bench');
   const electron = await _electron.launch({ executablePath: electronPath(), args: ['--no-sandbox', app] });
   const samples = [];
   try {

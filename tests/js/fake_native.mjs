@@ -26,7 +26,7 @@ export function fakeNative() {
     }
     create(profile, config) {
       calls.push(['create', profile, config]);
-      if (profile.appID === 0) throw new Error('1001000: appID must be 1 to 4294967295');
+      if (profile.appID === 0) throw Object.assign(new Error('appID must be 1 to 4294967295'), { code: 1001000 });
     }
     destroy() {
       calls.push(['destroy']);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -18,13 +17,6 @@ test('the engine has every method of the surface', () => {
   const { ZegoExpressEngine } = require('../../dist/engine.js');
   const missing = surface.methods.filter(({ name }) => typeof ZegoExpressEngine.prototype[name] !== 'function');
   assert.deepEqual(missing, []);
-});
-
-test('the documentation names every working method', () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const table = readme.slice(readme.indexOf('## What works today'), readme.indexOf('with the events of rooms'));
-  const named = new Set(table.match(/\w+/g));
-  assert.deepEqual(surface.methods.filter(({ name, built }) => built && !named.has(name)).map(({ name }) => name), ['enableExternalRender']);
 });
 
 test('every path of the package loads with and without .js', () => {

@@ -25,7 +25,7 @@ function audioLibrary() {
 const library = audioLibrary();
 
 test('the server starts on a machine without an audio library', { skip: library.skip }, () => {
-  const addon = without(library.file, process.execPath, '-e', 'require(process.argv[1]).loadNative()', path('../../dist/native.js'));
+  const addon = without(library.file, process.execPath, '-e', 'require(process.argv[1]).loadNative()', path('../../dist/load_native.js'));
   assert.match(addon.stderr, /libasound/, 'the library is still there');
   const server = without(library.file, process.execPath, path('../../bin/zego-room-server.js'), '--version');
   assert.deepEqual([server.status, server.stderr], [0, '']);

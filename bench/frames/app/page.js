@@ -2,16 +2,16 @@
 const { ipcRenderer } = window.require('electron');
 const { readFileSync } = window.require('fs');
 const { join } = window.require('path');
-const dist = join(__dirname, '../../../dist');
-const { loadNative } = window.require(join(dist, 'native.js'));
-const { Views } = window.require(join(dist, 'view.js'));
+const { Views } = window.require(join(__dirname, '../../../dist/canvas/views.js'));
 
 const FPS = 30;
 const WARM_UP_MS = 800;
 const MEASURE_MS = 2500;
 const SETTLE_MS = 200;
 
-const { NativeEngine, BenchSource } = loadNative();
+const { NativeEngine, BenchSource } = window.require(
+  join(__dirname, '../../../native-bench', `zego-express.${process.platform}-${process.arch}.node`),
+);
 const streams = new Map();
 const native = new NativeEngine((view, slot, width, height) => {
   if (view === 0) return void setTimeout(() => native.resume(), 0);

@@ -7,6 +7,7 @@
 
 use super::link_capacity::LinkCapacity;
 use super::trendline::BandwidthUsage;
+use rtp::Bitrate;
 use std::time::{Duration, Instant};
 
 /// A longer standing queue is overuse, whatever the trend.
@@ -54,10 +55,10 @@ pub struct Observation {
     pub standing: Duration,
     /// The queue that the newest packet met.
     pub newest: Duration,
-    /// Throughput of the last moments, in bits per second.
-    pub throughput_short: Option<f64>,
-    /// Throughput of the last half second, in bits per second.
-    pub throughput: Option<f64>,
+    /// Throughput of the last moments.
+    pub throughput_short: Option<Bitrate>,
+    /// Throughput of the last half second.
+    pub throughput: Option<Bitrate>,
     /// Whether the application sends less than it may.
     pub is_app_limited: bool,
     /// Time from a departure to the report of the arrival.
@@ -81,14 +82,14 @@ pub enum DelayEvent {
 /// The result of an update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DelayUpdate {
-    /// The new rate in bits per second.
-    pub rate: f64,
+    /// The new rate.
+    pub rate: Bitrate,
     /// What happened.
     pub event: DelayEvent,
 }
 
 impl DelayUpdate {
-    fn quiet(rate: f64) -> Self {
+    fn quiet(rate: Bitrate) -> Self {
         Self { rate, event: DelayEvent::None }
     }
 }
@@ -99,10 +100,10 @@ struct Drain {
     began: Instant,
     last_decrease: Instant,
     /// The capacity, if the full queue has measured it.
-    measured: Option<f64>,
+    measured: Option<Bitrate>,
     /// The standing queue when draining began.
     queue: Duration,
-    rate_before: f64,
+    rate_before: Bitrate,
     capacity_before: LinkCapacity,
 }
 
@@ -116,8 +117,8 @@ pub struct DelayControl {
 }
 
 impl DelayControl {
-    /// Returns the new rate for the present rate (in bits per second) and state of the path.
-    pub fn update(&mut self, now: Instant, rate: f64, seen: &Observation) -> DelayUpdate {
+    /// Returns the new rate for the present rate and state of the path.
+    pub fn update(&mut self, now: Instant, rate: Bitrate, seen: &Observation) -> DelayUpdate {
         let step = now.saturating_duration_since(self.updated.replace(now).unwrap_or(now)).min(MAX_STEP);
         if let Some(drain) = self.drain {
             return self.continue_drain(now, rate, seen, drain);
@@ -143,7 +144,7 @@ impl DelayControl {
             return DelayUpdate::quiet(rate);
         }
         let grown = if self.capacity.is_near(rate) {
-            rate + self.capacity.bps().unwrap_or(rate) * ADDITIVE_INCREASE * step.as_secs_f64()
+            rate + self.capacity.rate().unwrap_or(rate) * ADDITIVE_INCREASE * step.as_secs_f64()
         } else {
             rate * (1.0 + MULTIPLICATIVE_INCREASE).powf(step.as_secs_f64())
         };
@@ -151,11 +152,11 @@ impl DelayControl {
         DelayUpdate::quiet(grown.min(bound).max(rate))
     }
 
-    fn decrease(&mut self, now: Instant, rate: f64, seen: &Observation) -> DelayUpdate {
+    fn decrease(&mut self, now: Instant, rate: Bitrate, seen: &Observation) -> DelayUpdate {
         DelayUpdate { rate: self.decreased_rate(now, rate, seen), event: DelayEvent::Decrease }
     }
 
-    fn decreased_rate(&mut self, now: Instant, rate: f64, seen: &Observation) -> f64 {
+    fn decreased_rate(&mut self, now: Instant, rate: Bitrate, seen: &Observation) -> Bitrate {
         self.last_decrease = Some(now);
         let is_saturated = seen.standing >= SATURATED_QUEUE;
         let throughput = if is_saturated { seen.throughput_short.or(seen.throughput) } else { seen.throughput };
@@ -169,11 +170,11 @@ impl DelayControl {
             drain.last_decrease = now;
         }
         self.capacity.on_measured(throughput);
-        let min_rate = if is_saturated { rate * MIN_DECREASE_RATIO } else { 0.0 };
+        let min_rate = if is_saturated { rate * MIN_DECREASE_RATIO } else { Bitrate::ZERO };
         (throughput * BACKOFF_FACTOR).max(min_rate).min(rate)
     }
 
-    fn continue_drain(&mut self, now: Instant, rate: f64, seen: &Observation, drain: Drain) -> DelayUpdate {
+    fn continue_drain(&mut self, now: Instant, rate: Bitrate, seen: &Observation, drain: Drain) -> DelayUpdate {
         if seen.is_queue_disproved {
             // Sending less is not what emptied the queue: it was a scheduling stall.
             self.drain = None;
@@ -182,7 +183,7 @@ impl DelayControl {
         }
         if seen.newest <= DRAINED_QUEUE || seen.standing <= DRAINED_QUEUE {
             self.drain = None;
-            let recovered = drain.measured.and(self.capacity.bps()).map(|capacity| capacity * RECOVERY_FACTOR);
+            let recovered = drain.measured.and(self.capacity.rate()).map(|capacity| capacity * RECOVERY_FACTOR);
             return DelayUpdate::quiet(recovered.map_or(rate, |recovered| rate.max(recovered)));
         }
         if now.saturating_duration_since(drain.began) >= CROSS_TRAFFIC_TIMEOUT {
@@ -197,11 +198,11 @@ impl DelayControl {
         DelayUpdate::quiet(rate)
     }
 
-    /// Adds the result of a probe: the path carries `bps`, and no more if the probe saturated it.
-    pub fn on_probed(&mut self, bps: f64, is_saturated: bool) {
-        self.capacity.on_throughput(bps);
+    /// Adds the result of a probe: the path carries `rate`, and no more if the probe saturated it.
+    pub fn on_probed(&mut self, rate: Bitrate, is_saturated: bool) {
+        self.capacity.on_throughput(rate);
         if is_saturated {
-            self.capacity.on_measured(bps);
+            self.capacity.on_measured(rate);
         }
     }
 
@@ -240,11 +241,15 @@ impl DelayControl {
 mod tests {
     use super::*;
 
+    fn mbit(bps: f64) -> Bitrate {
+        Bitrate::bps(bps)
+    }
+
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
     }
 
-    fn no_queue(throughput: f64) -> Observation {
+    fn no_queue(throughput: Bitrate) -> Observation {
         Observation {
             usage: BandwidthUsage::Normal,
             standing: Duration::ZERO,
@@ -257,61 +262,61 @@ mod tests {
         }
     }
 
-    fn queue(millis: u64, throughput: f64) -> Observation {
+    fn queue(millis: u64, throughput: Bitrate) -> Observation {
         Observation { standing: ms(millis), newest: ms(millis), ..no_queue(throughput) }
     }
 
-    fn decreased(rate: f64) -> DelayUpdate {
+    fn decreased(rate: Bitrate) -> DelayUpdate {
         DelayUpdate { rate, event: DelayEvent::Decrease }
     }
 
     #[test]
     fn without_a_queue_the_rate_grows_to_one_and_a_half_times_the_throughput() {
-        let (mut control, mut now, mut rate) = (DelayControl::default(), Instant::now(), 1e6);
+        let (mut control, mut now, mut rate) = (DelayControl::default(), Instant::now(), mbit(1e6));
         for _ in 0..200 {
             now += ms(50);
-            rate = control.update(now, rate, &no_queue(1e6)).rate;
+            rate = control.update(now, rate, &no_queue(mbit(1e6))).rate;
         }
-        assert!((1.49e6..=1.5e6).contains(&rate), "{rate}");
+        assert!((1.49e6..=1.5e6).contains(&rate.as_bps()), "{rate}");
     }
 
     #[test]
     fn overuse_lowers_the_rate_and_the_drained_queue_restores_it() {
         let (mut control, now) = (DelayControl::default(), Instant::now());
-        let update = control.update(now, 3e6, &queue(80, 1e6));
-        assert_eq!(update, decreased(1.5e6), "at most by half at once");
-        let update = control.update(now + ms(50), update.rate, &queue(90, 1e6));
-        assert_eq!(update, decreased(0.85e6));
+        let update = control.update(now, mbit(3e6), &queue(80, mbit(1e6)));
+        assert_eq!(update, decreased(mbit(1.5e6)), "at most by half at once");
+        let update = control.update(now + ms(50), update.rate, &queue(90, mbit(1e6)));
+        assert_eq!(update, decreased(mbit(0.85e6)));
         assert!(control.send_share(ms(80)) < 0.7);
-        let update = control.update(now + ms(200), update.rate, &queue(5, 0.7e6));
-        assert_eq!(update, DelayUpdate::quiet(0.95e6));
+        let update = control.update(now + ms(200), update.rate, &queue(5, mbit(0.7e6)));
+        assert_eq!(update, DelayUpdate::quiet(mbit(0.95e6)));
         assert_eq!(control.send_share(ms(80)), 1.0);
     }
 
     #[test]
     fn a_queue_that_vanished_before_less_was_sent_was_a_stall() {
         let (mut control, now) = (DelayControl::default(), Instant::now());
-        control.update(now, 3e6, &queue(80, 1e6));
+        control.update(now, mbit(3e6), &queue(80, mbit(1e6)));
         assert!(control.is_disproved_by(now - ms(20), ms(5)));
         assert!(!control.is_disproved_by(now - ms(20), ms(30)), "still there");
         assert!(!control.is_disproved_by(now + ms(20), ms(5)), "sent after the decrease");
-        let seen = Observation { is_queue_disproved: true, ..queue(5, 1e6) };
-        assert_eq!(control.update(now + ms(50), 1.5e6, &seen), DelayUpdate::quiet(3e6));
+        let seen = Observation { is_queue_disproved: true, ..queue(5, mbit(1e6)) };
+        assert_eq!(control.update(now + ms(50), mbit(1.5e6), &seen), DelayUpdate::quiet(mbit(3e6)));
         assert!(!control.is_draining());
     }
 
     #[test]
     fn a_trend_without_a_queue_is_ignored() {
         let (mut control, now) = (DelayControl::default(), Instant::now());
-        let seen = Observation { usage: BandwidthUsage::Overuse, ..queue(3, 1e6) };
-        assert_eq!(control.update(now, 1e6, &seen), DelayUpdate::quiet(1e6));
+        let seen = Observation { usage: BandwidthUsage::Overuse, ..queue(3, mbit(1e6)) };
+        assert_eq!(control.update(now, mbit(1e6), &seen), DelayUpdate::quiet(mbit(1e6)));
     }
 
     #[test]
     fn a_queue_that_does_not_drain_is_cross_traffic() {
         let (mut control, now) = (DelayControl::default(), Instant::now());
-        control.update(now, 1e6, &queue(80, 1e6));
-        let update = control.update(now + ms(1600), 0.85e6, &queue(80, 0.85e6));
+        control.update(now, mbit(1e6), &queue(80, mbit(1e6)));
+        let update = control.update(now + ms(1600), mbit(0.85e6), &queue(80, mbit(0.85e6)));
         assert_eq!(update.event, DelayEvent::CrossTraffic);
         assert!(!control.is_draining());
     }
@@ -319,21 +324,21 @@ mod tests {
     #[test]
     fn near_the_known_capacity_the_rate_grows_slowly() {
         let (mut control, mut now) = (DelayControl::default(), Instant::now());
-        control.update(now, 1e6, &queue(80, 1e6));
-        let mut rate = control.update(now + ms(100), 0.85e6, &queue(0, 0.85e6)).rate;
+        control.update(now, mbit(1e6), &queue(80, mbit(1e6)));
+        let mut rate = control.update(now + ms(100), mbit(0.85e6), &queue(0, mbit(0.85e6))).rate;
         let began = rate;
         now += ms(100);
         for _ in 0..20 {
             now += ms(50);
             rate = control.update(now, rate, &no_queue(rate)).rate;
         }
-        assert!((0.01..0.03).contains(&((rate - began) / began)), "{began} {rate}");
+        assert!((0.01..0.03).contains(&(rate - began).ratio(began)), "{began} {rate}");
     }
 
     #[test]
     fn an_app_limited_sender_keeps_most_of_its_rate_after_a_short_queue() {
         let (mut control, now) = (DelayControl::default(), Instant::now());
-        let seen = Observation { usage: BandwidthUsage::Overuse, is_app_limited: true, ..queue(20, 50e3) };
-        assert_eq!(control.update(now, 1e6, &seen).rate, 0.85e6);
+        let seen = Observation { usage: BandwidthUsage::Overuse, is_app_limited: true, ..queue(20, mbit(50e3)) };
+        assert_eq!(control.update(now, mbit(1e6), &seen).rate, mbit(0.85e6));
     }
 }

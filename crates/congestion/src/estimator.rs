@@ -10,6 +10,7 @@ use super::probe_controller::{ProbeConditions, ProbeController};
 use super::queue_delay::QueueDelay;
 use super::throughput::Throughput;
 use super::trendline::{BandwidthUsage, TrendlineEstimator};
+use rtp::{Bitrate, DataSize};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,8 @@ const LONG_WINDOW: Duration = Duration::from_secs(1);
 const TICK_INTERVAL: Duration = Duration::from_millis(50);
 /// The estimate goes up to this multiple of the desired rate: with that headroom frames leave quickly.
 const MAX_HEADROOM: f64 = 4.0;
-/// The estimate goes up to this rate at least, in bits per second.
-const MIN_CEILING_BPS: f64 = 10e6;
+/// The estimate goes up to this rate at least.
+const MIN_CEILING: Bitrate = Bitrate::mbps(10);
 /// A longer standing queue forbids probes and duplicates.
 const MAX_FREE_QUEUE: Duration = Duration::from_millis(15);
 /// A longer wait of a packet is a queue, however short the bottleneck keeps it.
@@ -49,23 +50,23 @@ const MAX_UNREPORTED: usize = 8192;
 /// Response time before the first report.
 const DEFAULT_RESPONSE_TIME: Duration = Duration::from_millis(150);
 
-/// Bounds of the estimate, in bits per second of whole datagrams.
+/// Bounds of the estimate, in whole datagrams.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BitrateLimits {
     /// The first estimate.
-    pub start: f64,
+    pub start: Bitrate,
     /// The lowest estimate.
-    pub min: f64,
+    pub min: Bitrate,
     /// The rate that the application could make use of at most.
-    pub desired: f64,
+    pub desired: Bitrate,
 }
 
 /// Estimates the bandwidth of a path from what was sent and what the receiver reports.
 #[derive(Debug)]
 pub struct BandwidthEstimator {
     limits: BitrateLimits,
-    /// The estimate, in bits per second.
-    rate: f64,
+    /// The estimate.
+    rate: Bitrate,
     groups: InterArrival,
     trendline: TrendlineEstimator,
     queue: QueueDelay,
@@ -114,22 +115,22 @@ impl BandwidthEstimator {
         }
     }
 
-    /// Changes the rate that the application could make use of, in bits per second.
-    pub fn set_desired(&mut self, bps: f64) {
-        self.limits.desired = bps.max(self.limits.min);
+    /// Changes the rate that the application could make use of.
+    pub fn set_desired(&mut self, rate: Bitrate) {
+        self.limits.desired = rate.max(self.limits.min);
         self.clamp_rate();
     }
 
     /// Counts a packet that left. `in_probe`: it belongs to the cluster of [`poll_probe`](Self::poll_probe).
-    pub fn on_sent(&mut self, now: Instant, bytes: usize, in_probe: bool) {
+    pub fn on_sent(&mut self, now: Instant, size: DataSize, in_probe: bool) {
         self.first_sent.get_or_insert(now);
-        self.alr.on_sent(bytes);
+        self.alr.on_sent(size);
         if self.unreported.len() == MAX_UNREPORTED {
             self.unreported.pop_front();
         }
         self.unreported.push_back(now);
         if in_probe {
-            self.probes.on_sent(now, bytes);
+            self.probes.on_sent(now, size);
         }
     }
 
@@ -139,13 +140,13 @@ impl BandwidthEstimator {
         self.note_report(now, newest.departure, results.len());
         // The lower of the two is right soonest after the capacity fell.
         let windows = [SHORT_WINDOW, MEDIUM_WINDOW].into_iter();
-        let throughput = windows.filter_map(|window| self.throughput.bps(window)).min_by(f64::total_cmp);
+        let throughput = windows.filter_map(|window| self.throughput.rate(window)).reduce(Bitrate::min);
         let mut is_queue_disproved = false;
         for result in results {
             let Some(arrival) = result.arrival else { continue };
-            self.queue.on_arrival(result.departure, arrival, result.bytes, throughput);
+            self.queue.on_arrival(result.departure, arrival, result.size, throughput);
             is_queue_disproved |= self.delay.is_disproved_by(result.departure, self.queue.newest_wait());
-            self.throughput.on_arrival(arrival, result.bytes);
+            self.throughput.on_arrival(arrival, result.size);
             if let Some(delta) = self.groups.on_arrival(result.departure, arrival) {
                 self.trendline.on_delta(delta);
             }
@@ -153,11 +154,11 @@ impl BandwidthEstimator {
         self.loss.on_results(results);
         if let Some(probe) = self.probes.on_results(results)
             && !self.delay.is_draining()
-            && probe.bps > self.rate
+            && probe.rate > self.rate
         {
-            self.delay.on_probed(probe.bps, probe.is_saturated);
-            self.loss.on_probed(probe.bps);
-            self.rate = probe.bps;
+            self.delay.on_probed(probe.rate, probe.is_saturated);
+            self.loss.on_probed(probe.rate);
+            self.rate = probe.rate;
         }
         if self.queue.newest_wait() >= MIN_NOTED_QUEUE {
             self.queue_seen = Some(now);
@@ -188,7 +189,7 @@ impl BandwidthEstimator {
         };
         // Packets that the path loses at any rate have to be sent as well to fill it.
         let surviving_share = 1.0 - self.loss.inherent_loss();
-        let sent_rate = |window| self.throughput.bps(window).map(|bps| bps / surviving_share);
+        let sent_rate = |window| self.throughput.rate(window).map(|rate| rate / surviving_share);
         let seen = Observation {
             usage,
             standing: self.queue.standing(),
@@ -209,17 +210,17 @@ impl BandwidthEstimator {
         let last_decrease = self.delay.last_decrease();
         let is_explained =
             last_decrease.is_some_and(|last| now.saturating_duration_since(last) < DECREASE_EXPLAINS_LOSS);
-        self.rate = self.loss.update(now, self.rate, self.throughput.bps(LONG_WINDOW), is_explained);
+        self.rate = self.loss.update(now, self.rate, self.throughput.rate(LONG_WINDOW), is_explained);
         self.clamp_rate();
     }
 
     fn clamp_rate(&mut self) {
-        self.rate = self.rate.clamp(self.limits.min, self.ceiling_bps());
+        self.rate = self.rate.clamp(self.limits.min, self.ceiling());
     }
 
     /// The highest rate worth knowing.
-    fn ceiling_bps(&self) -> f64 {
-        (self.limits.desired * MAX_HEADROOM).max(MIN_CEILING_BPS)
+    fn ceiling(&self) -> Bitrate {
+        (self.limits.desired * MAX_HEADROOM).max(MIN_CEILING)
     }
 
     /// Does the periodic work.
@@ -259,8 +260,8 @@ impl BandwidthEstimator {
     /// The probe cluster to send now, if any. To be called only while there are packets or padding to fill it with.
     pub fn poll_probe(&mut self, now: Instant) -> Option<ProbeCluster> {
         let conditions = ProbeConditions {
-            estimate_bps: self.rate,
-            max_bps: self.ceiling_bps(),
+            estimate: self.rate,
+            max_rate: self.ceiling(),
             is_more_needed: self.rate < self.limits.desired,
             is_queue_free: self.is_queue_free() && !self.is_silent(now),
             jitter: self.queue.uncertainty(),
@@ -268,15 +269,15 @@ impl BandwidthEstimator {
         self.probes.poll_cluster(now, conditions)
     }
 
-    /// The bandwidth of the path in bits per second. May be several times the desired rate.
+    /// The bandwidth of the path. May be several times the desired rate.
     #[must_use]
-    pub fn estimate_bps(&self) -> f64 {
+    pub fn estimate(&self) -> Bitrate {
         self.rate
     }
 
-    /// The rate to send at now, in bits per second: at most the desired rate, and less while a queue drains.
+    /// The rate to send at now: at most the desired rate, and less while a queue drains.
     #[must_use]
-    pub fn target_bps(&self) -> f64 {
+    pub fn target(&self) -> Bitrate {
         if self.is_without_reports() {
             return self.limits.desired;
         }
@@ -294,6 +295,12 @@ impl BandwidthEstimator {
         self.is_reported
             && awaited.next().is_some_and(|oldest| oldest > usual + REPORT_TIMEOUT)
             && (awaited.count() + 1) as f64 > smallest_report * MIN_SILENT_BATCHES
+    }
+
+    /// Whether the receiver has reported anything.
+    #[must_use]
+    pub fn has_reports(&self) -> bool {
+        self.is_reported
     }
 
     /// Whether the receiver has never reported anything: there is nothing to estimate from.
@@ -332,7 +339,8 @@ impl BandwidthEstimator {
 mod tests {
     use super::*;
 
-    const LIMITS: BitrateLimits = BitrateLimits { start: 1e6, min: 1e5, desired: 3e6 };
+    const LIMITS: BitrateLimits =
+        BitrateLimits { start: Bitrate::mbps(1), min: Bitrate::kbps(100), desired: Bitrate::mbps(3) };
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -344,9 +352,9 @@ mod tests {
         let mut results = Vec::new();
         for at in (from..to).step_by(10) {
             let now = began + ms(at);
-            estimator.on_sent(now, 1250, false);
+            estimator.on_sent(now, DataSize::bytes(1250), false);
             estimator.handle_timeout(now);
-            results.push(PacketResult { departure: now, arrival: Some(ms(at)), bytes: 1250 });
+            results.push(PacketResult { departure: now, arrival: Some(ms(at)), size: DataSize::bytes(1250) });
             if is_reported && results.len() == 5 {
                 estimator.on_results(now + ms(60), &results);
                 results.clear();
@@ -358,9 +366,9 @@ mod tests {
     fn a_receiver_that_never_reports_gets_the_desired_rate() {
         let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
         send(&mut estimator, began, 0, 2000, false);
-        assert_eq!(estimator.target_bps(), 1e6);
+        assert_eq!(estimator.target(), LIMITS.start);
         send(&mut estimator, began, 2000, 3100, false);
-        assert_eq!(estimator.target_bps(), 3e6);
+        assert_eq!(estimator.target(), LIMITS.desired);
         assert!(!estimator.is_silent(began + ms(3100)));
     }
 
@@ -382,8 +390,8 @@ mod tests {
         for at in (0..10_000).step_by(66) {
             let now = began + ms(at);
             assert!(!estimator.is_silent(now), "after {at} ms");
-            estimator.on_sent(now, 300, false);
-            results.push(PacketResult { departure: now, arrival: Some(ms(at)), bytes: 300 });
+            estimator.on_sent(now, DataSize::bytes(300), false);
+            results.push(PacketResult { departure: now, arrival: Some(ms(at)), size: DataSize::bytes(300) });
             if results.len() > 20 {
                 estimator.on_results(now + ms(1), &results);
                 results.clear();
@@ -395,7 +403,7 @@ mod tests {
     fn a_report_lost_before_a_pause_is_no_silence_after_it() {
         let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
         send(&mut estimator, began, 0, 1000, true);
-        estimator.on_sent(began + ms(1000), 1250, false);
+        estimator.on_sent(began + ms(1000), DataSize::bytes(1250), false);
         assert!(!estimator.is_silent(began + ms(8000)));
     }
 
@@ -403,8 +411,8 @@ mod tests {
     fn the_estimate_stays_within_its_bounds() {
         let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
         send(&mut estimator, began, 0, 60_000, true);
-        assert!(estimator.estimate_bps() <= 1.5e6, "the throughput promises no more");
-        estimator.set_desired(0.0);
-        assert_eq!(estimator.target_bps(), LIMITS.min);
+        assert!(estimator.estimate() <= Bitrate::bps(1.5e6), "the throughput promises no more");
+        estimator.set_desired(Bitrate::ZERO);
+        assert_eq!(estimator.target(), LIMITS.min);
     }
 }

@@ -1,6 +1,7 @@
 //! Sent packets that await transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
 use super::PacketResult;
+use rtp::DataSize;
 use rtp::rtcp::arrivals::PacketStatus;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -11,7 +12,7 @@ const MAX_PACKETS: usize = 8192;
 #[derive(Clone, Copy, Debug)]
 struct SentPacket {
     departure: Instant,
-    bytes: usize,
+    size: DataSize,
 }
 
 /// Numbers sent packets and matches the receiver's feedback with them.
@@ -24,13 +25,13 @@ pub struct SentHistory {
 
 impl SentHistory {
     /// Adds a sent packet and returns the transport-wide sequence number that it has to carry.
-    pub fn on_sent(&mut self, now: Instant, bytes: usize) -> u16 {
+    pub fn on_sent(&mut self, now: Instant, size: DataSize) -> u16 {
         if self.packets.len() == MAX_PACKETS {
             self.packets.pop_front();
             self.first += 1;
         }
         let number = self.first + self.packets.len() as u64;
-        self.packets.push_back(Some(SentPacket { departure: now, bytes }));
+        self.packets.push_back(Some(SentPacket { departure: now, size }));
         // The lower 16 bits travel.
         number as u16
     }
@@ -43,7 +44,7 @@ impl SentHistory {
         for PacketStatus { sequence, arrival } in statuses {
             let Some(index) = self.index(sequence) else { continue };
             let Some(sent) = self.packets.get_mut(index).and_then(Option::take) else { continue };
-            results.push(PacketResult { departure: sent.departure, arrival, bytes: sent.bytes });
+            results.push(PacketResult { departure: sent.departure, arrival, size: sent.size });
         }
         results.sort_by_key(|result| result.departure);
         while let Some(None) = self.packets.front() {
@@ -79,7 +80,7 @@ mod tests {
     fn history(count: u64, began: Instant) -> SentHistory {
         let mut history = SentHistory::default();
         for at in 0..count {
-            assert_eq!(history.on_sent(began + ms(at), 100), at as u16);
+            assert_eq!(history.on_sent(began + ms(at), DataSize::bytes(100)), at as u16);
         }
         history
     }

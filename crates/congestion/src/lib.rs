@@ -24,23 +24,32 @@
 pub mod alr;
 pub mod arrival_stall;
 pub mod delay_control;
+pub mod duplication;
 pub mod estimator;
 pub mod history;
 pub mod inter_arrival;
 pub mod link_capacity;
 pub mod loss_control;
+pub mod pacer;
 pub mod probe_cluster;
 pub mod probe_controller;
 pub mod probe_measurement;
 pub mod queue_delay;
+pub mod repair;
+pub mod send_controller;
+mod sent_rate;
+pub mod stream_queues;
 pub mod throughput;
 pub mod trendline;
 
 pub use estimator::{BandwidthEstimator, BitrateLimits};
 pub use history::SentHistory;
+pub use pacer::{Priority, SendAction};
 pub use probe_cluster::ProbeCluster;
 pub use rtp::rtcp::arrivals::PacketStatus;
+pub use send_controller::SendController;
 
+use rtp::DataSize;
 use std::time::{Duration, Instant};
 
 /// One sent packet and what the receiver reported about it.
@@ -51,5 +60,5 @@ pub struct PacketResult {
     /// When the packet arrived, on the receiver's clock, whose zero is unknown; `None` if it was lost.
     pub arrival: Option<Duration>,
     /// Size of the whole datagram, IP header included.
-    pub bytes: usize,
+    pub size: DataSize,
 }

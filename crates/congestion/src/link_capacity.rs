@@ -3,6 +3,8 @@
 //! Each overuse measures it: the throughput of a full queue is the capacity of the link. Near the remembered value the
 //! rate grows slowly, far from it quickly (draft-ietf-rmcat-gcc-02 section 5.5).
 
+use rtp::Bitrate;
+
 /// Weight of a new measurement.
 const SMOOTHING: f64 = 0.4;
 /// Lower bound of the relative deviation: every bottleneck varies a little.
@@ -15,46 +17,50 @@ const MAX_DEVIATIONS: f64 = 3.0;
 /// Estimates the capacity of the bottleneck (libwebrtc's `LinkCapacityEstimator`).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LinkCapacity {
-    mean_bps: Option<f64>,
+    mean: Option<Bitrate>,
     /// Relative to the mean.
     deviation: f64,
 }
 
 impl LinkCapacity {
-    /// Adds a measurement in bits per second. One far from the present estimate replaces it.
-    pub fn on_measured(&mut self, bps: f64) {
-        match self.mean_bps {
-            Some(mean) if self.is_near(bps) => {
-                let error = (bps - mean).abs() / mean;
+    /// Adds a measurement. One far from the present estimate replaces it.
+    pub fn on_measured(&mut self, rate: Bitrate) {
+        match self.mean {
+            Some(mean) if self.is_near(rate) => {
+                let error = difference(rate, mean).ratio(mean);
                 self.deviation =
                     ((1.0 - SMOOTHING) * self.deviation + SMOOTHING * error).clamp(MIN_DEVIATION, MAX_DEVIATION);
-                self.mean_bps = Some(mean + SMOOTHING * (bps - mean));
+                self.mean = Some(mean * (1.0 - SMOOTHING) + rate * SMOOTHING);
             }
             _ => {
-                self.mean_bps = Some(bps);
+                self.mean = Some(rate);
                 self.deviation = MAX_DEVIATION;
             }
         }
     }
 
     /// Adds a throughput that caused no queue. If it is above the upper bound of the estimate, the estimate is outdated.
-    pub fn on_throughput(&mut self, bps: f64) {
-        if self.mean_bps.is_some_and(|mean| bps > mean * (1.0 + MAX_DEVIATIONS * self.deviation)) {
-            self.mean_bps = None;
+    pub fn on_throughput(&mut self, rate: Bitrate) {
+        if self.mean.is_some_and(|mean| rate > mean * (1.0 + MAX_DEVIATIONS * self.deviation)) {
+            self.mean = None;
         }
     }
 
-    /// The estimated capacity in bits per second.
+    /// The estimated capacity.
     #[must_use]
-    pub fn bps(&self) -> Option<f64> {
-        self.mean_bps
+    pub fn rate(&self) -> Option<Bitrate> {
+        self.mean
     }
 
     /// Whether a rate lies within the bounds of the estimated capacity.
     #[must_use]
-    pub fn is_near(&self, bps: f64) -> bool {
-        self.mean_bps.is_some_and(|mean| (bps - mean).abs() <= mean * MAX_DEVIATIONS * self.deviation)
+    pub fn is_near(&self, rate: Bitrate) -> bool {
+        self.mean.is_some_and(|mean| difference(rate, mean) <= mean * MAX_DEVIATIONS * self.deviation)
     }
+}
+
+fn difference(one: Bitrate, other: Bitrate) -> Bitrate {
+    one.max(other) - one.min(other)
 }
 
 #[cfg(test)]
@@ -64,21 +70,21 @@ mod tests {
     #[test]
     fn close_measurements_refine_the_estimate_and_others_replace_it() {
         let mut capacity = LinkCapacity::default();
-        assert_eq!(capacity.bps(), None);
-        capacity.on_measured(1.0e6);
-        capacity.on_measured(1.1e6);
-        assert!((1.03e6..1.05e6).contains(&capacity.bps().unwrap()));
-        capacity.on_measured(0.4e6);
-        assert_eq!(capacity.bps(), Some(0.4e6));
+        assert_eq!(capacity.rate(), None);
+        capacity.on_measured(Bitrate::bps(1.0e6));
+        capacity.on_measured(Bitrate::bps(1.1e6));
+        assert!((1.03e6..1.05e6).contains(&capacity.rate().unwrap().as_bps()));
+        capacity.on_measured(Bitrate::bps(0.4e6));
+        assert_eq!(capacity.rate(), Some(Bitrate::bps(0.4e6)));
     }
 
     #[test]
     fn throughput_above_the_bounds_invalidates_the_estimate() {
         let mut capacity = LinkCapacity::default();
-        capacity.on_measured(1.0e6);
-        capacity.on_throughput(1.2e6);
-        assert!(capacity.is_near(1.2e6));
-        capacity.on_throughput(1.5e6);
-        assert_eq!(capacity.bps(), None);
+        capacity.on_measured(Bitrate::bps(1.0e6));
+        capacity.on_throughput(Bitrate::bps(1.2e6));
+        assert!(capacity.is_near(Bitrate::bps(1.2e6)));
+        capacity.on_throughput(Bitrate::bps(1.5e6));
+        assert_eq!(capacity.rate(), None);
     }
 }

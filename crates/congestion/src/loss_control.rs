@@ -6,6 +6,7 @@
 //! same two unknowns, bandwidth and inherent loss, by maximum likelihood.)
 
 use super::PacketResult;
+use rtp::Bitrate;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ const MAX_STEP_S: f64 = 0.5;
 struct Trial {
     began: Instant,
     loss_before: f64,
-    rate_before: f64,
+    rate_before: Bitrate,
     packets: u32,
     lost: u32,
 }
@@ -65,8 +66,8 @@ pub struct LossControl {
     lost: u32,
     inherent_loss: f64,
     trial: Option<Trial>,
-    /// Rate in bits per second that was found to cause less loss.
-    limit: Option<f64>,
+    /// Rate that was found to cause less loss.
+    limit: Option<Bitrate>,
     low_loss_since: Option<Instant>,
     updated: Option<Instant>,
 }
@@ -127,9 +128,9 @@ impl LossControl {
         self.trial.is_some() || self.loss().is_some_and(|loss| loss - self.inherent_loss > LOW_LOSS)
     }
 
-    /// Returns the new rate for the present rate and throughput, in bits per second. `is_explained`: a queue explains the
+    /// Returns the new rate for the present rate and throughput. `is_explained`: a queue explains the
     /// loss, and the rate has been decreased for it.
-    pub fn update(&mut self, now: Instant, rate: f64, throughput: Option<f64>, is_explained: bool) -> f64 {
+    pub fn update(&mut self, now: Instant, rate: Bitrate, throughput: Option<Bitrate>, is_explained: bool) -> Bitrate {
         let elapsed = now.saturating_duration_since(self.updated.replace(now).unwrap_or(now));
         let step_s = elapsed.as_secs_f64().min(MAX_STEP_S);
         if let Some(trial) = self.trial {
@@ -155,7 +156,7 @@ impl LossControl {
         self.limit.map_or(rate, |limit| rate.min(limit))
     }
 
-    fn continue_trial(&mut self, now: Instant, rate: f64, trial: Trial) -> f64 {
+    fn continue_trial(&mut self, now: Instant, rate: Bitrate, trial: Trial) -> Bitrate {
         let limited = self.limit.map_or(rate, |limit| rate.min(limit));
         let is_late = now.saturating_duration_since(trial.began) >= MAX_TRIAL_DURATION;
         if trial.packets < TRIAL_PACKETS && !is_late {
@@ -175,9 +176,9 @@ impl LossControl {
         limited
     }
 
-    fn grow_limit(&mut self, rate: f64, step_s: f64) -> f64 {
+    fn grow_limit(&mut self, rate: Bitrate, step_s: f64) -> Bitrate {
         let Some(limit) = &mut self.limit else { return rate };
-        *limit *= 1.0 + LIMIT_INCREASE * step_s;
+        *limit = *limit * (1.0 + LIMIT_INCREASE * step_s);
         let limit = *limit;
         if limit > rate * LIMIT_RELEASE_RATIO {
             self.limit = None;
@@ -185,10 +186,10 @@ impl LossControl {
         rate.min(limit)
     }
 
-    /// Raises the limit: a probe has shown that the path carries `bps`.
-    pub fn on_probed(&mut self, bps: f64) {
-        if self.limit.is_some_and(|limit| limit < bps) {
-            self.limit = Some(bps);
+    /// Raises the limit: a probe has shown that the path carries `rate`.
+    pub fn on_probed(&mut self, rate: Bitrate) {
+        if self.limit.is_some_and(|limit| limit < rate) {
+            self.limit = Some(rate);
         }
     }
 }
@@ -196,14 +197,15 @@ impl LossControl {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rtp::DataSize;
 
     /// A sender of 100 packets a second at 1 Mbit/s; `is_lost` decides from the rate and the packet's number.
     fn send(
         control: &mut LossControl,
         from: Instant,
         seconds: u32,
-        rate: &mut f64,
-        is_lost: impl Fn(f64, u32) -> bool,
+        rate: &mut Bitrate,
+        is_lost: impl Fn(Bitrate, u32) -> bool,
     ) -> Instant {
         let mut now = from;
         for tick in 0..seconds * 20 {
@@ -211,7 +213,11 @@ mod tests {
                 .map(|index| {
                     now += Duration::from_millis(10);
                     let is_lost = is_lost(*rate, tick * 5 + index);
-                    PacketResult { departure: now, arrival: (!is_lost).then_some(Duration::ZERO), bytes: 1250 }
+                    PacketResult {
+                        departure: now,
+                        arrival: (!is_lost).then_some(Duration::ZERO),
+                        size: DataSize::bytes(1250),
+                    }
                 })
                 .collect();
             control.on_results(&results);
@@ -224,48 +230,48 @@ mod tests {
     #[test]
     fn inherent_loss_costs_one_trial_and_no_rate() {
         for share in [20, 10, 7] {
-            let (mut control, mut rate) = (LossControl::default(), 1e6);
+            let (mut control, mut rate) = (LossControl::default(), Bitrate::mbps(1));
             send(&mut control, Instant::now(), 20, &mut rate, |_, index| index % share == 3);
-            assert_eq!(rate, 1e6, "1 in {share}");
+            assert_eq!(rate, Bitrate::mbps(1), "1 in {share}");
             assert!((control.inherent_loss() - 1.0 / f64::from(share)).abs() < 0.03);
             assert!(!control.forbids_increase());
         }
     }
 
     /// A bottleneck of 0.7 Mbit/s without a queue.
-    fn exceeds_capacity(rate: f64, index: u32) -> bool {
-        f64::from(index * 37 % 100) / 100.0 > 0.7e6 / rate
+    fn exceeds_capacity(rate: Bitrate, index: u32) -> bool {
+        f64::from(index * 37 % 100) / 100.0 > 0.7e6 / rate.as_bps()
     }
 
     #[test]
     fn congestion_loss_lowers_the_rate_to_the_capacity() {
-        let (mut control, mut rate) = (LossControl::default(), 1e6);
+        let (mut control, mut rate) = (LossControl::default(), Bitrate::mbps(1));
         let now = send(&mut control, Instant::now(), 3, &mut rate, exceeds_capacity);
-        assert!((0.6e6..0.75e6).contains(&rate), "{rate}");
+        assert!((0.6e6..0.75e6).contains(&rate.as_bps()), "{rate}");
         send(&mut control, now, 10, &mut rate, exceeds_capacity);
-        assert!((0.6e6..0.8e6).contains(&rate), "{rate}");
+        assert!((0.6e6..0.8e6).contains(&rate.as_bps()), "{rate}");
         assert!(control.inherent_loss() < 0.05);
     }
 
     #[test]
     fn an_outage_does_not_lower_the_rate() {
-        let (mut control, mut rate) = (LossControl::default(), 1e6);
+        let (mut control, mut rate) = (LossControl::default(), Bitrate::mbps(1));
         let now = send(&mut control, Instant::now(), 3, &mut rate, |_, _| false);
         let outage: Vec<PacketResult> = (0..100)
             .map(|index| PacketResult {
                 departure: now + Duration::from_millis(index * 10),
                 arrival: None,
-                bytes: 1250,
+                size: DataSize::bytes(1250),
             })
             .collect();
         control.on_results(&outage);
         send(&mut control, now + Duration::from_secs(1), 3, &mut rate, |_, _| false);
-        assert_eq!(rate, 1e6);
+        assert_eq!(rate, Bitrate::mbps(1));
     }
 
     #[test]
     fn inherent_loss_is_forgotten_after_the_path_improves() {
-        let (mut control, mut rate) = (LossControl::default(), 1e6);
+        let (mut control, mut rate) = (LossControl::default(), Bitrate::mbps(1));
         let now = send(&mut control, Instant::now(), 10, &mut rate, |_, index| index % 10 == 3);
         assert!(control.inherent_loss() > 0.08);
         send(&mut control, now, 30, &mut rate, |_, _| false);

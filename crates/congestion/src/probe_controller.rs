@@ -6,6 +6,7 @@
 use super::PacketResult;
 use super::probe_cluster::ProbeCluster;
 use super::probe_measurement::{ProbeMeasurement, ProbeResult};
+use rtp::{Bitrate, DataSize};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -31,10 +32,10 @@ const MAX_WAITING_TIME_FOR_RESULT: Duration = Duration::from_secs(1);
 /// What the decision on a probe depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct ProbeConditions {
-    /// The present estimate, in bits per second.
-    pub estimate_bps: f64,
-    /// The highest rate worth knowing, in bits per second.
-    pub max_bps: f64,
+    /// The present estimate.
+    pub estimate: Bitrate,
+    /// The highest rate worth knowing.
+    pub max_rate: Bitrate,
     /// Whether the application could use more than the estimate.
     pub is_more_needed: bool,
     /// Whether there is no queue on the path.
@@ -53,8 +54,8 @@ struct ActiveProbe {
 /// Decides when to probe and at what rate (libwebrtc's `ProbeController`).
 #[derive(Debug, Default)]
 pub struct ProbeController {
-    /// Rates in bits per second to be tried next.
-    pending: VecDeque<f64>,
+    /// Rates to be tried next.
+    pending: VecDeque<Bitrate>,
     active: Option<ActiveProbe>,
     is_started: bool,
     /// When the last cluster was handed out, or the rate was decreased.
@@ -65,14 +66,14 @@ pub struct ProbeController {
 impl ProbeController {
     /// The next cluster to send, if it is time for one.
     pub fn poll_cluster(&mut self, now: Instant, conditions: ProbeConditions) -> Option<ProbeCluster> {
-        let ProbeConditions { estimate_bps, max_bps, is_more_needed, is_queue_free, jitter } = conditions;
-        let min_bps = estimate_bps * MIN_PROBE_GAIN;
-        if max_bps <= min_bps {
+        let ProbeConditions { estimate, max_rate, is_more_needed, is_queue_free, jitter } = conditions;
+        let min_rate = estimate * MIN_PROBE_GAIN;
+        if max_rate <= min_rate {
             return None;
         }
         if !std::mem::replace(&mut self.is_started, true) {
             let scales = [FIRST_EXPONENTIAL_PROBE_SCALE, SECOND_EXPONENTIAL_PROBE_SCALE];
-            self.pending = scales.iter().map(|scale| estimate_bps * scale).collect();
+            self.pending = scales.map(|scale| estimate * scale).into_iter().collect();
             self.last = Some(now);
             self.interval = PROBING_INTERVAL;
         }
@@ -89,15 +90,15 @@ impl ProbeController {
         }
         let interval = if is_more_needed { self.interval } else { IDLE_PROBING_INTERVAL };
         if self.pending.is_empty() && self.last.is_some_and(|last| now.saturating_duration_since(last) >= interval) {
-            self.pending.push_back(estimate_bps * FURTHER_EXPONENTIAL_PROBE_SCALE);
+            self.pending.push_back(estimate * FURTHER_EXPONENTIAL_PROBE_SCALE);
         }
-        let bps = self.pending.pop_front()?.min(max_bps);
+        let rate = self.pending.pop_front()?.min(max_rate);
         self.last = Some(now);
         self.interval = PROBING_INTERVAL;
-        if bps <= min_bps {
+        if rate <= min_rate {
             return None;
         }
-        let cluster = ProbeCluster::new(bps, jitter);
+        let cluster = ProbeCluster::new(rate, jitter);
         self.active = Some(ActiveProbe { began: now, measurement: ProbeMeasurement::new(cluster) });
         Some(cluster)
     }
@@ -111,9 +112,9 @@ impl ProbeController {
     }
 
     /// Counts a packet of the cluster that left.
-    pub fn on_sent(&mut self, departure: Instant, bytes: usize) {
+    pub fn on_sent(&mut self, departure: Instant, size: DataSize) {
         if let Some(active) = &mut self.active {
-            active.measurement.on_sent(departure, bytes);
+            active.measurement.on_sent(departure, size);
         }
     }
 
@@ -128,11 +129,11 @@ impl ProbeController {
         let cluster = measurement.cluster();
         self.active = None;
         let is_success =
-            result.is_some_and(|result| !result.is_saturated && result.bps >= cluster.bps * FURTHER_PROBE_THRESHOLD);
+            result.is_some_and(|result| !result.is_saturated && result.rate >= cluster.rate * FURTHER_PROBE_THRESHOLD);
         if !is_success {
             self.pending.clear();
         } else if self.pending.is_empty() {
-            self.pending.push_back(cluster.bps * FURTHER_EXPONENTIAL_PROBE_SCALE);
+            self.pending.push_back(cluster.rate * FURTHER_EXPONENTIAL_PROBE_SCALE);
         }
         result
     }
@@ -143,27 +144,37 @@ mod tests {
     use super::*;
 
     const OPEN: ProbeConditions = ProbeConditions {
-        estimate_bps: 0.5e6,
-        max_bps: 10e6,
+        estimate: mbit(0.5e6),
+        max_rate: mbit(10e6),
         is_more_needed: true,
         is_queue_free: true,
         jitter: Duration::ZERO,
     };
+
+    const fn mbit(bps: f64) -> Bitrate {
+        Bitrate::bps(bps)
+    }
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
     }
 
     /// Sends a cluster evenly at its rate over a path of this capacity.
-    fn send(control: &mut ProbeController, cluster: ProbeCluster, began: Instant, capacity: f64) -> Vec<PacketResult> {
-        let count = cluster.packets.max(cluster.bytes.div_ceil(1200)) as u32;
-        let gap = |bps: f64| Duration::from_secs_f64(9600.0 / bps);
+    fn send(
+        control: &mut ProbeController,
+        cluster: ProbeCluster,
+        began: Instant,
+        capacity: Bitrate,
+    ) -> Vec<PacketResult> {
+        let count = cluster.packets.max(cluster.size.as_bytes().div_ceil(1200) as usize) as u32;
+        let size = DataSize::bytes(1200);
+        let gap = |rate: Bitrate| size.time_at(rate);
         (0..count)
             .map(|index| {
-                let departure = began + gap(cluster.bps) * index;
-                control.on_sent(departure, 1200);
-                let arrival = ms(500) + gap(cluster.bps.min(capacity)) * index;
-                PacketResult { departure, arrival: Some(arrival), bytes: 1200 }
+                let departure = began + gap(cluster.rate) * index;
+                control.on_sent(departure, size);
+                let arrival = ms(500) + gap(cluster.rate.min(capacity)) * index;
+                PacketResult { departure, arrival: Some(arrival), size }
             })
             .collect()
     }
@@ -172,10 +183,10 @@ mod tests {
     fn on_an_open_path_each_probe_leads_to_a_larger_one() {
         let (mut control, mut now, mut tried) = (ProbeController::default(), Instant::now(), Vec::new());
         while let Some(cluster) = control.poll_cluster(now, OPEN) {
-            let results = send(&mut control, cluster, now, 1e9);
+            let results = send(&mut control, cluster, now, mbit(1e9));
             let result = control.on_results(&results).unwrap();
-            assert!(!result.is_saturated && (result.bps / cluster.bps - 1.0).abs() < 0.01);
-            tried.push(cluster.bps);
+            assert!(!result.is_saturated && (result.rate.ratio(cluster.rate) - 1.0).abs() < 0.01);
+            tried.push(cluster.rate.as_bps());
             now += ms(100);
             if tried.len() == 4 {
                 break;
@@ -188,13 +199,13 @@ mod tests {
     fn a_saturated_path_is_measured_and_not_probed_again_for_some_seconds() {
         let (mut control, now) = (ProbeController::default(), Instant::now());
         let cluster = control.poll_cluster(now, OPEN).unwrap();
-        let results = send(&mut control, cluster, now, 1e6);
+        let results = send(&mut control, cluster, now, mbit(1e6));
         let result = control.on_results(&results).unwrap();
-        assert!(result.is_saturated && (0.9e6..1e6).contains(&result.bps), "{result:?}");
-        let conditions = ProbeConditions { estimate_bps: 0.9e6, ..OPEN };
+        assert!(result.is_saturated && (0.9e6..1e6).contains(&result.rate.as_bps()), "{result:?}");
+        let conditions = ProbeConditions { estimate: mbit(0.9e6), ..OPEN };
         assert_eq!(control.poll_cluster(now + ms(1000), conditions), None);
         let next = control.poll_cluster(now + ms(3100), conditions);
-        assert_eq!(next.map(|cluster| cluster.bps), Some(1.8e6));
+        assert_eq!(next.map(|cluster| cluster.rate), Some(mbit(1.8e6)));
     }
 
     #[test]
@@ -202,9 +213,9 @@ mod tests {
         let (mut control, now) = (ProbeController::default(), Instant::now());
         let conditions = ProbeConditions { is_more_needed: false, ..OPEN };
         let cluster = control.poll_cluster(now, conditions).unwrap();
-        let results = send(&mut control, cluster, now, 0.6e6);
+        let results = send(&mut control, cluster, now, mbit(0.6e6));
         control.on_results(&results).unwrap();
-        let conditions = ProbeConditions { estimate_bps: 0.6e6, ..conditions };
+        let conditions = ProbeConditions { estimate: mbit(0.6e6), ..conditions };
         assert_eq!(control.poll_cluster(now + ms(14_000), conditions), None);
         assert!(control.poll_cluster(now + ms(15_000), conditions).is_some());
     }
@@ -213,7 +224,7 @@ mod tests {
     fn too_few_arrivals_give_no_result() {
         let (mut control, now) = (ProbeController::default(), Instant::now());
         let cluster = control.poll_cluster(now, OPEN).unwrap();
-        let mut results = send(&mut control, cluster, now, 1e9);
+        let mut results = send(&mut control, cluster, now, mbit(1e9));
         results.iter_mut().step_by(2).for_each(|result| result.arrival = None);
         assert_eq!(control.on_results(&results), None);
     }
@@ -229,9 +240,9 @@ mod tests {
     #[test]
     fn nothing_is_probed_while_there_is_a_queue_or_enough_bandwidth() {
         let (mut control, now) = (ProbeController::default(), Instant::now());
-        let conditions = ProbeConditions { estimate_bps: 1e6, ..OPEN };
+        let conditions = ProbeConditions { estimate: mbit(1e6), ..OPEN };
         assert!(control.poll_cluster(now, ProbeConditions { is_queue_free: false, ..conditions }).is_none());
         let mut control = ProbeController::default();
-        assert!(control.poll_cluster(now, ProbeConditions { max_bps: 1e6, ..conditions }).is_none());
+        assert!(control.poll_cluster(now, ProbeConditions { max_rate: mbit(1e6), ..conditions }).is_none());
     }
 }

@@ -4,6 +4,7 @@
 
 use super::PacketResult;
 use super::probe_cluster::ProbeCluster;
+use rtp::{Bitrate, DataSize};
 use std::time::{Duration, Instant};
 
 /// Share of the packets that must have arrived.
@@ -18,8 +19,8 @@ const TARGET_UTILIZATION_FRACTION: f64 = 0.95;
 /// The result of a probe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProbeResult {
-    /// Rate that the path carries, in bits per second.
-    pub bps: f64,
+    /// Rate that the path carries.
+    pub rate: Bitrate,
     /// Whether the path carries no more than this.
     pub is_saturated: bool,
 }
@@ -27,13 +28,13 @@ pub struct ProbeResult {
 #[derive(Clone, Copy, Debug)]
 struct Departure {
     at: Instant,
-    bytes: usize,
+    size: DataSize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Arrivals {
     packets: usize,
-    bytes: usize,
+    size: DataSize,
     first_departure: Departure,
     last_departure: Departure,
     first_arrival: Duration,
@@ -53,7 +54,7 @@ pub struct ProbeMeasurement {
     cluster: ProbeCluster,
     window: Option<SendWindow>,
     sent_packets: usize,
-    sent_bytes: usize,
+    sent: DataSize,
     reported_packets: usize,
     arrivals: Option<Arrivals>,
 }
@@ -62,7 +63,7 @@ impl ProbeMeasurement {
     /// A measurement of a cluster that is to be sent.
     #[must_use]
     pub fn new(cluster: ProbeCluster) -> Self {
-        Self { cluster, window: None, sent_packets: 0, sent_bytes: 0, reported_packets: 0, arrivals: None }
+        Self { cluster, window: None, sent_packets: 0, sent: DataSize::ZERO, reported_packets: 0, arrivals: None }
     }
 
     /// The cluster that is measured.
@@ -72,18 +73,18 @@ impl ProbeMeasurement {
     }
 
     fn is_sent(&self) -> bool {
-        self.sent_packets >= self.cluster.packets && self.sent_bytes >= self.cluster.bytes
+        self.sent_packets >= self.cluster.packets && self.sent >= self.cluster.size
     }
 
     /// Counts a packet of the cluster that left. Packets beyond the cluster's size are not part of it.
-    pub fn on_sent(&mut self, departure: Instant, bytes: usize) {
+    pub fn on_sent(&mut self, departure: Instant, size: DataSize) {
         if self.is_sent() {
             return;
         }
         let first = self.window.map_or(departure, |window| window.first);
         self.window = Some(SendWindow { first, last: departure });
         self.sent_packets += 1;
-        self.sent_bytes += bytes;
+        self.sent += size;
     }
 
     /// Adds a report on a packet, which need not belong to the cluster.
@@ -94,17 +95,17 @@ impl ProbeMeasurement {
         }
         self.reported_packets += 1;
         let Some(arrival) = result.arrival else { return };
-        let departure = Departure { at: result.departure, bytes: result.bytes };
+        let departure = Departure { at: result.departure, size: result.size };
         let seen = self.arrivals.get_or_insert(Arrivals {
             packets: 0,
-            bytes: 0,
+            size: DataSize::ZERO,
             first_departure: departure,
             last_departure: departure,
             first_arrival: arrival,
             last_arrival: arrival,
         });
         seen.packets += 1;
-        seen.bytes += result.bytes;
+        seen.size += result.size;
         seen.last_departure = departure;
         seen.last_arrival = seen.last_arrival.max(arrival);
     }
@@ -124,17 +125,17 @@ impl ProbeMeasurement {
         if (seen.packets as f64) < self.sent_packets as f64 * MIN_RECEIVED_PROBES_RATIO {
             return None;
         }
-        let rate = |bytes: usize, time: f64| (time > 0.0).then_some(bytes as f64 * 8.0 / time);
+        let rate = |size: DataSize, time: Duration| (!time.is_zero()).then(|| size.rate_over(time));
         // The last packet takes no time after its departure, and the first one none before its arrival.
-        let departures = seen.last_departure.at.saturating_duration_since(seen.first_departure.at).as_secs_f64();
-        let send_rate = rate(seen.bytes - seen.last_departure.bytes, departures)?;
-        let arrivals = seen.last_arrival.saturating_sub(seen.first_arrival).as_secs_f64();
-        let receive_rate = rate(seen.bytes - seen.first_departure.bytes, arrivals).unwrap_or(send_rate);
+        let departures = seen.last_departure.at.saturating_duration_since(seen.first_departure.at);
+        let send_rate = rate(seen.size - seen.last_departure.size, departures)?;
+        let arrivals = seen.last_arrival.saturating_sub(seen.first_arrival);
+        let receive_rate = rate(seen.size - seen.first_departure.size, arrivals).unwrap_or(send_rate);
         if receive_rate > send_rate * MAX_VALID_RATIO {
             return None;
         }
         let is_saturated = receive_rate < send_rate * MIN_RATIO_FOR_UNSATURATED_LINK;
-        let bps = if is_saturated { receive_rate * TARGET_UTILIZATION_FRACTION } else { send_rate.min(receive_rate) };
-        Some(ProbeResult { bps, is_saturated })
+        let rate = if is_saturated { receive_rate * TARGET_UTILIZATION_FRACTION } else { send_rate.min(receive_rate) };
+        Some(ProbeResult { rate, is_saturated })
     }
 }

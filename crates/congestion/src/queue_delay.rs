@@ -6,6 +6,7 @@
 //! window to the next is jitter, and subtracted.
 
 use super::arrival_stall::ArrivalStalls;
+use rtp::{Bitrate, DataSize};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -59,8 +60,8 @@ pub struct QueueDelay {
 }
 
 impl QueueDelay {
-    /// Adds a packet that arrived, with the recent throughput in bits per second.
-    pub fn on_arrival(&mut self, departure: Instant, arrival: Duration, bytes: usize, throughput_bps: Option<f64>) {
+    /// Adds a packet that arrived, with the recent throughput.
+    pub fn on_arrival(&mut self, departure: Instant, arrival: Duration, size: DataSize, throughput: Option<Bitrate>) {
         let epoch = *self.epoch.get_or_insert(departure);
         let delay_s = arrival.as_secs_f64() - departure.saturating_duration_since(epoch).as_secs_f64();
         let second = arrival.as_secs() as i64;
@@ -76,7 +77,7 @@ impl QueueDelay {
             self.minima.pop_front();
         }
         self.newest_delay_s = delay_s;
-        let Some(stall) = self.stalls.on_arrival(arrival, bytes, throughput_bps) else {
+        let Some(stall) = self.stalls.on_arrival(arrival, size, throughput) else {
             if let Some(burst) = self.recent.back_mut() {
                 burst.delay_s = burst.delay_s.min(delay_s);
             }
@@ -165,7 +166,12 @@ mod tests {
     /// A packet every 10 ms from `from` to `to`, each delayed by `delay(departure)`; the receiver's clock is 1000 s ahead.
     fn feed(queue: &mut QueueDelay, began: Instant, from: u64, to: u64, delay: impl Fn(u64) -> u64) {
         for at in (from..to).step_by(10) {
-            queue.on_arrival(began + ms(at), ms(1_000_000 + at + delay(at)), 1250, Some(1e6));
+            queue.on_arrival(
+                began + ms(at),
+                ms(1_000_000 + at + delay(at)),
+                DataSize::bytes(1250),
+                Some(Bitrate::mbps(1)),
+            );
         }
     }
 

@@ -411,7 +411,7 @@ impl OpusSink for AudioPublisher {
         }
         let Some(sender) = self.slot.read().clone() else { return };
         sender.set_capture_time(packet.timestamp, packet.capture_time);
-        let sent_bytes = if sender.takes_redundant() {
+        let sent_bytes = if sender.accepts_redundant() {
             let packed = self.red.lock().pack(packet.timestamp, &packet.data);
             let length = packed.len();
             sender.send_redundant(packed, packet.timestamp);

@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use transport::MAX_ENCODER_BACKLOG;
 use transport::SendBudget;
-use transport::send_control::SKIP_BACKLOG;
 
 use crate::config::VideoConfig;
 use crate::traffic_control::TrafficControl;
@@ -97,7 +97,7 @@ impl RateControl {
 
     /// Whether to leave a frame out, because older ones wait.
     pub(crate) fn skips(budget: SendBudget) -> bool {
-        budget.backlog > SKIP_BACKLOG
+        budget.backlog > MAX_ENCODER_BACKLOG
     }
 
     fn follow(&mut self, bps: u32, most: u32) {
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn frames_are_left_out_while_older_ones_wait() {
         assert!(!RateControl::skips(budget(1000)));
-        assert!(RateControl::skips(SendBudget { bps: 1_000_000, backlog: SKIP_BACKLOG * 2 }));
+        assert!(RateControl::skips(SendBudget { bps: 1_000_000, backlog: MAX_ENCODER_BACKLOG * 2 }));
     }
 
     #[test]

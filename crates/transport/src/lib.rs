@@ -1,9 +1,9 @@
 //! Media transport of the client.
 //!
-//! Two halves. The sans-IO half ([`assembler`], [`nack`], [`resend`], `congestion`, [`pacer`], [`playout`], …) decides
-//! about loss, order, frames and rates; it has no clock and no socket, so time is an argument and every behaviour is a
-//! deterministic test. The shell half ([`Peer`]) drives ICE, DTLS, SRTP, SDP and SCTP through the
-//! `webrtc` crate and plugs the first half into it through the crate's interceptor trait.
+//! Two halves. The sans-IO half ([`assembler`], [`nack`], [`retransmission_buffer`], [`playout`], …, and the crate
+//! `congestion`) decides about loss, order, frames and rates. It has no clock and no socket: time is an argument, and every
+//! behaviour is a deterministic test. The I/O half ([`Peer`]) drives ICE, DTLS, SRTP, SDP and SCTP through the `webrtc`
+//! crate, and plugs the first half into it by the crate's interceptor trait.
 //!
 //! Video is sent as H.264 (RFC 6184, packetization mode 1) and received as that or VP8 (RFC 7741), audio is Opus (RFC 7587).
 
@@ -11,18 +11,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod assembler;
-pub mod doubling;
 pub mod lip_sync;
 pub mod loss_log;
 pub mod nack;
 pub mod orientation;
-pub mod pacer;
 pub mod payload;
 pub mod playout;
 pub mod reception;
-pub mod resend;
+pub mod retransmission_buffer;
 pub mod rtt;
-pub mod send_control;
 
 mod addresses;
 mod budget;
@@ -49,6 +46,7 @@ mod test_random;
 pub use addresses::local_address_towards;
 pub use budget::SendBudget;
 pub use config::{AddTrack, IceServer, IceTransportPolicy, PeerConfig, Role};
+pub use congestion::send_controller::MAX_ENCODER_BACKLOG;
 pub use data::DataKind;
 pub use error::TransportError;
 pub use event::{MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};

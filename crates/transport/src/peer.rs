@@ -180,7 +180,7 @@ impl Peer {
         let layered: Vec<_> = self.sent.lock().values().filter_map(layered).collect();
         for (transceiver, ssrcs) in layered {
             match transceiver.mid().await {
-                Ok(Some(mid)) => ssrcs.iter().for_each(|ssrc| self.chain.outbound.set_section(*ssrc, &mid)),
+                Ok(Some(mid)) => ssrcs.iter().for_each(|ssrc| self.chain.outbound.set_mid(*ssrc, &mid)),
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "layers without a mid"),
             }
@@ -194,12 +194,12 @@ impl Peer {
     pub async fn accept_answer(&self, sdp: &str) -> Result<(), TransportError> {
         let stack = self.stack()?;
         let mut negotiation = self.negotiation.lock().await;
-        let takes_red = |mid: &str| remote_media::accepts_red(sdp, mid, RED_PAYLOAD_TYPE);
+        let accepts_red = |mid: &str| remote_media::accepts_red(sdp, mid, RED_PAYLOAD_TYPE);
         let remote = candidates::split_description(sdp, self.routes.policy());
         let answer = RTCSessionDescription::answer(remote.sdp.clone())
             .map_err(|error| TransportError::MalformedSignal(error.to_string()))?;
         stack.set_remote_description(answer).await.map_err(TransportError::during("applying the answer"))?;
-        negotiation.offered.drain(..).for_each(|(gate, mid)| gate.set_negotiated(takes_red(&mid)));
+        negotiation.offered.drain(..).for_each(|(gate, mid)| gate.set_negotiated(accepts_red(&mid)));
         self.routes.on_remote_description(&remote, Instant::now());
         self.add_early_candidates(&*stack, &mut negotiation).await;
         Ok(())
@@ -449,7 +449,7 @@ impl Peer {
             is_video: kind == MediaKind::Video,
             layer,
             rid,
-            section: None,
+            mid: None,
             counters: Arc::clone(&counters),
             clock: CaptureClock::new(if kind == MediaKind::Video { 90_000 } else { 48_000 }),
         };

@@ -1,7 +1,7 @@
-//! The producer's ends of sent tracks.
+//! Sent tracks, as their producers see them.
 //!
-//! A producer is any thread; it hands its frame to a bounded queue and goes on. A task per track
-//! packetizes and writes; the chain's sending end paces.
+//! A producer may be any thread; it puts its frame into a bounded queue and goes on. One task per track packetizes and
+//! writes; the send interceptor paces.
 
 use crate::budget::SendBudget;
 use crate::codecs::{H264_PAYLOAD_TYPE, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE};
@@ -20,20 +20,20 @@ use tokio::sync::mpsc;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
-/// RTP payload bytes per packet, so that the datagram with RTP header, extensions and SRTP tag stays at
-/// 1200 bytes, which passes every path in practice.
-const MAX_PAYLOAD: usize = 1160;
-/// Access units waiting for the network; more means that it does not keep up.
+/// RTP payload bytes per packet, such that the datagram with RTP header, extensions and SRTP tag has 1200 bytes, which every
+/// path carries in practice.
+const MAX_PAYLOAD_BYTES: usize = 1160;
+/// Access units that may wait for packetization; more means that it does not keep up.
 const VIDEO_QUEUE_CAPACITY: usize = 8;
-/// Opus packets waiting for the network.
+/// Opus packets that may wait for the stack.
 const AUDIO_QUEUE_CAPACITY: usize = 50;
-/// Frames are dropped while more than this waits in the pacer. An encoder that follows its
-/// [`SendBudget`] never gets here.
+/// Frames are dropped while the backlog of the pacer is longer than this. An encoder that follows its [`SendBudget`] never
+/// reaches it.
 const MAX_BACKLOG: Duration = Duration::from_secs(1);
-/// Least distance between two requests to the own encoder for a key frame.
+/// Shortest time between two key frame requests to our own encoder.
 const MIN_KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 
-/// An encoded picture.
+/// An encoded frame.
 #[derive(Clone, Debug)]
 pub struct AccessUnitToSend {
     /// Annex B bytes; key frames carry their parameter sets.
@@ -50,15 +50,15 @@ struct Outgoing {
     payload_type: u8,
 }
 
-/// What sending depends on beside the queue.
+/// Whether a track may send, and its queue.
 #[derive(Debug)]
 pub(crate) struct TrackGate {
-    /// The peer has been connected and did not fail since.
+    /// The peer is connected.
     connected: Arc<AtomicBool>,
-    /// The other side agreed to this track.
+    /// The server has accepted this track.
     negotiated: AtomicBool,
-    /// The other side takes packets with copies of earlier ones in them.
-    takes_red: AtomicBool,
+    /// The server accepts redundant audio (RED).
+    accepts_red: AtomicBool,
     queue: Mutex<Option<mpsc::Sender<Outgoing>>>,
     counters: Arc<SenderCounters>,
 }
@@ -68,8 +68,8 @@ impl TrackGate {
         self.connected.load(Ordering::Relaxed) && self.negotiated.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_negotiated(&self, takes_red: bool) {
-        self.takes_red.store(takes_red, Ordering::Relaxed);
+    pub(crate) fn set_negotiated(&self, accepts_red: bool) {
+        self.accepts_red.store(accepts_red, Ordering::Relaxed);
         self.negotiated.store(true, Ordering::Relaxed);
     }
 
@@ -78,8 +78,8 @@ impl TrackGate {
         self.queue.lock().take();
     }
 
-    /// Whether the frame was queued.
-    fn offer(&self, frame: Outgoing) -> bool {
+    /// Queues a frame, or drops it; returns whether it was queued.
+    fn try_queue(&self, frame: Outgoing) -> bool {
         let queued = self.is_open() && self.queue.lock().as_ref().is_some_and(|queue| queue.try_send(frame).is_ok());
         if !queued {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
@@ -88,14 +88,14 @@ impl TrackGate {
     }
 }
 
-/// What a video sender is one of.
+/// The stream of a video sender.
 #[derive(Clone, Debug)]
 pub(crate) struct VideoStream {
     pub(crate) ssrc: u32,
-    /// Names the budget, which the layers of a track share.
+    /// Key of the budget, which the layers of a track share.
     pub(crate) budget: u32,
     pub(crate) track_id: String,
-    /// Number of the layer, from the lowest.
+    /// Index of the layer, from the lowest.
     pub(crate) layer: usize,
 }
 
@@ -105,16 +105,15 @@ pub struct VideoSender {
     gate: Arc<TrackGate>,
     chain: Arc<InterceptorState>,
     stream: VideoStream,
-    /// Frames until the next key frame would refer to one that was dropped.
+    /// A frame was dropped, and all up to the next key frame would refer to it.
     awaiting_keyframe: AtomicBool,
     last_request: Mutex<Option<Instant>>,
 }
 
 impl VideoSender {
-    /// Sends one access unit. It is dropped while the peer is not connected, while the track is not yet
-    /// negotiated, and when the network is a second behind; after a drop everything up to the next
-    /// key frame goes too, and the encoder is asked for one by
-    /// [`PeerEvent::KeyframeRequested`].
+    /// Sends one access unit. It is dropped while the peer is not connected, while the track is not yet negotiated, and
+    /// while the pacer is a second behind. After a drop everything up to the next key frame is dropped as well, and
+    /// [`PeerEvent::KeyframeRequested`] asks the encoder for one.
     pub fn send(&self, unit: AccessUnitToSend) {
         if unit.data.is_empty() {
             return;
@@ -133,30 +132,30 @@ impl VideoSender {
             self.gate.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
         let AccessUnitToSend { data, timestamp } = unit;
-        if behind || !self.gate.offer(Outgoing { data, timestamp, payload_type: H264_PAYLOAD_TYPE }) {
+        if behind || !self.gate.try_queue(Outgoing { data, timestamp, payload_type: H264_PAYLOAD_TYPE }) {
             self.awaiting_keyframe.store(true, Ordering::Relaxed);
             self.request_keyframe();
         }
     }
 
-    /// Tells that the picture with this RTP timestamp was captured `at`: the receivers then know which sound it belongs to.
+    /// Sets when the frame with this RTP timestamp was captured, for the lip sync of receivers.
     pub fn set_capture_time(&self, timestamp: u32, at: Instant) {
         self.chain.outbound.on_captured(self.stream.ssrc, timestamp, at);
     }
 
-    /// Tells how many bits per second of encoded pictures the track, with all its layers, could make use of at
-    /// most. The estimate goes no further than all tracks together want.
+    /// Sets the bitrate of encoded video that the track, with all its layers, could make use of at most. The estimate goes
+    /// no further than all tracks together desire.
     pub fn set_desired_bps(&self, bps: u64) {
-        self.chain.budgets.want(self.stream.budget, bps);
+        self.chain.budgets.set_desired(self.stream.budget, bps);
     }
 
-    /// What may be sent at this moment, by all layers of the track together; to be asked before each frame.
+    /// The present budget of all layers of the track together; to be read before each frame.
     #[must_use]
     pub fn budget(&self) -> SendBudget {
-        self.chain.budgets.share(self.stream.budget, Instant::now())
+        self.chain.budgets.budget(self.stream.budget, Instant::now())
     }
 
-    /// Numbers of the track.
+    /// Statistics of the track.
     #[must_use]
     pub fn stats(&self) -> SenderStats {
         self.gate.counters.snapshot()
@@ -188,8 +187,7 @@ pub struct AudioSender {
 }
 
 impl AudioSender {
-    /// Tells that the first sample of the packet with this RTP timestamp was captured `at`: the receivers then know which
-    /// picture it belongs to.
+    /// Sets when the first sample of the packet with this RTP timestamp was captured, for the lip sync of receivers.
     pub fn set_capture_time(&self, timestamp: u32, at: Instant) {
         self.chain.outbound.on_captured(self.ssrc, timestamp, at);
     }
@@ -197,38 +195,38 @@ impl AudioSender {
     /// Sends one Opus packet with its RTP timestamp (48 kHz). It is dropped while the peer is not
     /// connected or the track is not yet negotiated.
     pub fn send(&self, payload: Bytes, timestamp: u32) {
-        self.offer(payload, timestamp, OPUS_PAYLOAD_TYPE);
+        self.queue(payload, timestamp, OPUS_PAYLOAD_TYPE);
     }
 
-    /// Whether the other side takes what [`send_redundant`](Self::send_redundant) sends. Where it does, everything should go
-    /// that route: some servers take the form of the first packet for that of all.
+    /// Whether the server accepts redundant audio. Where it does, all packets should be sent by
+    /// [`send_redundant`](Self::send_redundant): some servers expect all packets to have the format of the first.
     #[must_use]
-    pub fn takes_redundant(&self) -> bool {
-        self.gate.takes_red.load(Ordering::Relaxed)
+    pub fn accepts_redundant(&self) -> bool {
+        self.gate.accepts_red.load(Ordering::Relaxed)
     }
 
     /// Sends a payload of RFC 2198 whose blocks have the type [`AUDIO_BLOCK_TYPE`], like [`send`](Self::send). It is dropped
-    /// where the other side does not take it.
+    /// where the server does not accept it.
     pub fn send_redundant(&self, payload: Bytes, timestamp: u32) {
-        if self.takes_redundant() {
-            self.offer(payload, timestamp, RED_PAYLOAD_TYPE);
+        if self.accepts_redundant() {
+            self.queue(payload, timestamp, RED_PAYLOAD_TYPE);
         }
     }
 
-    fn offer(&self, data: Bytes, timestamp: u32, payload_type: u8) {
+    fn queue(&self, data: Bytes, timestamp: u32, payload_type: u8) {
         if !data.is_empty() {
-            self.gate.offer(Outgoing { data, timestamp, payload_type });
+            self.gate.try_queue(Outgoing { data, timestamp, payload_type });
         }
     }
 
-    /// Numbers of the track.
+    /// Statistics of the track.
     #[must_use]
     pub fn stats(&self) -> SenderStats {
         self.gate.counters.snapshot()
     }
 }
 
-/// Writes the packets of one stream.
+/// Writes the RTP packets of one stream.
 struct RtpWriter {
     track: Arc<TrackLocalStaticRTP>,
     ssrc: u32,
@@ -237,11 +235,11 @@ struct RtpWriter {
 
 impl RtpWriter {
     fn new(track: Arc<TrackLocalStaticRTP>, ssrc: u32) -> Self {
-        // The upper half is avoided so that a loss of the very first packets cannot be taken for a wrap.
+        // Starts in the lower half, so that a loss of the very first packets cannot look like a wrap.
         Self { track, ssrc, sequence: rand::random::<u16>() >> 1 }
     }
 
-    /// False when the connection is gone.
+    /// Writes a packet; false when the connection is closed.
     async fn write(&mut self, frame: Outgoing, marker: bool) -> bool {
         let Outgoing { data, timestamp, payload_type } = frame;
         let header = rtc::rtp::Header {
@@ -263,7 +261,7 @@ fn gate(connected: Arc<AtomicBool>, counters: Arc<SenderCounters>, queue: mpsc::
     Arc::new(TrackGate {
         connected,
         negotiated: AtomicBool::new(false),
-        takes_red: AtomicBool::new(false),
+        accepts_red: AtomicBool::new(false),
         queue,
         counters,
     })
@@ -283,7 +281,7 @@ pub(crate) fn start_video(
     tokio::spawn(async move {
         let mut payloader = H264Payloader::default();
         while let Some(Outgoing { data, timestamp, payload_type }) = units.recv().await {
-            let Ok(payloads) = payloader.payload(MAX_PAYLOAD, &data) else { continue };
+            let Ok(payloads) = payloader.payload(MAX_PAYLOAD_BYTES, &data) else { continue };
             let count = payloads.len();
             for (index, data) in payloads.into_iter().enumerate() {
                 if !writer.write(Outgoing { data, timestamp, payload_type }, index + 1 == count).await {

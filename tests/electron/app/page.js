@@ -1,10 +1,10 @@
 // The frame path without an engine: views fed with prepared frames, driven by the tests.
 const { join } = window.require('path');
-const dist = join(__dirname, '../../../dist');
-const { loadNative } = window.require(join(dist, 'native.js'));
-const { Views } = window.require(join(dist, 'view.js'));
+const { Views } = window.require(join(__dirname, '../../../dist/canvas/views.js'));
 
-const { NativeEngine, BenchSource } = loadNative();
+const { NativeEngine, BenchSource } = window.require(
+  join(__dirname, '../../../native-bench', `zego-express.${process.platform}-${process.arch}.node`),
+);
 const native = new NativeEngine((view, slot, width, height) => {
   if (view === 0) return void setTimeout(() => native.resume(), 0);
   if (slot >= 0) return window.views.draw(view, slot);

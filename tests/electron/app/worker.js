@@ -1,7 +1,7 @@
 // Four streams drawn inside a web worker, which is its own JS environment.
 const { join } = require('path');
-const { pathname } = new URL('../../../dist/native.js', location.href);
-const { NativeEngine, BenchSource } = require(join(decodeURIComponent(pathname))).loadNative();
+const addon = `../../../native-bench/zego-express.${process.platform}-${process.arch}.node`;
+const { NativeEngine, BenchSource } = require(join(decodeURIComponent(new URL(addon, location.href).pathname)));
 
 const STREAMS = 4;
 const images = new Map();
@@ -20,10 +20,11 @@ const native = new NativeEngine((view, slot, width, height) => {
   return native.setViewRing(view, width, height, ring);
 });
 
-for (let index = 0; index < STREAMS; index++) {
+/** Kept, as a source stops when it is garbage-collected. */
+globalThis.sources = Array.from({ length: STREAMS }, (_, index) => {
   const view = native.createView(640, 360, 0);
-  new BenchSource(native, view, 640, 360, 60, index / STREAMS);
-}
+  return new BenchSource(native, view, 640, 360, 60, index / STREAMS);
+});
 
 setInterval(() => {
   postMessage(drawn);

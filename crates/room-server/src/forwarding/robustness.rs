@@ -232,7 +232,7 @@ impl Scene {
             13 => match script.byte() % 5 {
                 line @ 0..2 => self.renew(line.into()),
                 2 => self.down.forget_types(),
-                3 => self.down.set_wanted(u64::from(script.byte()) * 50_000),
+                3 => self.down.set_desired_bitrate(self.now, u64::from(script.byte()) * 50_000),
                 _ => self.down.probe(self.now),
             },
             14 => {

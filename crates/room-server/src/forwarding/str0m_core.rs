@@ -585,9 +585,9 @@ impl PeerConnection for Str0mConnection {
         self.settle(now);
     }
 
-    fn set_desired_bitrate(&mut self, _now: Instant, bps: u64) {
+    fn set_desired_bitrate(&mut self, now: Instant, bps: u64) {
         if let Some(down) = &mut self.down {
-            down.set_wanted(bps);
+            down.set_desired_bitrate(now, bps);
         }
     }
 

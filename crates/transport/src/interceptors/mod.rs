@@ -1,20 +1,20 @@
-//! Our own links in the stack's packet chain, and the chain itself.
+//! Our interceptors in the stack's chain, and the chain itself.
 //!
-//! From the wire to the application: the sending end (paces, numbers, repeats, estimates), the observer of the
-//! sent side, the reporters of arrivals (TWCC, RTCP), and last the received side takes the media out of the
-//! stack. Nothing behind it sees RTP.
+//! From the wire to the application: the send interceptor (pacing, numbering, retransmission, bandwidth estimation), the
+//! observer of the sent streams, the stack's reporters of arrivals (TWCC, RTCP), and last the receive interceptor, which
+//! takes the media out of the stack. No interceptor behind it sees RTP.
 
 mod inbound;
 mod outbound;
-mod resending;
+mod retransmitter;
 #[cfg(test)]
 mod robustness;
-mod sending;
+mod send_interceptor;
 mod ssrc_table;
 
 pub(crate) use inbound::{AudioPipeline, InboundStream, InboundStreams, VideoPipeline};
 pub(crate) use outbound::{OutboundStream, OutboundStreams};
-pub(crate) use sending::START_BPS;
+pub(crate) use send_interceptor::START_BITRATE;
 
 use crate::budget::Budgets;
 use crate::error::TransportError;
@@ -27,14 +27,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// Behind the sending end: sees what the reporters write.
+/// Behind the send interceptor: sees what the reporters write.
 const OUTBOUND_SLOT: usize = 3_500;
-/// Behind everything that records arrivals.
+/// Behind all that records arrivals.
 const INBOUND_SLOT: usize = 13_500;
-/// Twice a second keeps the round-trip time fresh at a few bytes' cost.
+/// Interval of RTCP reports: short enough to keep the round-trip time fresh, at the cost of a few bytes.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// State the chain shares with the shell.
+/// State that the interceptors share with the peer.
 #[derive(Debug)]
 pub(crate) struct InterceptorState {
     pub(crate) inbound: InboundStreams,
@@ -42,9 +42,9 @@ pub(crate) struct InterceptorState {
     pub(crate) budgets: Budgets,
     pub(crate) rtt: SharedRtt,
     pub(crate) events: EventSender,
-    /// Packets of any kind that came in.
+    /// Packets of any kind that were received.
     pub(crate) arrivals: AtomicU64,
-    /// Answers to ICE's own checks that came in, as far as read.
+    /// Answered checks of ICE, as far as they were read.
     pub(crate) checks_answered: AtomicU64,
 }
 
@@ -53,7 +53,7 @@ impl InterceptorState {
         Self {
             inbound: InboundStreams::default(),
             outbound: OutboundStreams::default(),
-            budgets: Budgets::new(START_BPS as u64),
+            budgets: Budgets::new(START_BITRATE),
             rtt: SharedRtt::default(),
             events,
             arrivals: AtomicU64::new(0),
@@ -61,7 +61,7 @@ impl InterceptorState {
         }
     }
 
-    /// The pictures of a stream have to begin anew.
+    /// Requests a key frame of a sent video stream from its encoder.
     fn request_keyframe(&self, ssrc: u32) {
         if let Some((track_id, layer)) = self.outbound.layer(ssrc) {
             self.events.emit(PeerEvent::KeyframeRequested { track_id, layer });
@@ -69,12 +69,12 @@ impl InterceptorState {
     }
 }
 
-/// Builds the chain and registers the header extensions and feedback it needs.
+/// Builds the interceptor chain and registers the header extensions and feedback that it needs.
 pub(crate) fn registry(state: &Arc<InterceptorState>, engine: &mut MediaEngine) -> Result<Registry, TransportError> {
     let registry = configure_twcc_receiver_only(Registry::new(), engine)
         .map_err(TransportError::during("setting up transport-wide feedback"))?;
     Ok(registry
-        .with(Slot::Pacer, sending::SendInterceptor::new(Arc::clone(state)))
+        .with(Slot::Pacer, send_interceptor::SendInterceptor::new(Arc::clone(state)))
         .with(Slot::from(OUTBOUND_SLOT), outbound::OutboundObserver::new(Arc::clone(state)))
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().with_interval(REPORT_INTERVAL).build())
         .with(Slot::SenderReport, SenderReportBuilder::new().with_interval(REPORT_INTERVAL).build())

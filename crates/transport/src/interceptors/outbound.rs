@@ -1,5 +1,5 @@
-//! Observes the sending side: reads what the receivers report, measures the round-trip time, and turns key
-//! frame requests into events. Keeps the counters of what leaves.
+//! The sent streams, and an interceptor that observes them: reads receiver reports, measures the round-trip time, turns key
+//! frame requests into events, and corrects the times of sender reports.
 
 use super::InterceptorState;
 use super::ssrc_table::SsrcTable;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Sender reports remembered, to find the one a receiver report answers.
+/// Sender reports that are remembered, to find the one that a receiver report refers to.
 const REPORTS_KEPT: usize = 16;
 
 /// A sent RTP stream.
@@ -28,14 +28,14 @@ const REPORTS_KEPT: usize = 16;
 pub(crate) struct OutboundStream {
     pub(crate) track_id: String,
     pub(crate) is_video: bool,
-    /// Number of the layer, from the lowest.
+    /// Index of the layer, from the lowest.
     pub(crate) layer: usize,
-    /// Name of the layer, for a track that has several.
+    /// RID of the layer, for a track with several.
     pub(crate) rid: Option<String>,
-    /// Media section, once it is known.
-    pub(crate) section: Option<String>,
+    /// Mid of its m-line, once it is known.
+    pub(crate) mid: Option<String>,
     pub(crate) counters: Arc<SenderCounters>,
-    /// For the reports.
+    /// Maps capture times to RTP timestamps, for sender reports.
     pub(crate) clock: CaptureClock,
 }
 
@@ -56,45 +56,45 @@ impl OutboundStreams {
         self.0.lock().streams.get(&ssrc)?.clock.rtp_time(now)
     }
 
-    /// Whether packets of this SSRC are pictures.
+    /// Whether this is the SSRC of a video stream, or of its RTX stream.
     pub(super) fn is_video(&self, ssrc: u32) -> bool {
         self.0.lock().of_packet(ssrc).is_some_and(|stream| stream.is_video)
     }
 
-    /// SSRCs of all streams of pictures.
-    pub(super) fn pictures(&self) -> Vec<u32> {
+    /// SSRCs of all video streams.
+    pub(super) fn video_ssrcs(&self) -> Vec<u32> {
         self.0.lock().streams.iter().filter(|(_, stream)| stream.is_video).map(|(ssrc, _)| *ssrc).collect()
     }
 
-    /// Track and layer of a stream of pictures.
+    /// Track and layer of a video stream.
     pub(super) fn layer(&self, ssrc: u32) -> Option<(String, usize)> {
         let table = self.0.lock();
         let stream = table.streams.get(&ssrc).filter(|stream| stream.is_video)?;
         Some((stream.track_id.clone(), stream.layer))
     }
 
-    /// What carries this RTP time was captured `at`.
+    /// Notes that the media with this RTP timestamp was captured `at`.
     pub(crate) fn on_captured(&self, ssrc: u32, rtp_time: u32, at: Instant) {
         if let Some(stream) = self.0.lock().streams.get_mut(&ssrc) {
             stream.clock.on_captured(rtp_time, at);
         }
     }
 
-    /// Enters the media section of a stream.
-    pub(crate) fn set_section(&self, ssrc: u32, mid: &str) {
+    /// Sets the mid of a stream.
+    pub(crate) fn set_mid(&self, ssrc: u32, mid: &str) {
         if let Some(stream) = self.0.lock().streams.get_mut(&ssrc) {
-            stream.section = Some(mid.to_owned());
+            stream.mid = Some(mid.to_owned());
         }
     }
 
-    /// What the packets of a layer have to tell: media section and name. `None` for a track without layers.
-    pub(super) fn label(&self, ssrc: u32) -> Option<(String, String)> {
+    /// Mid and RID that the packets of a layer carry; `None` for a track without layers.
+    pub(super) fn layer_names(&self, ssrc: u32) -> Option<(String, String)> {
         let table = self.0.lock();
         let stream = table.streams.get(&ssrc)?;
-        stream.section.clone().zip(stream.rid.clone())
+        stream.mid.clone().zip(stream.rid.clone())
     }
 
-    /// Counts a packet that leaves.
+    /// Counts a sent packet.
     pub(super) fn on_departure(&self, ssrc: u32, payload_bytes: usize, is_copy: bool) {
         if let Some(stream) = self.0.lock().of_packet(ssrc) {
             stream.counters.packets.fetch_add(1, Ordering::Relaxed);
@@ -103,16 +103,16 @@ impl OutboundStreams {
         }
     }
 
-    /// Visits the counters of every stream.
+    /// Calls `visit` with the counters of every stream.
     pub(crate) fn for_each_counters(&self, mut visit: impl FnMut(&SenderCounters)) {
         self.0.lock().streams.values().for_each(|stream| visit(&stream.counters));
     }
 }
 
-/// The interceptor.
+/// Interceptor that observes the sent streams.
 pub(super) struct OutboundObserver {
     state: Arc<InterceptorState>,
-    /// Middle 32 bits of the NTP time of sent reports, and when they left.
+    /// Middle 32 bits of the NTP time of sent reports, and when they were sent.
     reports: VecDeque<(u32, Instant)>,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
@@ -199,7 +199,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for OutboundObserver {
             for packet in packets {
                 let Some(report) = packet.as_any().downcast_ref::<SenderReport>() else { continue };
                 self.on_sender_report(report, tagged.now);
-                // The stack counts from the time of sending, which says nothing of picture and sound belonging together.
+                // The stack derives the RTP time from the time of sending, which is useless for lip sync.
                 if let Some(rtp_time) = self.state.outbound.rtp_time(report.ssrc, tagged.now) {
                     *packet = Box::new(SenderReport { rtp_time, ..report.clone() });
                 }

@@ -96,7 +96,7 @@ fn scene() -> Scene<impl Interceptor> {
         is_video: true,
         layer: 0,
         rid: None,
-        section: None,
+        mid: None,
         counters: Arc::<SenderCounters>::default(),
         clock: CaptureClock::new(VIDEO_CLOCK_HZ),
     };

@@ -3,22 +3,24 @@
 use super::link::{Link, LinkConfig, LinkStats};
 use super::rng::Rng;
 use bytes::Bytes;
-use congestion::{BitrateLimits, PacketStatus, SentHistory};
+use congestion::send_controller::{MAX_ENCODER_BACKLOG, VIDEO_PAYLOAD_SHARE};
+use congestion::{BitrateLimits, PacketStatus, Priority, SendAction, SendController};
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
+use rtp::{Bitrate, DataSize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use transport::VideoCodec;
 use transport::assembler::{Assembler, Packet as VideoPacket};
-use transport::doubling::Doubling;
 use transport::loss_log::LossLog;
 use transport::nack::NackTracker;
-use transport::pacer::{Departure, Kind};
-use transport::resend::ResendBuffer;
+use transport::retransmission_buffer::RetransmissionBuffer;
 use transport::rtt::SharedRtt;
-use transport::send_control::{SKIP_BACKLOG, SendControl};
 
+/// SSRCs of the streams.
+const AUDIO: u32 = 1;
+const VIDEO: u32 = 2;
 /// RTP with the transport-wide number, SRTP tag, UDP, IPv4.
 const HEADERS: usize = 12 + 8 + 16 + 28;
 const MAX_PAYLOAD: usize = 1160;
@@ -27,6 +29,7 @@ const FPS: u64 = 30;
 const PADDING: usize = 1000;
 /// Opus, 48 kbit/s.
 const AUDIO_PAYLOAD: usize = 120;
+const AUDIO_SIZE: DataSize = DataSize::of(AUDIO_PAYLOAD + HEADERS);
 const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
 /// A key frame's size in frames of the present rate.
 const KEYFRAME_SIZE: f64 = 5.0;
@@ -148,7 +151,7 @@ pub struct CallReport {
     pub queue_delays: Vec<(Duration, Duration)>,
     pub link: LinkStats,
     pub retransmissions: u64,
-    pub doubled: u64,
+    pub duplicates: u64,
     pub keyframe_requests: u64,
 }
 
@@ -237,11 +240,9 @@ impl Receiver {
 }
 
 struct Sender {
-    control: SendControl<Wire>,
-    history: SentHistory,
+    control: SendController<Wire, u16>,
     log: LossLog<u16>,
-    doubling: Doubling<u16>,
-    resend: ResendBuffer<VideoPacket>,
+    retransmissions: RetransmissionBuffer<VideoPacket>,
     payloader: H264Payloader,
     sequence: u16,
     rng: Rng,
@@ -253,16 +254,16 @@ struct Sender {
 impl Sender {
     fn repeat(&mut self, missing: Vec<u16>, now: Instant, spacing: Duration) {
         for sequence in missing {
-            let Some(packet) = self.resend.requested(sequence, now, spacing) else { continue };
-            let bytes = packet.payload.len() + HEADERS;
-            self.control.enqueue(Kind::Retransmission, bytes, Wire::Video { number: 0, packet });
+            let Some(packet) = self.retransmissions.retransmit(sequence, now, spacing) else { continue };
+            let bytes = DataSize::of(packet.payload.len() + HEADERS);
+            self.control.enqueue(Priority::Retransmission, VIDEO, bytes, Wire::Video { number: 0, packet });
         }
     }
 
     /// False if the frame was skipped.
     fn encode(&mut self, now: Instant, timestamp: u32) -> bool {
-        let bps = self.control.picture_bps(now).min(self.most_bps);
-        if self.control.backlog() > SKIP_BACKLOG {
+        let bps = self.control.video_budget(now).as_bps().min(self.most_bps);
+        if self.control.backlog() > MAX_ENCODER_BACKLOG {
             return false;
         }
         let distant = self.last_keyframe.is_none_or(|last| now - last >= KEYFRAME_DISTANCE);
@@ -277,7 +278,7 @@ impl Sender {
         let Ok(payloads) = self.payloader.payload(MAX_PAYLOAD, &unit) else { return false };
         let count = payloads.len();
         for (index, payload) in payloads.into_iter().enumerate() {
-            let size = payload.len() + HEADERS;
+            let size = DataSize::of(payload.len() + HEADERS);
             let packet = VideoPacket {
                 sequence: self.sequence,
                 timestamp,
@@ -286,9 +287,9 @@ impl Sender {
                 rotation: None,
                 payload,
             };
-            self.resend.keep(self.sequence, packet.clone());
+            self.retransmissions.keep(self.sequence, packet.clone());
             self.sequence = self.sequence.wrapping_add(1);
-            self.control.enqueue(Kind::Video, size, Wire::Video { number: 0, packet });
+            self.control.enqueue(Priority::Video, VIDEO, size, Wire::Video { number: 0, packet });
         }
         true
     }
@@ -311,14 +312,12 @@ pub fn run(config: &CallConfig) -> CallReport {
     let mut report = CallReport::default();
     let mut up: Link<(Wire, usize)> = Link::new(config.up.clone(), began);
     let mut down: Link<Back> = Link::new(config.down.clone(), began);
-    let wanted = config.most_bps / 0.94 + 80e3;
-    let limits = BitrateLimits { start: config.start_bps, min: 100e3, desired: wanted };
+    let desired = Bitrate::bps(config.most_bps / VIDEO_PAYLOAD_SHARE) + Bitrate::kbps(80);
+    let limits = BitrateLimits { start: Bitrate::bps(config.start_bps), min: Bitrate::kbps(100), desired };
     let mut sender = Sender {
-        control: SendControl::new(limits),
-        history: SentHistory::default(),
+        control: SendController::new(limits),
         log: LossLog::default(),
-        doubling: Doubling::default(),
-        resend: ResendBuffer::default(),
+        retransmissions: RetransmissionBuffer::default(),
         payloader: H264Payloader::default(),
         sequence: 1000,
         rng: Rng::new(config.up.seed ^ 0xabcd),
@@ -346,41 +345,46 @@ pub fn run(config: &CallConfig) -> CallReport {
             report.frames.push(FrameLog { captured: elapsed, skipped, delivered: None });
         }
         if at % AUDIO_INTERVAL.as_millis() as u64 == 0 {
-            sender.control.enqueue(Kind::Audio, AUDIO_PAYLOAD + HEADERS, Wire::Audio { number: 0 });
+            sender.control.enqueue(Priority::Audio, AUDIO, AUDIO_SIZE, Wire::Audio { number: 0 });
         }
         if sender_turns.come(at) {
-            if sender.control.next_timeout(now, true).is_some_and(|timeout| timeout <= now) {
+            if sender.control.next_timeout(now).is_some_and(|timeout| timeout <= now) {
                 sender.control.handle_timeout(now);
             }
-            while let Some(sequence) = sender.doubling.poll(now) {
-                let Some(packet) = sender.resend.requested(sequence, now, Duration::ZERO) else { continue };
-                let bytes = packet.payload.len() + HEADERS;
-                sender.control.enqueue(Kind::Spare, bytes, Wire::Video { number: 0, packet });
+            while let Some(sequence) = sender.control.poll_duplicate(now) {
+                let Some(packet) = sender.retransmissions.retransmit(sequence, now, Duration::ZERO) else { continue };
+                let bytes = DataSize::of(packet.payload.len() + HEADERS);
+                sender.control.enqueue(Priority::Duplicate, VIDEO, bytes, Wire::Video { number: 0, packet });
             }
-            while let Some(departure) = sender.control.poll(now, Some(PADDING)) {
-                let is_spare = matches!(departure, Departure::Packet { kind: Kind::Spare, .. });
-                report.doubled += u64::from(is_spare);
-                let is_new = matches!(departure, Departure::Packet { kind: Kind::Video, .. });
-                let (mut wire, bytes, picture) = match departure {
-                    Departure::Packet { packet: Wire::Video { packet, number }, bytes, kind, .. } => {
-                        report.retransmissions += u64::from(kind == Kind::Retransmission);
-                        let picture = if kind == Kind::Video { packet.payload.len() } else { 0 };
-                        (Wire::Video { packet, number }, bytes, picture)
+            sender.control.set_can_pad(true);
+            while let Some(action) = sender.control.poll(now) {
+                let (mut wire, size, priority) = match action {
+                    SendAction::Packet { packet, size, priority, .. } => (packet, size, Some(priority)),
+                    SendAction::Padding => {
+                        let size = DataSize::of(PADDING);
+                        sender.control.on_unqueued_sent(now, size);
+                        (Wire::Padding { number: 0 }, size, None)
                     }
-                    Departure::Packet { packet, bytes, .. } => (packet, bytes, 0),
-                    Departure::Padding { bytes } => (Wire::Padding { number: 0 }, bytes, 0),
+                };
+                let is_new = priority == Some(Priority::Video);
+                let is_duplicate = priority == Some(Priority::Duplicate);
+                report.duplicates += u64::from(is_duplicate);
+                report.retransmissions += u64::from(priority == Some(Priority::Retransmission));
+                let video_bytes = match &wire {
+                    Wire::Video { packet, .. } if is_new => packet.payload.len(),
+                    _ => 0,
                 };
                 let video = match &wire {
-                    Wire::Video { packet, .. } if !is_spare => Some(packet.sequence),
+                    Wire::Video { packet, .. } if !is_duplicate => Some(packet.sequence),
                     _ => None,
                 };
-                if let Some(sequence) = video.filter(|_| is_new && sender.control.doubles()) {
-                    sender.doubling.on_sent(now, sequence);
+                if let Some(sequence) = video.filter(|_| is_new) {
+                    sender.control.duplicate_if_worthwhile(now, sequence);
                 }
                 let (Wire::Audio { number } | Wire::Video { number, .. } | Wire::Padding { number }) = &mut wire;
-                *number = sender.history.on_sent(now, bytes);
+                *number = sender.control.assign_number(now, size);
                 sender.log.on_sent(*number, video);
-                up.send(now, bytes, (wire, picture));
+                up.send(now, size.as_bytes() as usize, (wire, video_bytes));
             }
         }
         let receiver_runs = receiver_turns.come(at);
@@ -413,14 +417,13 @@ pub fn run(config: &CallConfig) -> CallReport {
                 Back::Feedback(acknowledgements) => {
                     let told = acknowledgements.iter().map(|told| (told.sequence, told.arrival.is_some()));
                     let lost = sender.log.on_told(told);
-                    let results = sender.history.on_feedback(acknowledgements);
-                    sender.control.on_results(now, &results);
-                    if let Some(spacing) = sender.control.unasked_spacing(now) {
+                    sender.control.on_feedback(now, acknowledgements);
+                    if let Some(spacing) = sender.control.unrequested_spacing(now) {
                         sender.repeat(lost, now, spacing);
                     }
                 }
                 Back::Nack(missing) => {
-                    let spacing = sender.control.resend_spacing();
+                    let spacing = sender.control.requested_spacing();
                     sender.repeat(missing, now, spacing);
                 }
                 Back::KeyframeRequest => sender.keyframe_wanted = true,
@@ -430,8 +433,8 @@ pub fn run(config: &CallConfig) -> CallReport {
             let estimator = sender.control.estimator();
             report.samples.push(Sample {
                 at: elapsed,
-                estimate_bps: estimator.estimate_bps(),
-                target_bps: estimator.target_bps(),
+                estimate_bps: estimator.estimate().as_bps(),
+                target_bps: estimator.target().as_bps(),
                 queue: estimator.queue(),
                 backlog: sender.control.backlog(),
             });

@@ -106,10 +106,10 @@ fn repairs_do_not_cost_much_more_than_what_was_lost() {
 #[test]
 fn nothing_is_sent_twice_where_nothing_is_lost() {
     for report in calls(50, Loss::None) {
-        assert_eq!(report.doubled, 0);
+        assert_eq!(report.duplicates, 0);
     }
     for report in calls(50, Loss::Uniform(0.05)) {
-        assert!(report.doubled > report.link.lost, "{}", report.doubled);
+        assert!(report.duplicates > report.link.lost, "{}", report.duplicates);
     }
 }
 
@@ -122,6 +122,6 @@ fn nothing_is_sent_twice_where_there_is_no_room() {
         let time = Duration::from_secs(60);
         let report =
             run(&CallConfig { time, up, down, most_bps: 2.5e6, start_bps: 1e6, server_asks: false, starved: None });
-        assert!(report.doubled * 50 <= report.link.sent, "{} of {}", report.doubled, report.link.sent);
+        assert!(report.duplicates * 50 <= report.link.sent, "{} of {}", report.duplicates, report.link.sent);
     }
 }

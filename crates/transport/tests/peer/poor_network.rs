@@ -6,7 +6,7 @@ use super::server::{Seen, Server};
 use super::{Client, access_unit, bytes};
 use std::time::{Duration, Instant};
 use str0m::media::MediaKind;
-use transport::send_control::SKIP_BACKLOG;
+use transport::MAX_ENCODER_BACKLOG;
 use transport::{AccessUnitToSend, AddTrack, PeerEvent, Role};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ async fn a_narrow_link_that_gets_narrower_is_filled_and_not_flooded() {
             keyframe |= matches!(event, PeerEvent::KeyframeRequested { .. });
         }
         let budget = camera.budget();
-        if budget.backlog <= SKIP_BACKLOG {
+        if budget.backlog <= MAX_ENCODER_BACKLOG {
             let size = (budget.bps / 8 / 30) as usize;
             let unit = access_unit(index, std::mem::take(&mut keyframe), size.max(100));
             camera.send(AccessUnitToSend { data: bytes(unit), timestamp: index * 3000 });

@@ -3,14 +3,14 @@
 //! Sans-IO: packets, reports and time go in, datagrams and events come out. Nothing happens between packets, except
 //! probes, so whoever gets nothing costs nothing. One idea a file: the head of a packet ([`rtp_header`]), encryption
 //! ([`srtp`]), what was sent lately ([`history`]), what the client says of it ([`rtp::rtcp::feedback`]), how much of it is lost
-//! ([`losses`]), what the way carries ([`path`]), what is sent twice ([`second_copies`]), which time a timestamp stands for ([`sender_reports`]).
+//! ([`losses`]), the bandwidth of the path, retransmissions and duplicates
+//! ([`path`]), which time a timestamp stands for ([`sender_reports`]).
 
 pub mod history;
 pub mod losses;
 pub mod media_datagram;
 pub mod path;
 pub mod rtp_header;
-pub mod second_copies;
 pub mod sender_reports;
 pub mod srtp;
 
@@ -23,13 +23,13 @@ use rtp::rtcp::{
     feedback::{self, Feedback},
     sender_reports as rtcp_reports,
 };
+use rtp::{Bitrate, DataSize};
 
 use self::history::{History, Sent};
 use self::losses::Losses;
 use self::media_datagram::MediaDatagram;
 use self::path::Path;
 use self::rtp_header::{ExtensionIds, HeaderExtensions, RtpHeader};
-use self::second_copies::SecondCopies;
 use self::sender_reports::{NtpClock, SentTotals};
 use self::srtp::Srtp;
 use super::core::{ClientAddress, Codec, CoreEvent, LineId, MediaPacket, OutgoingPacket};
@@ -160,7 +160,6 @@ pub struct Downlink {
     /// Which line a source belongs to.
     by_ssrc: NumberMap<u32, LineId>,
     path: Path,
-    second_copies: SecondCopies,
     /// Whether a packet was sent that padding can be made of.
     can_pad: bool,
     clock: NtpClock,
@@ -181,7 +180,6 @@ impl Downlink {
             lines: NumberMap::default(),
             by_ssrc: NumberMap::default(),
             path: Path::default(),
-            second_copies: SecondCopies::default(),
             can_pad: false,
             clock: NtpClock::new(now),
             reporter,
@@ -287,13 +285,13 @@ impl Downlink {
         self.can_pad |= line.repair.is_some() && types.repair.is_some() && line_is_estimated(line);
         let is_first = line.count(packet.timestamp, &packet.media);
         line.history.keep(sent, now);
-        if line.repair.is_some() && types.repair.is_some() && self.path.doubles() {
-            self.second_copies.on_sent(now, packet.line, packet.sequence as u16);
+        if line.repair.is_some() && types.repair.is_some() {
+            self.path.duplicate_if_worthwhile(now, packet.line, packet.sequence as u16);
         }
         if is_first || now >= self.reports_at {
             self.report(now);
         }
-        self.path.tick(now, self.can_pad);
+        self.path.handle_timeout(now, self.can_pad);
         self.handle_timeout(now);
         Some(Datagram { destination, contents: Contents::Media(media) })
     }
@@ -312,7 +310,8 @@ impl Downlink {
                     if let Some(sent) = self.losses.on_arrivals(now, &arrivals) {
                         self.events.push_back(CoreEvent::Loss { sent: Some(sent), received: None });
                     }
-                    self.events.extend(self.path.on_arrivals(now, arrivals).map(CoreEvent::Estimate));
+                    let estimate = self.path.on_feedback(now, arrivals);
+                    self.events.extend(estimate.map(|estimate| CoreEvent::Estimate(estimate.as_u64())));
                 }
             }
         }
@@ -330,10 +329,10 @@ impl Downlink {
     fn repeat(&mut self, now: Instant, ssrc: u32, sequences: &[u16]) {
         let Some(line) = self.by_ssrc.get(&ssrc).and_then(|line| self.lines.get_mut(line)) else { return };
         let (Some(destination), Some(srtp)) = (self.destination, self.srtp.as_ref()) else { return };
-        let spacing = self.path.repeat_spacing();
+        let spacing = self.path.retransmission_spacing();
         for sequence in sequences {
             let Some(sent) = line.history.repeat(*sequence, now, spacing).cloned() else { continue };
-            if !self.path.allows_repeat(now, sent.media.payload.len() + AROUND + AROUND_PAYLOAD) {
+            if !self.path.allows_retransmission(now, datagram_size(&sent)) {
                 continue;
             }
             let repetition = match &sent.header {
@@ -351,22 +350,22 @@ impl Downlink {
         }
     }
 
-    /// Changes how much could be sent at best, in bits per second.
-    pub fn set_wanted(&mut self, bps: u64) {
-        self.path.set_wanted(bps);
+    /// Changes the bitrate that could be sent at most, in bits per second.
+    pub fn set_desired_bitrate(&mut self, now: Instant, bps: u64) {
+        self.path.set_desired(now, Bitrate::bps(bps as f64));
     }
 
     /// Finds out, when it is time for that, whether the way carries more than is known.
     pub fn probe(&mut self, now: Instant) {
         if self.can_pad {
-            self.path.probe_if_due(now);
+            self.path.start_probe_if_due(now);
             self.pad(now);
         }
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((line, sequence)) = self.second_copies.poll(now) {
+        while let Some((line, sequence)) = self.path.poll_duplicate(now) {
             let Some(line) = self.lines.get_mut(&line) else { continue };
             let Some(sent) = line.history.repeat(sequence, now, Duration::ZERO).cloned() else { continue };
             let (Some(destination), Some(srtp)) = (self.destination, self.srtp.as_ref()) else { continue };
@@ -378,7 +377,7 @@ impl Downlink {
 
     /// When [`Downlink::handle_timeout`] has something to do, if ever.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.path.next_padding(), self.second_copies.next_timeout()].into_iter().flatten().min()
+        self.path.next_departure()
     }
 
     /// Takes the next event.
@@ -400,7 +399,7 @@ impl Downlink {
     fn pad(&mut self, now: Instant) {
         let (Some(destination), Some(srtp)) = (self.destination, self.srtp.as_ref()) else { return };
         for _ in 0..PADDING_AT_ONCE {
-            if !self.path.wants_padding(now) {
+            if !self.path.needs_padding(now) {
                 break;
             }
             let built = self.lines.values_mut().filter(|line| line_is_estimated(line)).find_map(|line| {
@@ -436,6 +435,11 @@ fn line_is_estimated(line: &Line) -> bool {
     line.settings.extensions.transport_wide.is_some()
 }
 
+/// Approximate size of the datagram that carries a packet.
+fn datagram_size(sent: &Sent) -> DataSize {
+    DataSize::of(sent.media.payload.len() + AROUND + AROUND_PAYLOAD)
+}
+
 /// Numbers a packet, and accounts for it.
 fn build(
     now: Instant,
@@ -460,11 +464,10 @@ fn build(
         timestamp: sent.timestamp,
         ssrc: source.ssrc,
     };
-    let bytes = AROUND + AROUND_PAYLOAD + sent.media.payload.len();
     let ids = &line.settings.extensions;
     let extensions = HeaderExtensions {
         mid: (!source.is_known).then_some(line.id),
-        transport_wide: ids.transport_wide.map(|_| path.on_sent(now, bytes)),
+        transport_wide: ids.transport_wide.map(|_| path.on_sent(now, datagram_size(sent))),
         media: sent.media.extensions,
     };
     Some(MediaDatagram {
