@@ -134,12 +134,12 @@ struct Attempts {
 #[derive(Default)]
 struct FanOut {
     feeds: RwLock<Vec<Arc<ChannelFeed>>>,
-    has_pictures: AtomicBool,
+    has_frames: AtomicBool,
 }
 
 impl FrameSink for FanOut {
     fn on_frame(&self, frame: &VideoFrame) {
-        self.has_pictures.store(true, Relaxed);
+        self.has_frames.store(true, Relaxed);
         for feed in self.feeds.read().iter() {
             feed.take(VideoSource::Camera, frame);
         }
@@ -196,7 +196,7 @@ impl<C> Keeper<C> {
             if now.saturating_duration_since(camera.since) >= PROVEN_AFTER {
                 attempts.pauses = RetryPauses::default();
             }
-            if camera.fan_out.has_pictures.load(Relaxed) {
+            if camera.fan_out.has_frames.load(Relaxed) {
                 attempts.told.clear();
             }
         }
@@ -232,17 +232,17 @@ impl<C> Keeper<C> {
                 *attempts =
                     Attempts { pauses: RetryPauses::default(), choice: need.choice, waits: None, told: Vec::new() };
             }
-            if let Some((trouble, at)) = attempts.waits
+            if let Some((failure, at)) = attempts.waits
                 && at > now
             {
-                need.feeds.iter().for_each(|feed| feed.set_failure(Some(trouble)));
+                need.feeds.iter().for_each(|feed| feed.set_failure(Some(failure)));
                 continue;
             }
             attempts.waits = None;
             self.last_number += 1;
             let (number, format) = (self.last_number, need.format);
             let fan_out =
-                Arc::new(FanOut { feeds: RwLock::new(need.feeds.clone()), has_pictures: AtomicBool::new(false) });
+                Arc::new(FanOut { feeds: RwLock::new(need.feeds.clone()), has_frames: AtomicBool::new(false) });
             match (self.open_camera)(&device, format, fan_out.clone(), number) {
                 Ok(capture) => {
                     let camera = OpenCamera { number, since: now, format, fan_out, _capture: capture };
@@ -266,12 +266,12 @@ impl<C> Keeper<C> {
     }
 
     fn fail(&mut self, device: &str, need: &Need, error: CaptureError, now: Instant) {
-        let trouble = error.trouble;
-        need.feeds.iter().for_each(|feed| feed.set_failure(Some(trouble)));
+        let failure = error.failure;
+        need.feeds.iter().for_each(|feed| feed.set_failure(Some(failure)));
         let Some(attempts) = self.attempts.get_mut(device) else { return };
-        attempts.waits = Some((trouble, now + attempts.pauses.take()));
-        if !attempts.told.contains(&trouble) {
-            attempts.told.push(trouble);
+        attempts.waits = Some((failure, now + attempts.pauses.take()));
+        if !attempts.told.contains(&failure) {
+            attempts.told.push(failure);
             (self.events)(CaptureEvent::Failed { error });
         }
     }
@@ -298,36 +298,36 @@ mod tests {
         feed: Arc<ChannelFeed>,
         seen: Arc<Mutex<Vec<String>>>,
         /// Why the camera does not open, if so.
-        trouble: Arc<Mutex<Option<CameraFailure>>>,
+        failure: Arc<Mutex<Option<CameraFailure>>>,
         sinks: Arc<Mutex<Sinks>>,
         choice: u64,
         now: Instant,
     }
 
-    fn error(trouble: CameraFailure) -> CaptureError {
-        CaptureError { device: "cam".to_owned(), trouble, reason: String::new() }
+    fn error(failure: CameraFailure) -> CaptureError {
+        CaptureError { device: "cam".to_owned(), failure, reason: String::new() }
     }
 
     impl House {
-        fn new(trouble: Option<CameraFailure>) -> Self {
+        fn new(failure: Option<CameraFailure>) -> Self {
             let seen = Arc::<Mutex<Vec<String>>>::default();
             let told = seen.clone();
             let events: CaptureEvents = Arc::new(move |event| {
                 let text = match event {
                     CaptureEvent::FirstFrame { .. } => "first frame".to_owned(),
                     CaptureEvent::Size { .. } => return,
-                    CaptureEvent::Failed { error } => format!("failed: {:?}", error.trouble),
-                    CaptureEvent::ResumeReason { trouble, .. } => {
-                        trouble.map_or("open".to_owned(), |trouble| format!("{trouble:?}"))
+                    CaptureEvent::Failed { error } => format!("failed: {:?}", error.failure),
+                    CaptureEvent::ResumeReason { failure, .. } => {
+                        failure.map_or("open".to_owned(), |failure| format!("{failure:?}"))
                     }
                 };
                 told.lock().push(text);
             });
-            let trouble = Arc::new(Mutex::new(trouble));
+            let failure = Arc::new(Mutex::new(failure));
             let sinks = Arc::<Mutex<Sinks>>::default();
-            let (reason, opened) = (trouble.clone(), sinks.clone());
+            let (reason, opened) = (failure.clone(), sinks.clone());
             let open: Open<()> = Box::new(move |_, _, sink, number| match *reason.lock() {
-                Some(trouble) => Err(error(trouble)),
+                Some(failure) => Err(error(failure)),
                 None => {
                     opened.lock().push((number, sink));
                     Ok(())
@@ -335,7 +335,7 @@ mod tests {
             });
             let feed = ChannelFeed::new(0, events.clone());
             let keeper = Keeper::new(events, open);
-            Self { keeper, feed, seen, trouble, sinks, choice: 0, now: Instant::now() }
+            Self { keeper, feed, seen, failure, sinks, choice: 0, now: Instant::now() }
         }
 
         fn want(&mut self) {
@@ -360,9 +360,9 @@ mod tests {
             }
         }
 
-        fn lose(&mut self, trouble: CameraFailure) {
+        fn lose(&mut self, failure: CameraFailure) {
             let number = self.sinks.lock().last().unwrap().0;
-            self.keeper.ended(number, error(trouble), self.now);
+            self.keeper.ended(number, error(failure), self.now);
             self.keeper.reconcile(self.now);
         }
 
@@ -377,7 +377,7 @@ mod tests {
         house.want();
         house.pass(Duration::from_secs(60));
         assert_eq!(house.seen(), ["NoDevice", "failed: NoDevice"]);
-        *house.trouble.lock() = None;
+        *house.failure.lock() = None;
         house.pass(Duration::from_secs(9));
         assert_eq!(house.seen(), ["open", "first frame"]);
     }
@@ -388,7 +388,7 @@ mod tests {
         house.want();
         house.pass(Duration::from_secs(60));
         house.seen();
-        *house.trouble.lock() = None;
+        *house.failure.lock() = None;
         house.keeper.devices_changed(house.now);
         house.pass(Duration::from_millis(200));
         assert_eq!(house.seen(), ["open", "first frame"]);
@@ -399,11 +399,11 @@ mod tests {
         let mut house = House::new(None);
         house.want();
         house.pass(Duration::from_secs(10));
-        *house.trouble.lock() = Some(CameraFailure::NoDevice);
+        *house.failure.lock() = Some(CameraFailure::NoDevice);
         house.lose(CameraFailure::Unplugged);
         house.pass(Duration::from_secs(2));
         assert_eq!(house.seen(), ["first frame", "Unplugged", "failed: Unplugged", "NoDevice", "failed: NoDevice"]);
-        *house.trouble.lock() = None;
+        *house.failure.lock() = None;
         house.pass(Duration::from_secs(9));
         assert_eq!(house.seen(), ["open", "first frame"]);
     }
@@ -417,7 +417,7 @@ mod tests {
         house.choice += 1;
         house.want();
         assert_eq!(house.seen(), ["failed: Busy"]);
-        *house.trouble.lock() = None;
+        *house.failure.lock() = None;
         house.choice += 1;
         house.want();
         house.pass(Duration::from_millis(100));

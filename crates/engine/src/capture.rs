@@ -31,7 +31,7 @@ pub(crate) enum CaptureEvent {
     /// The camera of this channel delivers no frames for this reason; `None`: it delivers them again, or is not wanted.
     ResumeReason {
         channel: u32,
-        trouble: Option<CameraFailure>,
+        failure: Option<CameraFailure>,
     },
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct ChannelFeed {
     encoder: RwLock<Option<Arc<dyn FrameSink>>>,
     mirror: AtomicU32,
     taken: Mutex<Taken>,
-    trouble: Mutex<Option<CameraFailure>>,
+    failure: Mutex<Option<CameraFailure>>,
     wishes: SnapshotRequests,
     /// Frames captured since the engine began.
     pub(crate) captured: AtomicU64,
@@ -98,7 +98,7 @@ impl ChannelFeed {
             encoder: RwLock::new(None),
             mirror: AtomicU32::new(MirrorMode::OnlyPreview as u32),
             taken: Mutex::default(),
-            trouble: Mutex::default(),
+            failure: Mutex::default(),
             wishes: SnapshotRequests::default(),
             captured: AtomicU64::new(0),
         })
@@ -134,9 +134,9 @@ impl ChannelFeed {
     }
 
     /// Sets why the channel's camera delivers no frames.
-    pub(crate) fn set_failure(&self, trouble: Option<CameraFailure>) {
-        if std::mem::replace(&mut *self.trouble.lock(), trouble) != trouble {
-            (self.events)(CaptureEvent::ResumeReason { channel: self.channel, trouble });
+    pub(crate) fn set_failure(&self, failure: Option<CameraFailure>) {
+        if std::mem::replace(&mut *self.failure.lock(), failure) != failure {
+            (self.events)(CaptureEvent::ResumeReason { channel: self.channel, failure });
         }
     }
 

@@ -195,7 +195,7 @@ impl PlayerMedia {
 
     /// Whether there is voice activity in the stream.
     pub(crate) fn has_voice(&self) -> bool {
-        self.audio.is_voice()
+        self.audio.has_voice()
     }
 
     pub(crate) fn spectrum(&self) -> &SpectrumTap {

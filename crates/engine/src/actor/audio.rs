@@ -347,11 +347,11 @@ impl Actor {
 
     fn emit_sound_levels(&self, with_voice: bool) {
         let own = self.audio.microphone_level();
-        let info = |stream_id: &str, level: f32, is_voice: bool| {
-            let vad = i32::from(with_voice && is_voice);
+        let info = |stream_id: &str, level: f32, has_voice: bool| {
+            let vad = i32::from(with_voice && has_voice);
             json!({"streamID": stream_id, "soundLevel": level, "vad": vad})
         };
-        let own_info = info("", own, self.audio.microphone_hears_voice());
+        let own_info = info("", own, self.audio.microphone_has_voice());
         self.emit(event::with_field("onCapturedSoundLevelUpdate", "soundLevel", json!(own)));
         self.emit(event::with_field("onCapturedSoundLevelInfoUpdate", "soundLevelInfo", own_info));
         let (mut levels, mut infos) = (Map::new(), Map::new());

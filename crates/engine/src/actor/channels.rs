@@ -33,7 +33,7 @@ pub(super) struct Channel {
     /// Incremented when the application chooses or enables the camera, see [`Wanted::choice`].
     choice: u64,
     /// Why the camera delivers no frames.
-    pub(super) trouble: Option<CameraFailure>,
+    pub(super) failure: Option<CameraFailure>,
     pub(super) camera_enabled: bool,
     pub(super) source: VideoSource,
     pub(super) settings: PublishSettings,
@@ -47,7 +47,7 @@ impl Channel {
         match self.source {
             VideoSource::Screen(_) => DEVICE_OPEN,
             _ if !self.camera_enabled => DEVICE_DISABLED,
-            _ => camera_state(self.trouble),
+            _ => camera_state(self.failure),
         }
     }
 }
@@ -65,7 +65,7 @@ pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Ve
                 format: None,
                 device: String::new(),
                 choice: 0,
-                trouble: None,
+                failure: None,
                 camera_enabled: starts_with_camera(profile.scenario),
                 source: VideoSource::default(),
                 settings: PublishSettings::default(),
@@ -230,7 +230,7 @@ impl Actor {
                 self.emit(event::publisher_video_size(width, height, channel));
             }
             CaptureEvent::Failed { error } => self.camera_failed(&error),
-            CaptureEvent::ResumeReason { channel, trouble } => self.on_camera_failure(channel, trouble),
+            CaptureEvent::ResumeReason { channel, failure } => self.on_camera_failure(channel, failure),
         }
     }
 }

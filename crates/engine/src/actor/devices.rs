@@ -33,13 +33,13 @@ pub(crate) enum AudioDeviceEvent {
     Recovered { kind: DeviceKind },
 }
 
-fn camera_exception(trouble: CameraFailure) -> i32 {
-    match trouble {
+fn camera_exception(failure: CameraFailure) -> i32 {
+    match failure {
         CameraFailure::NoDevice => INVALID_ID,
         CameraFailure::Busy => OCCUPIED,
         CameraFailure::NotAllowed => NOT_ALLOWED,
         CameraFailure::Failed => GENERIC,
-        CameraFailure::NoPictures => NO_FRAMES,
+        CameraFailure::NoFrames => NO_FRAMES,
         CameraFailure::Unplugged => UNPLUGGED,
     }
 }
@@ -60,22 +60,22 @@ fn error_code(exception: i32) -> i32 {
 }
 
 /// The state of a channel's enabled camera for remote users.
-pub(super) fn camera_state(trouble: Option<CameraFailure>) -> i32 {
-    trouble.map_or(DEVICE_OPEN, camera_exception)
+pub(super) fn camera_state(failure: Option<CameraFailure>) -> i32 {
+    failure.map_or(DEVICE_OPEN, camera_exception)
 }
 
 impl Actor {
     pub(super) fn camera_failed(&mut self, error: &CaptureError) {
         tracing::warn!(%error, "the camera failed");
-        let exception = camera_exception(error.trouble);
+        let exception = camera_exception(error.failure);
         self.emit(event::debug_error(error_code(exception), "camera", &error.to_string()));
         self.emit(event::device_exception(exception, DEVICE_CAMERA, &error.device));
     }
 
     /// The channel's camera delivers no frames for this reason, or delivers them again.
-    pub(super) fn on_camera_failure(&mut self, channel: u32, trouble: Option<CameraFailure>) {
+    pub(super) fn on_camera_failure(&mut self, channel: u32, failure: Option<CameraFailure>) {
         let Some(state) = self.channels.get_mut(channel as usize) else { return };
-        if std::mem::replace(&mut state.trouble, trouble) != trouble {
+        if std::mem::replace(&mut state.failure, failure) != failure {
             self.update_published_device(channel, PublishedDevice::Camera);
         }
     }

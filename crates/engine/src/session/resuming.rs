@@ -37,16 +37,16 @@ impl<S: SessionSink> Session<'_, S> {
     /// Opens a new signalling connection, trying as long as the policy says. The application's commands wait meanwhile.
     pub(super) async fn resume(
         &mut self,
-        trouble: ResumeReason,
+        failure: ResumeReason,
         commands: &mut UnboundedReceiver<SessionCommand>,
     ) -> Step {
         // Where only media do not get through, nothing is wrong with signalling, and no attempts of it are used up.
-        let before = self.outage.take().filter(|_| trouble != ResumeReason::Media);
+        let before = self.outage.take().filter(|_| failure != ResumeReason::Media);
         let mut outage = before.unwrap_or_else(|| Outage { since: Instant::now(), attempts: 0, resumed_at: None });
-        tracing::info!(?trouble, attempts = outage.attempts, "resuming");
+        tracing::info!(?failure, attempts = outage.attempts, "resuming");
         // Without media the server takes a closed connection for the end of its client: the old one has to stay open until the
         // new one is there.
-        let mut told = trouble == ResumeReason::Signal;
+        let mut told = failure == ResumeReason::Signal;
         if told {
             self.connection = None;
             self.sink.emit(SessionEvent::SignalLost);
@@ -59,7 +59,7 @@ impl<S: SessionSink> Session<'_, S> {
                 return Err(EndReason::Lost(LostReason("the session could not be taken up")).into());
             };
             outage.attempts += 1;
-            match self.attempt(delay, trouble, commands, &mut held).await? {
+            match self.attempt(delay, failure, commands, &mut held).await? {
                 Ok(resumed) => break resumed,
                 Err(ConnectError::Leave(leave)) => return Err(left(&leave).into()),
                 // Only a new login learns the reason. The answer of something that is no room server may be another one soon.
@@ -74,10 +74,10 @@ impl<S: SessionSink> Session<'_, S> {
             }
         };
         outage.resumed_at = Some(Instant::now());
-        self.outage = Some(outage).filter(|_| trouble != ResumeReason::Media || told);
+        self.outage = Some(outage).filter(|_| failure != ResumeReason::Media || told);
         // Where the server was still heard the path works, and a restart would only cost a gap.
         let is_heard = self.publisher.arrivals() >= arrivals + WORKING_PATH_PACKETS;
-        self.take_up(connection, &response, trouble == ResumeReason::Media || !is_heard).await?;
+        self.take_up(connection, &response, failure == ResumeReason::Media || !is_heard).await?;
         if told {
             self.sink.emit(SessionEvent::Resumed);
         }
@@ -91,12 +91,12 @@ impl<S: SessionSink> Session<'_, S> {
     async fn attempt(
         &mut self,
         delay: Duration,
-        trouble: ResumeReason,
+        failure: ResumeReason,
         commands: &mut UnboundedReceiver<SessionCommand>,
         held: &mut Vec<SessionCommand>,
     ) -> Result<Result<(Connection, ReconnectResponse), ConnectError>, Stop> {
         let (params, sid) = (self.params.clone(), self.sid.clone());
-        let reason = match trouble {
+        let reason = match failure {
             ResumeReason::Signal => ReconnectReason::RrSignalDisconnected,
             ResumeReason::Asked | ResumeReason::Token => ReconnectReason::RrUnknown,
             ResumeReason::Media if self.links.is_up(Role::Subscriber) => ReconnectReason::RrPublisherFailed,

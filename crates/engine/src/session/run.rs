@@ -128,7 +128,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
                     Some(event) = self.subscriber_events.recv() => self.peer_event(Role::Subscriber, event).await,
                     _ = tick.tick() => self.tick().await,
                 },
-                Err(Stop::Resume(trouble)) => self.resume(trouble, &mut commands).await,
+                Err(Stop::Resume(failure)) => self.resume(failure, &mut commands).await,
                 Err(Stop::End(reason)) => return reason,
             };
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Length of a beat.
 pub(crate) const BEAT: Duration = Duration::from_millis(10);
-/// Beats that are made up for after a stall: 200 ms. Older ones are left out.
+/// Beats that are made up for after a stall: 200 ms. Older ones are skipped.
 const MAX_CATCH_UP: u64 = 20;
 
 /// Says how many frames are due.
@@ -19,7 +19,7 @@ impl Pacer {
         Self { start, done: 0 }
     }
 
-    /// Numbers of the beats that have passed since the last call; a long stall leaves a hole in the numbers.
+    /// Numbers of the ticks that have passed since the last call; a long stall leaves a gap in the numbers.
     pub(crate) fn due(&mut self, now: Instant) -> std::ops::Range<u64> {
         let passed = (now.saturating_duration_since(self.start).as_micros() / BEAT.as_micros()) as u64;
         let first = self.done.max(passed.saturating_sub(MAX_CATCH_UP));

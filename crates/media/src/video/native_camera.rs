@@ -26,13 +26,13 @@ const RETRY: Duration = Duration::from_millis(50);
 /// The cameras of the system; none if it cannot say.
 pub(super) fn list() -> Vec<DeviceInfo> {
     let devices = nokhwa_camera::list();
-    // A camera has more nodes than the one that gives pictures.
+    // A camera has more nodes than the one that delivers frames.
     #[cfg(target_os = "linux")]
-    let devices = devices.into_iter().filter(|device| v4l_camera::gives_pictures(&device.id)).collect();
+    let devices = devices.into_iter().filter(|device| v4l_camera::delivers_frames(&device.id)).collect();
     devices
 }
 
-/// Changes when the list may have changed. The nodes are cheap to look at, while the list opens every camera.
+/// Changes when the list may have changed. The nodes are cheap to check, while the list opens every camera.
 #[cfg(target_os = "linux")]
 pub(super) fn fingerprint() -> impl std::hash::Hash {
     let entries = std::fs::read_dir("/dev").into_iter().flatten().flatten();
@@ -51,7 +51,7 @@ pub(super) fn fingerprint() -> impl std::hash::Hash {
 /// Whether a camera that is open is still plugged in.
 fn is_there(device: &str) -> bool {
     #[cfg(target_os = "linux")]
-    return v4l_camera::gives_pictures(device);
+    return v4l_camera::delivers_frames(device);
     #[cfg(not(target_os = "linux"))]
     return list().iter().any(|listed| listed.id == device);
 }
@@ -92,8 +92,8 @@ fn run(
 ) {
     let mut camera = match NativeCamera::open(device, format) {
         Ok(camera) => camera,
-        Err((trouble, reason)) => {
-            drop(opened.send(Err(CaptureError::new(device, trouble, reason))));
+        Err((failure, reason)) => {
+            drop(opened.send(Err(CaptureError::new(device, failure, reason))));
             return;
         }
     };
@@ -110,12 +110,12 @@ fn run(
             }
             Ok(None) => "no pictures come".to_owned(),
             Err(reason) => {
-                // A camera that fails at once must not take the processor.
+                // A camera that fails at once must not occupy the processor.
                 stopped.recv_timeout(RETRY).unwrap_or_default();
                 reason
             }
         };
-        // Asked again only now and then: a list may take long.
+        // Checked again only now and then: a list may take long.
         if looked.elapsed() > LOOK {
             looked = Instant::now();
             if !is_there(device) {
@@ -123,7 +123,7 @@ fn run(
             }
         }
         if last_good.elapsed() > SILENCE {
-            return on_error(CaptureError::new(device, CameraFailure::NoPictures, reason));
+            return on_error(CaptureError::new(device, CameraFailure::NoFrames, reason));
         }
     }
 }
