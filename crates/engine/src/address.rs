@@ -1,4 +1,4 @@
-//! Which room server to talk to.
+//! The room server's address.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,14 +7,14 @@ use aws_lc_rs::digest::{SHA256, digest};
 use dial::{DialConfig, ProxySetting};
 use tokio_tungstenite::tungstenite::http::Uri;
 
-/// Where an engine looks first when nobody named a server.
+/// The first port of the app's server on this machine.
 const DEFAULT_PORT: u16 = 7880;
-/// How many further ports there are for when another app has the first, and among which they are.
+/// Number of further ports for when another app has the first one, and their range.
 const FURTHER_PORTS: usize = 4;
 const FURTHER_RANGE: std::ops::Range<u16> = 20_000..49_000;
 
-/// Where on this machine the server of an app is looked for and started, best first, when nobody named one. The further
-/// ports are the app's own, so that all its processes find each other there.
+/// The ports on this machine where an app's server is looked for and started if none is named, best first. The further
+/// ports follow from the app, so that all its processes use the same ones.
 pub(crate) fn default_ports(app: &str, secret: &str) -> Vec<u16> {
     let digest = digest(&SHA256, format!("zego-ports {app} {secret}").as_bytes());
     let mut ports = vec![DEFAULT_PORT];
@@ -34,7 +34,7 @@ pub(crate) fn local_url(port: u16) -> String {
     format!("ws://{}:{port}", Ipv4Addr::LOCALHOST)
 }
 
-/// Where a server is, as its address says.
+/// Host, port and scheme of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Name or address, without brackets.
@@ -44,7 +44,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Of `ws://…`, `wss://…`, `http://…` or `https://…`.
+    /// Parses `ws://…`, `wss://…`, `http://…` or `https://…`.
     pub(crate) fn of(url: &str) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
         let is_tls = match uri.scheme_str()? {
@@ -53,7 +53,7 @@ impl Place {
             _ => return None,
         };
         let written = uri.host()?;
-        // A port that is none is not the same as no port.
+        // An invalid port is not the same as none.
         let names_port = uri.authority()?.as_str().rsplit('@').next()? != written;
         let port = if names_port {
             uri.port_u16()?
@@ -72,7 +72,7 @@ impl Place {
 pub(crate) struct ServerAddress {
     /// `ws://host:port` or `wss://host:port`, without a trailing slash.
     pub(crate) url: String,
-    /// Nobody named it: the engine looks for the app's server on this machine, and starts one itself if there is none.
+    /// No server was named: the engine looks for the app's server on this machine, and starts one if there is none.
     pub(crate) may_embed: bool,
 }
 
@@ -115,7 +115,7 @@ impl ServerAddress {
     }
 }
 
-/// People write `http://` or nothing at all; the wire is a WebSocket.
+/// Adds or replaces the scheme: people write `http://` or nothing, and signalling is a WebSocket.
 fn websocket_url(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("ws", url));
     let scheme = match scheme {

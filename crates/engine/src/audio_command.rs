@@ -1,4 +1,4 @@
-//! What the application asked for about sound, on its way to the actor.
+//! The application's calls about audio, on their way to the actor.
 
 use media::audio::DeviceKind;
 
@@ -20,7 +20,7 @@ pub(crate) enum AudioCommand {
         config: AudioConfig,
         channel: u32,
     },
-    /// Whether the channel sends the microphone's sound, or none.
+    /// Whether the channel sends the microphone's audio or none.
     SetSource {
         is_microphone: bool,
         channel: u32,
@@ -48,13 +48,13 @@ pub(crate) enum AudioCommand {
     StopVadMonitor {
         source: u32,
     },
-    /// Whether changes of this device's volume are to be told.
+    /// Whether changes of this device's volume are reported.
     WatchDeviceVolume {
         kind: DeviceKind,
         id: String,
         watch: bool,
     },
-    /// It has changed, to this percentage.
+    /// The volume has changed to this percentage.
     DeviceVolumeChanged {
         kind: DeviceKind,
         id: String,

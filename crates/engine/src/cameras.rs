@@ -1,8 +1,8 @@
-//! Keeps the open cameras in step with what the publish channels want: one open camera a device, shared by the channels that
-//! use it. One that fails is tried again, with growing pauses, at once when it is chosen again or another camera appears.
+//! Reconciles the open cameras with what the publish channels want: one open camera a device, shared by its channels. A
+//! camera that fails is tried again with growing pauses, and at once when it is chosen again or a camera appears.
 //!
-//! Opening a camera can take seconds, so it happens on a thread of its own. What it does when is decided by [`Keeper`], which
-//! takes time and the opening as arguments.
+//! Opening a camera can take seconds, so it happens on a thread of its own. The decisions are [`Keeper`]'s, which takes
+//! time and the opening as arguments.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use media::FakeDevices;
-use media::video::camera::{self, CameraTrouble, Capture, CaptureError, CaptureFormat};
+use media::video::camera::{self, CameraFailure, Capture, CaptureError, CaptureFormat};
 use media::video::frame::VideoFrame;
 use media::video::sink::FrameSink;
 use parking_lot::RwLock;
@@ -21,18 +21,17 @@ use crate::capture::{CaptureEvent, CaptureEvents, ChannelFeed};
 use crate::config::VideoSource;
 use crate::retry_pauses::RetryPauses;
 
-/// A camera that ran for this long was a good one: pauses start afresh when it is lost.
+/// A camera that ran for this long works: pauses start at their minimum when it is lost.
 const PROVEN_AFTER: Duration = Duration::from_secs(5);
 
-/// What one channel wants of the cameras.
+/// The camera that one channel wants.
 #[derive(Clone)]
 pub(crate) struct Wanted {
     /// Empty = the default camera.
     pub(crate) device: String,
     pub(crate) format: CaptureFormat,
     pub(crate) feed: Arc<ChannelFeed>,
-    /// Another number than before when the application chose the camera or switched it on: one that has failed is then
-    /// tried at once.
+    /// Incremented when the application chooses or enables the camera: one that has failed is then tried at once.
     pub(crate) choice: u64,
 }
 
@@ -40,12 +39,12 @@ pub(crate) type Wants = BTreeMap<u32, Wanted>;
 
 enum Order {
     Want(Wants),
-    /// The camera with this number has ended by itself.
+    /// The camera with this number has ended.
     Ended {
         number: u64,
         error: CaptureError,
     },
-    /// The machine has other cameras than before.
+    /// The list of cameras has changed.
     DevicesChanged,
     Close,
 }
@@ -71,12 +70,12 @@ impl Cameras {
         Ok(Self { orders, thread: Some(thread) })
     }
 
-    /// Sets what is wanted from now on, by channel.
+    /// Sets the wanted cameras by channel.
     pub(crate) fn want(&self, wants: Wants) {
         let _ = self.orders.send(Order::Want(wants));
     }
 
-    /// The machine has other cameras than before.
+    /// The list of cameras has changed.
     pub(crate) fn devices_changed(&self) {
         let _ = self.orders.send(Order::DevicesChanged);
     }
@@ -97,7 +96,7 @@ fn run(orders: &Receiver<Order>, mut keeper: Keeper<Capture>) {
             Some(at) => orders.recv_deadline(at).ok(),
             None => Some(orders.recv().unwrap_or(Order::Close)),
         };
-        // Only the newest wish counts: a camera is slow to open.
+        // Only the newest order counts: a camera is slow to open.
         for order in first.into_iter().chain(orders.try_iter()) {
             match order {
                 Order::Want(wants) => keeper.want(wants),
@@ -110,7 +109,7 @@ fn run(orders: &Receiver<Order>, mut keeper: Keeper<Capture>) {
     }
 }
 
-/// Opens a camera that gives its pictures to the sink; the number is for telling later that it has ended.
+/// Opens a camera that delivers its frames to the sink; the number identifies it when it ends.
 type Open<C> = Box<dyn Fn(&str, CaptureFormat, Arc<dyn FrameSink>, u64) -> Result<C, CaptureError> + Send>;
 
 struct OpenCamera<C> {
@@ -121,33 +120,33 @@ struct OpenCamera<C> {
     _capture: C,
 }
 
-/// How it went with a camera that is wanted.
+/// The attempts to open a wanted camera.
 struct Attempts {
     pauses: RetryPauses,
-    /// The choice that the last attempt was made for.
+    /// The choice of the last attempt.
     choice: u64,
-    /// It does not work, for this reason, and is tried again then.
-    waits: Option<(CameraTrouble, Instant)>,
-    /// The application knows of these, since pictures last came.
-    told: Vec<CameraTrouble>,
+    /// Why it failed, and when it is tried again.
+    waits: Option<(CameraFailure, Instant)>,
+    /// The reasons that were reported since frames last arrived.
+    told: Vec<CameraFailure>,
 }
 
 #[derive(Default)]
 struct FanOut {
     feeds: RwLock<Vec<Arc<ChannelFeed>>>,
-    has_pictures: AtomicBool,
+    has_frames: AtomicBool,
 }
 
 impl FrameSink for FanOut {
     fn on_frame(&self, frame: &VideoFrame) {
-        self.has_pictures.store(true, Relaxed);
+        self.has_frames.store(true, Relaxed);
         for feed in self.feeds.read().iter() {
             feed.take(VideoSource::Camera, frame);
         }
     }
 }
 
-/// All channels that want one device.
+/// The channels that want one device.
 struct Need {
     format: CaptureFormat,
     feeds: Vec<Arc<ChannelFeed>>,
@@ -172,13 +171,13 @@ impl<C> Keeper<C> {
     fn want(&mut self, wants: Wants) {
         for (channel, before) in &self.wants {
             if !wants.contains_key(channel) {
-                before.feed.set_trouble(None);
+                before.feed.set_failure(None);
             }
         }
         self.wants = wants;
     }
 
-    /// When there is something to do although nothing happens.
+    /// The time of the next attempt.
     fn next_attempt(&self) -> Option<Instant> {
         self.attempts.values().filter_map(|attempts| attempts.waits).map(|(_, at)| at).min()
     }
@@ -187,7 +186,7 @@ impl<C> Keeper<C> {
         self.attempts.values_mut().filter_map(|attempts| attempts.waits.as_mut()).for_each(|(_, at)| *at = now);
     }
 
-    /// The camera of that number gives no more pictures.
+    /// The camera with this number delivers no more frames.
     fn ended(&mut self, number: u64, error: CaptureError, now: Instant) {
         let device = self.open.iter().find(|(_, camera)| camera.number == number).map(|(device, _)| device.clone());
         let Some(device) = device else { return };
@@ -197,7 +196,7 @@ impl<C> Keeper<C> {
             if now.saturating_duration_since(camera.since) >= PROVEN_AFTER {
                 attempts.pauses = RetryPauses::default();
             }
-            if camera.fan_out.has_pictures.load(Relaxed) {
+            if camera.fan_out.has_frames.load(Relaxed) {
                 attempts.told.clear();
             }
         }
@@ -206,7 +205,7 @@ impl<C> Keeper<C> {
         }
     }
 
-    /// Makes the open cameras what is wanted now.
+    /// Opens and closes cameras until the open ones are those that are wanted.
     fn reconcile(&mut self, now: Instant) {
         let needs = self.needs();
         self.open.retain(|device, camera| {
@@ -229,21 +228,21 @@ impl<C> Keeper<C> {
                 told: Vec::new(),
             });
             if std::mem::replace(&mut attempts.choice, need.choice) != need.choice {
-                // Who chooses it again wants to hear what comes of it.
+                // A new choice is reported again.
                 *attempts =
                     Attempts { pauses: RetryPauses::default(), choice: need.choice, waits: None, told: Vec::new() };
             }
-            if let Some((trouble, at)) = attempts.waits
+            if let Some((failure, at)) = attempts.waits
                 && at > now
             {
-                need.feeds.iter().for_each(|feed| feed.set_trouble(Some(trouble)));
+                need.feeds.iter().for_each(|feed| feed.set_failure(Some(failure)));
                 continue;
             }
             attempts.waits = None;
             self.last_number += 1;
             let (number, format) = (self.last_number, need.format);
             let fan_out =
-                Arc::new(FanOut { feeds: RwLock::new(need.feeds.clone()), has_pictures: AtomicBool::new(false) });
+                Arc::new(FanOut { feeds: RwLock::new(need.feeds.clone()), has_frames: AtomicBool::new(false) });
             match (self.open_camera)(&device, format, fan_out.clone(), number) {
                 Ok(capture) => {
                     let camera = OpenCamera { number, since: now, format, fan_out, _capture: capture };
@@ -267,12 +266,12 @@ impl<C> Keeper<C> {
     }
 
     fn fail(&mut self, device: &str, need: &Need, error: CaptureError, now: Instant) {
-        let trouble = error.trouble;
-        need.feeds.iter().for_each(|feed| feed.set_trouble(Some(trouble)));
+        let failure = error.failure;
+        need.feeds.iter().for_each(|feed| feed.set_failure(Some(failure)));
         let Some(attempts) = self.attempts.get_mut(device) else { return };
-        attempts.waits = Some((trouble, now + attempts.pauses.take()));
-        if !attempts.told.contains(&trouble) {
-            attempts.told.push(trouble);
+        attempts.waits = Some((failure, now + attempts.pauses.take()));
+        if !attempts.told.contains(&failure) {
+            attempts.told.push(failure);
             (self.events)(CaptureEvent::Failed { error });
         }
     }
@@ -290,45 +289,45 @@ mod tests {
 
     const FORMAT: CaptureFormat = CaptureFormat { width: 64, height: 48, fps: 30 };
 
-    /// Of the cameras that were opened, with their numbers.
+    /// The sinks of the cameras that were opened, with their numbers.
     type Sinks = Vec<(u64, Arc<dyn FrameSink>)>;
 
-    /// What a user would see of one channel with one camera.
+    /// One channel with one camera, as a user sees it.
     struct House {
         keeper: Keeper<()>,
         feed: Arc<ChannelFeed>,
         seen: Arc<Mutex<Vec<String>>>,
-        /// Why the camera does not open, if it does not.
-        trouble: Arc<Mutex<Option<CameraTrouble>>>,
+        /// Why the camera does not open, if so.
+        failure: Arc<Mutex<Option<CameraFailure>>>,
         sinks: Arc<Mutex<Sinks>>,
         choice: u64,
         now: Instant,
     }
 
-    fn error(trouble: CameraTrouble) -> CaptureError {
-        CaptureError { device: "cam".to_owned(), trouble, reason: String::new() }
+    fn error(failure: CameraFailure) -> CaptureError {
+        CaptureError { device: "cam".to_owned(), failure, reason: String::new() }
     }
 
     impl House {
-        fn new(trouble: Option<CameraTrouble>) -> Self {
+        fn new(failure: Option<CameraFailure>) -> Self {
             let seen = Arc::<Mutex<Vec<String>>>::default();
             let told = seen.clone();
             let events: CaptureEvents = Arc::new(move |event| {
                 let text = match event {
                     CaptureEvent::FirstFrame { .. } => "first frame".to_owned(),
                     CaptureEvent::Size { .. } => return,
-                    CaptureEvent::Failed { error } => format!("failed: {:?}", error.trouble),
-                    CaptureEvent::Trouble { trouble, .. } => {
-                        trouble.map_or("open".to_owned(), |trouble| format!("{trouble:?}"))
+                    CaptureEvent::Failed { error } => format!("failed: {:?}", error.failure),
+                    CaptureEvent::ResumeReason { failure, .. } => {
+                        failure.map_or("open".to_owned(), |failure| format!("{failure:?}"))
                     }
                 };
                 told.lock().push(text);
             });
-            let trouble = Arc::new(Mutex::new(trouble));
+            let failure = Arc::new(Mutex::new(failure));
             let sinks = Arc::<Mutex<Sinks>>::default();
-            let (reason, opened) = (trouble.clone(), sinks.clone());
+            let (reason, opened) = (failure.clone(), sinks.clone());
             let open: Open<()> = Box::new(move |_, _, sink, number| match *reason.lock() {
-                Some(trouble) => Err(error(trouble)),
+                Some(failure) => Err(error(failure)),
                 None => {
                     opened.lock().push((number, sink));
                     Ok(())
@@ -336,7 +335,7 @@ mod tests {
             });
             let feed = ChannelFeed::new(0, events.clone());
             let keeper = Keeper::new(events, open);
-            Self { keeper, feed, seen, trouble, sinks, choice: 0, now: Instant::now() }
+            Self { keeper, feed, seen, failure, sinks, choice: 0, now: Instant::now() }
         }
 
         fn want(&mut self) {
@@ -346,7 +345,7 @@ mod tests {
             self.keeper.reconcile(self.now);
         }
 
-        /// Lets time pass, and pictures come from what is open.
+        /// Advances time, with frames from the open cameras.
         fn pass(&mut self, time: Duration) {
             let end = self.now + time;
             while self.now < end {
@@ -361,9 +360,9 @@ mod tests {
             }
         }
 
-        fn lose(&mut self, trouble: CameraTrouble) {
+        fn lose(&mut self, failure: CameraFailure) {
             let number = self.sinks.lock().last().unwrap().0;
-            self.keeper.ended(number, error(trouble), self.now);
+            self.keeper.ended(number, error(failure), self.now);
             self.keeper.reconcile(self.now);
         }
 
@@ -373,23 +372,23 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_appears_later_is_used_and_told_once() {
-        let mut house = House::new(Some(CameraTrouble::NoDevice));
+    fn a_camera_that_appears_later_is_used_and_reported_once() {
+        let mut house = House::new(Some(CameraFailure::NoDevice));
         house.want();
         house.pass(Duration::from_secs(60));
         assert_eq!(house.seen(), ["NoDevice", "failed: NoDevice"]);
-        *house.trouble.lock() = None;
+        *house.failure.lock() = None;
         house.pass(Duration::from_secs(9));
         assert_eq!(house.seen(), ["open", "first frame"]);
     }
 
     #[test]
-    fn a_camera_whose_arrival_is_seen_is_used_at_once() {
-        let mut house = House::new(Some(CameraTrouble::NoDevice));
+    fn a_camera_that_is_plugged_in_is_opened_at_once() {
+        let mut house = House::new(Some(CameraFailure::NoDevice));
         house.want();
         house.pass(Duration::from_secs(60));
         house.seen();
-        *house.trouble.lock() = None;
+        *house.failure.lock() = None;
         house.keeper.devices_changed(house.now);
         house.pass(Duration::from_millis(200));
         assert_eq!(house.seen(), ["open", "first frame"]);
@@ -400,25 +399,25 @@ mod tests {
         let mut house = House::new(None);
         house.want();
         house.pass(Duration::from_secs(10));
-        *house.trouble.lock() = Some(CameraTrouble::NoDevice);
-        house.lose(CameraTrouble::Unplugged);
+        *house.failure.lock() = Some(CameraFailure::NoDevice);
+        house.lose(CameraFailure::Unplugged);
         house.pass(Duration::from_secs(2));
         assert_eq!(house.seen(), ["first frame", "Unplugged", "failed: Unplugged", "NoDevice", "failed: NoDevice"]);
-        *house.trouble.lock() = None;
+        *house.failure.lock() = None;
         house.pass(Duration::from_secs(9));
         assert_eq!(house.seen(), ["open", "first frame"]);
     }
 
     #[test]
-    fn choosing_a_busy_camera_again_tries_it_at_once_and_tells_again() {
-        let mut house = House::new(Some(CameraTrouble::Busy));
+    fn choosing_a_busy_camera_again_tries_and_reports_again() {
+        let mut house = House::new(Some(CameraFailure::Busy));
         house.want();
         house.pass(Duration::from_secs(30));
         assert_eq!(house.seen(), ["Busy", "failed: Busy"]);
         house.choice += 1;
         house.want();
         assert_eq!(house.seen(), ["failed: Busy"]);
-        *house.trouble.lock() = None;
+        *house.failure.lock() = None;
         house.choice += 1;
         house.want();
         house.pass(Duration::from_millis(100));
@@ -438,8 +437,8 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_is_switched_off_is_no_trouble() {
-        let mut house = House::new(Some(CameraTrouble::Busy));
+    fn a_disabled_camera_is_no_failure() {
+        let mut house = House::new(Some(CameraFailure::Busy));
         house.want();
         house.keeper.want(BTreeMap::new());
         house.keeper.reconcile(house.now);

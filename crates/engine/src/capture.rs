@@ -1,9 +1,9 @@
-//! From cameras and screens to what wants their pictures: one feed for each publish channel.
+//! Frames from cameras and screens to their sinks: one feed for each publish channel.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use media::video::camera::{CameraTrouble, CaptureError};
+use media::video::camera::{CameraFailure, CaptureError};
 use media::video::frame::VideoFrame;
 use media::video::scale;
 use media::video::sink::FrameSink;
@@ -11,9 +11,9 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use crate::config::VideoSource;
-use crate::snapshot::PictureWishes;
+use crate::snapshot::SnapshotRequests;
 
-/// What happens on the capture side, told from its threads.
+/// An event of the capture side, from its threads.
 #[derive(Debug)]
 pub(crate) enum CaptureEvent {
     FirstFrame {
@@ -24,18 +24,18 @@ pub(crate) enum CaptureEvent {
         width: u32,
         height: u32,
     },
-    /// A camera does not open, or was lost. Told once until pictures come again.
+    /// A camera does not open, or was lost. Reported once until frames arrive again.
     Failed {
         error: CaptureError,
     },
-    /// The camera of this channel gives no pictures for this reason; `None`: it gives them again, or is not wanted.
-    Trouble {
+    /// The camera of this channel delivers no frames for this reason; `None`: it delivers them again, or is not wanted.
+    ResumeReason {
         channel: u32,
-        trouble: Option<CameraTrouble>,
+        failure: Option<CameraFailure>,
     },
 }
 
-/// Takes capture events; must not block.
+/// Receives capture events; must not block.
 pub(crate) type CaptureEvents = Arc<dyn Fn(CaptureEvent) + Send + Sync>;
 
 /// `ZegoVideoMirrorMode`.
@@ -67,15 +67,15 @@ impl MirrorMode {
     }
 }
 
-/// What a channel takes pictures from, and what it got of it.
+/// The source of a channel and the state of its frames.
 #[derive(Debug, Default)]
 struct Taken {
     source: VideoSource,
-    /// Of the last picture; `None` until the source gives one.
+    /// Size of the last frame; `None` until the source delivers one.
     size: Option<(u32, u32)>,
 }
 
-/// The pictures of one publish channel, on their way to its preview and its encoder.
+/// The frames of one publish channel, on their way to its preview and its encoder.
 pub(crate) struct ChannelFeed {
     channel: u32,
     events: CaptureEvents,
@@ -83,9 +83,9 @@ pub(crate) struct ChannelFeed {
     encoder: RwLock<Option<Arc<dyn FrameSink>>>,
     mirror: AtomicU32,
     taken: Mutex<Taken>,
-    trouble: Mutex<Option<CameraTrouble>>,
-    wishes: PictureWishes,
-    /// Pictures captured since the engine began.
+    failure: Mutex<Option<CameraFailure>>,
+    wishes: SnapshotRequests,
+    /// Frames captured since the engine began.
     pub(crate) captured: AtomicU64,
 }
 
@@ -98,8 +98,8 @@ impl ChannelFeed {
             encoder: RwLock::new(None),
             mirror: AtomicU32::new(MirrorMode::OnlyPreview as u32),
             taken: Mutex::default(),
-            trouble: Mutex::default(),
-            wishes: PictureWishes::default(),
+            failure: Mutex::default(),
+            wishes: SnapshotRequests::default(),
             captured: AtomicU64::new(0),
         })
     }
@@ -116,8 +116,8 @@ impl ChannelFeed {
         *self.encoder.write() = sink;
     }
 
-    /// The next picture, as it is sent.
-    pub(crate) fn next_picture(&self) -> oneshot::Receiver<VideoFrame> {
+    /// The next frame, as it is sent.
+    pub(crate) fn next_frame(&self) -> oneshot::Receiver<VideoFrame> {
         self.wishes.next()
     }
 
@@ -125,7 +125,7 @@ impl ChannelFeed {
         self.mirror.store(mode as u32, Relaxed);
     }
 
-    /// From now on only pictures of this source count: one that is slow to close must not mix its own in.
+    /// Selects the source: frames of another one that is slow to close are dropped.
     pub(crate) fn select(&self, source: VideoSource) {
         let mut taken = self.taken.lock();
         if taken.source != source {
@@ -133,14 +133,14 @@ impl ChannelFeed {
         }
     }
 
-    /// What is the matter with the channel's camera, from now on.
-    pub(crate) fn set_trouble(&self, trouble: Option<CameraTrouble>) {
-        if std::mem::replace(&mut *self.trouble.lock(), trouble) != trouble {
-            (self.events)(CaptureEvent::Trouble { channel: self.channel, trouble });
+    /// Sets why the channel's camera delivers no frames.
+    pub(crate) fn set_failure(&self, failure: Option<CameraFailure>) {
+        if std::mem::replace(&mut *self.failure.lock(), failure) != failure {
+            (self.events)(CaptureEvent::ResumeReason { channel: self.channel, failure });
         }
     }
 
-    /// The camera was closed: its next picture is a first one again.
+    /// The camera was closed: its next frame is a first one again.
     pub(crate) fn restart_camera(&self) {
         let mut taken = self.taken.lock();
         if taken.source == VideoSource::Camera {
@@ -148,7 +148,7 @@ impl ChannelFeed {
         }
     }
 
-    /// Takes a picture of a source, if it is the selected one.
+    /// Takes a frame of a source, if it is the selected one.
     pub(crate) fn take(&self, source: VideoSource, frame: &VideoFrame) {
         let size = (frame.width(), frame.height());
         let before = {
@@ -160,10 +160,10 @@ impl ChannelFeed {
         };
         self.captured.fetch_add(1, Relaxed);
         if before.is_none() && source == VideoSource::Camera {
-            self.set_trouble(None);
+            self.set_failure(None);
         }
         self.announce(before, size);
-        // A mirrored text cannot be read.
+        // Mirrored text cannot be read.
         let mirror = if source == VideoSource::Camera { self.mirror.load(Relaxed) } else { MirrorMode::None as u32 };
         self.pass_on(frame, mirror);
     }
@@ -183,7 +183,7 @@ impl ChannelFeed {
         let mirrors = (preview.is_some() && MirrorMode::preview(mirror)) || MirrorMode::publish(mirror);
         let mirrored = mirrors.then(|| scale::mirror(frame));
         let pick = |wanted: bool| if wanted { mirrored.as_ref().unwrap_or(frame) } else { frame };
-        self.wishes.fulfil(pick(MirrorMode::publish(mirror)));
+        self.wishes.answer_all(pick(MirrorMode::publish(mirror)));
         // The encoder first: it only takes a reference, while the preview is converted on this thread.
         if let Some(encoder) = encoder {
             encoder.on_frame(pick(MirrorMode::publish(mirror)));

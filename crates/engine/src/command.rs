@@ -1,4 +1,4 @@
-//! What the application asked for, on its way to the actor; and everything else that makes the actor act.
+//! The application's commands on their way to the actor, and all other inputs of the actor.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use media::DeviceInfo;
 use media::audio::DeviceKind;
 use media::video::sink::FrameSink;
 
-use crate::actor::{AudioDeviceNews, Monitor};
+use crate::actor::{AudioDeviceEvent, Monitor};
 use crate::audio_command::AudioCommand;
 use crate::capture::CaptureEvent;
 use crate::config::{PlayerConfig, PublisherConfig, RoomConfig, User, VideoConfig, VideoSource};
@@ -74,8 +74,8 @@ pub(crate) enum Command {
     StopPlaying {
         stream_id: String,
     },
-    /// Views need other pictures than before.
-    FollowViews,
+    /// Views need other layers or sizes than before.
+    ViewsChanged,
     MutePublishAudio {
         mute: bool,
         channel: u32,
@@ -108,15 +108,15 @@ pub(crate) enum Command {
     },
     SetPlayBufferRange {
         stream_id: String,
-        least_ms: u32,
-        most_ms: u32,
+        min_ms: u32,
+        max_ms: u32,
     },
     Audio(AudioCommand),
     Traffic {
         command: TrafficCommand,
         channel: u32,
     },
-    Picture(PictureCommand),
+    Picture(FrameCommand),
     SendBarrage {
         room_id: String,
         message: String,
@@ -150,8 +150,8 @@ pub(crate) enum Command {
     },
 }
 
-/// Something about what is in pictures.
-pub(crate) enum PictureCommand {
+/// A call about SEI, snapshots or key frames.
+pub(crate) enum FrameCommand {
     SetSeiKind(u32),
     SendSei { data: Vec<u8>, channel: u32 },
     PublishSnapshot { channel: u32, reply: Reply },
@@ -160,7 +160,7 @@ pub(crate) enum PictureCommand {
     SetSource { source: VideoSource, channel: u32 },
 }
 
-/// What the network may change of what a channel publishes.
+/// What traffic control may reduce of what a channel publishes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TrafficCommand {
     Enable { enable: bool, properties: u32 },
@@ -171,7 +171,7 @@ pub(crate) enum TrafficCommand {
 }
 
 impl TrafficCommand {
-    /// The call that it comes from.
+    /// The name of the application's call.
     pub(crate) fn function(&self) -> &'static str {
         match self {
             Self::Enable { .. } => "enableTrafficControl",
@@ -203,9 +203,9 @@ pub(crate) enum Input {
     },
     Capture(CaptureEvent),
     CapturedAudioFirstFrame,
-    AudioDevice(AudioDeviceNews),
+    AudioDevice(AudioDeviceEvent),
     DevicesChanged(DeviceChange),
-    /// Pictures of this channel cannot be encoded.
+    /// Frames of this channel cannot be encoded.
     EncoderFailed {
         channel: u32,
         reason: String,
@@ -224,7 +224,7 @@ pub(crate) enum Input {
         room: RoomKey,
         network: Box<crate::stats::Network>,
     },
-    /// The rhythm of a monitor; wants to hear whether it goes on.
+    /// The timer of a monitor; the answer says whether it goes on.
     Monitor {
         monitor: Monitor,
         generation: u64,

@@ -1,4 +1,4 @@
-//! What the application hands in, as plain data. Field names follow the vendor's structs (camelCase in JSON).
+//! The application's settings as plain data. Field names follow the vendor's structs (camelCase in JSON).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub struct EngineProfile {
     /// `ZegoScenario`; decides the default video settings.
     #[serde(default)]
     pub scenario: u32,
-    /// Address of the room server (`ws://…` or `wss://…`); see [`crate::Engine`] for what an absent one means.
+    /// Address of the room server (`ws://…` or `wss://…`); [`crate::Engine`] says how it is chosen without one.
     #[serde(default)]
     pub server: Option<String>,
 }
@@ -83,19 +83,19 @@ pub struct RoomConfig {
 /// `ZegoPublisherConfig`, as far as it has an effect here.
 #[derive(Clone, Debug, Default)]
 pub struct PublisherConfig {
-    /// The room to publish in; empty or absent = the only room. `None` also stands for a config that was not given.
+    /// The room to publish in; empty or absent = the only room. `None` also stands for an absent config.
     pub room_id: Option<String>,
 }
 
 /// `ZegoPlayerConfig`, as far as it has an effect here.
 #[derive(Clone, Debug, Default)]
 pub struct PlayerConfig {
-    /// The room that the stream is in; empty or absent = the only room. `None` also stands for a config that was not
-    /// given. A room that the application is not in is entered unseen, which needs the AppSign.
+    /// The room that the stream is in; empty or absent = the only room. `None` also stands for an absent config. A room
+    /// that the application is not in is joined as a hidden participant, which needs the appSign.
     pub room_id: Option<String>,
 }
 
-/// `ZegoAudioConfig`, as far as it has an effect here: sound is coded as Opus.
+/// `ZegoAudioConfig`, as far as it has an effect here: audio is encoded as Opus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioConfig {
     /// kbit/s, 6 to 510.
@@ -117,10 +117,10 @@ impl AudioConfig {
     }
 }
 
-/// `ZegoVideoSourceType`, as far as there is such: where the pictures of a publish channel come from.
+/// `ZegoVideoSourceType`, as far as it is built: where the frames of a publish channel come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VideoSource {
-    /// Nowhere: the channel has no pictures.
+    /// No source: the channel has no video.
     None,
     /// The channel's camera.
     #[default]
@@ -130,7 +130,7 @@ pub enum VideoSource {
 }
 
 impl VideoSource {
-    /// What its pictures show.
+    /// What its frames show.
     pub(crate) fn content(self) -> Content {
         if matches!(self, Self::Screen(_)) { Content::Screen } else { Content::Camera }
     }
@@ -151,11 +151,11 @@ pub struct VideoConfig {
     pub fps: u32,
     /// kbit/s, 1 to 50 000; with layers it is the rate of the largest.
     pub bitrate_kbps: u32,
-    /// Whether the picture is sent in several sizes. Counts for publishing that starts after it was set.
+    /// Whether video is sent in several layers. Applies to publishing that starts afterwards.
     pub layering: Layering,
 }
 
-/// Whether a picture is sent in several sizes at once, each at half of the sides of the next.
+/// Whether video is sent in several layers at once, each with half the sides of the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layering {
     /// Once.
@@ -168,7 +168,7 @@ pub enum Layering {
 }
 
 impl Layering {
-    /// What a `ZegoVideoCodecID` asks for. All of them are coded as H.264.
+    /// The layering that a `ZegoVideoCodecID` requests. All of them are encoded as H.264.
     pub fn from_codec(codec_id: u32) -> Self {
         match codec_id {
             1 => Self::Full,
@@ -203,7 +203,7 @@ impl VideoConfig {
         }
     }
 
-    /// What a `ZegoScenario` starts with: Broadcast (8) and HighQualityVideoCall (5) 540p at 24 fps, all others 360p.
+    /// The start values of a `ZegoScenario`: Broadcast (8) and HighQualityVideoCall (5) 540p at 24 fps, all others 360p.
     pub fn for_scenario(scenario: u32) -> Self {
         match scenario {
             5 | 8 => Self::square(960, 540, 24, 1200),
@@ -211,7 +211,7 @@ impl VideoConfig {
         }
     }
 
-    /// The code that refuses a configuration, and why: what is accepted can be encoded.
+    /// The code and the reason that refuse a configuration which cannot be encoded; `None` accepts it.
     pub(crate) fn refusal(&self) -> Option<(i32, &'static str)> {
         let side = |pixels: u32| (16..=4096).contains(&pixels);
         match self {
@@ -230,11 +230,11 @@ impl VideoConfig {
         }
     }
 
-    /// The same for pictures of another shape that must not be cut, such as windows: as large as fits, upright for an
-    /// upright picture, never larger than the picture.
+    /// The configuration for frames of another aspect that must not be cropped, such as windows: as large as fits, upright
+    /// for upright frames, never larger than the frame.
     pub(crate) fn fitted(mut self, width: u32, height: u32) -> Self {
-        /// An encoder takes no shorter side; of a picture that is longer and thinner the ends are cut.
-        const LEAST_SIDE: u32 = 64;
+        /// Minimum of the shorter side that encoders accept; frames that are longer and thinner are cropped.
+        const MIN_SIDE: u32 = 64;
         let is_upright = |width: u32, height: u32| height > width;
         if is_upright(width, height) != is_upright(self.encode_width, self.encode_height) {
             std::mem::swap(&mut self.encode_width, &mut self.encode_height);
@@ -242,13 +242,13 @@ impl VideoConfig {
         let (most_width, most_height) = (f64::from(self.encode_width), f64::from(self.encode_height));
         let (width, height) = (f64::from(width.max(1)), f64::from(height.max(1)));
         let scale = (most_width / width).min(most_height / height).min(1.0);
-        let side = |pixels: f64, most: u32| ((pixels * scale).round() as u32 & !1).max(LEAST_SIDE.min(most));
+        let side = |pixels: f64, most: u32| ((pixels * scale).round() as u32 & !1).max(MIN_SIDE.min(most));
         self.encode_width = side(width, self.encode_width);
         self.encode_height = side(height, self.encode_height);
         self
     }
 
-    /// The same with even sides, as 4:2:0 pictures need them.
+    /// The configuration with even sides, as 4:2:0 needs them.
     pub(crate) fn even(mut self) -> Self {
         for side in [&mut self.capture_width, &mut self.capture_height, &mut self.encode_width, &mut self.encode_height]
         {
@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_encoded_is_refused_with_its_code() {
+    fn a_configuration_that_cannot_be_encoded_is_refused() {
         let refusal = |change: fn(&mut VideoConfig)| {
             let mut config = VideoConfig::preset(2);
             change(&mut config);

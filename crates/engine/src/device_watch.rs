@@ -1,6 +1,6 @@
-//! Notices cameras, microphones and speakers that come and go.
+//! Detects cameras, microphones and speakers that are plugged in or unplugged.
 //!
-//! No system tells all of them in one way, so the lists are looked at again and again; the cheap signs of a change first.
+//! No system reports all of them in one way, so the lists are polled, the cheap signs of a change first.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use media::{DeviceInfo, FakeDevices};
 
 /// Between two looks at the signs of a change.
 const RHYTHM: Duration = Duration::from_secs(1);
-/// Sound servers give no such sign: with every so many looks the lists of sound devices are read all the same.
-const LOOKS_PER_LIST: u32 = 4;
+/// Sound servers give no such sign: every n-th poll reads the lists of audio devices anyway.
+const POLLS_PER_LIST: u32 = 4;
 
 /// Which devices a change is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) enum WatchedKind {
     Audio(DeviceKind),
 }
 
-/// What came and what went since the last look; not both empty.
+/// Devices that appeared and disappeared since the last poll; not both empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DeviceChange {
     pub(crate) kind: WatchedKind,
@@ -29,7 +29,7 @@ pub(crate) struct DeviceChange {
     pub(crate) removed: Vec<DeviceInfo>,
 }
 
-/// One list, and what it was at the last look.
+/// One list of devices with its state at the last poll.
 struct Watched {
     kind: WatchedKind,
     fingerprint: u64,
@@ -41,7 +41,7 @@ impl Watched {
         Self { kind, fingerprint: fingerprint(kind, fakes), devices: list(kind, fakes) }
     }
 
-    /// What has changed since the last look.
+    /// The changes since the last poll.
     fn look(&mut self, fakes: &FakeDevices, thoroughly: bool) -> Option<DeviceChange> {
         let before = std::mem::replace(&mut self.fingerprint, fingerprint(self.kind, fakes));
         let must_list = before != self.fingerprint || (thoroughly && self.kind != WatchedKind::Camera);
@@ -72,13 +72,13 @@ fn list(kind: WatchedKind, fakes: &FakeDevices) -> Vec<DeviceInfo> {
     }
 }
 
-/// Looks until it is dropped, on a thread of its own: lists may take long.
+/// Polls until it is dropped, on a thread of its own: reading lists may be slow.
 pub(crate) struct DeviceWatch {
     _stop: Sender<()>,
 }
 
 impl DeviceWatch {
-    /// Calls with what has changed; must not block.
+    /// Starts polling; `on_change` must not block.
     pub(crate) fn start(
         fakes: FakeDevices,
         mut changed: impl FnMut(DeviceChange) + Send + 'static,
@@ -94,7 +94,7 @@ impl DeviceWatch {
             let mut looks = 0u32;
             while stopped.recv_timeout(RHYTHM) == Err(RecvTimeoutError::Timeout) {
                 looks = looks.wrapping_add(1);
-                let thoroughly = looks.is_multiple_of(LOOKS_PER_LIST);
+                let thoroughly = looks.is_multiple_of(POLLS_PER_LIST);
                 watched.iter_mut().filter_map(|watched| watched.look(&fakes, thoroughly)).for_each(&mut changed);
             }
         })?;
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_and_what_went_is_told_once() {
+    fn changes_are_reported_once() {
         let kind = WatchedKind::Audio(DeviceKind::Microphone);
         let mut watched = Watched { kind, fingerprint: 0, devices: vec![device("a"), device("b")] };
         assert_eq!(watched.take(vec![device("b"), device("a")]), None);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_comes_and_goes_is_a_camera_that_is_plugged_in_and_unplugged() {
+    fn a_fake_camera_is_plugged_in_while_its_file_exists() {
         let path = std::env::temp_dir().join(format!("engine-{}-watched.mjpeg", std::process::id()));
         let fakes = FakeDevices { camera: Some(path.display().to_string()), ..FakeDevices::default() };
         let mut watched = Watched::new(WatchedKind::Camera, &fakes);

@@ -1,10 +1,10 @@
-//! The room server on this machine, where nobody named one: found, or started inside this process.
+//! The room server on this machine if none is named: found, or started in this process.
 //!
-//! A few ports are asked, in an order that all processes of an app have in common. A server there is used if it proves that
-//! it knows the app's secret; before that it is sent no token. Whatever else listens there is passed over: the server of
-//! another app, a web server, something that says nothing. If none proves itself the first free port gets a server of our own.
-//! It lives as long as the process. When the process that carries it goes, the engines that lost it come here again on
-//! their next attempt, and the first to bind the port takes over; the others find it listening.
+//! A few ports are asked, in an order that all processes of an app share. A server there is used if it proves that it knows
+//! the app's secret; before that no token is sent. Everything else that listens is skipped: the server of another app, a
+//! web server, a silent port. If none proves itself, a server is started at the first free port. It lives as long as the
+//! process. When the process ends, the engines that lost it come here again with their next attempt, and the first to bind
+//! the port becomes the server; the others find it listening.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -24,22 +24,22 @@ use crate::address::{Place, default_ports, local_url};
 use crate::http_call::{HttpError, call};
 
 /// A server on loopback answers within milliseconds; where several processes start at once on a slow machine, later.
-const ANSWER_LIMIT: Duration = Duration::from_millis(800);
-/// How often a port is asked that somebody took while we were about to: its server may be about to start.
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(800);
+/// How often a port is asked that another process has just taken: its server may be starting.
 const ASKED_AGAIN: u32 = 20;
 /// And the pause between.
 const PAUSE: Duration = Duration::from_millis(50);
 
 static EMBEDDED: Mutex<Option<RoomServer>> = Mutex::const_new(None);
 
-/// What is at a port.
+/// What listens at a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tenant {
-    /// Nobody listens.
+    /// Nothing listens.
     Nobody,
     /// The app's server.
     Ours,
-    /// Somebody else.
+    /// Another server.
     Other,
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn find(app: &str, secret: &str) -> Result<String, String> {
                 return Ok(local_url(port));
             }
             Err(StartError::AddressInUse(_)) => {
-                // Somebody was faster, most likely another process of this app.
+                // Another process was faster, most likely one of this app.
                 if becomes_ours(&dialer, port, app, secret).await {
                     return Ok(local_url(port));
                 }
@@ -89,7 +89,7 @@ pub(crate) async fn find(app: &str, secret: &str) -> Result<String, String> {
 }
 
 async fn start(port: u16, app: &str, secret: &str) -> Result<RoomServer, StartError> {
-    // With the key from the first moment on: whoever asks meanwhile must not take it for another app's.
+    // With the key from the start: a process that asks meanwhile must not take it for another app's.
     let keys = KeyPolicy::Fixed([(app.to_owned(), secret.to_owned())].into());
     let config = ServerConfig { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port, keys, ..ServerConfig::default() };
     let server = RoomServer::start(config).await?;
@@ -107,14 +107,14 @@ async fn becomes_ours(dialer: &Dialer, port: u16, app: &str, secret: &str) -> bo
     false
 }
 
-/// Asks whoever listens at a port of this machine for a proof.
+/// Asks the server at a port of this machine for a proof.
 async fn ask(dialer: &Dialer, port: u16, app: &str, secret: &str) -> Tenant {
     let mut nonce = proof::Nonce::default();
     rand::rng().fill_bytes(&mut nonce);
     let path = format!("{}?app={app}&nonce={}", proof::PATH, proof::write_nonce(&nonce));
     let Ok(request) = Request::get(path).body(Full::<Bytes>::default()) else { return Tenant::Other };
     let place = Place { host: Ipv4Addr::LOCALHOST.to_string(), port, is_tls: false };
-    match timeout(ANSWER_LIMIT, call(dialer, &place, request)).await {
+    match timeout(RESPONSE_TIMEOUT, call(dialer, &place, request)).await {
         Ok(Ok((StatusCode::OK, body))) => {
             let is_right = std::str::from_utf8(&body).is_ok_and(|answer| proof::is_right(secret, port, &nonce, answer));
             if is_right { Tenant::Ours } else { Tenant::Other }

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use crate::actor::{Actor, AudioDeviceNews, Parts};
+use crate::actor::{Actor, AudioDeviceEvent, Parts};
 use crate::address::{ServerAddress, dial_config, is_in_the_clear};
 use crate::cameras::Cameras;
 use crate::capture::CaptureEvents;
@@ -25,12 +25,12 @@ use crate::error::{EngineError, code};
 use crate::event::{Event, EventSink};
 use crate::reconnect_policy::DefaultReconnectPolicy;
 use crate::screen_sources::ScreenSources;
-use crate::session::WaySettings;
+use crate::session::RouteSettings;
 use crate::stats::Registry;
 use crate::video_settings::VideoSettings;
 use crate::{logging, runtime};
 
-/// Takes the result of a promise method, an object such as `{"errorCode": 0}`. Called once, on an engine thread.
+/// Receives the result of a promise method, an object such as `{"errorCode": 0}`. Called once, on an engine thread.
 pub type Reply = Box<dyn FnOnce(Value) + Send>;
 
 /// `destroy` waits no longer than this for the last events.
@@ -56,10 +56,10 @@ impl EventGate {
     }
 }
 
-/// One engine. Methods return at once; what comes of them is told by events.
+/// One engine. Methods return at once; their results are reported by events.
 ///
-/// The room server is the one named by the profile, by `advancedConfig.server_url` or by `ZEGO_SERVER_URL`. If none is
-/// named it is the app's server on this machine, started inside this process when there is none.
+/// The room server is the one named by the profile, by `advancedConfig.server_url` or by `ZEGO_SERVER_URL`. Without a name
+/// it is the app's server on this machine, started inside this process if there is none.
 pub struct Engine {
     inbox: UnboundedSender<Input>,
     gate: Arc<EventGate>,
@@ -81,12 +81,12 @@ impl AudioEvents for AudioInbox {
     }
 
     fn device_error(&self, kind: DeviceKind, id: &str, error: &AudioDeviceError) {
-        let news = AudioDeviceNews::Failed { kind, id: id.to_owned(), error: error.clone() };
+        let news = AudioDeviceEvent::Failed { kind, id: id.to_owned(), error: error.clone() };
         let _ = self.inbox.send(Input::AudioDevice(news));
     }
 
     fn device_recovered(&self, kind: DeviceKind) {
-        let _ = self.inbox.send(Input::AudioDevice(AudioDeviceNews::Recovered { kind }));
+        let _ = self.inbox.send(Input::AudioDevice(AudioDeviceEvent::Recovered { kind }));
     }
 }
 
@@ -130,7 +130,7 @@ impl Engine {
                 .reconnect_policy
                 .unwrap_or_else(|| Arc::new(DefaultReconnectPolicy::from_seconds(retry_time))),
             audio: AudioPipeline::new(fakes.clone(), Arc::new(AudioInbox { inbox: inbox.clone() })),
-            ways: WaySettings::from_config(&config.advanced),
+            ways: RouteSettings::from_config(&config.advanced),
             multi_room: config.multi_room,
             profile,
             server,
@@ -152,7 +152,7 @@ impl Engine {
         Ok(Self { inbox, gate, registry, fakes, devices, screens, _watch: watch, destroyed: AtomicBool::new(false) })
     }
 
-    /// Leaves the room, closes the devices and stops. Waits a moment for the last events; none comes after. Idempotent.
+    /// Leaves the rooms, closes the devices and stops. Waits a moment for the last events; none is emitted after. Idempotent.
     pub fn destroy(&self) {
         if self.destroyed.swap(true, SeqCst) {
             return;
@@ -237,7 +237,7 @@ impl Engine {
         self.send(Command::StopPublishing { channel })
     }
 
-    /// `startPreview`; calling it again moves the picture to another view.
+    /// `startPreview`; a second call moves the preview to another view.
     pub fn start_preview(&self, channel: u32, view: Option<Arc<dyn FrameSink>>) -> Result<(), EngineError> {
         self.send(Command::StartPreview { channel, view })
     }
@@ -247,7 +247,7 @@ impl Engine {
         self.send(Command::StopPreview { channel })
     }
 
-    /// `startPlayingStream`; the same stream again moves the picture to another view.
+    /// `startPlayingStream`; a second call with the same stream moves it to another view.
     pub fn start_playing_stream(&self, stream_id: &str, view: View, config: PlayerConfig) -> Result<(), EngineError> {
         self.send(Command::StartPlaying { stream_id: stream_id.to_owned(), view, config })
     }
@@ -257,9 +257,9 @@ impl Engine {
         self.send(Command::StopPlaying { stream_id: stream_id.to_owned() })
     }
 
-    /// A view was moved, resized, hidden or shown: what it needs now is asked for at once.
+    /// A view was moved, resized, hidden or shown: the layer that it needs now is requested at once.
     pub fn views_changed(&self) -> Result<(), EngineError> {
-        self.send(Command::FollowViews)
+        self.send(Command::ViewsChanged)
     }
 
     /// `mutePublishStreamAudio`.
@@ -312,10 +312,10 @@ impl Engine {
     pub fn set_play_stream_buffer_interval_range(
         &self,
         stream_id: &str,
-        least_ms: u32,
-        most_ms: u32,
+        min_ms: u32,
+        max_ms: u32,
     ) -> Result<(), EngineError> {
-        self.send(Command::SetPlayBufferRange { stream_id: stream_id.to_owned(), least_ms, most_ms })
+        self.send(Command::SetPlayBufferRange { stream_id: stream_id.to_owned(), min_ms, max_ms })
     }
 
     /// `getVideoDeviceList`.
@@ -328,7 +328,7 @@ impl Engine {
         media::audio::list(kind, &self.fakes)
     }
 
-    /// `useVideoDevice`; an unknown ID gives `onDebugError` and changes nothing.
+    /// `useVideoDevice`; an unknown ID is reported by `onDebugError` and changes nothing.
     pub fn use_video_device(&self, device_id: &str, channel: u32) -> Result<(), EngineError> {
         match self.get_video_device_list().into_iter().find(|device| device.id == device_id) {
             Some(device) => self.send(Command::UseVideoDevice { device, channel }),
@@ -336,7 +336,7 @@ impl Engine {
         }
     }
 
-    /// `useAudioDevice`; an unknown ID gives `onDebugError` and changes nothing.
+    /// `useAudioDevice`; an unknown ID is reported by `onDebugError` and changes nothing.
     pub fn use_audio_device(&self, device_id: &str, kind: DeviceKind) -> Result<(), EngineError> {
         match self.get_audio_device_list(kind).into_iter().find(|device| device.id == device_id) {
             Some(device) => {
@@ -357,7 +357,7 @@ impl Engine {
         self.send(Command::SendBroadcast { room_id: room_id.to_owned(), message: message.to_owned(), reply })
     }
 
-    /// `sendCustomCommand`: replies `{errorCode}`. Nobody named means everyone.
+    /// `sendCustomCommand`: replies `{errorCode}`. An empty list of receivers means all users.
     pub fn send_custom_command(
         &self,
         room_id: &str,

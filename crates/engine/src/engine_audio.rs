@@ -1,4 +1,4 @@
-//! The calls about sound.
+//! The calls about audio.
 
 use crate::actor::CHANNELS;
 use crate::audio_command::AudioCommand;
@@ -17,7 +17,7 @@ impl Engine {
         self.send_audio(AudioCommand::EnableAec(enable))
     }
 
-    /// `setAECMode`: a `ZegoAECMode`. The learned modes (3 and up) give the nearest classic one.
+    /// `setAECMode`: a `ZegoAECMode`. The AI modes (3 and up) select the nearest classic one.
     pub fn set_aec_mode(&self, mode: u32) -> Result<(), EngineError> {
         self.send_audio(AudioCommand::SetAecMode(mode))
     }
@@ -27,7 +27,7 @@ impl Engine {
         self.send_audio(AudioCommand::EnableAns(enable))
     }
 
-    /// `setANSMode`: a `ZegoANSMode`. The learned modes (3 and up) give the nearest classic one.
+    /// `setANSMode`: a `ZegoANSMode`. The AI modes (3 and up) select the nearest classic one.
     pub fn set_ans_mode(&self, mode: u32) -> Result<(), EngineError> {
         self.send_audio(AudioCommand::SetAnsMode(mode))
     }
@@ -47,7 +47,7 @@ impl Engine {
         self.send_audio(AudioCommand::SetConfig { config, channel })
     }
 
-    /// `setAudioSource` and `setAudioSourceWithConfig`, as far as they go: the microphone, or no sound at all.
+    /// `setAudioSource` and `setAudioSourceWithConfig`, as far as they are built: the microphone, or no audio.
     ///
     /// # Errors
     /// [`code::ILLEGAL_PARAM`] for a channel that does not exist.
@@ -68,7 +68,7 @@ impl Engine {
         self.send_audio(AudioCommand::EnableCaptureDevice(enable))
     }
 
-    /// `enableHeadphoneMonitor`: one hears oneself.
+    /// `enableHeadphoneMonitor`: the own microphone in the headphones.
     pub fn enable_headphone_monitor(&self, enable: bool) -> Result<(), EngineError> {
         self.send_audio(AudioCommand::EnableHeadphoneMonitor(enable))
     }
@@ -78,7 +78,7 @@ impl Engine {
         self.send_audio(AudioCommand::SetHeadphoneMonitorVolume(volume))
     }
 
-    /// `startSoundLevelMonitor`: the levels come every `interval_ms` (100 to 3000), with whether there is a voice if wanted.
+    /// `startSoundLevelMonitor`: levels every `interval_ms` (100 to 3000), with voice activity if requested.
     pub fn start_sound_level_monitor(&self, interval_ms: u32, with_voice: bool) -> Result<(), EngineError> {
         self.send_audio(AudioCommand::StartSoundLevelMonitor { interval_ms, with_voice })
     }
@@ -88,8 +88,8 @@ impl Engine {
         self.send_audio(AudioCommand::StopSoundLevelMonitor)
     }
 
-    /// `startAudioSpectrumMonitor`: spectra come every `interval_ms` (10 and up): 64 bands of 125 Hz from 0 Hz, their power
-    /// from 0 to 2^30.
+    /// `startAudioSpectrumMonitor`: spectra every `interval_ms` (10 and up): 64 bands of 125 Hz from 0 Hz, power from 0 to
+    /// 2^30.
     pub fn start_audio_spectrum_monitor(&self, interval_ms: u32) -> Result<(), EngineError> {
         self.send_audio(AudioCommand::StartSpectrumMonitor { interval_ms })
     }
@@ -99,8 +99,8 @@ impl Engine {
         self.send_audio(AudioCommand::StopSpectrumMonitor)
     }
 
-    /// `startAudioVADStableStateMonitor`: whether mostly voice or noise was heard is told every `interval_ms` (200 to 10 000).
-    /// `source` is a `ZegoAudioVADStableStateMonitorType`; both hear the same, as no application processes the sound yet.
+    /// `startAudioVADStableStateMonitor`: whether there was mostly voice or noise, every `interval_ms` (200 to 10 000).
+    /// `source` is a `ZegoAudioVADStableStateMonitorType`; both measure the same, as no application processes the audio yet.
     pub fn start_audio_vad_stable_state_monitor(&self, source: u32, interval_ms: u32) -> Result<(), EngineError> {
         self.send_audio(AudioCommand::StartVadMonitor { source, interval_ms })
     }
@@ -110,12 +110,12 @@ impl Engine {
         self.send_audio(AudioCommand::StopVadMonitor { source })
     }
 
-    /// `mutePlayStreamAudio`: the stream's sound is not received.
+    /// `mutePlayStreamAudio`: the stream's audio is not received.
     pub fn mute_play_stream_audio(&self, stream_id: &str, mute: bool) -> Result<(), EngineError> {
         self.send_audio(AudioCommand::MutePlayAudio { stream_id: stream_id.to_owned(), mute })
     }
 
-    /// `mutePlayStreamVideo`: the stream's pictures are not received.
+    /// `mutePlayStreamVideo`: the stream's video is not received.
     pub fn mute_play_stream_video(&self, stream_id: &str, mute: bool) -> Result<(), EngineError> {
         self.send_audio(AudioCommand::MutePlayVideo { stream_id: stream_id.to_owned(), mute })
     }

@@ -1,4 +1,4 @@
-//! The calls about microphones and speakers: which is in use, and how loud it is for this application.
+//! The calls about microphones and speakers: which one is used, and its volume for this application.
 
 use media::DeviceInfo;
 use media::audio::{self, DeviceKind};
@@ -8,8 +8,8 @@ use crate::command::Command;
 use crate::engine::Engine;
 use crate::error::{EngineError, code};
 
-/// Most percent of a device's volume.
-const MOST_VOLUME: u32 = 100;
+/// Upper bound of a device's volume, in percent.
+const MAX_VOLUME: u32 = 100;
 
 impl Engine {
     /// `getDefaultAudioDeviceID`: empty if there is no device.
@@ -29,7 +29,7 @@ impl Engine {
         self.devices.volume(kind, &self.named(kind, device_id))
     }
 
-    /// `setAudioDeviceVolume`: 0 to 100 percent. It counts for this application alone; the system's mixer stays as it is.
+    /// `setAudioDeviceVolume`: 0 to 100 percent, for this application alone; the system's mixer is not changed.
     pub fn set_audio_device_volume(&self, kind: DeviceKind, device_id: &str, volume: u32) -> Result<(), EngineError> {
         let function = "setAudioDeviceVolume";
         let Some(id) = self.adjustable(function, kind, device_id, volume)? else { return Ok(()) };
@@ -60,7 +60,7 @@ impl Engine {
         Ok(())
     }
 
-    /// `startAudioDeviceVolumeMonitor`: changes of this device's volume are told from now on.
+    /// `startAudioDeviceVolumeMonitor`: reports changes of this device's volume.
     pub fn start_audio_device_volume_monitor(&self, kind: DeviceKind, device_id: &str) -> Result<(), EngineError> {
         self.watch_volume(kind, device_id, true)
     }
@@ -89,7 +89,7 @@ impl Engine {
         if device_id.is_empty() { current } else { device_id.to_owned() }
     }
 
-    /// The full ID of a device whose settings are to be changed; `None`, and the application knows, if that cannot be.
+    /// The full ID of a device whose settings can be changed; otherwise `None`, reported by `onDebugError`.
     fn adjustable(
         &self,
         function: &'static str,
@@ -97,7 +97,7 @@ impl Engine {
         device_id: &str,
         volume: u32,
     ) -> Result<Option<String>, EngineError> {
-        if volume > MOST_VOLUME {
+        if volume > MAX_VOLUME {
             let info = "the volume must be 0 to 100".to_owned();
             self.send(Command::DebugError { code: code::ILLEGAL_PARAM, function, info })?;
             return Ok(None);

@@ -1,6 +1,6 @@
-//! Typed errors below, the vendor's documented numbers on top.
+//! Errors with the vendor's documented codes.
 
-/// An error as the application sees it: the documented number and a sentence for people.
+/// An error as the application sees it: the documented code and a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} ({code})")]
 pub struct EngineError {
@@ -20,7 +20,7 @@ impl EngineError {
     }
 }
 
-/// The error codes this crate gives, named as in the exported table of error codes.
+/// The error codes of this crate, named as in the exported table of error codes.
 pub mod code {
     #![allow(missing_docs)]
     pub const SUCCESS: i32 = 0;
@@ -69,7 +69,7 @@ pub mod code {
     pub const ROOM_TOKEN_USER_ID: i32 = 1_002_077;
     pub const ROOM_TOKEN_EXPIRED: i32 = 1_002_078;
     pub const ROOM_TOKEN_VERSION: i32 = 1_002_079;
-    /// A room's extra info could not be set: the vendor has no code of its own for it.
+    /// A room's extra info could not be set; the vendor has no code of its own for it.
     pub const ROOM_EXTRA_INFO_FAILED: i32 = ROOM_INNER_ERROR;
     pub const ROOM_LOGIN_OTHER: i32 = 1_002_086;
     pub const ROOM_INNER_ERROR: i32 = 1_002_099;

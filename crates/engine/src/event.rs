@@ -1,5 +1,5 @@
-//! What the engine tells the application: the vendor's events by name, with their documented fields in their documented
-//! order, since applications spread them into arguments. Fields of ours come last.
+//! Events for the application: the vendor's names, with their documented fields in their documented order, since
+//! applications spread them into arguments. Additional fields come last.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,9 +9,9 @@ use media::video::screen::Area;
 use serde_json::{Value, json};
 
 use crate::config::User;
-use crate::media_breaks::MediaEvent;
+use crate::playback_stalls::MediaEvent;
 
-/// Takes events in the order in which they happened. Called on the engine's own threads; must not block.
+/// Receives events in the order in which they happened. Called on the engine's threads; must not block.
 pub trait EventSink: Send + Sync {
     /// One event.
     fn emit(&self, event: Event);
@@ -52,7 +52,7 @@ pub(crate) enum RoomReason {
 }
 
 impl RoomReason {
-    /// The room state that goes with a reason; a refused logout changes nothing.
+    /// The room state that belongs to a reason; a refused logout changes none.
     fn state(self) -> Option<RoomState> {
         match self {
             Self::Logining | Self::Reconnecting => Some(RoomState::Connecting),
@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_room_state_goes_out_under_both_names() {
+    fn a_room_state_is_emitted_under_both_names() {
         let events = room_state("r", RoomReason::Logined, 0, NO_EXTENDED_DATA);
         assert_eq!(events[0].name, "onRoomStateChanged");
         assert_eq!(events[0].payload["reason"], 1);

@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::address::Place;
 
 /// Largest body of an answer, in bytes.
-const BODY_MAX: usize = 256 * 1024;
+const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -29,7 +29,7 @@ pub(crate) enum HttpError {
     Address,
 }
 
-/// Sends a request whose address is a path, and gives status and body of the answer. Waits as long as it takes.
+/// Sends a request whose address is a path; returns status and body of the answer. Has no timeout of its own.
 pub(crate) async fn call(
     dialer: &Dialer,
     place: &Place,
@@ -53,7 +53,7 @@ async fn exchange(
     let answer = async {
         let answer = sender.send_request(request).await?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), BODY_MAX).collect().await.map_err(|_| HttpError::Body)?;
+        let body = Limited::new(answer.into_body(), MAX_BODY_BYTES).collect().await.map_err(|_| HttpError::Body)?;
         Ok((status, body.to_bytes()))
     };
     tokio::pin!(answer);

@@ -1,4 +1,4 @@
-//! One layer of a published picture: its encoder, its rate, and its key frames.
+//! One layer of a published video: its encoder, its bitrate and its key frames.
 
 use std::time::{Duration, Instant};
 
@@ -10,16 +10,16 @@ use crate::config::VideoConfig;
 use crate::rate_control::{Encoding, RateControl};
 use crate::traffic_control::{BelowFloor, TrafficControl, ULTRA_LOW_FPS};
 
-/// Forced key frames are at least this far apart, whoever asks.
+/// Minimum distance of forced key frames.
 const MIN_KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 
-/// See the module.
+/// The encoder of one layer.
 #[derive(Default)]
 pub(crate) struct LayerEncoder {
     encoder: Option<(Encoding, VideoEncoder)>,
     rate: RateControl,
     last_keyframe: Option<Instant>,
-    /// When the next picture is due, to keep to the configured frame rate.
+    /// When the next frame is due at the configured frame rate.
     next_due: Option<Instant>,
     keyframe_owed: bool,
     sending: bool,
@@ -31,12 +31,12 @@ impl LayerEncoder {
         self.sending = false;
     }
 
-    /// Somebody needs a key frame.
+    /// Makes the next frame a key frame.
     pub(crate) fn force_keyframe(&mut self) {
         self.keyframe_owed = true;
     }
 
-    /// How the picture of this moment is to be encoded; `None` if it is not due. `below`: there is too little for video.
+    /// How the frame of this moment is to be encoded; `None` if it is not due. `below`: the bitrate is below the video floor.
     pub(crate) fn next(
         &mut self,
         now: Instant,
@@ -46,7 +46,7 @@ impl LayerEncoder {
         budget: SendBudget,
     ) -> Option<Encoding> {
         if !std::mem::replace(&mut self.sending, true) {
-            // Whoever watches begins with this picture.
+            // Subscribers start with this frame.
             self.keyframe_owed = true;
             self.last_keyframe = None;
         }
@@ -57,10 +57,10 @@ impl LayerEncoder {
         self.is_due(now, encoding.fps).then_some(encoding)
     }
 
-    /// Encodes a picture of any size. `None`: rate control left it out.
+    /// Encodes a frame of any size. `None`: rate control dropped it.
     ///
     /// # Errors
-    /// When the encoder refuses what is wanted, or failed; it starts afresh with the next picture.
+    /// The encoder refuses the configuration or failed; it starts again with the next frame.
     pub(crate) fn encode(
         &mut self,
         frame: &VideoFrame,
@@ -85,7 +85,7 @@ impl LayerEncoder {
         }
     }
 
-    /// Drops pictures of a source that is faster than the configured frame rate.
+    /// Drops frames of a source that is faster than the configured frame rate.
     fn is_due(&mut self, now: Instant, fps: u32) -> bool {
         let interval = Duration::from_secs_f64(1.0 / f64::from(fps.max(1)));
         let due = self.next_due.unwrap_or(now);

@@ -1,14 +1,13 @@
-//! What the vendor calls the engine: rooms, publishers, players, devices, events and error codes, as one actor that
-//! speaks LiveKit signalling to a room server. No JS: the addon in `src/` is a thin face over [`Engine`].
+//! The engine of the vendor's API: rooms, publishers, players, devices, events and error codes, as one actor that speaks
+//! LiveKit signalling to a room server. No JS: the addon in `src/` is a thin layer over [`Engine`].
 //!
-//! Calls become commands for the actor and return at once; everything that happens comes back through [`EventSink`].
+//! Calls become commands for the actor and return at once; results are reported through [`EventSink`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 mod actor;
 mod address;
 mod audio_command;
-mod audio_loss;
 mod cameras;
 mod capture;
 mod command;
@@ -25,12 +24,13 @@ mod error;
 mod event;
 mod http_call;
 mod layer_encoder;
-mod layer_wish;
+mod layer_request;
 mod logging;
-mod media_breaks;
 mod messaging;
 mod network_quality;
 mod network_time;
+mod opus_redundancy;
+mod playback_stalls;
 mod player;
 mod publisher;
 mod quality;
@@ -48,6 +48,7 @@ mod sei;
 mod server_clock;
 mod server_profile;
 mod session;
+mod session_outcome;
 mod signalling;
 mod simulcast;
 mod snapshot;
@@ -57,7 +58,6 @@ mod stream_names;
 mod token_life;
 mod traffic_control;
 mod undecodable;
-mod verdict;
 mod video_playback;
 mod video_settings;
 mod wall_clock;

@@ -1,4 +1,4 @@
-//! Where the log goes. One subscriber for the process; `setLogConfig` decides about its files.
+//! The log: one subscriber for the process; `setLogConfig` decides about its files.
 
 use std::path::Path;
 use std::sync::{LazyLock, OnceLock};
@@ -14,7 +14,7 @@ use crate::config::LogConfig;
 
 /// Name of the newest log file in the folder that the application named.
 const FILE_NAME: &str = "zego-express.log";
-/// What is logged unless `ZEGO_LOG` says otherwise: our own doings, and only the troubles of what we build on.
+/// The default of `ZEGO_LOG`: information of our own crates, warnings of their dependencies.
 const DEFAULT_FILTER: &str = "warn,engine=info,room_server=info,media=info,transport=info";
 
 type Files = FileRotate<AppendCount>;
@@ -29,7 +29,7 @@ pub(crate) fn init() {
         let filter = EnvFilter::try_from_env("ZEGO_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
         let subscriber =
             tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Output).finish();
-        // Somebody else's subscriber in this process is as good as ours.
+        // A subscriber that the process has already serves as well.
         let _ = tracing::subscriber::set_global_default(subscriber);
     });
 }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_goes_to_the_named_folder() {
+    fn the_log_is_written_to_the_named_folder() {
         let folder = std::env::temp_dir().join(format!("zego-log-{}", std::process::id()));
         configure(&LogConfig { path: Some(folder.clone()), ..LogConfig::default() }).unwrap();
         tracing::error!("a line to find");

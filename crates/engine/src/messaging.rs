@@ -1,4 +1,4 @@
-//! Room messages: what goes into a data packet, what comes out of one, and how many may go.
+//! Room messages in data packets, and how many may be sent.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::error::code;
 /// Broadcast messages of one user in a second.
 const BROADCASTS_PER_SECOND: usize = 2;
 
-/// A room message as it came in.
+/// A received room message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum RoomMessage {
     Broadcast { from: String, text: String, id: u64, sent_at_ms: u64 },
@@ -55,7 +55,7 @@ fn packet(topic: &str, text: &str, id: Option<String>, at: Option<u64>, to: Vec<
     DataPacket { destination_identities: to, value: Some(data_packet::Value::User(user)), ..DataPacket::default() }
 }
 
-/// Reads a packet; `None` for topics that are not ours. `now_ms` stands in for a time that a stock client left out.
+/// Reads a packet; `None` for other topics. `now_ms` replaces the time that a stock client left out.
 pub(crate) fn read_packet(packet: DataPacket, now_ms: u64) -> Option<RoomMessage> {
     let Some(data_packet::Value::User(user)) = packet.value else { return None };
     let from = packet.participant_identity;
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_1024_bytes_goes_and_one_more_does_not() {
+    fn a_text_of_1024_bytes_is_sent_and_a_longer_one_is_not() {
         assert_eq!(check_text(&"x".repeat(1024)), Ok(()));
         assert_eq!(check_text(&"x".repeat(1025)), Err(code::IM_CONTENT_TOO_LONG));
         assert_eq!(check_text(""), Err(code::IM_CONTENT_NULL));

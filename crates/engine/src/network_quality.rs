@@ -16,7 +16,7 @@ pub(crate) const UNKNOWN: i32 = 5;
 /// Score from which the server's "good" is more than bearable; its scores are opinions, 1 to 5.
 const GOOD_SCORE: f32 = 3.5;
 /// Fewer packets say nothing about loss.
-const LEAST_PACKETS: u64 = 20;
+const MIN_PACKETS: u64 = 20;
 
 /// The level of another user by the server's word.
 pub(crate) fn of_remote(info: &ConnectionQualityInfo) -> i32 {
@@ -30,7 +30,7 @@ pub(crate) fn of_remote(info: &ConnectionQualityInfo) -> i32 {
     }
 }
 
-/// Our own levels, by what our connections measure.
+/// The own quality levels, from the statistics of the own connections.
 #[derive(Debug, Default)]
 pub(crate) struct OwnQuality {
     before: Network,
@@ -43,7 +43,7 @@ impl OwnQuality {
         let before = std::mem::replace(&mut self.before, network.clone());
         let up_loss = network.upstream_loss_since(&before);
         let upstream = if network.publisher.packets_sent == 0 { UNKNOWN } else { quality::level(rtt, up_loss) };
-        let down_loss = network.downstream_loss_since(&before, LEAST_PACKETS);
+        let down_loss = network.downstream_loss_since(&before, MIN_PACKETS);
         (upstream, down_loss.map_or(UNKNOWN, |loss| quality::level(rtt, loss)))
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_levels_are_those_of_the_last_seconds() {
+    fn the_own_quality_is_that_of_the_last_seconds() {
         let network = |received, lost| Network {
             publisher: PeerStats { packets_sent: 10, remote_loss_rate: 0.04, rtt_ms: Some(20.0), ..Default::default() },
             subscriber: PeerStats { packets_received: received, packets_lost: lost, ..Default::default() },

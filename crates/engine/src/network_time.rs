@@ -1,22 +1,22 @@
-//! The room server's clock, which all users of a room have in common: by signalling's pings and pongs.
+//! The room server's clock, which all users of a room share, from signalling's pings and pongs.
 //!
-//! A pong tells when the server answered. Between the ping and the pong it was somewhere in the middle, so half of the
-//! round trip is how wrong we may be (Cristian, "Probabilistic clock synchronization", 1989). The best of the samples
-//! counts until age makes a newer one better. Sans-IO: time is an argument.
+//! A pong says when the server answered: somewhere between ping and pong, so half of the round trip is the greatest error
+//! (Cristian, "Probabilistic clock synchronization", 1989). The best sample counts until age makes a newer one better.
+//! Sans-IO: time is an argument.
 
 use std::time::{Duration, Instant};
 
 /// The server's milliseconds are cut off, not rounded.
 const HALF_A_MILLISECOND: Duration = Duration::from_micros(500);
-/// By how much two machines' clocks drift apart at most, in parts of the time passed.
+/// Upper bound of the drift between two machines' clocks, in parts of the time passed.
 const DRIFT: f64 = 100e-6;
 
-/// What one ping and its pong told.
+/// The result of one ping and pong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeSample {
     /// When the ping left.
     pub(crate) sent: Instant,
-    /// When the pong came.
+    /// When the pong arrived.
     pub(crate) received: Instant,
     /// The server's clock in between, in milliseconds since the Unix epoch.
     pub(crate) server_ms: u64,
@@ -45,14 +45,14 @@ impl Reading {
     }
 }
 
-/// See the module.
+/// Keeps the best reading of the server's clock.
 #[derive(Debug, Default)]
 pub(crate) struct NetworkClock {
     best: Option<Reading>,
 }
 
 impl NetworkClock {
-    /// Takes a sample; tells whether it is the first.
+    /// Adds a sample; returns whether it is the first.
     pub(crate) fn take(&mut self, sample: TimeSample) -> bool {
         let half = sample.received.saturating_duration_since(sample.sent) / 2;
         let server = Duration::from_millis(sample.server_ms) + HALF_A_MILLISECOND;
@@ -70,7 +70,7 @@ impl NetworkClock {
         let deviation = best.deviation(now).as_secs_f64() * 1000.0;
         NetworkTime {
             timestamp_ms: u64::try_from(server.as_millis()).unwrap_or(u64::MAX),
-            // At most some minutes.
+            // A few minutes at most.
             max_deviation_ms: deviation.ceil().min(f64::from(u32::MAX)) as u32,
         }
     }
@@ -86,7 +86,7 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    /// A ping that left at `at` ms and took so long there and back; both clocks run alike.
+    /// A ping sent at `at` ms with these delays there and back; both clocks run alike.
     fn sample(began: Instant, at: u64, there: u64, back: u64) -> TimeSample {
         let sent = began + ms(at);
         TimeSample { sent, received: sent + ms(there + back), server_ms: SERVER + at + there }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lopsided_way_is_wrong_by_no_more_than_is_said() {
+    fn the_error_of_an_asymmetric_path_stays_within_the_stated_bound() {
         let began = Instant::now();
         for (there, back) in [(0, 0), (20, 20), (80, 0), (0, 80), (3, 40)] {
             let mut clock = NetworkClock::default();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quickest_answer_counts_and_only_the_first_is_news() {
+    fn the_fastest_pong_counts_and_only_the_first_is_reported() {
         let (began, mut clock) = (Instant::now(), NetworkClock::default());
         assert!(clock.take(sample(began, 0, 200, 0)));
         assert!(!clock.take(sample(began, 1000, 5, 5)));

@@ -1,6 +1,6 @@
-//! One stream being played: a decoder thread for its pictures, a jitter buffer in the mixer for its sound.
+//! One played stream: a decoder thread for its video, a jitter buffer in the mixer for its audio.
 //!
-//! The tracks come and go with sessions; the view, the volume and the counters stay for as long as the stream is played.
+//! Tracks change with sessions; the view, the volume and the counters last as long as the stream is played.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -17,18 +17,18 @@ use transport::{AudioReceiver, AudioReceiverHandle, ReceiverStats, VideoReceiver
 
 use crate::sei;
 use crate::session::TrackKind;
-use crate::snapshot::PictureWishes;
-use crate::undecodable::{ArrivalWatch, Reason, Sound, SoundWatch};
+use crate::snapshot::SnapshotRequests;
+use crate::undecodable::{ArrivalWatch, EncryptedAudioDetector, Reason, Sound};
 use crate::video_playback::{BufferRange, Timing, TimingStats, VideoPlayback};
 
-/// Coded pictures that may wait for the decoder; more than a second of them means that it cannot keep up.
+/// Upper bound of access units that wait for the decoder; more than a second of them means that it cannot keep up.
 const DECODER_QUEUE: usize = 64;
-/// How often what arrives is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-/// No picture for so long counts as a break.
-const BREAK: Duration = Duration::from_millis(500);
+/// Interval of the checks on what arrives.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// Minimum time without a frame that counts as a stall.
+const STALL: Duration = Duration::from_millis(500);
 
-/// What happens on the playing side, told from its threads.
+/// An event of a player, from its threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PlayerEvent {
     AudioFirstFrame,
@@ -38,7 +38,7 @@ pub(crate) enum PlayerEvent {
         height: u32,
     },
     RenderedFirstFrame,
-    /// Bytes that came with a picture.
+    /// An SEI message of a frame.
     Sei(Vec<u8>),
     /// A half of the stream cannot be decoded, or can be again.
     Decodability {
@@ -47,7 +47,7 @@ pub(crate) enum PlayerEvent {
     },
 }
 
-/// Takes player events; must not block.
+/// Receives player events; must not block.
 pub(crate) type PlayerEvents = Arc<dyn Fn(PlayerEvent) + Send + Sync>;
 
 /// Counters of one player, written by its threads and read by anyone.
@@ -70,7 +70,7 @@ pub(crate) struct Output {
     size: Mutex<(u32, u32)>,
     last_picture: Mutex<Option<Instant>>,
     counters: Arc<PlayerCounters>,
-    wishes: PictureWishes,
+    wishes: SnapshotRequests,
     obstacles: Mutex<Obstacles>,
     video_codec: AtomicU8,
 }
@@ -108,7 +108,7 @@ impl PlayerMedia {
             size: Mutex::new((0, 0)),
             last_picture: Mutex::new(None),
             counters: Arc::default(),
-            wishes: PictureWishes::default(),
+            wishes: SnapshotRequests::default(),
             obstacles: Mutex::default(),
             video_codec: AtomicU8::new(0),
         };
@@ -130,12 +130,12 @@ impl PlayerMedia {
         self.output.view.read().clone()
     }
 
-    /// A half of the stream cannot be decoded, or can be again. Told when it is news.
+    /// The audio or video of the stream cannot be decoded, or can be again. Emitted on changes.
     pub(crate) fn set_obstacle(&self, kind: TrackKind, reason: Option<Reason>) {
         self.output.set_obstacle(kind, reason);
     }
 
-    /// What is announced about the stream's halves; what arrives may turn out to be otherwise.
+    /// What is announced about audio and video; what arrives may differ.
     pub(crate) fn announced(&self, obstacles: [(TrackKind, Option<Reason>); 2]) {
         for (kind, reason) in obstacles.into_iter().filter(|(_, reason)| reason.is_some()) {
             let has_come = match kind {
@@ -148,26 +148,26 @@ impl PlayerMedia {
         }
     }
 
-    /// What cannot be decoded, and why; the picture first.
+    /// The first obstacle to decoding, video before audio.
     pub(crate) fn obstacle(&self) -> Option<(TrackKind, Reason)> {
         let obstacles = self.output.obstacles.lock();
         let video = obstacles.video.clone().map(|reason| (TrackKind::Video, reason));
         video.or_else(|| obstacles.audio.clone().map(|reason| (TrackKind::Audio, reason)))
     }
 
-    /// Whether sound, and whether pictures cannot be decoded.
+    /// Whether audio, and whether video cannot be decoded.
     pub(crate) fn undecodable(&self) -> (bool, bool) {
         let obstacles = self.output.obstacles.lock();
         (obstacles.audio.is_some(), obstacles.video.is_some())
     }
 
-    /// `ZegoVideoCodecID` of what comes.
+    /// `ZegoVideoCodecID` of what arrives.
     pub(crate) fn video_codec_id(&self) -> i32 {
         i32::from(self.output.video_codec.load(Relaxed))
     }
 
-    /// The next picture.
-    pub(crate) fn next_picture(&self) -> oneshot::Receiver<VideoFrame> {
+    /// The next frame.
+    pub(crate) fn next_frame(&self) -> oneshot::Receiver<VideoFrame> {
         self.output.wishes.next()
     }
 
@@ -175,7 +175,7 @@ impl PlayerMedia {
         self.audio.set_volume(volume);
     }
 
-    /// Keeps what waits to be played within this range.
+    /// Keeps the playout delay within this range.
     pub(crate) fn set_buffer_range(&self, range: BufferRange) {
         self.timing.set_range(range);
     }
@@ -193,9 +193,9 @@ impl PlayerMedia {
         self.audio.sound_level()
     }
 
-    /// Whether somebody speaks in the stream.
-    pub(crate) fn hears_voice(&self) -> bool {
-        self.audio.is_voice()
+    /// Whether there is voice activity in the stream.
+    pub(crate) fn has_voice(&self) -> bool {
+        self.audio.has_voice()
     }
 
     pub(crate) fn spectrum(&self) -> &SpectrumTap {
@@ -237,7 +237,7 @@ impl PlayerMedia {
         tokio::spawn(async move {
             // After an overflow everything up to the next key frame is useless to the decoder.
             let mut wait_for_keyframe = false;
-            let (mut watch, mut looks) = (ArrivalWatch::default(), tokio::time::interval(LOOK));
+            let (mut watch, mut looks) = (ArrivalWatch::default(), tokio::time::interval(CHECK_INTERVAL));
             loop {
                 let unit = tokio::select! {
                     unit = receiver.recv() => unit,
@@ -276,7 +276,7 @@ impl PlayerMedia {
         self.timing.set_audio_clock(receiver.handle());
         let (audio, output) = (self.audio.clone(), self.output.clone());
         tokio::spawn(async move {
-            let mut watch = SoundWatch::default();
+            let mut watch = EncryptedAudioDetector::default();
             while let Some(packet) = receiver.recv().await {
                 if output.counters.audio_packets.fetch_add(1, Relaxed) == 0 {
                     (output.events)(PlayerEvent::AudioFirstFrame);
@@ -331,7 +331,7 @@ impl Output {
             (self.events)(PlayerEvent::Size { width: size.0, height: size.1 });
         }
         self.count_breaks(Instant::now());
-        self.wishes.fulfil(frame);
+        self.wishes.answer_all(frame);
         let Some(view) = self.view.read().clone() else { return };
         view.on_frame(frame);
         if self.counters.rendered_frames.fetch_add(1, Relaxed) == 0 {
@@ -339,8 +339,8 @@ impl Output {
         }
     }
 
-    /// Tells what came with a picture, in its time.
-    pub(crate) fn tell_sei(&self, access_unit: &[u8]) {
+    /// Emits the SEI messages of a frame when it is shown.
+    pub(crate) fn emit_sei(&self, access_unit: &[u8]) {
         for message in sei::read(access_unit) {
             (self.events)(PlayerEvent::Sei(message));
         }
@@ -349,7 +349,7 @@ impl Output {
     fn count_breaks(&self, now: Instant) {
         if let Some(last) = self.last_picture.lock().replace(now) {
             let gap = now.duration_since(last);
-            if gap > BREAK {
+            if gap > STALL {
                 self.counters.breaks.fetch_add(1, Relaxed);
                 self.counters.break_ms.fetch_add(u64::try_from(gap.as_millis()).unwrap_or(u64::MAX), Relaxed);
             }

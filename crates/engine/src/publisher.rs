@@ -1,7 +1,7 @@
-//! One publish channel at work: an encoder thread for the pictures, a tap on the microphone's Opus packets.
+//! The media of one publish channel: an encoder thread for video, a tap on the microphone's Opus packets.
 //!
-//! Both feed the sender of the present session through a slot. While there is no session nothing is encoded.
-//! How a picture is encoded, and in how many sizes, follows what the sender's budget allows and what is watched.
+//! Both feed the sender of the present session through a slot. Without a session nothing is encoded. Encoding and the
+//! number of layers follow the sender's budget and what is subscribed to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -21,11 +21,11 @@ use crate::config::VideoConfig;
 use crate::layer_encoder::LayerEncoder;
 use crate::rate_control::{Encoding, RateControl};
 use crate::session::{SenderSlot, VideoSenders};
-use crate::simulcast::{self, LayerAllocator, MOST_LAYERS, WantedLayers};
+use crate::simulcast::{self, LayerAllocator, MAX_LAYERS, WantedLayers};
 use crate::traffic_control::{BelowFloor, Focus, TrafficControl, VideoFloor};
 
-/// Messages that wait for a picture: as many as may be sent in a second.
-const MOST_SEI: usize = 30;
+/// Upper bound of SEI messages that wait for a frame: as many as may be sent in a second.
+const MAX_PENDING_SEI: usize = 30;
 /// The RTP clock of video.
 const VIDEO_CLOCK_HZ: f64 = 90_000.0;
 
@@ -37,23 +37,23 @@ pub(crate) struct PublisherCounters {
     pub(crate) skipped_frames: AtomicU64,
     pub(crate) video_bytes: AtomicU64,
     pub(crate) keyframes: AtomicU64,
-    /// The network gives less than the application's floor: there is no video, or hardly any.
+    /// The bitrate is below the application's floor: there is no video, or two frames a second.
     pub(crate) below_floor: AtomicBool,
     pub(crate) audio_packets: AtomicU64,
-    /// What the encoder of the sound reckons with.
+    /// The loss that the audio encoder expects.
     pub(crate) audio_expected_loss_percent: AtomicU8,
     /// How many earlier packets each carries.
     pub(crate) audio_copies: AtomicU8,
     pub(crate) audio_bytes: AtomicU64,
 }
 
-/// Told once, from the media threads, when the first picture or packet has been sent.
+/// Called once, from the media threads, when the first frame or audio packet has been sent.
 pub(crate) type FirstSent = Box<dyn Fn() + Send + Sync>;
 
-/// Told from the encoder thread when pictures cannot be encoded; once, until one is again.
+/// Called from the encoder thread when frames cannot be encoded; once, until one can be again.
 pub(crate) type EncoderFailed = Box<dyn Fn(&EncodeError) + Send + Sync>;
 
-/// What the encoder thread is told while it runs.
+/// The state that controls the encoder thread.
 #[derive(Debug)]
 struct Control {
     config: Mutex<VideoConfig>,
@@ -62,13 +62,13 @@ struct Control {
     keyframes: AtomicU8,
     wanted: Arc<WantedLayers>,
     muted: AtomicBool,
-    /// The pictures are those of a screen or a window.
+    /// The frames are those of a screen or a window.
     is_screen: AtomicBool,
-    /// The last picture of a screen, which may rest for long.
+    /// The last frame of a screen, which may not change for long.
     resting: Mutex<Option<VideoFrame>>,
-    /// What the ways to those who play this carry, bits per second.
-    listener_bps: AtomicU64,
-    /// Messages that wait for a picture.
+    /// What the narrowest subscriber's downlink carries, in bits a second.
+    subscriber_bps: AtomicU64,
+    /// SEI messages that wait for a frame.
     sei: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -81,7 +81,7 @@ impl Control {
 /// The video half of a publisher. Dropping it stops the encoder thread.
 pub(crate) struct VideoPublisher {
     frames: Sender<VideoFrame>,
-    /// The waiting picture, for taking it back when a newer one comes.
+    /// The waiting frame, to take it back when a newer one arrives.
     stale: Receiver<VideoFrame>,
     control: Arc<Control>,
     layers: usize,
@@ -98,7 +98,7 @@ impl VideoPublisher {
         failed: EncoderFailed,
     ) -> std::io::Result<Self> {
         let layers = simulcast::layer_count(&config);
-        // One picture waits while another is encoded; a third replaces the one that waits.
+        // One frame waits while another is encoded; a third one replaces it.
         let (sender, receiver) = bounded(1);
         let control = Arc::new(Control {
             config: Mutex::new(config),
@@ -108,7 +108,7 @@ impl VideoPublisher {
             muted: AtomicBool::new(false),
             is_screen: AtomicBool::new(false),
             resting: Mutex::default(),
-            listener_bps: AtomicU64::new(u64::MAX),
+            subscriber_bps: AtomicU64::new(u64::MAX),
             sei: Mutex::default(),
         });
         let stale = receiver.clone();
@@ -131,38 +131,38 @@ impl VideoPublisher {
         Ok(Self { frames: sender, stale, control, layers })
     }
 
-    /// Where captured pictures go in.
+    /// The sink for captured frames.
     pub(crate) fn input(&self) -> Arc<dyn FrameSink> {
         Arc::new(EncoderInput { frames: self.frames.clone(), stale: self.stale.clone() })
     }
 
-    /// How many sizes each picture is sent in.
+    /// Number of layers that are sent.
     pub(crate) fn layers(&self) -> usize {
         self.layers
     }
 
-    /// The next picture of this layer, counted from the lowest, is a key frame.
+    /// Makes the next frame of this layer, counted from the lowest, a key frame.
     pub(crate) fn force_keyframe(&self, layer: usize) {
-        if layer < MOST_LAYERS {
+        if layer < MAX_LAYERS {
             self.control.keyframes.fetch_or(1 << layer, Relaxed);
             self.repeat_resting();
         }
     }
 
-    /// The next picture is a key frame in every layer.
+    /// Makes the next frame a key frame in every layer.
     pub(crate) fn force_all_keyframes(&self) {
         self.control.keyframes.store(u8::MAX, Relaxed);
         self.repeat_resting();
     }
 
-    /// A screen at rest would let those who wait for a key frame wait until it moves.
+    /// Encodes the last frame of a static screen again, so that a key-frame request need not wait for a change.
     fn repeat_resting(&self) {
         if let Some(frame) = &*self.control.resting.lock() {
             let _ = self.frames.try_send(frame.at(Instant::now()));
         }
     }
 
-    /// What the pictures from now on show. Those of a screen are never cut.
+    /// Sets what the frames show from now on. Frames of screens are never cropped.
     pub(crate) fn set_content(&self, content: Content) {
         self.control.is_screen.store(content == Content::Screen, Relaxed);
         self.control.resting.lock().take();
@@ -172,16 +172,16 @@ impl VideoPublisher {
         *self.control.config.lock() = config;
     }
 
-    /// What the ways to those who play this carry, in kbit/s, as far as known. Counts where the application focuses on them.
+    /// Sets what the narrowest subscriber's downlink carries, in kbit/s, if known; used if traffic control focuses on it.
     pub(crate) fn set_listener_limit(&self, kbps: Option<u32>) {
         let bps = kbps.map_or(u64::MAX, |kbps| u64::from(kbps) * 1000);
-        self.control.listener_bps.store(bps, Relaxed);
+        self.control.subscriber_bps.store(bps, Relaxed);
     }
 
-    /// Sends a message with the next picture. False if too many wait already.
+    /// Sends a message with the next frame. False if too many wait already.
     pub(crate) fn send_sei(&self, message: Vec<u8>) -> bool {
         let mut waiting = self.control.sei.lock();
-        let fits = waiting.len() < MOST_SEI;
+        let fits = waiting.len() < MAX_PENDING_SEI;
         if fits {
             waiting.push(message);
         }
@@ -215,7 +215,7 @@ struct EncoderInput {
 impl FrameSink for EncoderInput {
     fn on_frame(&self, frame: &VideoFrame) {
         if let Err(TrySendError::Full(frame)) = self.frames.try_send(frame.clone()) {
-            // The encoder is behind: the newest picture takes the place of the one that waits.
+            // The encoder is behind: the newest frame replaces the one that waits.
             let _ = self.stale.try_recv();
             let _ = self.frames.try_send(frame);
         }
@@ -235,7 +235,7 @@ struct EncoderThread {
     allocator: LayerAllocator,
     floor: VideoFloor,
     epoch: Instant,
-    /// Capture time of the last picture.
+    /// Capture time of the last frame.
     last: Option<Instant>,
     timestamp_offset: u32,
 }
@@ -244,7 +244,7 @@ impl EncoderThread {
     fn run(mut self) {
         // Ends when the publisher and the capture side have both dropped their senders.
         while let Ok(frame) = self.frames.recv() {
-            // A picture that was repeated for a key frame may have overtaken one that was just being read.
+            // A frame that was repeated for a key frame may have overtaken one that was just being read.
             if self.last.is_some_and(|last| frame.capture_time() < last) {
                 continue;
             }
@@ -280,7 +280,7 @@ impl EncoderThread {
         if !traffic.is_enabled() {
             budget.bps = wanted_bps;
         } else if traffic.focus == Focus::Remote {
-            budget.bps = budget.bps.min(self.control.listener_bps.load(Relaxed));
+            budget.bps = budget.bps.min(self.control.subscriber_bps.load(Relaxed));
         }
         let below = self.floor.update(now, &traffic, wanted_bps, budget.bps);
         self.counters.below_floor.store(below.is_some(), Relaxed);
@@ -299,18 +299,18 @@ impl EncoderThread {
         self.encode(frame, &due, content, senders);
     }
 
-    /// How each layer encodes the picture of this moment.
+    /// How each layer encodes the frame of this moment.
     fn due_layers(
         &mut self,
         now: Instant,
         configs: &[VideoConfig],
         traffic: &TrafficControl,
         below: Option<BelowFloor>,
-        shares: [u64; MOST_LAYERS],
+        shares: [u64; MAX_LAYERS],
         budget: SendBudget,
-    ) -> [Option<Encoding>; MOST_LAYERS] {
+    ) -> [Option<Encoding>; MAX_LAYERS] {
         let asked = self.control.keyframes.swap(0, Relaxed);
-        let mut due = [None; MOST_LAYERS];
+        let mut due = [None; MAX_LAYERS];
         for (number, (layer, config)) in self.layers.iter_mut().zip(configs).enumerate() {
             if asked >> number & 1 == 1 {
                 layer.force_keyframe();
@@ -323,7 +323,7 @@ impl EncoderThread {
         due
     }
 
-    /// Encodes and sends, the largest first: it takes longest. Each size is made of the next larger one.
+    /// Encodes and sends all layers, the largest first: it takes longest. Each layer is scaled from the next larger one.
     fn encode(&mut self, frame: &VideoFrame, due: &[Option<Encoding>], content: Content, senders: &[Arc<VideoSender>]) {
         let timestamp = self.timestamp(frame.capture_time());
         let (mut picture, mut any_sent) = (frame.clone(), false);
@@ -335,7 +335,7 @@ impl EncoderThread {
                 Ok(Some(unit)) => unit,
                 Ok(None) => continue,
                 Err(error) => {
-                    // Once: the next picture may well fail in the same way.
+                    // Once: the next frame is likely to fail in the same way.
                     if !std::mem::replace(&mut self.has_failed, true) {
                         tracing::error!(%error, width = encoding.width, height = encoding.height, "no picture is encoded");
                         (self.failed)(&error);
@@ -356,7 +356,7 @@ impl EncoderThread {
             any_sent = true;
         }
         if !any_sent {
-            // They wait for the next picture, before those that came meanwhile.
+            // They wait for the next frame, before those that arrived meanwhile.
             self.control.sei.lock().splice(0..0, messages);
             self.counters.skipped_frames.fetch_add(1, Relaxed);
             return;
@@ -394,7 +394,7 @@ impl AudioPublisher {
         Arc::new(Self { slot, muted: AtomicBool::new(false), red, counters, first_sent })
     }
 
-    /// From now on each packet carries so many earlier ones, if the other side takes that.
+    /// Sets how many earlier packets each packet carries from now on, if the subscriber accepts RED.
     pub(crate) fn set_copies(&self, copies: usize) {
         self.red.lock().set_copies(copies);
     }

@@ -8,8 +8,8 @@ const CODEC_H264: i32 = 0;
 const LEVEL_EXCELLENT: i32 = 0;
 const LEVEL_BAD: i32 = 3;
 const LEVEL_DIE: i32 = 4;
-/// The lowest mean opinion score.
-const MOS_OF_NOTHING: f64 = 1.0;
+/// Mean opinion score without any media.
+const MIN_MOS: f64 = 1.0;
 /// Fixed share of the R factor that delay does not touch (ITU-T G.107, default values).
 const R_BASE: f64 = 93.2;
 
@@ -39,13 +39,13 @@ pub(crate) struct PublisherReading {
     pub(crate) video_bytes: u64,
     pub(crate) audio_packets: u64,
     pub(crate) audio_bytes: u64,
-    /// Packets of the whole connection whose fate was told, and those of them that were lost.
+    /// Packets of the whole connection with known outcome, and how many of them were lost.
     pub(crate) path_packets: u64,
     pub(crate) path_lost: u64,
 }
 
 impl PublisherReading {
-    /// Share of the packets lost on the way since another reading; `None` if nothing was told.
+    /// Share of the packets lost on the path since another reading; `None` without reports.
     fn loss_since(&self, before: &Self) -> Option<f64> {
         share(self.path_lost.saturating_sub(before.path_lost), self.path_packets.saturating_sub(before.path_packets))
     }
@@ -129,23 +129,23 @@ pub(crate) struct PlayerReading {
     pub(crate) audio_packets: u64,
     pub(crate) audio_bytes: u64,
     pub(crate) packets: u64,
-    /// Packets that never came, and those that came late because they were asked for again.
+    /// Packets that never arrived; the one below counts those that arrived by retransmission.
     pub(crate) lost: u64,
     pub(crate) recovered: u64,
     pub(crate) breaks: u64,
     pub(crate) break_ms: u64,
-    /// How long pictures have been shown, breaks included.
+    /// How long video has been shown, stalls included.
     pub(crate) video_ms: u64,
-    /// Times that sound had to be invented.
+    /// Number of times that audio was concealed.
     pub(crate) audio_breaks: u64,
     pub(crate) concealed_ms: f64,
     pub(crate) decoded_audio_ms: f64,
     pub(crate) buffer_ms: f64,
-    /// By how much the picture comes later than its sound; 0 while unknown.
+    /// How much later than its audio the video is shown; 0 while unknown.
     pub(crate) av_offset_ms: f64,
     pub(crate) muted_video: bool,
     pub(crate) muted_audio: bool,
-    /// Sound, and pictures, cannot be decoded.
+    /// Whether audio, and whether video cannot be decoded.
     pub(crate) undecodable: (bool, bool),
     /// `ZegoVideoCodecID`.
     pub(crate) video_codec_id: i32,
@@ -232,7 +232,7 @@ pub(crate) fn play_quality(
 ) -> PlayStreamQuality {
     let rate = Rate { seconds };
     let since = |of: fn(&PlayerReading) -> u64| of(now).saturating_sub(of(before));
-    // What came in the end was lost on its way all the same.
+    // What arrived by retransmission was lost on the path all the same.
     let lost = since(|reading| reading.lost + reading.recovered);
     let missing = since(|reading| reading.lost);
     let packets = since(|reading| reading.packets);
@@ -255,7 +255,7 @@ pub(crate) fn play_quality(
         audio_render_fps: audio_fps,
         audio_kbps: rate.kbps(before.audio_bytes, now.audio_bytes),
         audio_break_rate: concealed,
-        mos: if now.undecodable.0 { MOS_OF_NOTHING } else { mos(delay, concealed.min(1.0)) },
+        mos: if now.undecodable.0 { MIN_MOS } else { mos(delay, concealed.min(1.0)) },
         rtt: rtt_ms.round() as i64,
         packet_lost_rate: loss,
         peer_to_peer_delay: delay.round() as i64,
@@ -285,7 +285,7 @@ pub(crate) fn play_quality(
     }
 }
 
-/// A stream of which a part cannot be played is bad, and one of which nothing can is no call, however good the way is.
+/// A stream whose audio or video cannot be played is bad; without both it is no call, however good the path is.
 fn undecodable_level(now: &PlayerReading) -> i32 {
     match now.undecodable {
         (false, false) => LEVEL_EXCELLENT,
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn loss_of_a_player_is_the_share_of_what_was_expected() {
+    fn a_players_loss_is_a_share_of_the_expected_packets() {
         let now = PlayerReading { packets: 90, lost: 10, ..Default::default() };
         let quality = play_quality(&PlayerReading::default(), &now, 3.0, 400.0);
         assert_eq!(quality.packet_lost_rate, 0.1);
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_was_repaired_was_lost_on_the_way_but_not_in_the_end() {
+    fn a_retransmitted_packet_counts_as_lost_on_the_path_only() {
         let before = PlayerReading { packets: 90, lost: 10, ..Default::default() };
         let now = PlayerReading { packets: 200, lost: 0, recovered: 20, ..Default::default() };
         let quality = play_quality(&before, &now, 3.0, 40.0);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_of_single_packets_counts_before_reports() {
+    fn transport_wide_feedback_counts_before_receiver_reports() {
         let now = PublisherReading { path_packets: 200, path_lost: 10, ..Default::default() };
         assert_eq!(publish_quality(&PublisherReading::default(), &now, 3.0, 40.0, 0.5).packet_lost_rate, 0.05);
         assert_eq!(publish_quality(&now, &now, 3.0, 40.0, 0.5).packet_lost_rate, 0.5);

@@ -1,9 +1,8 @@
-//! From what may be sent to how the next picture is encoded.
+//! From the track's budget to how the next frame is encoded.
 //!
-//! The configured bitrate is the most. Below it the encoder gets what the network gives; where that is too
-//! little for the size, the picture becomes smaller before it becomes ugly, and in the end slower, as far as the
-//! application lets it; with a screen, slower first and smaller in the end. A frame is left out while older ones still
-//! wait to leave. Sans-IO: time is an argument.
+//! The configured bitrate is the maximum. Below it the encoder gets what the network carries; where that is too little for
+//! the size, first the size, then the frame rate is reduced, as far as the application allows; for a screen the frame rate
+//! first. A frame is dropped while older ones still wait in the pacer. Sans-IO: time is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -13,32 +12,32 @@ use transport::SendBudget;
 use crate::config::VideoConfig;
 use crate::traffic_control::TrafficControl;
 
-/// The encoder makes no picture of use with less.
-const LEAST_BPS: u32 = 40_000;
-/// Scales of the picture's sides, in eighths.
+/// Minimum bitrate at which the encoder makes usable frames.
+const MIN_BPS: u32 = 40_000;
+/// Scales of the frame's sides, in eighths.
 const SCALES: [u32; 3] = [8, 6, 4];
-/// Bits per pixel below which a smaller picture looks better, unless the application asked for as little.
-const POOR_BITS: f64 = 0.03;
-/// The same as a share of what the application asked for.
+/// Bits per pixel below which a smaller frame looks better, unless the application configured as little.
+const POOR_BITS_PER_PIXEL: f64 = 0.03;
+/// The same threshold as a share of the configured bits per pixel.
 const POOR_SHARE: f64 = 0.5;
-/// Bits per pixel that the larger picture must have, as a multiple of the poor ones, before it comes back.
-const BACK: f64 = 1.5;
-/// How long it has to be so: smaller comes soon, larger only if it lasts.
+/// Bits per pixel that the larger frame must have before it returns, as a multiple of the threshold.
+const RETURN_FACTOR: f64 = 1.5;
+/// How long the bitrate must be too low before the size is reduced; the one below is for the way back.
 const SMALLER_AFTER: Duration = Duration::from_millis(800);
 const LARGER_AFTER: Duration = Duration::from_secs(4);
-/// The smallest picture at this much too little comes half as often,
+/// Below this share of the threshold the smallest frame is sent at half the frame rate.
 const SLOWER_BELOW: f64 = 0.5;
 /// at this much a quarter as often,
 const MUCH_SLOWER_BELOW: f64 = 0.2;
 /// but not more rarely than this, unless the application says so.
-const LEAST_FPS: u32 = 8;
+const MIN_FPS: u32 = 8;
 /// nor a screen, on which little moves, more rarely than this.
-const LEAST_SCREEN_FPS: u32 = 5;
-/// A change of the rate below this share is not worth telling the encoder.
+const MIN_SCREEN_FPS: u32 = 5;
+/// A bitrate change below this share is not passed to the encoder.
 const NOTICEABLE: f64 = 0.05;
-/// The sides are multiples of this, at least so large.
+/// The sides are multiples of this, and at least as large as the value below.
 const SIDE_STEP: u32 = 2;
-const LEAST_SIDE: u32 = 64;
+const MIN_SIDE: u32 = 64;
 
 /// How a picture is to be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +52,7 @@ pub(crate) struct Encoding {
     pub(crate) bitrate_bps: u32,
 }
 
-/// See the module. One for each publishing channel.
+/// The rate control of one publish channel.
 #[derive(Debug, Default)]
 pub(crate) struct RateControl {
     config: Option<VideoConfig>,
@@ -78,12 +77,12 @@ impl RateControl {
         }
         let most = config.bitrate_kbps.saturating_mul(1000);
         let given = if control.is_enabled() { u32::try_from(budget.bps).unwrap_or(u32::MAX) } else { most };
-        let bps = given.min(most).max(LEAST_BPS.min(most));
+        let bps = given.min(most).max(MIN_BPS.min(most));
         self.follow(bps, most);
         let smallest = smallest_scale(config, control);
-        // A picture that may become slower first is small enough when it is good at its slowest.
+        // Where the frame rate is reduced first, the frame is small enough if it is good at the lowest frame rate.
         let slower_first = control.prefers_size && control.adapts_fps();
-        let fps_of_size = if slower_first { least_fps(config, control) } else { config.fps };
+        let fps_of_size = if slower_first { min_fps(config, control) } else { config.fps };
         self.choose_scale(now, config, smallest, f64::from(bps), fps_of_size);
         let side = |pixels: u32| scaled(pixels, SCALES[self.scale]);
         let gives_way = control.adapts_fps() && (slower_first || self.scale == smallest);
@@ -113,7 +112,7 @@ impl RateControl {
         bps / (side(config.encode_width) * side(config.encode_height) * f64::from(fps.max(1)))
     }
 
-    /// Of a picture that does not get smaller, or not yet.
+    /// The frame rate of a frame whose size stays.
     fn fps(&self, config: &VideoConfig, control: &TrafficControl, bps: f64) -> u32 {
         let share = self.bits(config, bps, self.scale, config.fps) / poor_bits(config);
         let fps = match share {
@@ -122,7 +121,7 @@ impl RateControl {
             share if share < SLOWER_BELOW => config.fps / 2,
             _ => config.fps,
         };
-        fps.max(least_fps(config, control)).min(config.fps)
+        fps.max(min_fps(config, control)).min(config.fps)
     }
 
     fn choose_scale(&mut self, now: Instant, config: &VideoConfig, smallest: usize, bps: f64, fps: u32) {
@@ -131,7 +130,7 @@ impl RateControl {
         }
         let poor = poor_bits(config);
         let is_poor = self.scale < smallest && self.bits(config, bps, self.scale, fps) < poor;
-        let is_rich = self.scale > 0 && self.bits(config, bps, self.scale - 1, fps) >= poor * BACK;
+        let is_rich = self.scale > 0 && self.bits(config, bps, self.scale - 1, fps) >= poor * RETURN_FACTOR;
         let lasts = |since: &mut Option<Instant>, is_so: bool, long: Duration| {
             *since = if is_so { since.or(Some(now)) } else { None };
             since.is_some_and(|since| now.saturating_duration_since(since) >= long)
@@ -147,9 +146,9 @@ impl RateControl {
 }
 
 /// Frames per second below which nothing gets slower.
-fn least_fps(config: &VideoConfig, control: &TrafficControl) -> u32 {
-    let ours = if control.prefers_size { LEAST_SCREEN_FPS } else { LEAST_FPS };
-    let least = if control.least_fps == 0 { ours } else { control.least_fps };
+fn min_fps(config: &VideoConfig, control: &TrafficControl) -> u32 {
+    let ours = if control.prefers_size { MIN_SCREEN_FPS } else { MIN_FPS };
+    let least = if control.min_fps == 0 { ours } else { control.min_fps };
     least.min(config.fps)
 }
 
@@ -165,12 +164,12 @@ fn smallest_scale(config: &VideoConfig, control: &TrafficControl) -> usize {
 /// Bits per pixel that count as poor for this application.
 fn poor_bits(config: &VideoConfig) -> f64 {
     let pixels = f64::from(config.encode_width) * f64::from(config.encode_height) * f64::from(config.fps.max(1));
-    POOR_BITS.min(f64::from(config.bitrate_kbps) * 1000.0 / pixels * POOR_SHARE)
+    POOR_BITS_PER_PIXEL.min(f64::from(config.bitrate_kbps) * 1000.0 / pixels * POOR_SHARE)
 }
 
 fn scaled(pixels: u32, eighths: u32) -> u32 {
     let smaller = pixels * eighths / 8 / SIDE_STEP * SIDE_STEP;
-    smaller.max(LEAST_SIDE.min(pixels))
+    smaller.max(MIN_SIDE.min(pixels))
 }
 
 #[cfg(test)]
@@ -185,7 +184,7 @@ mod tests {
         SendBudget { bps: kbps * 1000, backlog: Duration::ZERO }
     }
 
-    /// Runs for some seconds at a budget; gives the last encoding.
+    /// Runs for some seconds at a budget; returns the last encoding.
     fn run(control: &mut RateControl, now: &mut Instant, millis: u64, kbps: u64) -> Encoding {
         let end = *now + Duration::from_millis(millis);
         let traffic = TrafficControl::default();
@@ -197,7 +196,7 @@ mod tests {
         last
     }
 
-    /// What comes of a poor rate in the end under these settings.
+    /// The final encoding at a low bitrate under these settings.
     fn settled(traffic: TrafficControl, kbps: u64) -> (u32, u32, u32) {
         let (mut control, now) = (RateControl::default(), Instant::now());
         let encodings = (0..300)
@@ -236,17 +235,17 @@ mod tests {
     }
 
     #[test]
-    fn an_application_that_forbids_it_gets_what_it_configured() {
+    fn without_traffic_control_video_stays_as_configured() {
         let mut off = TrafficControl::default();
         off.enable(false, 0);
         assert_eq!(settled(off, 100), (1280, 30, 2_500_000));
     }
 
     #[test]
-    fn the_applications_least_size_and_frame_rate_are_kept() {
+    fn the_applications_minimum_size_and_frame_rate_are_kept() {
         let least = |width, height, fps| {
             let mut traffic = TrafficControl::default();
-            (traffic.least_size, traffic.least_fps) = ((width, height), fps);
+            (traffic.least_size, traffic.min_fps) = ((width, height), fps);
             traffic
         };
         assert_eq!(settled(least(900, 500, 0), 100).0, 960);
@@ -263,20 +262,20 @@ mod tests {
     }
 
     #[test]
-    fn the_configured_bitrate_is_the_most() {
+    fn the_configured_bitrate_is_the_maximum() {
         let (mut control, mut now) = (RateControl::default(), Instant::now());
         let encoding = run(&mut control, &mut now, 100, 9000);
         assert_eq!(encoding, Encoding { width: 1280, height: 720, fps: 30, bitrate_bps: 2_500_000 });
     }
 
     #[test]
-    fn a_good_link_shows_the_first_picture_in_full_size() {
+    fn a_good_path_sends_the_first_frame_in_full_size() {
         let (mut control, mut now) = (RateControl::default(), Instant::now());
         assert_eq!(run(&mut control, &mut now, 0, 900).width, 1280);
     }
 
     #[test]
-    fn the_picture_gets_smaller_where_the_rate_is_poor_and_comes_back_when_it_lasts() {
+    fn the_size_follows_the_bitrate_down_at_once_and_up_slowly() {
         let (mut control, mut now) = (RateControl::default(), Instant::now());
         assert_eq!(run(&mut control, &mut now, 500, 600).width, 1280);
         assert_eq!(run(&mut control, &mut now, 500, 600).width, 960);

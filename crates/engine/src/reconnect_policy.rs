@@ -8,13 +8,13 @@ const BASE: Duration = Duration::from_millis(300);
 const CEILING: Duration = Duration::from_secs(7);
 /// How long to go on by default (the vendor's figure).
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20 * 60);
-/// Attempts to take up the same session; after that only a new login is worth trying.
+/// Upper bound of resume attempts; after that only a new login is worth trying.
 const RESUMES: u32 = 10;
 
-/// Decides about attempts to get back into a room. Holds no clock and no dice: both are arguments.
+/// Decides about attempts to get back into a room. Pure: elapsed time and jitter are arguments.
 ///
 /// An outage begins with resumes, which keep the session and its media. When the room server does not know the session
-/// any more, or when [`next_resume`](Self::next_resume) gives `None`, new logins follow.
+/// any more, or when [`next_resume`](Self::next_resume) returns `None`, new logins follow.
 pub trait ReconnectPolicy: std::fmt::Debug + Send + Sync {
     /// The wait before resume number `attempt` (0 = first), or `None` to go on with new logins.
     ///
@@ -46,7 +46,7 @@ impl DefaultReconnectPolicy {
         }
     }
 
-    /// The first attempt comes within 150 ms so that a restarted or taken-over server is found at once.
+    /// The first attempt follows within 150 ms so that a restarted server is found at once.
     fn delay(&self, attempt: u32, elapsed: Duration, jitter: f64) -> Option<Duration> {
         if elapsed >= self.give_up_after {
             return None;
@@ -55,7 +55,7 @@ impl DefaultReconnectPolicy {
             0 => BASE / 2,
             _ => (BASE * 2u32.saturating_pow((attempt - 1).min(8))).min(CEILING),
         };
-        // At least a fifth of the ceiling, so that a refused connection is not hammered.
+        // At least a fifth of the ceiling, so that a refusing server is not hammered.
         let delay = ceiling.mul_f64(0.2 + 0.8 * jitter.clamp(0.0, 1.0));
         Some(delay.min(self.give_up_after - elapsed))
     }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_attempt_comes_at_once_and_later_ones_back_off_to_seven_seconds() {
+    fn the_first_attempt_follows_at_once_and_later_ones_back_off() {
         let policy = DefaultReconnectPolicy::default();
         assert_eq!(policy.next_login(0, Duration::ZERO, 1.0), Some(Duration::from_millis(150)));
         assert_eq!(policy.next_login(2, Duration::ZERO, 1.0), Some(Duration::from_millis(600)));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_number_leaves_the_default() {
+    fn an_invalid_number_leaves_the_default() {
         let policy = DefaultReconnectPolicy::from_seconds(Some("soon"));
         assert!(policy.next_login(9, Duration::from_secs(19 * 60), 0.5).is_some());
         assert_eq!(policy.next_login(9, Duration::from_secs(20 * 60), 0.5), None);

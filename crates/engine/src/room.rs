@@ -17,8 +17,8 @@ use crate::server_profile::ServerProfile;
 use crate::session::SessionHandle;
 use crate::token_life::{Now, TokenLife};
 
-/// What is told of listeners comes every few seconds; older than this it counts no more.
-const LISTENERS_FRESH: Duration = Duration::from_secs(12);
+/// The subscribers' reports arrive every few seconds; older ones are not used.
+const SUBSCRIBER_REPORT_MAX_AGE: Duration = Duration::from_secs(12);
 
 /// Names one of the engine's rooms.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,13 +41,13 @@ impl RoomKey {
     }
 }
 
-/// Where a login stands.
+/// The phase of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// The first login has not succeeded yet.
     LoggingIn,
     Connected,
-    /// Signalling is lost, and the session tries to take it up; media goes on.
+    /// Signalling is lost and the session resumes; media goes on.
     Resuming,
     /// The session is lost, and a new login is tried.
     Reconnecting,
@@ -58,7 +58,7 @@ pub(crate) struct Room {
     pub(crate) key: RoomKey,
     pub(crate) user: User,
     pub(crate) config: RoomConfig,
-    /// Counts sessions; news of an older one is no news.
+    /// Counts sessions, so that late events of an older one are recognised.
     pub(crate) generation: u64,
     pub(crate) session: Option<SessionHandle>,
     pub(crate) phase: Phase,
@@ -70,12 +70,12 @@ pub(crate) struct Room {
     pub(crate) since: Instant,
     /// With which code the first login ends when its time is over.
     pub(crate) give_up_code: i32,
-    /// What was known of the server's clock when the present token was made.
+    /// What was known of the server's clock when the present token was minted.
     pub(crate) token_clock: ServerClock,
     pub(crate) roster: Roster,
     pub(crate) peers: Option<(Arc<Peer>, Arc<Peer>)>,
     pub(crate) broadcasts: BroadcastLimit,
-    /// The newest token that the server gave; outlives the application's own.
+    /// The newest token from the server; it outlives the application's own.
     pub(crate) refreshed_token: Option<String>,
     /// Life of the application's own token, where it can be read.
     pub(crate) token_life: Option<TokenLife>,
@@ -85,9 +85,9 @@ pub(crate) struct Room {
     /// Age of our own session, by which contests are settled.
     pub(crate) session_age: SessionAge,
     pub(crate) info: RoomInfo,
-    /// What the server told last of those who play what we publish.
+    /// The server's last report about the subscribers of what this user publishes.
     pub(crate) listeners: Option<(Instant, ListenerReport)>,
-    /// When the number of users was told last.
+    /// When the number of users was last emitted.
     pub(crate) counted_at: Option<Instant>,
 }
 
@@ -119,7 +119,7 @@ impl Room {
         }
     }
 
-    /// The token to enter with: the application's own, or when that is over the newest that the server gave.
+    /// The token for the next login: the application's own, or if that has expired the newest one from the server.
     pub(crate) fn usable_token(&self, now: &Now) -> String {
         match (&self.token_life, &self.refreshed_token) {
             (Some(life), Some(refreshed)) if life.is_over(now) => refreshed.clone(),
@@ -135,16 +135,16 @@ impl Room {
 
     /// Room extra info that participants carry, as far as it is new.
     pub(crate) fn room_info_of(&mut self, participants: &[ParticipantInfo]) -> Vec<serde_json::Value> {
-        self.info.take_participants(participants)
+        self.info.apply_participants(participants)
     }
 
-    /// What the server told of those who play what we publish, while it is fresh.
+    /// The server's last report about the subscribers, while it is fresh.
     pub(crate) fn listeners(&self, now: Instant) -> Option<ListenerReport> {
         let (at, report) = self.listeners?;
-        (now.saturating_duration_since(at) < LISTENERS_FRESH).then_some(report)
+        (now.saturating_duration_since(at) < SUBSCRIBER_REPORT_MAX_AGE).then_some(report)
     }
 
-    /// The session, if it is past its login. One that resumes keeps what it is asked for until it is through.
+    /// The session, if it has logged in. One that resumes queues requests until it is connected.
     pub(crate) fn connected_session(&self) -> Option<&SessionHandle> {
         self.session.as_ref().filter(|_| matches!(self.phase, Phase::Connected | Phase::Resuming))
     }

@@ -1,8 +1,8 @@
-//! Extra info of a room: a small table that everybody sees. No I/O.
+//! Extra info of a room: a small table that all users see. Pure.
 //!
-//! It stands in the room's metadata, as JSON by key: our own server moves it there, with any other server those write it
-//! who have the AppSign. Who has only a token there carries the value as an attribute; the newest value of a key counts,
-//! and those who know it keep it when its owner leaves.
+//! It is kept in the room's metadata, as JSON by key. Our own server moves it there; on other servers users with the appSign
+//! write it. A user who has only a token keeps the value in an attribute; the newest value of a key counts, and the others
+//! remember it when its owner leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::error::code;
 /// Key and value have fewer bytes than this.
 const LENGTH_LIMIT: usize = 128;
 /// Keys of one room.
-const KEYS_MAX: usize = 1;
+const MAX_KEYS: usize = 1;
 
 /// One value, as it travels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub(crate) struct Entry {
     pub(crate) v: String,
     /// Unix milliseconds of its setting.
     pub(crate) t: u64,
-    /// Who set it; an attribute's owner need not be named.
+    /// The user who set it; an attribute's owner need not be named.
     pub(crate) u: User,
 }
 
@@ -42,9 +42,9 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(crate) struct RoomInfo {
     entries: BTreeMap<String, Entry>,
-    /// Times of what this user set here: the others are told of it, the author knows.
+    /// Times of what this user set: remote users get the event, the author does not.
     set_here: BTreeMap<String, u64>,
-    /// The room's metadata, as they were told last.
+    /// The room's metadata at the last update.
     metadata: String,
 }
 
@@ -62,7 +62,7 @@ impl RoomInfo {
         }
         // What was set here counts before it comes back from the server.
         let keys: BTreeSet<&String> = self.entries.keys().chain(self.set_here.keys()).collect();
-        if keys.len() >= KEYS_MAX && !keys.iter().any(|known| *known == key) {
+        if keys.len() >= MAX_KEYS && !keys.iter().any(|known| *known == key) {
             return Err(code::ROOM_EXTRA_INFO_EXCEED_KEYS);
         }
         Ok(())
@@ -74,7 +74,7 @@ impl RoomInfo {
     }
 
     /// This entry is about to be set from here.
-    pub(crate) fn note_own(&mut self, key: &str, entry: &Entry) {
+    pub(crate) fn note_own_setting(&mut self, key: &str, entry: &Entry) {
         self.set_here.insert(key.to_owned(), entry.t);
     }
 
@@ -88,8 +88,8 @@ impl RoomInfo {
         Some(json!(table).to_string())
     }
 
-    /// Takes the room's metadata; gives the entries that are new. Metadata of other applications are none of ours.
-    pub(crate) fn take_metadata(&mut self, metadata: &str) -> Vec<Value> {
+    /// Applies the room's metadata; returns the new entries. Metadata of other applications are ignored.
+    pub(crate) fn apply_metadata(&mut self, metadata: &str) -> Vec<Value> {
         metadata.clone_into(&mut self.metadata);
         let table = serde_json::from_str::<BTreeMap<String, Value>>(metadata).unwrap_or_default();
         let entries = table.into_iter().filter_map(|(name, value)| {
@@ -99,8 +99,8 @@ impl RoomInfo {
         self.take(entries.collect())
     }
 
-    /// Takes what participants carry; gives the entries that are new.
-    pub(crate) fn take_participants(&mut self, participants: &[ParticipantInfo]) -> Vec<Value> {
+    /// Applies the participants' attributes; returns the new entries.
+    pub(crate) fn apply_participants(&mut self, participants: &[ParticipantInfo]) -> Vec<Value> {
         let mut entries = Vec::new();
         for info in participants {
             for (name, text) in &info.attributes {
@@ -149,46 +149,46 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_value_counts_and_is_told_once() {
+    fn the_newest_value_counts_and_is_reported_once() {
         let mut info = RoomInfo::default();
-        let news = info.take_participants(&[carrier("a", "k", "old", 1), carrier("b", "k", "new", 2)]);
+        let news = info.apply_participants(&[carrier("a", "k", "old", 1), carrier("b", "k", "new", 2)]);
         assert_eq!(news.len(), 1);
         assert_eq!((&news[0]["value"], &news[0]["updateUser"]["userID"]), (&json!("new"), &json!("b")));
-        assert!(info.take_participants(&[carrier("a", "k", "old", 1), carrier("b", "k", "new", 2)]).is_empty());
+        assert!(info.apply_participants(&[carrier("a", "k", "old", 1), carrier("b", "k", "new", 2)]).is_empty());
     }
 
     #[test]
-    fn who_set_a_value_does_not_hear_of_it_but_of_the_next_one() {
+    fn the_author_of_a_value_gets_no_event_for_it() {
         let mut info = RoomInfo::default();
-        info.note_own("k", &Entry { v: "mine".into(), t: 5, ..Entry::default() });
-        assert!(info.take_participants(&[carrier("a", "k", "mine", 5)]).is_empty());
+        info.note_own_setting("k", &Entry { v: "mine".into(), t: 5, ..Entry::default() });
+        assert!(info.apply_participants(&[carrier("a", "k", "mine", 5)]).is_empty());
         assert_eq!(info.check("k", "other"), Ok(()), "it is known all the same");
-        assert_eq!(info.take_participants(&[carrier("b", "k", "theirs", 6)]).len(), 1);
+        assert_eq!(info.apply_participants(&[carrier("b", "k", "theirs", 6)]).len(), 1);
     }
 
     #[test]
-    fn the_rooms_metadata_tell_it_too_and_foreign_metadata_nothing() {
+    fn the_rooms_metadata_count_and_foreign_ones_do_not() {
         let mut info = RoomInfo::default();
         let metadata = json!({"zg.r.k": {"v": "x", "t": 5, "u": {"userID": "a", "userName": "A"}}, "theme": "dark"});
-        let news = info.take_metadata(&metadata.to_string());
+        let news = info.apply_metadata(&metadata.to_string());
         assert_eq!(
             news,
             [json!({"key": "k", "value": "x", "updateUser": {"userID": "a", "userName": "A"}, "updateTime": 5})]
         );
-        assert!(info.take_metadata("dark").is_empty());
-        assert!(info.take_metadata("[1]").is_empty());
+        assert!(info.apply_metadata("dark").is_empty());
+        assert!(info.apply_metadata("[1]").is_empty());
     }
 
     #[test]
-    fn an_entry_goes_into_the_metadata_beside_what_others_keep_there() {
+    fn an_entry_keeps_the_other_metadata() {
         let mut info = RoomInfo::default();
         let entry = Entry { v: "x".into(), t: 5, ..Entry::default() };
         assert!(info.metadata_with("k", &entry).is_some_and(|text| text.starts_with(r#"{"zg.r.k":"#)));
-        info.take_metadata(r#"{"theme": "dark"}"#);
+        info.apply_metadata(r#"{"theme": "dark"}"#);
         let metadata = info.metadata_with("k", &entry).unwrap();
         assert!(metadata.contains(r#""theme":"dark""#), "{metadata}");
-        assert_eq!(info.take_metadata(&metadata).len(), 1);
-        info.take_metadata("dark");
+        assert_eq!(info.apply_metadata(&metadata).len(), 1);
+        info.apply_metadata("dark");
         assert_eq!(info.metadata_with("k", &entry), None);
     }
 
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(info.check(&"k".repeat(128), "v"), Err(code::ROOM_EXTRA_INFO_KEY_TOO_LONG));
         assert_eq!(info.check("k", &"v".repeat(128)), Err(code::ROOM_EXTRA_INFO_VALUE_TOO_LONG));
         assert_eq!(info.check(&"k".repeat(127), &"v".repeat(127)), Ok(()));
-        info.take_participants(&[carrier("a", "k", "v", 1)]);
+        info.apply_participants(&[carrier("a", "k", "v", 1)]);
         assert_eq!(info.check("k", "other"), Ok(()));
         assert_eq!(info.check("second", "v"), Err(code::ROOM_EXTRA_INFO_EXCEED_KEYS));
     }

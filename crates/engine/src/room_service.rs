@@ -17,7 +17,7 @@ use crate::address::Place;
 use crate::http_call::{HttpError, call};
 
 /// Longest wait for an answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Life of the token that a request is signed with.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
 
@@ -73,13 +73,13 @@ impl RoomService {
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/protobuf")
             .body(Full::new(Bytes::from(body)))?;
-        let answer = timeout(ANSWER_LIMIT, call(&self.dialer, &place, request)).await;
+        let answer = timeout(RESPONSE_TIMEOUT, call(&self.dialer, &place, request)).await;
         let (status, _) = answer.map_err(|_| RoomServiceError::Timeout)??;
         if status.is_success() { Ok(()) } else { Err(RoomServiceError::Refused(status.as_u16())) }
     }
 }
 
-/// Where a method is called, below what the server's address names.
+/// The path of a method below that of the server's address.
 fn path(server: &str, method: &str) -> String {
     let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
     let prefix = rest.split_once('/').map(|(_, prefix)| format!("/{prefix}")).unwrap_or_default();

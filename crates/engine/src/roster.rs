@@ -1,8 +1,8 @@
-//! Who is in a room and which streams they publish: turns the server's participant lists into what changed.
+//! The participants of a room and the streams that they publish: turns the server's participant lists into changes.
 //!
-//! No I/O and no clock: time is an argument. The same diff serves a fresh update and the full list after a reconnect,
-//! so nothing is lost or reported twice. After a server loss everybody comes back in their own time, users before their
-//! streams; whoever is missing then is given a while before the application hears of it.
+//! Pure: time is an argument. The same diff serves an update and the full list after a reconnect, so nothing is lost or
+//! reported twice. After a server failure users come back one by one, each before its streams; users who are missing then
+//! have a grace period before the application is notified.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,19 +12,19 @@ use protocol::messages::{DisconnectReason, ParticipantInfo, TrackSource, TrackTy
 
 use crate::config::User;
 use crate::session::TrackKind;
-use crate::stream_names::{StreamNames, agreed, told_by_server};
+use crate::stream_names::{StreamNames, agreed, reported_by_server};
 use crate::undecodable::{self, Reason};
 
-/// How long somebody who was there before a reconnect may be missing: longer than the longest wait between two attempts
-/// of the others.
+/// How long a participant who was there before a reconnect may be missing: longer than the longest pause between two
+/// attempts of other clients.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// Why a stream went, as `stream_delete_reason` tells it.
+/// Why a stream ended, as in `stream_delete_reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RemovalReason {
     /// Its publisher stopped it.
     Stopped = 1,
-    /// Its publisher was not heard any more.
+    /// Its publisher timed out.
     HeartbeatLost = 2,
     /// Its publisher was put out of the room.
     KickedOut = 4,
@@ -35,7 +35,7 @@ pub(crate) enum RemovalReason {
 }
 
 impl RemovalReason {
-    /// Why the streams of somebody go whose session ended for this [`DisconnectReason`].
+    /// Why the streams end of a participant whose session ended for this [`DisconnectReason`].
     fn of_session(reason: i32) -> Self {
         match DisconnectReason::try_from(reason) {
             Ok(DisconnectReason::SignalClose | DisconnectReason::ConnectionTimeout) => Self::HeartbeatLost,
@@ -51,22 +51,22 @@ impl RemovalReason {
 pub(crate) struct Track {
     pub(crate) sid: String,
     pub(crate) muted: bool,
-    /// What its description says against playing it.
+    /// Why it cannot be played, by its description.
     pub(crate) obstacle: Option<Reason>,
-    /// It shows a screen, which may stand still.
+    /// It shows a screen, whose frames may stop.
     pub(crate) is_screen: bool,
 }
 
 /// When a session began, by the server's clock in milliseconds, and its sid: of two sessions the smaller is the older.
 pub(crate) type SessionAge = (i64, String);
 
-/// The age of a participant's session. Older servers tell seconds only.
+/// The age of a participant's session. Older servers report whole seconds.
 pub(crate) fn session_age(info: &ParticipantInfo) -> SessionAge {
     let ms = if info.joined_at_ms != 0 { info.joined_at_ms } else { info.joined_at.saturating_mul(1000) };
     (ms, info.sid.clone())
 }
 
-/// One stream of somebody else.
+/// One stream of a remote user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stream {
     pub(crate) user: User,
@@ -76,11 +76,11 @@ pub(crate) struct Stream {
     pub(crate) extra_info: String,
     /// Of the session that publishes it.
     pub(crate) session_age: SessionAge,
-    /// Finer device states that the publisher told, `ZegoRemoteDeviceState` of camera and microphone.
+    /// Detailed device states from the publisher, `ZegoRemoteDeviceState` of camera and microphone.
     pub(crate) device_states: Option<(i32, i32)>,
 }
 
-/// `ZegoRemoteDeviceState`: what a device that runs and sends is.
+/// `ZegoRemoteDeviceState` of a device that runs and sends.
 pub(crate) const DEVICE_OPEN: i32 = 0;
 /// `ZegoRemoteDeviceState`: switched off by its owner.
 pub(crate) const DEVICE_DISABLED: i32 = 9;
@@ -94,7 +94,7 @@ impl Stream {
         tracks.filter(|track| track.obstacle != Some(Reason::Encrypted)).map(|track| track.sid.as_str())
     }
 
-    /// What the descriptions of audio and video say against playing them.
+    /// Why audio and video cannot be played, by their descriptions.
     pub(crate) fn obstacles(&self) -> [(TrackKind, Option<Reason>); 2] {
         let of = |track: &Option<Track>| track.as_ref().and_then(|track| track.obstacle.clone());
         [(TrackKind::Audio, of(&self.audio)), (TrackKind::Video, of(&self.video))]
@@ -119,18 +119,18 @@ fn device_state(told: Option<i32>, track: Option<&Track>) -> i32 {
     }
 }
 
-/// What an update changed, in the order in which the application should hear it.
+/// The changes of an update, in the order in which the application should hear them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub(crate) users_added: Vec<User>,
     pub(crate) users_removed: Vec<User>,
     pub(crate) streams_added: Vec<(String, Stream)>,
-    /// Streams whose tracks, mute state or device states are not what they were.
+    /// Streams whose tracks, mute states or device states have changed.
     pub(crate) streams_changed: Vec<(String, Stream)>,
     /// Those of them with another extra info.
     pub(crate) extra_info_changed: Vec<(String, Stream)>,
     pub(crate) streams_removed: Vec<(String, Stream, RemovalReason)>,
-    /// Streams that are away for now. The application is told only if they stay away.
+    /// Streams that are missing for now. The application is notified only if they stay away.
     pub(crate) streams_away: Vec<String>,
 }
 
@@ -138,7 +138,7 @@ pub(crate) struct Changes {
 struct Participant {
     sid: String,
     user: User,
-    /// What it published last; without tracks while it is missing.
+    /// What it last published; without tracks while it is missing.
     info: ParticipantInfo,
     streams: BTreeMap<String, Stream>,
     /// Streams of an earlier session of this user that the present one has not published, and since when.
@@ -155,8 +155,8 @@ impl Participant {
         }
     }
 
-    /// Takes over what it publishes now. `added` are the IDs of streams that are new.
-    fn tell_streams(&mut self, streams: BTreeMap<String, Stream>, added: &mut Vec<String>, changes: &mut Changes) {
+    /// Takes over what it publishes now. `added` are the IDs of new streams.
+    fn update_streams(&mut self, streams: BTreeMap<String, Stream>, added: &mut Vec<String>, changes: &mut Changes) {
         if streams == self.streams {
             return;
         }
@@ -188,23 +188,23 @@ impl Participant {
     }
 }
 
-/// Everyone else in one room.
+/// The remote participants of one room.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     /// Whether the server says which stream a track belongs to.
     pub(crate) server_names_streams: bool,
     participants: BTreeMap<String, Participant>,
-    /// Those of them who are missing, and since when.
+    /// The missing ones, with the time since when.
     missing: BTreeMap<String, Instant>,
 }
 
 impl Roster {
-    /// The stream of that name, if somebody publishes it.
+    /// The stream with this ID, if a participant publishes it.
     pub(crate) fn stream(&self, stream_id: &str) -> Option<&Stream> {
         self.participants.values().find_map(|participant| participant.streams.get(stream_id))
     }
 
-    /// The user of that ID; one who just left is known by the ID alone.
+    /// The user with this ID; one who just left is known by the ID alone.
     pub(crate) fn user(&self, identity: &str) -> User {
         match self.participants.get(identity) {
             Some(participant) => participant.user.clone(),
@@ -223,7 +223,7 @@ impl Roster {
         found.map(|participant| participant.user.id.as_str())
     }
 
-    /// Takes an update that names some participants.
+    /// Applies an update about some participants.
     pub(crate) fn update(&mut self, participants: &[ParticipantInfo], now: Instant) -> Changes {
         let mut changes = Changes::default();
         for info in participants {
@@ -233,10 +233,10 @@ impl Roster {
         changes
     }
 
-    /// Takes the complete list after a new login: whoever is not in it may still come.
+    /// Applies the complete list after a new login: participants that are not in it may still come back.
     pub(crate) fn replace(&mut self, participants: &[ParticipantInfo], now: Instant) -> Changes {
         let mut changes = Changes::default();
-        // Who was waited for already had no chance to come while we were away ourselves.
+        // Who was already missing had no chance to come back while this client was away.
         let awaited = self.participants.values_mut().flat_map(|participant| participant.awaited.values_mut());
         self.missing.values_mut().chain(awaited.map(|(_, since)| since)).for_each(|since| *since = now);
         let gone: Vec<String> = self
@@ -255,7 +255,7 @@ impl Roster {
         changes
     }
 
-    /// Gives up those who have been away for too long. To be called every second or so.
+    /// Removes participants that have been missing for too long. Called about once a second.
     pub(crate) fn expire(&mut self, now: Instant) -> Changes {
         let mut changes = Changes::default();
         let is_over = |since: &Instant| now.duration_since(*since) >= GRACE;
@@ -264,7 +264,7 @@ impl Roster {
         for identity in gone {
             self.remove(&identity, RemovalReason::Disconnected, &mut changes);
         }
-        // What somebody had may be another's now.
+        // An ID of theirs may belong to another participant now.
         self.name_streams(&mut changes);
         for participant in self.participants.values_mut() {
             participant.awaited.retain(|stream_id, (stream, since)| {
@@ -317,18 +317,18 @@ impl Roster {
         known.info.clone_from(info);
     }
 
-    /// Sorts the tracks of all into streams, and tells what is not as it was.
+    /// Sorts all tracks into streams, and reports the differences.
     fn name_streams(&mut self, changes: &mut Changes) {
         let agreed = (!self.server_names_streams).then(|| agreed(self.participants.values().map(|known| &known.info)));
         let mut added = Vec::new();
         for known in self.participants.values_mut() {
             let streams = match &agreed {
                 Some(names) => streams_of(&known.info, &known.user, names),
-                None => streams_of(&known.info, &known.user, &told_by_server(&known.info)),
+                None => streams_of(&known.info, &known.user, &reported_by_server(&known.info)),
             };
-            known.tell_streams(streams, &mut added, changes);
+            known.update_streams(streams, &mut added, changes);
         }
-        // Who holds an ID now holds it in place of somebody who was away.
+        // The new holder of an ID replaces one that was missing.
         for stream_id in &added {
             for known in self.participants.values_mut().filter(|known| !known.streams.contains_key(stream_id)) {
                 if let Some((stream, _)) = known.awaited.remove(stream_id) {
@@ -349,8 +349,8 @@ impl Roster {
     }
 }
 
-/// Whether somebody who is gone for that reason is expected again at once: replaced by a new session of the same user,
-/// or sent to log in anew.
+/// Whether a participant who left for that reason is expected again at once: replaced by a new session of the same user,
+/// or asked to log in again.
 fn comes_back(reason: i32) -> bool {
     matches!(
         DisconnectReason::try_from(reason),

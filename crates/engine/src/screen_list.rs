@@ -1,4 +1,4 @@
-//! The list of what can be captured, as the application gets it: pictures as PNG in base64.
+//! The list of screens and windows for the application, with thumbnails as PNG in base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,12 +11,12 @@ use crate::error::{EngineError, code};
 use crate::runtime::runtime;
 use crate::screen_sources::id_and_type;
 
-/// Longest side of a picture in the list, in pixels.
-const MOST_SIDE: u32 = 4096;
+/// Upper bound of a thumbnail's longer side, in pixels.
+const MAX_SIDE: u32 = 4096;
 
 /// Answers `{errorCode, sources}`, or `{errorCode, message}` where nothing can be captured. Sizes in pixels.
 pub(crate) fn answer(thumbnail: (u32, u32), icon: (u32, u32), reply: Reply) -> Result<(), EngineError> {
-    let sane = |(width, height): (u32, u32)| (width.min(MOST_SIDE), height.min(MOST_SIDE));
+    let sane = |(width, height): (u32, u32)| (width.min(MAX_SIDE), height.min(MAX_SIDE));
     runtime()?.spawn_blocking(move || {
         reply(match screen::list(sane(thumbnail), sane(icon)) {
             Ok(sources) => {
@@ -43,7 +43,7 @@ fn entry(source: &ScreenSource) -> Value {
     })
 }
 
-/// `ZegoImageBuffer`; without a picture it is empty.
+/// `ZegoImageBuffer`; empty without an image.
 fn image(image: Option<&RgbaImage>) -> Value {
     let file = image.and_then(|image| {
         let file = file(image).inspect_err(|error| tracing::warn!(%error, "a picture became no PNG file")).ok()?;
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_without_a_picture_has_empty_ones() {
+    fn a_window_without_a_thumbnail_has_an_empty_one() {
         let thumbnail = RgbaImage { width: 2, height: 1, pixels: vec![255; 8] };
         let source = ScreenSource {
             target: ScreenTarget::Window(7),

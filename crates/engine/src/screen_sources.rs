@@ -1,7 +1,8 @@
-//! The vendor's screen capture sources: things to capture that the application made, each with a number, running or not.
+//! The vendor's screen capture sources: screens and windows that the application created, each with an index, running or
+//! not.
 //!
-//! They belong to the handle, not to the actor: their calls answer at once. The actor only says which channels take the
-//! pictures of which source.
+//! They belong to the handle, not to the actor: their calls return results at once. The actor only decides which channels
+//! get the frames of which source.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use crate::error::{EngineError, code};
 use crate::event;
 use crate::runtime;
 
-/// Most sources at once: more than there are channels, so that the next one can be made before the last one goes.
-const MOST_SOURCES: usize = 10;
+/// Upper bound of sources at once: more than there are channels, so that the next one can be created before the last ends.
+const MAX_SOURCES: usize = 10;
 
 /// `ZegoScreenCaptureSourceType`.
 const TYPE_WINDOW: u32 = 1;
@@ -32,7 +33,7 @@ const EXCEPTION_INVALID: i32 = 1;
 const EXCEPTION_FAILED: i32 = 2;
 const EXCEPTION_PUBLISH_REGION: i32 = 3;
 
-/// What a window system's ID and a `ZegoScreenCaptureSourceType` name.
+/// The target that a window system's ID and a `ZegoScreenCaptureSourceType` name.
 pub(crate) fn target(id: u32, kind: u32) -> Result<ScreenTarget, EngineError> {
     match kind {
         TYPE_WINDOW => Ok(ScreenTarget::Window(id)),
@@ -67,12 +68,12 @@ pub(crate) struct ScreenSources {
 
 #[derive(Default)]
 struct Sources {
-    /// Numbers are never given twice: late news of one that is gone must not be taken for another's.
+    /// Indices are never reused: late events of a destroyed source must not be taken for another's.
     next: u32,
     by_index: BTreeMap<u32, Arc<ScreenSource>>,
 }
 
-/// Which channels take the pictures of a source, and how many a second.
+/// The channels that get the frames of a source, and the frame rate.
 #[derive(Default)]
 pub(crate) struct Route {
     pub(crate) feeds: Vec<Arc<ChannelFeed>>,
@@ -84,12 +85,12 @@ impl ScreenSources {
         Self { gate, sources: Mutex::default() }
     }
 
-    /// Makes a source and gives its number. Whether the thing is there shows when the capture begins.
+    /// Creates a source and returns its index. Whether the target exists shows when the capture begins.
     pub(crate) fn create(&self, target: ScreenTarget) -> Result<u32, EngineError> {
         screen::check_support()?;
         let mut sources = self.sources.lock();
-        if sources.by_index.len() >= MOST_SOURCES {
-            let info = format!("there are {MOST_SOURCES} screen capture sources already");
+        if sources.by_index.len() >= MAX_SOURCES {
+            let info = format!("there are {MAX_SOURCES} screen capture sources already");
             return Err(EngineError::new(code::SCREEN_CAPTURE_EXCEED_MAX_COUNT, info));
         }
         let index = sources.next;
@@ -107,7 +108,7 @@ impl ScreenSources {
         source.ok_or_else(none)
     }
 
-    /// Channels that took its pictures get none until they are given another source.
+    /// Channels that used it get no frames until they are given another source.
     pub(crate) fn destroy(&self, index: u32) -> Result<(), EngineError> {
         let source = self.get(index)?;
         self.sources.lock().by_index.remove(&index);
@@ -120,7 +121,7 @@ impl ScreenSources {
         sources.values().for_each(|source| source.stop());
     }
 
-    /// Sets who takes the pictures of each source; sources that are not named have nobody.
+    /// Sets the channels of each source; sources that are not named have none.
     pub(crate) fn route(&self, mut routes: BTreeMap<u32, Route>) {
         let sources = self.sources.lock().by_index.clone();
         for (index, source) in sources {
@@ -141,7 +142,7 @@ struct SourceState {
 }
 
 impl ScreenSource {
-    /// Begins to capture, unless it does already. A thing that is not there is told by an event.
+    /// Starts to capture, unless it does already. A missing target is reported by an event.
     pub(crate) fn start(&self) -> Result<(), EngineError> {
         let mut state = self.state.lock();
         if state.run.as_ref().is_some_and(|(run, _)| !run.is_over.load(SeqCst)) {
@@ -154,11 +155,11 @@ impl ScreenSource {
         Ok(())
     }
 
-    /// No picture and no event comes after this.
+    /// No frame and no event follows.
     pub(crate) fn stop(&self) {
         let Some((run, capture)) = self.state.lock().run.take() else { return };
         run.is_over.store(true, SeqCst);
-        // Its thread may be in the middle of a picture; nobody has to wait for that.
+        // Its thread may be in the middle of a frame; nothing has to wait for that.
         match runtime::runtime() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(capture))),
             Err(_) => drop(capture),
@@ -201,7 +202,7 @@ impl ScreenSource {
     }
 }
 
-/// Where the pictures and the events of a source go.
+/// Where the frames and the events of a source go.
 struct Outlet {
     index: u32,
     gate: Arc<EventGate>,

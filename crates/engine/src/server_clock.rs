@@ -1,18 +1,18 @@
 //! The room server's clock as far as tokens need it: how far this computer's clock is off. Sans-IO: both clocks' times are
 //! arguments, in milliseconds since the Unix epoch.
 
-/// Clocks that differ by less are as good as equal: dates of HTTP have whole seconds, and answers take their time.
+/// Clocks that differ by less count as equal: dates of HTTP have whole seconds, and answers take time.
 const TOLERANCE_MS: u64 = 5_000;
 
 /// What is known of the server's clock; nothing at first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ServerClock {
-    /// What has to be added to our own clock.
+    /// What has to be added to this computer's clock.
     offset_ms: Option<i64>,
 }
 
 impl ServerClock {
-    /// Takes what the server's clock said when ours said `own_ms`.
+    /// Takes a reading of the server's clock at `own_ms` of this computer's.
     pub(crate) fn note(&mut self, server_ms: u64, own_ms: u64) {
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         self.offset_ms = Some(signed(server_ms).saturating_sub(signed(own_ms)));
@@ -33,7 +33,7 @@ impl ServerClock {
         self.offset_ms.is_some()
     }
 
-    /// Whether a token that was made by what `earlier` knew is worth making again.
+    /// Whether a token that was minted with what `earlier` knew is worth minting again.
     pub(crate) fn contradicts(&self, earlier: Self) -> bool {
         self.is_known() && self.offset_ms.unwrap_or(0).abs_diff(earlier.offset_ms.unwrap_or(0)) > TOLERANCE_MS
     }
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn while_nothing_is_known_the_own_clock_counts() {
+    fn the_own_clock_counts_until_the_servers_is_known() {
         let clock = ServerClock::default();
         assert_eq!((clock.now_ms(NOW), clock.complaint()), (NOW, None));
         assert!(!clock.contradicts(off_by(99_999_999)));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_seconds_are_no_difference() {
+    fn a_clock_difference_of_seconds_is_ignored() {
         assert_eq!(off_by(4_000).complaint(), None);
         assert!(!off_by(-4_000).contradicts(ServerClock::default()));
     }

@@ -1,7 +1,7 @@
-//! One picture in several sizes at once: which layers a track has, which of them are sent, and at what rate.
+//! Simulcast: the layers of a track, which of them are sent, and at what bitrate.
 //!
-//! Layers go by halves, as LiveKit's clients send them. The lowest that anybody wants always gets its share first;
-//! an upper one is sent only if what is left makes a good picture of it. Sans-IO: time is an argument.
+//! Each layer has half the sides of the next, as LiveKit's clients send them. The lowest wanted layer gets its budget first;
+//! a higher one is sent only if the rest makes a good video of it. Sans-IO: time is an argument.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -12,27 +12,27 @@ use crate::config::{Layering, VideoConfig};
 
 /// Names of the layers on the wire, from low to high.
 pub(crate) const RIDS: [&str; 3] = ["q", "h", "f"];
-/// Most layers of a track.
-pub(crate) const MOST_LAYERS: usize = RIDS.len();
+/// Upper bound of a track's layers.
+pub(crate) const MAX_LAYERS: usize = RIDS.len();
 
-/// Longer side in pixels from which a picture is worth two or three layers.
+/// Longer side in pixels from which a video has two layers; the one below is for three.
 const TWO_FROM: u32 = 480;
 const THREE_FROM: u32 = 960;
 /// Bitrate of a layer as a share of the one above it: a quarter of the pixels, which cost more each.
 const RATE_SHARE: f64 = 0.3;
-/// Most frames per second of all but the largest, which the stock clients keep to as well: who watches a small picture
-/// misses little, and three layers stay below one and a half times the work of one.
+/// Upper bound of the frame rate of all layers but the largest, as in stock clients: a small video loses little, and three
+/// layers stay below one and a half times the work of one.
 const LOWER_FPS: u32 = 20;
 /// An upper layer with less than this share of its bitrate looks worse than the one below it,
-const LEAST_SHARE: f64 = 0.5;
-/// and it comes back only when there is so much more than that,
-const BACK: f64 = 1.25;
-/// for so long.
-const BACK_AFTER: Duration = Duration::from_secs(1);
-/// How long after somebody wanted a layer again it is not known whether there are bits for it.
-const EARLY: Duration = Duration::from_millis(500);
-/// A side of a layer is at least so long, in pixels.
-const LEAST_SIDE: u32 = 16;
+const MIN_SHARE: f64 = 0.5;
+/// Margin that a layer needs before it returns, as a multiple of its bitrate.
+const RETURN_FACTOR: f64 = 1.25;
+/// How long the margin has to last.
+const RETURN_AFTER: Duration = Duration::from_secs(1);
+/// How long after a layer is wanted again its budget is not yet meaningful.
+const BUDGET_DELAY: Duration = Duration::from_millis(500);
+/// Minimum side of a layer, in pixels.
+const MIN_SIDE: u32 = 16;
 
 /// How many layers a publisher that starts now sends.
 pub(crate) fn layer_count(config: &VideoConfig) -> usize {
@@ -45,10 +45,10 @@ pub(crate) fn layer_count(config: &VideoConfig) -> usize {
     }
 }
 
-/// What each of `count` layers is encoded to, from low to high; the last is the configuration itself.
+/// The configuration of each of `count` layers, from low to high; the last is the configuration itself.
 pub(crate) fn layers(config: &VideoConfig, count: usize) -> Vec<VideoConfig> {
     let of = |steps: usize| {
-        let side = |pixels: u32| ((pixels >> steps) & !1).max(LEAST_SIDE.min(pixels));
+        let side = |pixels: u32| ((pixels >> steps) & !1).max(MIN_SIDE.min(pixels));
         let share = RATE_SHARE.powi(i32::try_from(steps).unwrap_or(i32::MAX));
         VideoConfig {
             encode_width: side(config.encode_width),
@@ -62,7 +62,7 @@ pub(crate) fn layers(config: &VideoConfig, count: usize) -> Vec<VideoConfig> {
 }
 
 /// The layers as they are announced. A track that is sent once has one, of the best quality and without a name: a server
-/// that is told of no layer at all would believe that nobody can want it.
+/// that is told of no layer would believe that none can be wanted.
 pub(crate) fn announced(config: &VideoConfig, count: usize) -> Vec<VideoLayer> {
     if count < 2 {
         return vec![VideoLayer {
@@ -85,7 +85,7 @@ pub(crate) fn announced(config: &VideoConfig, count: usize) -> Vec<VideoLayer> {
     layers(config, count).into_iter().zip(qualities).zip(RIDS).map(layer).collect()
 }
 
-/// The layers that somebody watches, as the room server tells; written by the session, read by the encoder thread.
+/// The layers that are subscribed to, from the room server; written by the session, read by the encoder thread.
 #[derive(Debug)]
 pub(crate) struct WantedLayers(AtomicU8);
 
@@ -101,7 +101,7 @@ impl WantedLayers {
         self.0.store(u8::MAX, Relaxed);
     }
 
-    /// Takes what the server tells. Servers that know of several codecs tell it for each.
+    /// Applies the server's message. Servers that know of several codecs send it for each.
     #[allow(deprecated)] // the flat list is all that older servers send
     pub(crate) fn update(&self, update: &SubscribedQualityUpdate) {
         let lists = update.subscribed_codecs.iter().map(|codec| &codec.qualities);
@@ -118,24 +118,24 @@ impl WantedLayers {
         self.0.store(mask, Relaxed);
     }
 
-    /// Whether each of `count` layers is wanted. Whoever wants a higher one than there is gets the highest.
-    pub(crate) fn get(&self, count: usize) -> [bool; MOST_LAYERS] {
+    /// Whether each of `count` layers is wanted. A subscription to a higher one than there is counts for the highest.
+    pub(crate) fn get(&self, count: usize) -> [bool; MAX_LAYERS] {
         let mask = self.0.load(Relaxed);
         let top = count.saturating_sub(1);
         std::array::from_fn(|layer| layer < count && (mask >> layer & 1 == 1 || layer == top && mask >> layer != 0))
     }
 }
 
-/// Divides what may be sent among the layers of one track.
+/// Divides the budget of one track among its layers.
 #[derive(Debug, Default)]
 pub(crate) struct LayerAllocator {
-    on: [bool; MOST_LAYERS],
-    rich_since: [Option<Instant>; MOST_LAYERS],
-    /// It was wanted, and there were too few bits for it. One that nobody wanted comes back at once.
-    lacked: [bool; MOST_LAYERS],
-    rested: [bool; MOST_LAYERS],
-    /// Until then few bits say nothing: what may be sent follows what is wanted with a delay.
-    early_until: [Option<Instant>; MOST_LAYERS],
+    on: [bool; MAX_LAYERS],
+    rich_since: [Option<Instant>; MAX_LAYERS],
+    /// It was wanted and the budget was too small. A layer that was not wanted comes back at once.
+    lacked: [bool; MAX_LAYERS],
+    rested: [bool; MAX_LAYERS],
+    /// Until then a small budget is no evidence: it follows the wanted layers with a delay.
+    budget_valid_from: [Option<Instant>; MAX_LAYERS],
 }
 
 impl LayerAllocator {
@@ -144,30 +144,30 @@ impl LayerAllocator {
         &mut self,
         now: Instant,
         layers: &[VideoConfig],
-        wanted: [bool; MOST_LAYERS],
+        wanted: [bool; MAX_LAYERS],
         budget_bps: u64,
-    ) -> [u64; MOST_LAYERS] {
-        let mut shares = [0; MOST_LAYERS];
+    ) -> [u64; MAX_LAYERS] {
+        let mut shares = [0; MAX_LAYERS];
         let (mut left, mut is_lowest) = (budget_bps, true);
-        for (layer, config) in layers.iter().enumerate().take(MOST_LAYERS) {
+        for (layer, config) in layers.iter().enumerate().take(MAX_LAYERS) {
             if !wanted[layer] {
                 (self.on[layer], self.rich_since[layer], self.lacked[layer]) = (false, None, false);
                 self.rested[layer] = true;
                 continue;
             }
             if std::mem::take(&mut self.rested[layer]) {
-                self.early_until[layer] = Some(now + EARLY);
+                self.budget_valid_from[layer] = Some(now + BUDGET_DELAY);
             }
             let most = u64::from(config.bitrate_kbps) * 1000;
-            // Who wants a picture gets one, however little there is: how to make the best of it the rate control knows.
+            // A wanted video is sent at any budget; rate control makes the best of it.
             if std::mem::take(&mut is_lowest) || self.affords(now, layer, left, most) {
                 (self.on[layer], self.lacked[layer]) = (true, false);
                 shares[layer] = left.min(most);
                 left -= shares[layer];
             } else {
-                // What is left is no use to a larger one either.
+                // What is left is of no use to a larger one either.
                 left = 0;
-                let is_early = self.early_until[layer].is_some_and(|until| now < until);
+                let is_early = self.budget_valid_from[layer].is_some_and(|until| now < until);
                 self.lacked[layer] |= std::mem::take(&mut self.on[layer]) || !is_early;
             }
         }
@@ -175,16 +175,16 @@ impl LayerAllocator {
     }
 
     fn affords(&mut self, now: Instant, layer: usize, left: u64, most: u64) -> bool {
-        let least = most as f64 * LEAST_SHARE;
+        let least = most as f64 * MIN_SHARE;
         if self.on[layer] || !self.lacked[layer] {
             self.rich_since[layer] = None;
             return left as f64 >= least;
         }
-        if (left as f64) < least * BACK {
+        if (left as f64) < least * RETURN_FACTOR {
             self.rich_since[layer] = None;
             return false;
         }
-        now.saturating_duration_since(*self.rich_since[layer].get_or_insert(now)) >= BACK_AFTER
+        now.saturating_duration_since(*self.rich_since[layer].get_or_insert(now)) >= RETURN_AFTER
     }
 }
 
@@ -194,19 +194,19 @@ mod tests {
 
     use super::*;
 
-    const ALL: [bool; MOST_LAYERS] = [true; MOST_LAYERS];
+    const ALL: [bool; MAX_LAYERS] = [true; MAX_LAYERS];
 
     fn config(layering: Layering) -> VideoConfig {
         VideoConfig { layering, bitrate_kbps: 2000, ..VideoConfig::preset(4) }
     }
 
-    fn allocated(allocator: &mut LayerAllocator, now: Instant, kbps: u64) -> [u64; MOST_LAYERS] {
+    fn allocated(allocator: &mut LayerAllocator, now: Instant, kbps: u64) -> [u64; MAX_LAYERS] {
         let layers = layers(&config(Layering::Full), 3);
         allocator.allocate(now, &layers, ALL, kbps * 1000).map(|bps| bps / 1000)
     }
 
     #[test]
-    fn layers_go_by_halves_as_far_as_the_picture_is_worth_it() {
+    fn layers_have_half_sides_down_to_a_useful_size() {
         let sizes = |config: &VideoConfig| -> Vec<(u32, u32, u32)> {
             let layers = layers(config, layer_count(config));
             layers.iter().map(|layer| (layer.encode_width, layer.encode_height, layer.bitrate_kbps)).collect()
@@ -222,21 +222,21 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_that_nobody_wanted_is_back_at_once_when_somebody_does() {
+    fn an_unwanted_layer_returns_at_once_when_it_is_wanted() {
         let (mut allocator, now) = (LayerAllocator::default(), Instant::now());
         let layers = layers(&config(Layering::Full), 3);
         let mut wanting = |now, wanted, kbps: u64| allocator.allocate(now, &layers, wanted, kbps * 1000)[2] > 0;
         assert!(wanting(now, ALL, 4000));
         let later = now + Duration::from_secs(30);
         assert!(!wanting(later, [true, false, false], 4000));
-        // What may be sent follows what is wanted.
+        // The budget follows the wanted layers.
         assert!(!wanting(later, ALL, 200));
         let later = later + Duration::from_millis(60);
         assert!(wanting(later, ALL, 4000));
         // There were too few bits for it: it waits until there are more for a while.
         assert!(!wanting(later, ALL, 900));
         assert!(!wanting(later, ALL, 4000));
-        assert!(wanting(later + BACK_AFTER, ALL, 4000));
+        assert!(wanting(later + RETURN_AFTER, ALL, 4000));
     }
 
     #[test]
@@ -254,14 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_in_one_size_is_announced_as_the_best_quality() {
+    fn a_single_layer_is_announced_as_the_best_quality() {
         let layers = announced(&config(Layering::Full), 1);
         let heads: Vec<_> = layers.iter().map(|layer| (layer.rid.as_str(), layer.quality, layer.width)).collect();
         assert_eq!(heads, [("", VideoQuality::High as i32, 1280)]);
     }
 
     #[test]
-    fn what_is_too_little_takes_the_upper_layers_first() {
+    fn a_small_budget_drops_the_upper_layers_first() {
         let (mut allocator, now) = (LayerAllocator::default(), Instant::now());
         assert_eq!(allocated(&mut allocator, now, 1800), [180, 600, 1020]);
         assert_eq!(allocated(&mut allocator, now, 1770), [180, 600, 0]);
@@ -270,18 +270,18 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_comes_back_only_when_there_is_enough_for_a_while() {
+    fn a_layer_returns_only_after_a_stable_margin() {
         let (mut allocator, now) = (LayerAllocator::default(), Instant::now());
         allocated(&mut allocator, now, 1000);
         assert_eq!(allocated(&mut allocator, now, 1800)[2], 0, "just enough is not enough");
         assert_eq!(allocated(&mut allocator, now, 2200)[2], 0, "not yet");
-        assert_eq!(allocated(&mut allocator, now + BACK_AFTER / 2, 1000)[2], 0);
-        assert_eq!(allocated(&mut allocator, now + BACK_AFTER, 2200)[2], 0, "counted anew");
-        assert_eq!(allocated(&mut allocator, now + 2 * BACK_AFTER, 2200)[2], 1420);
+        assert_eq!(allocated(&mut allocator, now + RETURN_AFTER / 2, 1000)[2], 0);
+        assert_eq!(allocated(&mut allocator, now + RETURN_AFTER, 2200)[2], 0, "counted anew");
+        assert_eq!(allocated(&mut allocator, now + 2 * RETURN_AFTER, 2200)[2], 1420);
     }
 
     #[test]
-    fn layers_that_nobody_watches_are_not_sent() {
+    fn layers_without_subscribers_are_not_sent() {
         let mut allocator = LayerAllocator::default();
         let layers = layers(&config(Layering::Full), 3);
         let shares = allocator.allocate(Instant::now(), &layers, [false, true, false], 9_000_000);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_tells_what_is_wanted_and_the_highest_there_is_stands_for_those_above() {
+    fn the_highest_layer_stands_for_those_above_it() {
         let wanted = WantedLayers::default();
         assert_eq!(wanted.get(2), [true, true, false]);
         let qualities = |enabled: [bool; 3]| {

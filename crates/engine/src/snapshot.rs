@@ -1,4 +1,4 @@
-//! Single pictures that the application asks for, as JPEG.
+//! Snapshots for the application, as JPEG.
 
 use std::time::Duration;
 
@@ -14,39 +14,39 @@ use tokio::sync::oneshot;
 use crate::engine::Reply;
 use crate::error::code;
 
-/// A source that gives no picture for so long gives none.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// Of 100: hardly to be told from the original.
+/// A source without a frame for this long has none.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(1);
+/// JPEG quality of 100: visually close to the original.
 const JPEG_QUALITY: u8 = 90;
 
-/// Who wants the next picture of a source.
+/// Requests for the next frame of a source.
 #[derive(Debug, Default)]
-pub(crate) struct PictureWishes(Mutex<Vec<oneshot::Sender<VideoFrame>>>);
+pub(crate) struct SnapshotRequests(Mutex<Vec<oneshot::Sender<VideoFrame>>>);
 
-impl PictureWishes {
-    /// Where the next picture will come out.
+impl SnapshotRequests {
+    /// Requests the next frame.
     pub(crate) fn next(&self) -> oneshot::Receiver<VideoFrame> {
         let (sender, receiver) = oneshot::channel();
         let mut wishes = self.0.lock();
-        // A source that gives nothing must not gather those who gave up.
+        // A source without frames must not collect abandoned requests.
         wishes.retain(|wish| !wish.is_closed());
         wishes.push(sender);
         receiver
     }
 
-    /// The next picture is here.
-    pub(crate) fn fulfil(&self, frame: &VideoFrame) {
+    /// Answers all requests with this frame.
+    pub(crate) fn answer_all(&self, frame: &VideoFrame) {
         for wish in self.0.lock().drain(..) {
             let _ = wish.send(frame.clone());
         }
     }
 }
 
-/// Answers `{errorCode, image}` with the next picture, or `failure` if none comes. Must be called on the runtime.
+/// Answers `{errorCode, image}` with the next frame, or `failure` without one. Must be called on the runtime.
 pub(crate) fn answer(picture: Option<oneshot::Receiver<VideoFrame>>, failure: i32, reply: Reply) {
     tokio::spawn(async move {
         let image = match picture {
-            Some(picture) => match tokio::time::timeout(PATIENCE, picture).await {
+            Some(picture) => match tokio::time::timeout(FRAME_TIMEOUT, picture).await {
                 Ok(Ok(frame)) => tokio::task::spawn_blocking(move || jpeg(&frame)).await.ok().flatten(),
                 _ => None,
             },
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_becomes_a_jpeg_file_of_its_size() {
+    fn a_frame_becomes_a_jpeg_file_of_its_size() {
         let frame = Pattern::new(64, 48).draw(&FramePool::new(), 1, 1, Instant::now());
         let file = STANDARD.decode(jpeg(&frame).unwrap()).unwrap();
         assert!(file.starts_with(&[0xff, 0xd8]) && file.ends_with(&[0xff, 0xd9]));

@@ -1,4 +1,4 @@
-//! What `getStats` answers: the numbers of every publisher, player and view, readable at any moment from any thread.
+//! The statistics of `getStats`: of every publisher, player and view, readable at any moment from any thread.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ impl Network {
         self.publisher.rtt_ms.or(self.subscriber.rtt_ms).unwrap_or(0.0)
     }
 
-    /// Share of what we sent that was lost on the way since an earlier reading, 0 to 1, before any repair. Where the
-    /// server tells nothing of single packets it is the share of its last reports.
+    /// Share of the sent packets that the path lost since an earlier reading, 0 to 1, before any repair. Without transport-wide
+    /// feedback it is the share in the last receiver reports.
     pub(crate) fn upstream_loss_since(&self, before: &Self) -> f64 {
         let (now, before) = (&self.publisher, &before.publisher);
         let lost = now.path_packets_lost.saturating_sub(before.path_packets_lost);
@@ -37,14 +37,14 @@ impl Network {
         quality::share(lost, told).unwrap_or(now.remote_loss_rate)
     }
 
-    /// The same for what comes to us; `None` below so many packets.
-    pub(crate) fn downstream_loss_since(&self, before: &Self, least_packets: u64) -> Option<f64> {
+    /// The same for received packets; `None` below this many packets.
+    pub(crate) fn downstream_loss_since(&self, before: &Self, min_packets: u64) -> Option<f64> {
         let (now, before) = (&self.subscriber, &before.subscriber);
         let missing = now.packets_lost.saturating_sub(before.packets_lost);
         let lost =
             (now.packets_lost + now.packets_recovered).saturating_sub(before.packets_lost + before.packets_recovered);
         let expected = now.packets_received.saturating_sub(before.packets_received) + missing;
-        quality::share(lost, expected).filter(|_| expected >= least_packets)
+        quality::share(lost, expected).filter(|_| expected >= min_packets)
     }
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// The JSON object that `getStats` gives as text.
+    /// The JSON object that `getStats` returns as text.
     pub(crate) fn report(&self) -> Value {
         let networks = self.networks.lock().clone();
         // Single-room applications need not know the room; the others find all below.

@@ -1,7 +1,7 @@
-//! Which stream each track of the others belongs to.
+//! The stream that each remote track belongs to.
 //!
-//! Our own server says it in each track. On a stock LiveKit server every client works it out for itself, and all come to the
-//! same: the older a session, the earlier it takes its IDs, so nobody who comes later takes one that is held.
+//! Our own server says it in each track. On a stock LiveKit server every client derives it, and all with the same result:
+//! the older a session, the earlier it gets its IDs, so a later one never takes an ID that is in use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::roster::session_age;
 pub(crate) type StreamNames = BTreeMap<String, String>;
 
 /// As our server says.
-pub(crate) fn told_by_server(info: &ParticipantInfo) -> StreamNames {
+pub(crate) fn reported_by_server(info: &ParticipantInfo) -> StreamNames {
     let id = |track: &TrackInfo| match track.stream.as_str() {
         "" => derived_stream_id(&info.identity, track.source),
         told => told.to_owned(),
@@ -22,7 +22,7 @@ pub(crate) fn told_by_server(info: &ParticipantInfo) -> StreamNames {
     info.tracks.iter().map(|track| (track.sid.clone(), id(track))).collect()
 }
 
-/// As all clients of a server work it out that says nothing. A track that chose the ID of somebody older has none.
+/// As all clients of a stock server derive it. A track that chose the ID of an older session has none.
 pub(crate) fn agreed<'a>(participants: impl Iterator<Item = &'a ParticipantInfo>) -> StreamNames {
     let mut sessions: Vec<&ParticipantInfo> = participants.collect();
     sessions.sort_by_cached_key(|info| session_age(info));
@@ -54,8 +54,8 @@ pub(crate) fn agreed<'a>(participants: impl Iterator<Item = &'a ParticipantInfo>
     names
 }
 
-/// The stream ID that the publisher chose. That server fills an empty `stream` in, which may come out like the name that a
-/// stock client gave its track ("camera"). Then only who calls sound and picture so, as our own publishers do, chose it.
+/// The stream ID that the publisher chose. Our server fills an empty `stream` in, which may equal the name that a stock
+/// client gave its track ("camera"). Then it was chosen only if audio and video have it, as our own publishers do.
 fn chosen_by<'a>(info: &ParticipantInfo, track: &'a TrackInfo) -> Option<&'a str> {
     let chosen = chosen_stream_id(&track.name, &track.stream)?;
     let is_filled_in = chosen == stream_by_livekit(track.source);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_the_server_filled_in_is_no_choice_unless_sound_and_picture_have_that_name() {
+    fn a_stream_filled_in_by_the_server_was_not_chosen() {
         let ours = [("A", AUDIO, "camera", "camera"), ("V", VIDEO, "camera", "camera")];
         assert_eq!(names(&[somebody("anna", 1, &ours)]), expected(&[("A", "camera"), ("V", "camera")]));
         let stock = [("A", AUDIO, "microphone", "camera"), ("V", VIDEO, "camera", "camera")];
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn two_who_name_their_tracks_alike_have_two_streams() {
+    fn equal_track_names_of_two_users_are_two_streams() {
         let people = [
             somebody("p1", 1, &[("A", AUDIO, "microphone", "")]),
             somebody("p2", 2, &[("B", AUDIO, "microphone", "")]),
@@ -123,11 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn an_id_stays_with_the_oldest_session_whoever_else_chooses_it() {
+    fn an_id_stays_with_the_oldest_session() {
         let bob = somebody("bob", 5, &[("B", VIDEO, "s1", "s1")]);
         let eve = somebody("!eve", 9, &[("E", VIDEO, "s1", "s1"), ("F", VIDEO, "bob", "bob")]);
         assert_eq!(names(&[eve.clone(), bob.clone()]), expected(&[("B", "s1"), ("F", "bob")]));
-        // The derived ID of somebody older is held too.
+        // The derived ID of an older session is in use, too.
         let stock = somebody("bob", 5, &[("B", VIDEO, "", "")]);
         assert_eq!(names(&[eve, stock]), expected(&[("B", "bob"), ("E", "s1")]));
     }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_comes_to_the_same_whatever_the_order_of_the_lists() {
+    fn all_clients_derive_the_same_ids_from_any_order() {
         let mut tracks = [("A", VIDEO, "front", ""), ("B", VIDEO, "back", ""), ("C", AUDIO, "", "")];
         let one = names(&[somebody("anna", 1, &tracks), somebody("hans", 2, &[("D", VIDEO, "", "")])]);
         tracks.reverse();
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn our_server_has_the_word() {
         let tracks = [("A", AUDIO, "microphone", "anna_2"), ("B", VIDEO, "s", "s"), ("C", VIDEO, "", "")];
-        let told: Vec<_> = told_by_server(&somebody("anna", 1, &tracks)).into_iter().collect();
+        let told: Vec<_> = reported_by_server(&somebody("anna", 1, &tracks)).into_iter().collect();
         assert_eq!(told, expected(&[("A", "anna_2"), ("B", "s"), ("C", "anna")]));
     }
 }

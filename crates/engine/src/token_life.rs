@@ -7,14 +7,14 @@ use protocol::{token, token04};
 /// How long ahead the application is warned, in seconds.
 const WARNING_S: u64 = 30;
 
-/// What the clocks say.
+/// What the clocks show.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
-    /// Unix seconds by the server's clock, which judges tokens, if that is known.
+    /// Unix seconds by the server's clock, which decides about tokens, if it is known.
     pub(crate) server_s: Option<u64>,
     /// Unix seconds by this computer's clock, which may be wrong.
     pub(crate) own_s: u64,
-    /// A clock that nobody sets.
+    /// The monotonic clock.
     pub(crate) at: Instant,
 }
 
@@ -22,15 +22,14 @@ pub(crate) struct Now {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TokenLife {
     expires_at_s: u64,
-    /// How long it was to live altogether, if it tells its begin as well.
+    /// Its whole lifetime, if it says when it begins.
     own_life: Option<Duration>,
     taken_at: Instant,
     warned: bool,
 }
 
 impl TokenLife {
-    /// `None` for a token whose end cannot be read, or that has none; the server will judge it. `taken_at`: when the
-    /// application handed it in.
+    /// `None` for a token without a readable expiry; the server decides about it. `taken_at`: when the application provided it.
     pub(crate) fn of(text: &str, taken_at: Instant) -> Option<Self> {
         let (begins_at_s, expires_at_s) = if token04::is_token04(text) {
             (None, token04::peek_expiry(text).ok()?)
@@ -42,8 +41,8 @@ impl TokenLife {
         Some(Self { expires_at_s, own_life, taken_at, warned: false })
     }
 
-    /// Seconds that are left: by the server's clock; before that is known by the token's own life, as if it were new; this
-    /// computer's clock comes last.
+    /// Seconds that are left: by the server's clock; until that is known by the token's own lifetime, as if it were new; by
+    /// this computer's clock at last.
     fn left(&self, now: &Now) -> u64 {
         match (now.server_s, self.own_life) {
             (Some(server_s), _) => self.expires_at_s.saturating_sub(server_s),
@@ -60,7 +59,7 @@ impl TokenLife {
         is_due.then_some(left)
     }
 
-    /// Whether the end has come.
+    /// Whether the token has expired.
     pub(crate) fn is_over(&self, now: &Now) -> bool {
         self.left(now) == 0
     }
@@ -76,7 +75,7 @@ mod tests {
     }
 
     fn by_server(server_s: u64) -> Now {
-        // This computer's clock is far off and does not matter.
+        // This computer's clock is far off, which does not matter.
         Now { server_s: Some(server_s), own_s: 90_000, at: Instant::now() }
     }
 
@@ -89,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn after_a_sleep_over_the_end_the_warning_still_comes() {
+    fn the_expiry_warning_follows_a_sleep_past_the_expiry() {
         let mut life = life(None);
         assert_eq!(life.warning(&by_server(5000)), Some(0));
         assert!(life.is_over(&by_server(5000)) && life.is_over(&by_server(1000)) && !life.is_over(&by_server(999)));
     }
 
     #[test]
-    fn before_the_servers_clock_is_known_a_wrong_one_here_does_not_matter() {
+    fn a_wrong_local_clock_does_not_matter_before_the_servers_is_known() {
         let mut life = life(Some(600));
         let after = |seconds| Now { server_s: None, own_s: 90_000, at: life.taken_at + Duration::from_secs(seconds) };
         let (early, late, over) = (after(10), after(570), after(600));
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_tells_only_its_end_counts_by_the_clock_there_is() {
+    fn a_token_with_only_an_expiry_counts_by_the_known_clock() {
         let mut life = life(None);
         let at = Instant::now();
         assert_eq!(life.warning(&Now { server_s: None, own_s: 500, at }), None);
@@ -114,13 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_cannot_be_read_has_no_known_end() {
+    fn an_unreadable_token_has_no_known_expiry() {
         assert_eq!(TokenLife::of("04", Instant::now()), None);
         assert_eq!(TokenLife::of("a.b.c", Instant::now()), None);
     }
 
     #[test]
-    fn both_kinds_of_tokens_tell_their_end() {
+    fn both_kinds_of_tokens_have_a_readable_expiry() {
         let vendor = "04AAAAAH3PJAwAEGRrOHVldHY4Ym83a3VncDEAcB0CEszooLaoBT6EuTtB+lsoB02Vk2bGTyMeAqlEstQLHweqeVH6M8UD6a858g5af7wd7kH1EYalQV791ZVQfpIvLe11CbtXo51bc8gTpx8CXQ5G0jNosWZKqpwswXZYX5zgOemNUclounmrZA67WAU=";
         assert!(TokenLife::of(vendor, Instant::now()).is_some());
         let jwt = token::mint("key", "secret", &token::Claims::default()).unwrap();

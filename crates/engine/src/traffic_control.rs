@@ -1,8 +1,8 @@
-//! What the application lets the network change of what it publishes, and how far down.
+//! What the application allows traffic control to reduce, and how far.
 //!
-//! The bitrate always follows the network unless the application forbids it; frame rate, size and the rate of the
-//! sound only where it allows it. Below a rate that it may set there is no video at all, or hardly any. Sans-IO: time is
-//! an argument.
+//! The bitrate follows the network unless the application forbids it; frame rate, size and the audio bitrate only where it
+//! allows that. Below a minimum bitrate that it may set there is no video, or two frames a second. Sans-IO: time is an
+//! argument.
 
 use std::time::{Duration, Instant};
 
@@ -12,22 +12,22 @@ const ADAPTIVE_RESOLUTION: u32 = 2;
 const ADAPTIVE_AUDIO: u32 = 4;
 const ALL_PROPERTIES: u32 = ADAPTIVE_FPS | ADAPTIVE_RESOLUTION | ADAPTIVE_AUDIO;
 
-/// Video below its floor comes at this rate, if at all, in frames per second.
+/// Frame rate of video below its minimum bitrate, if it is sent at all.
 pub(crate) const ULTRA_LOW_FPS: u32 = 2;
-/// A rate below the floor has to last for so long,
-const FALLS_AFTER: Duration = Duration::from_secs(1);
-/// and one above it by so much
-const RISES_ABOVE: f64 = 1.15;
-/// for so long.
-const RISES_AFTER: Duration = Duration::from_secs(2);
+/// How long the bitrate has to be below the minimum before video stops.
+const STOP_AFTER: Duration = Duration::from_secs(1);
+/// The bitrate has to exceed the minimum by this factor before video returns.
+const RETURN_FACTOR: f64 = 1.15;
+/// How long it has to do so.
+const RETURN_AFTER: Duration = Duration::from_secs(2);
 
-/// Sound gets this share of what the path carries, at least so much, in bits per second.
+/// Share of the path's bitrate for audio; the minimum below is in bits a second.
 const AUDIO_SHARE: f64 = 0.3;
-const LEAST_AUDIO_BPS: u32 = 16_000;
-/// and in steps, so that the encoder is not told of every breath of the network.
+const MIN_AUDIO_BPS: u32 = 16_000;
+/// Step of the audio bitrate, so that the encoder is not reconfigured all the time.
 const AUDIO_STEP_BPS: u32 = 4_000;
 
-/// `ZegoTrafficControlMinVideoBitrateMode`: what is sent while the network gives less than the floor.
+/// `ZegoTrafficControlMinVideoBitrateMode`: what is sent while the network carries less than the minimum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum BelowFloor {
     #[default]
@@ -51,7 +51,7 @@ pub(crate) enum Focus {
     /// Our way to the room server.
     #[default]
     Local,
-    /// The ways from there to those who play the stream as well.
+    /// The downlinks of the stream's subscribers as well.
     Remote,
 }
 
@@ -74,11 +74,11 @@ pub(crate) struct TrafficControl {
     pub(crate) least_video_bps: u64,
     pub(crate) below: BelowFloor,
     /// 0 = as we see fit.
-    pub(crate) least_fps: u32,
+    pub(crate) min_fps: u32,
     /// Pixels; 0 = as we see fit.
     pub(crate) least_size: (u32, u32),
     pub(crate) focus: Focus,
-    /// The frame rate gives way before the size: text that is smaller cannot be read.
+    /// The frame rate is reduced before the size: smaller text cannot be read.
     pub(crate) prefers_size: bool,
 }
 
@@ -89,7 +89,7 @@ impl Default for TrafficControl {
             properties: ADAPTIVE_FPS | ADAPTIVE_RESOLUTION,
             least_video_bps: 0,
             below: BelowFloor::default(),
-            least_fps: 0,
+            min_fps: 0,
             least_size: (0, 0),
             focus: Focus::default(),
             prefers_size: false,
@@ -98,7 +98,7 @@ impl Default for TrafficControl {
 }
 
 impl TrafficControl {
-    /// `properties` is a mask of `ZegoTrafficControlProperty`. False, and nothing changed, if it holds anything else.
+    /// `properties` is a mask of `ZegoTrafficControlProperty`. Returns false and changes nothing if it has unknown bits.
     pub(crate) fn enable(&mut self, enable: bool, properties: u32) -> bool {
         let known = properties & !ALL_PROPERTIES == 0;
         if known {
@@ -124,13 +124,13 @@ impl TrafficControl {
         self.enabled && self.properties & ADAPTIVE_AUDIO != 0
     }
 
-    /// What the sound may take, in bits per second, of what the path carries; at most what the application configured.
+    /// The audio bitrate in bits a second for what the path carries; at most the configured one.
     pub(crate) fn audio_bps(&self, configured_bps: u32, path_bps: u64) -> u32 {
         if !self.adapts_audio() {
             return configured_bps;
         }
         let share = (path_bps as f64 * AUDIO_SHARE).min(f64::from(u32::MAX)) as u32 / AUDIO_STEP_BPS * AUDIO_STEP_BPS;
-        share.max(LEAST_AUDIO_BPS).min(configured_bps)
+        share.max(MIN_AUDIO_BPS).min(configured_bps)
     }
 }
 
@@ -143,24 +143,24 @@ pub(crate) struct VideoFloor {
 }
 
 impl VideoFloor {
-    /// What to do without the full video; `None` while there is enough. `most_bps` is what the application asked for,
-    /// `bps` what the network gives of it.
+    /// What replaces the full video; `None` while the bitrate is sufficient. `max_bps` is the configured bitrate, `bps` what
+    /// the network carries of it.
     pub(crate) fn update(
         &mut self,
         now: Instant,
         control: &TrafficControl,
-        most_bps: u64,
+        max_bps: u64,
         bps: u64,
     ) -> Option<BelowFloor> {
-        let floor = control.least_video_bps.min(most_bps);
+        let floor = control.least_video_bps.min(max_bps);
         if !control.enabled || floor == 0 {
             *self = Self::default();
             return None;
         }
         // A floor as high as the rate itself could never be passed by more.
-        let back = ((floor as f64 * RISES_ABOVE) as u64).min(most_bps);
+        let back = ((floor as f64 * RETURN_FACTOR) as u64).min(max_bps);
         let turns = if self.is_below { bps >= back } else { bps < floor };
-        let long = if self.is_below { RISES_AFTER } else { FALLS_AFTER };
+        let long = if self.is_below { RETURN_AFTER } else { STOP_AFTER };
         if !turns {
             self.turned_since = None;
         } else if now.saturating_duration_since(*self.turned_since.get_or_insert(now)) >= long {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn video_stops_below_its_floor_and_comes_back_above_it() {
+    fn video_stops_below_its_minimum_and_returns_above_it() {
         let (mut floor, mut now) = (VideoFloor::default(), Instant::now());
         let control = control(300, BelowFloor::NoVideo);
         assert_eq!(after(&mut floor, &mut now, &control, 400), None);
@@ -204,9 +204,9 @@ mod tests {
         let (mut floor, now) = (VideoFloor::default(), Instant::now());
         let control = control(300, BelowFloor::UltraLowFps);
         assert_eq!(floor.update(now, &control, 2_000_000, 100_000), None);
-        assert_eq!(floor.update(now + FALLS_AFTER / 2, &control, 2_000_000, 400_000), None);
-        assert_eq!(floor.update(now + FALLS_AFTER, &control, 2_000_000, 100_000), None);
-        assert_eq!(floor.update(now + FALLS_AFTER * 2, &control, 2_000_000, 100_000), Some(BelowFloor::UltraLowFps));
+        assert_eq!(floor.update(now + STOP_AFTER / 2, &control, 2_000_000, 400_000), None);
+        assert_eq!(floor.update(now + STOP_AFTER, &control, 2_000_000, 100_000), None);
+        assert_eq!(floor.update(now + STOP_AFTER * 2, &control, 2_000_000, 100_000), Some(BelowFloor::UltraLowFps));
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_floor_or_without_control_there_is_always_video() {
+    fn without_a_minimum_there_is_always_video() {
         let (mut floor, mut now) = (VideoFloor::default(), Instant::now());
         assert_eq!(after(&mut floor, &mut now, &TrafficControl::default(), 1), None);
         let mut off = control(300, BelowFloor::NoVideo);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sound_gives_way_only_where_it_may() {
+    fn the_audio_bitrate_is_reduced_only_where_allowed() {
         let mut control = TrafficControl::default();
         assert_eq!(control.audio_bps(48_000, 50_000), 48_000);
         assert!(control.enable(true, ADAPTIVE_AUDIO));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_property_is_refused() {
+    fn an_unknown_property_is_rejected() {
         let mut control = TrafficControl::default();
         assert!(!control.enable(true, 8));
         assert_eq!(control, TrafficControl::default());

@@ -1,7 +1,7 @@
-//! What comes and cannot be played: why, when that is certain, and how rarely to ask for a key frame meanwhile.
+//! Media that arrives and cannot be decoded: the reason, once it is certain, and how rarely to request key frames meanwhile.
 //!
-//! No I/O and no clock. What participants announce may be wrong in both directions, so what arrives decides in the end: a
-//! stream that turns out to be decodable after all is told as such.
+//! Pure. Announcements of participants may be wrong in both directions, so what arrives decides: a stream that can be
+//! decoded after all is reported as such.
 
 use std::time::{Duration, Instant};
 
@@ -14,20 +14,20 @@ use transport::Unreadable;
 use crate::error::code;
 use crate::session::TrackKind;
 
-/// Key frames in a row that fail before the stream counts as undecodable: they came whole, so it is not the network.
+/// Consecutive failed key frames that make a stream undecodable: they were complete, so it is not the network.
 const FAILED_KEYFRAMES: u32 = 2;
-/// The decoder's own key frame requests are at least this far apart,
+/// Minimum distance of the decoder's own key-frame requests; the one below is the maximum.
 const MIN_REQUEST_PAUSE: Duration = Duration::from_millis(300);
 /// and when they are known to be of no use, at first and at last this far.
 const FIRST_USELESS_PAUSE: Duration = Duration::from_secs(2);
 const LAST_USELESS_PAUSE: Duration = Duration::from_secs(60);
 /// Packets of an unknown codec that are no accident.
 const FOREIGN_PACKETS: u64 = 10;
-/// Frames that are of no use before the first picture, and for how long.
+/// Undecodable frames before the first one, and for how long.
 const USELESS_FRAMES: u64 = 20;
 const USELESS_TIME: Duration = Duration::from_millis(2_500);
-/// Sounds in a row that look encrypted, or do not.
-const CERTAIN_SOUNDS: u32 = 5;
+/// Consecutive audio packets that look encrypted, or do not.
+const CERTAIN_PACKETS: u32 = 5;
 /// The trailer of frames that LiveKit's clients encrypt: 12 bytes of initialization vector, their number, a key's index.
 const VECTOR_BYTES: u8 = 12;
 const KEYS: u8 = 16;
@@ -70,7 +70,7 @@ impl Reason {
     }
 }
 
-/// What a participant's own description says against playing its track.
+/// Why a track cannot be played, by its participant's description.
 pub(crate) fn obstacle(track: &TrackInfo) -> Option<Reason> {
     if track.encryption != 0 {
         return Some(Reason::Encrypted);
@@ -93,12 +93,12 @@ pub(crate) fn obstacle(track: &TrackInfo) -> Option<Reason> {
     }
 }
 
-/// Whether a frame or a sound ends as an encrypted one does.
+/// Whether a frame or an audio packet ends as an encrypted one does.
 fn looks_encrypted(data: &[u8]) -> bool {
     matches!(data, [.., VECTOR_BYTES, key] if *key < KEYS && data.len() > usize::from(VECTOR_BYTES) + 2)
 }
 
-/// Follows the decoder of one stream's pictures.
+/// Watches the decoder of one stream's video.
 #[derive(Debug, Default)]
 pub(crate) struct DecoderHealth {
     failed_keyframes: u32,
@@ -108,7 +108,7 @@ pub(crate) struct DecoderHealth {
 }
 
 impl DecoderHealth {
-    /// A picture was decoded.
+    /// A frame was decoded.
     pub(crate) fn decoded(&mut self) {
         (self.failed_keyframes, self.useless) = (0, false);
     }
@@ -131,7 +131,7 @@ impl DecoderHealth {
         reason
     }
 
-    /// Whether to ask for a key frame now. Each one costs everybody who plays the stream.
+    /// Whether to request a key frame now. Each one costs all subscribers of the stream.
     pub(crate) fn may_request(&mut self, now: Instant) -> bool {
         let pause = if self.useless { self.pause.max(FIRST_USELESS_PAUSE) } else { MIN_REQUEST_PAUSE };
         if self.requested.is_some_and(|at| now.saturating_duration_since(at) < pause) {
@@ -143,7 +143,7 @@ impl DecoderHealth {
     }
 }
 
-/// Notices that nothing of what arrives becomes a frame.
+/// Detects that nothing that arrives becomes a frame.
 #[derive(Debug, Default)]
 pub(crate) struct ArrivalWatch {
     frames: u64,
@@ -171,7 +171,7 @@ impl ArrivalWatch {
     }
 }
 
-/// What to do with a packet of sound.
+/// What to do with an audio packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sound {
     Play,
@@ -179,17 +179,17 @@ pub(crate) enum Sound {
     Drop,
 }
 
-/// Tells encrypted sound, which any Opus decoder turns into loud noise, by its trailer.
+/// Recognises encrypted audio, which any Opus decoder turns into loud noise, by its trailer.
 #[derive(Debug, Default)]
-pub(crate) struct SoundWatch {
+pub(crate) struct EncryptedAudioDetector {
     plain: u32,
     encrypted: u32,
-    /// As last told.
+    /// As last reported.
     is_encrypted: bool,
 }
 
-impl SoundWatch {
-    /// Takes a payload; with a second value when the kind of the whole stream turned out to be another.
+impl EncryptedAudioDetector {
+    /// Takes a payload; the second value is set when the stream turned out to be of the other kind.
     pub(crate) fn take(&mut self, payload: &[u8]) -> (Sound, Option<bool>) {
         if looks_encrypted(payload) {
             self.encrypted += 1;
@@ -198,12 +198,12 @@ impl SoundWatch {
             self.encrypted = 0;
         }
         let is_encrypted =
-            if self.is_encrypted { self.plain < CERTAIN_SOUNDS } else { self.encrypted >= CERTAIN_SOUNDS };
+            if self.is_encrypted { self.plain < CERTAIN_PACKETS } else { self.encrypted >= CERTAIN_PACKETS };
         if is_encrypted {
             self.plain = if self.encrypted > 0 { 0 } else { self.plain };
         }
         let changed = std::mem::replace(&mut self.is_encrypted, is_encrypted) != is_encrypted;
-        // One in some thousands of plain sounds ends that way by accident, hardly ever the very first.
+        // One in some thousands of plain packets ends that way by accident, hardly ever the very first.
         let suspicious = self.encrypted > 0 && self.plain == 0;
         let sound = if is_encrypted || suspicious { Sound::Drop } else { Sound::Play };
         (sound, changed.then_some(is_encrypted))
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_track_that_says_what_it_is_is_judged_by_that() {
+    fn an_announced_codec_decides_at_first() {
         assert_eq!(obstacle(&track("video/H264", true)), None);
         assert_eq!(obstacle(&track("", true)), None);
         assert_eq!(obstacle(&track("video/AV1", true)), Some(Reason::Codec("AV1".into())));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_decoder_refuses_for_good_is_told_at_once_and_damage_only_by_key_frames() {
+    fn an_unsupported_format_is_reported_at_once_and_damage_after_key_frames() {
         let mut health = DecoderHealth::default();
         let refused = DecodeError::ParameterSet(SpsError::Unsupported("4:4:4"));
         assert_eq!(health.failed(&refused, &[], true), Some(Reason::Format("H264 4:4:4".into())));
@@ -270,13 +270,13 @@ mod tests {
         let start = Instant::now();
         let unreadable = Unreadable { foreign_packets: 30, foreign_codec: Some("VP9".into()), useless_frames: 0 };
         assert_eq!(watch.look(0, &unreadable, start), Some(Reason::Codec("VP9".into())));
-        // Frames come: what came before is forgotten.
+        // Frames arrive: the earlier ones are forgotten.
         assert_eq!(watch.look(1, &unreadable, start), None);
         assert_eq!(watch.look(1, &unreadable, start), None);
     }
 
     #[test]
-    fn frames_that_are_of_no_use_are_told_after_a_while_and_losses_are_not() {
+    fn useless_frames_are_reported_and_losses_are_not() {
         let mut watch = ArrivalWatch::default();
         let start = Instant::now();
         let useless = |frames| Unreadable { useless_frames: frames, ..Unreadable::default() };
@@ -290,15 +290,15 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_sound_is_never_heard_and_plain_sound_always() {
-        let mut watch = SoundWatch::default();
+    fn encrypted_audio_is_never_played_and_plain_audio_always() {
+        let mut watch = EncryptedAudioDetector::default();
         let results: Vec<_> = (0..8).map(|_| watch.take(&ENCRYPTED)).collect();
         assert!(results.iter().all(|(sound, _)| *sound == Sound::Drop));
         assert_eq!(results.iter().filter_map(|(_, told)| *told).collect::<Vec<_>>(), [true]);
         let back: Vec<_> = (0..8).map(|_| watch.take(&[0x78, 1, 2, 3])).collect();
         assert_eq!(back.iter().filter_map(|(_, told)| *told).collect::<Vec<_>>(), [false]);
         assert_eq!(back[7].0, Sound::Play);
-        // An accident in the middle of plain sound.
+        // An accident in the middle of plain audio.
         assert_eq!(watch.take(&ENCRYPTED), (Sound::Play, None));
         assert_eq!(watch.take(&[0x78]), (Sound::Play, None));
     }

@@ -1,4 +1,4 @@
-//! Received pictures on their way to the view: each is decoded and shown when its time has come, together with its sound.
+//! Received video on its way to the view: each frame is decoded and shown when it is due, in sync with its audio.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,17 +17,17 @@ use crate::player::Output;
 use crate::session::TrackKind;
 use crate::undecodable::{DecoderHealth, Reason};
 
-/// Units whose pictures have not come out of the decoder yet, at most.
-const MAX_WAITING: usize = 17;
+/// Upper bound of access units inside the decoder.
+const MAX_PENDING_UNITS: usize = 17;
 /// `ZegoVideoCodecID`.
 const CODEC_ID_DEFAULT: u8 = 0;
 const CODEC_ID_VP8: u8 = 2;
-/// A picture that has to wait longer than this is nonsense and does not wait.
-const MOST_WAIT: Duration = Duration::from_secs(5);
-/// What is heard says nothing of the present any more after this.
-const STALE_SOUND: Duration = Duration::from_millis(500);
-/// A picture that is late by more than this says nothing about the others.
-const MOST_LATE: Duration = Duration::from_millis(20);
+/// A frame that would have to wait longer than this has a wrong timestamp and does not wait.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// The audio position says nothing about the present after this time.
+const STALE_AUDIO: Duration = Duration::from_millis(500);
+/// Lateness of a frame counts only up to this.
+const MAX_LATENESS: Duration = Duration::from_millis(20);
 /// Share of a new measurement in the smoothed decoding time.
 const SMOOTHING: f64 = 0.1;
 
@@ -42,17 +42,17 @@ pub(crate) struct BufferRange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TimingStats {
-    /// By how much the picture comes later than its sound; `null` while that is unknown.
+    /// How much later than its audio the video is shown; `null` while unknown.
     pub(crate) offset_ms: Option<f64>,
-    /// How long pictures wait because they come unevenly.
+    /// How long frames wait because of jitter.
     pub(crate) video_delay_ms: f64,
-    /// How long pictures wait for the sound.
+    /// How long frames wait for the audio.
     pub(crate) video_wait_ms: f64,
-    /// How long the sound waits for the pictures.
+    /// How long the audio waits for the video.
     pub(crate) audio_wait_ms: f64,
 }
 
-/// What both halves of a player share about time.
+/// Timing that audio and video of a player share.
 pub(crate) struct Timing {
     audio: Arc<AudioPlayer>,
     audio_clock: Mutex<Option<AudioReceiverHandle>>,
@@ -65,7 +65,7 @@ impl Timing {
         Arc::new(Self { audio, audio_clock: Mutex::new(None), range: Mutex::new(None), stats: Mutex::default() })
     }
 
-    /// The sound comes from this track from now on.
+    /// Sets the track that the audio comes from.
     pub(crate) fn set_audio_clock(&self, handle: AudioReceiverHandle) {
         *self.audio_clock.lock() = Some(handle);
     }
@@ -79,10 +79,10 @@ impl Timing {
         *self.stats.lock()
     }
 
-    /// What is heard now.
+    /// The audio that is played now.
     fn sound(&self, now: Instant) -> Option<PlayoutPoint> {
         let position = self.audio.position()?;
-        if now.saturating_duration_since(position.heard_at) > STALE_SOUND {
+        if now.saturating_duration_since(position.heard_at) > STALE_AUDIO {
             return None;
         }
         let captured = self.audio_clock.lock().as_ref()?.captured(position.timestamp)?;
@@ -93,13 +93,13 @@ impl Timing {
         let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
         let mut range = DelayRange { extra_ms: ms(extra), ..DelayRange::default() };
         if let Some(wanted) = *self.range.lock() {
-            (range.least_ms, range.most_ms) = (ms(wanted.least), ms(wanted.most));
+            (range.min_ms, range.max_ms) = (ms(wanted.least), ms(wanted.most));
         }
         self.audio.set_delay(range);
     }
 }
 
-/// See the module. Runs on a thread of its own until the track is gone.
+/// Decodes and shows one track. Runs on a thread of its own until the track ends.
 pub(crate) struct VideoPlayback {
     pub(crate) queue: Receiver<ReceivedAccessUnit>,
     pub(crate) output: Arc<Output>,
@@ -137,7 +137,7 @@ impl VideoPlayback {
                 self.waiting.clear();
             }
             let Some((_, decoder)) = &mut decoder else { continue };
-            // Pictures that come in another order than they are shown in are decoded at once, and wait afterwards.
+            // Frames that arrive in decoding order are decoded at once, and wait afterwards.
             let reorders = decoder.reorders();
             if !reorders {
                 self.wait_until(due + self.sync.video_delay());
@@ -176,14 +176,14 @@ impl VideoPlayback {
         }
     }
 
-    /// A unit was taken by the decoder. Pictures of reordered streams come out later, the one that is due first first.
+    /// A unit was taken by the decoder. Frames of reordered streams come out later, in the order in which they are due.
     fn enqueue(&mut self, unit: ReceivedAccessUnit, due: Instant, has_picture: bool) {
         if has_picture {
             let at = self.waiting.partition_point(|(earlier, _)| *earlier <= due);
             self.waiting.insert(at, (due, unit));
         }
-        // Units without a picture, and those that were lost with a decoder's own errors, must not pile up.
-        let surplus = self.waiting.len().saturating_sub(MAX_WAITING);
+        // Units without a frame, and those that were lost by errors of the decoder, must not pile up.
+        let surplus = self.waiting.len().saturating_sub(MAX_PENDING_UNITS);
         self.waiting.drain(..surplus);
     }
 
@@ -201,12 +201,12 @@ impl VideoPlayback {
         let decoded = Instant::now();
         self.output.show(&turn(picture, unit.rotation.quarters()));
         if unit.codec == VideoCodec::H264 {
-            self.output.tell_sei(&unit.data);
+            self.output.emit_sei(&unit.data);
         }
         self.synchronize(&unit, due, decoded.checked_sub(wait).unwrap_or(decoded));
     }
 
-    /// When the picture should be seen if it does not wait for its sound.
+    /// When the frame should be shown if it does not wait for its audio.
     fn due(&mut self, unit: &ReceivedAccessUnit) -> Instant {
         if let Some(range) = *self.timing.range.lock() {
             self.playout.set_range(range.least, range.most);
@@ -217,17 +217,17 @@ impl VideoPlayback {
     /// Sleeps until it is time to begin decoding.
     fn wait_until(&self, due: Instant) {
         let wait = due.saturating_duration_since(Instant::now() + Duration::from_secs_f64(self.decoding));
-        if !wait.is_zero() && wait < MOST_WAIT {
+        if !wait.is_zero() && wait < MAX_WAIT {
             std::thread::sleep(wait);
         }
     }
 
-    /// `shown`: when it was seen, or would have been if it had not waited for its sound.
+    /// `shown`: when it was shown, or would have been without waiting for its audio.
     fn synchronize(&mut self, unit: &ReceivedAccessUnit, due: Instant, shown: Instant) {
         let picture = self
             .handle
             .captured(unit.timestamp)
-            .map(|captured| PlayoutPoint { captured, presented: shown.min(due + MOST_LATE) });
+            .map(|captured| PlayoutPoint { captured, presented: shown.min(due + MAX_LATENESS) });
         match (picture, self.timing.sound(shown)) {
             (Some(picture), Some(sound)) => self.sync.update(picture, sound),
             _ => self.sync.decay(),

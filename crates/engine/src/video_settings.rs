@@ -1,8 +1,8 @@
-//! What an application says in `setVideoConfig`: some fields, and for the rest a preset or the scenario.
+//! The arguments of `setVideoConfig`: some fields, and for the rest a preset or the scenario.
 
 use crate::config::{Layering, VideoConfig};
 
-/// `ZegoVideoConfig` or a `ZegoVideoConfigPreset`. What is absent comes from the preset, or without one from the scenario.
+/// `ZegoVideoConfig` or a `ZegoVideoConfigPreset`. Absent fields come from the preset, or without one from the scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VideoSettings {
     /// `ZegoVideoConfigPreset`.
@@ -19,14 +19,14 @@ pub struct VideoSettings {
     pub fps: Option<u32>,
     /// kbit/s.
     pub bitrate_kbps: Option<u32>,
-    /// Whether the picture is sent in several sizes.
+    /// Whether video is sent in several layers.
     pub layering: Layering,
-    /// Seconds from one key frame to the next, at most; documented as 2 to 5. Absent: only when one is needed.
+    /// Maximum of seconds between key frames; documented as 2 to 5. Absent: on request only.
     pub key_frame_interval_s: Option<u32>,
 }
 
 impl VideoSettings {
-    /// What it comes to in a `ZegoScenario`.
+    /// The configuration in a `ZegoScenario`.
     pub(crate) fn resolve(&self, scenario: u32) -> VideoConfig {
         let base = self.preset.map_or_else(|| VideoConfig::for_scenario(scenario), VideoConfig::preset);
         VideoConfig {
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_absent_comes_from_the_scenario_or_the_preset() {
+    fn absent_fields_come_from_the_preset_or_the_scenario() {
         const BROADCAST: u32 = 8;
         let settings = VideoSettings { bitrate_kbps: Some(900), ..VideoSettings::default() };
         let config = settings.resolve(BROADCAST);

@@ -1,4 +1,4 @@
-//! The time of day, for what goes over the wire.
+//! The wall clock, for times on the wire.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

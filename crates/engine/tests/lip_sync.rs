@@ -1,5 +1,5 @@
-//! Picture and sound over an uneven network, in virtual time: the real playout clock, audio jitter buffer and lip sync on
-//! a seeded link. Seen is what a person would notice: how far picture and sound are apart, and how evenly pictures come.
+//! Frame and audio over an uneven network, in virtual time: the real playout clock, audio jitter buffer and lip sync on
+//! a seeded link. Seen is what a person would notice: how far frame and audio are apart, and how evenly frames come.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeMap;
@@ -13,19 +13,19 @@ use transport::lip_sync::{LipSync, PlayoutPoint};
 use transport::playout::Playout;
 
 const SECONDS: u64 = 30;
-/// What is seen before this is the way there.
+/// What is seen before this is the path there.
 const SETTLED_MS: u64 = 10_000;
 /// From the mixer to the ear, and from the decoder's input to the eye.
 const SPEAKER_MS: u64 = 12;
 const DECODING_MS: u64 = 4;
 
-/// The way of one medium, in milliseconds.
+/// The path of one medium, in milliseconds.
 #[derive(Clone, Copy)]
 struct Way {
     delay: u64,
     /// Added, evenly distributed; packets keep their order.
     jitter: u64,
-    /// Packets lost, in percent. A picture then comes later, a packet of sound only as a copy in one of the next.
+    /// Packets lost, in percent. A frame then comes later, a packet of audio only as a copy in one of the next.
     loss: u64,
 }
 
@@ -35,11 +35,11 @@ fn whole(delay: u64, jitter: u64) -> Way {
 }
 
 struct Seen {
-    /// Picture minus sound, milliseconds.
+    /// Frame minus audio, milliseconds.
     offsets: Vec<f64>,
     /// Capture to eye, milliseconds.
     ages: Vec<f64>,
-    /// Steps from picture to picture, milliseconds.
+    /// Steps from frame to frame, milliseconds.
     steps: Vec<f64>,
     concealed: f64,
 }
@@ -59,12 +59,12 @@ impl Rng {
     }
 }
 
-/// Packets that one picture is sent in.
+/// Packets that one frame is sent in.
 const PICTURE_PACKETS: u64 = 8;
 /// From the gap to the request for what is missing.
 const NOTICED_MS: u64 = 10;
 
-/// How much later the last packet of a picture is there, if some are lost. Where the way has room repairs are sent twice.
+/// How much later the last packet of a frame is there, if some are lost. Where the path has room repairs are sent twice.
 fn repairs_ms(rng: &mut Rng, way: Way) -> u64 {
     let mut repairs = || match rng.below(100) < way.loss {
         true => 1 + std::iter::repeat_with(|| rng.below(10_000)).take_while(|lot| *lot < way.loss * way.loss).count(),
@@ -73,7 +73,7 @@ fn repairs_ms(rng: &mut Rng, way: Way) -> u64 {
     (0..PICTURE_PACKETS).map(|_| repairs() as u64).max().unwrap_or(0) * (2 * way.delay + NOTICED_MS)
 }
 
-/// Arrival times of pictures that are sent at `sent`, by number. None passes another, all are repaired.
+/// Arrival times of frames that are sent at `sent`, by number. None passes another, all are repaired.
 fn pictures(rng: &mut Rng, sent: impl Iterator<Item = u64>, way: Way) -> BTreeMap<u64, Vec<u64>> {
     let (mut arrivals, mut last) = (BTreeMap::<u64, Vec<u64>>::new(), 0);
     for (number, sent) in (0u64..).zip(sent) {
@@ -83,7 +83,7 @@ fn pictures(rng: &mut Rng, sent: impl Iterator<Item = u64>, way: Way) -> BTreeMa
     arrivals
 }
 
-/// The same of packets of sound, of which those that are lost are left out.
+/// The same of packets of audio, of which those that are lost are left out.
 fn sounds(rng: &mut Rng, sent: impl Iterator<Item = u64>, way: Way) -> BTreeMap<u64, Vec<u64>> {
     let (mut arrivals, mut last) = (BTreeMap::<u64, Vec<u64>>::new(), 0);
     for (number, sent) in (0u64..).zip(sent) {
@@ -104,7 +104,7 @@ fn voice(number: u64) -> [f32; PACKET_SAMPLES] {
     })
 }
 
-/// A call of half a minute. Pictures are 33 ms apart and leave 5 ms after their capture, sound after its 20 ms.
+/// A call of half a minute. Frames are 33 ms apart and leave 5 ms after their capture, audio after its 20 ms.
 fn call(seed: u64, video: Way, audio: Way) -> Seen {
     let mut rng = Rng(seed);
     let start = Instant::now();
@@ -112,7 +112,7 @@ fn call(seed: u64, video: Way, audio: Way) -> Seen {
     let pictures = pictures(&mut rng, (0..SECONDS * 30).map(|number| number * 100 / 3 + 5), video);
     let packets = sounds(&mut rng, (0..SECONDS * 50).map(|number| number * 20 + 22), audio);
     let (mut playout, mut sync, mut buffer) = (Playout::default(), LipSync::default(), JitterBuffer::new().unwrap());
-    // As publishers do that are told of such losses.
+    // As publishers do that are reported of such losses.
     let mut encoder = OpusEncoder::new(32_000, if audio.loss > 0 { audio.loss as u8 + 5 } else { 0 }, false).unwrap();
     let mut writer = RedWriter::new(111);
     writer.set_copies(usize::from(audio.loss > 0));

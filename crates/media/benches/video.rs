@@ -1,6 +1,6 @@
 //! What each step of the video path costs for one 720p frame: `cargo bench -p media --bench video`.
 //!
-//! The steps run in turn within one round, so that a busy machine disturbs all of them alike; medians with the range
+//! The steps run alternating within one round, so that a busy machine disturbs all of them alike; medians with the range
 //! from the 10th to the 90th percentile.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 

@@ -1,4 +1,4 @@
-//! Runs the lab of sound and prints one JSON line a case: `audio_lab network [part of its name]`, `audio_lab echo`.
+//! Runs the lab of audio and prints one JSON line a case: `audio_lab network [part of its name]`, `audio_lab echo`.
 //!
 //! A value is [median, least, greatest] over the seeds.
 

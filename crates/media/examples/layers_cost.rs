@@ -1,4 +1,4 @@
-//! What three sizes of a picture cost against one, in processor time (Linux only): rounds of both in turn, the median of each.
+//! What three sizes of a frame cost against one, in processor time (Linux only): rounds of both alternating, the median of each.
 //!
 //! `cargo run --release -p media --example layers_cost`
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
@@ -17,7 +17,7 @@ const ROUNDS: usize = 11;
 /// Width, height, bits per second, from high to low.
 const LAYERS: [(u32, u32, u32); 3] = [(1280, 720, 2_500_000), (640, 360, 750_000), (320, 180, 225_000)];
 
-/// A moving picture with the noise of a camera.
+/// A moving frame with the noise of a camera.
 fn source() -> Vec<VideoFrame> {
     let (pool, start) = (FramePool::new(), Instant::now());
     let pattern = Pattern::new(LAYERS[0].0, LAYERS[0].1);

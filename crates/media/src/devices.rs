@@ -1,11 +1,11 @@
-//! What cameras, microphones and speakers have in common: how they are named, and how fake ones are asked for.
+//! Names of cameras, microphones and speakers, and the settings of fake ones.
 
 use std::collections::BTreeMap;
 
 /// A camera, microphone or speaker as the application sees it in a device list.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct DeviceInfo {
-    /// Stable within one machine; what `useVideoDevice` and `useAudioDevice` take.
+    /// Stable within one machine; the argument of `useVideoDevice` and `useAudioDevice`.
     #[serde(rename = "deviceID")]
     pub id: String,
     /// For people.
@@ -13,16 +13,16 @@ pub struct DeviceInfo {
     pub name: String,
 }
 
-/// Fake devices for machines with none, for tests and for demos.
+/// Fake devices for machines without any, for tests and for demos.
 ///
-/// Each value is what the variable held: a keyword (`pattern`, `tone`, `null`) or a file's path.
+/// Each value is that of the variable: a keyword (`pattern`, `tone`, `null`) or a file's path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FakeDevices {
     /// `ZEGO_FAKE_CAMERA`: `pattern`, FILE.y4m or FILE.mjpeg; `strip:FILE` draws the strip of the pattern over a file.
     pub camera: Option<String>,
     /// `ZEGO_FAKE_MICROPHONE`: `tone` or FILE.wav.
     pub microphone: Option<String>,
-    /// `ZEGO_FAKE_SPEAKER`: `null`, or FILE.wav that takes what would have been played.
+    /// `ZEGO_FAKE_SPEAKER`: `null`, or FILE.wav that records what would have been played.
     pub speaker: Option<String>,
 }
 

@@ -1,5 +1,5 @@
 //! Streams as phones, hardware encoders and browsers send them: what is shown, in which order and colours, and what is
-//! refused by name. The seeds were made with x264 and libvpx from `baseline.h264`, whose pictures carry their number.
+//! refused by name. The seeds were made with x264 and libvpx from `baseline.h264`, whose frames carry their number.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::time::Instant;
@@ -16,7 +16,7 @@ fn join<'a>(units: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     units.flat_map(|unit| [&[0, 0, 0, 1], unit].concat()).collect()
 }
 
-/// Access units of a stream with one slice in each picture.
+/// Access units of a stream with one slice in each frame.
 fn by_slice(data: &[u8]) -> Vec<Vec<u8>> {
     let units: Vec<_> = nal_units(data).collect();
     let is_slice = |kind| matches!(kind, NalKind::Slice | NalKind::IdrSlice);
@@ -58,7 +58,7 @@ fn counters(frames: &[VideoFrame]) -> Vec<u16> {
 fn pictures_that_come_before_earlier_ones_are_all_shown_in_order() {
     let units = by_slice(include_bytes!("../seeds/reordered.h264"));
     assert_eq!(units.len(), 6);
-    // The next IDR picture lets the last ones go.
+    // The next IDR frame lets the last ones go.
     let shown = decode(VideoCodec::H264, &[&units[..], &units[..1]].concat()).unwrap();
     assert_eq!(counters(&shown)[..6], [0, 1, 2, 3, 4, 5]);
 }
@@ -97,7 +97,7 @@ fn what_is_not_carried_is_refused_by_name() {
 
 #[test]
 fn colours_are_those_that_the_stream_names() {
-    // The second IDR picture lets the first one go, which might have waited for others.
+    // The second IDR frame lets the first one go, which might have waited for others.
     let unit = include_bytes!("../seeds/bt709_full.h264").to_vec();
     let shown = decode(VideoCodec::H264, &[unit.clone(), unit]).unwrap();
     let mut rgba = vec![0; 32 * 32 * 4];

@@ -1,4 +1,4 @@
-//! Files as ffmpeg writes them, played by fake devices: a red picture is red, a tone is as loud as it was made.
+//! Files as ffmpeg writes them, played by fake devices: a red frame is red, a tone is as loud as it was made.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ impl Drop for Made {
     }
 }
 
-/// The first picture that a camera of this file gives.
+/// The first frame that a camera of this file gives.
 fn picture(path: &Path) -> VideoFrame {
     let fakes = FakeDevices { camera: Some(path.display().to_string()), ..FakeDevices::default() };
     let (sender, receiver) = bounded(1);
@@ -96,7 +96,7 @@ fn a_red_picture_in_any_y4m_is_red() {
             let Some(file) = Made::new(&format!("{format}-{range}.y4m"), &arguments) else { return };
             let header = std::fs::read(file.path()).unwrap();
             let is_full = header[..200].windows(4).any(|word| word == b"FULL");
-            // ffmpeg does not name the range of grey pictures everywhere.
+            // ffmpeg does not name the range of grey frames everywhere.
             if format == "gray" && range == "pc" && !is_full {
                 continue;
             }

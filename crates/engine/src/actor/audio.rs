@@ -1,4 +1,4 @@
-//! Sound: processing, volumes, levels and spectra.
+//! Audio: processing, volumes, levels and spectra.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use crate::config::AudioConfig;
 use crate::error::code;
 use crate::event;
 
-/// Most percent of a volume.
-const MOST_VOLUME: u32 = 200;
+/// Upper bound of a volume, in percent.
+const MAX_VOLUME: u32 = 200;
 /// Intervals of the monitors, in milliseconds.
 const LEVEL_INTERVALS: std::ops::RangeInclusive<u32> = 100..=3000;
-const LEAST_SPECTRUM_INTERVAL: u32 = 10;
+const MIN_SPECTRUM_INTERVAL: u32 = 10;
 const VAD_INTERVALS: std::ops::RangeInclusive<u32> = 200..=10_000;
-/// Somebody who speaks pauses too: this part of the time makes it speech.
+/// From this share of frames with a voice on, a period is speech: speakers pause too.
 const SPEECH_SHARE: f64 = 0.3;
 
-/// Something that is told at intervals.
+/// A measurement that is reported at intervals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Monitor {
     SoundLevel {
         with_voice: bool,
     },
     Spectrum,
-    /// Of a `ZegoAudioVADStableStateMonitorType`.
+    /// Stable voice activity, for one `ZegoAudioVADStableStateMonitorType`.
     Vad {
         source: u32,
     },
@@ -40,12 +40,12 @@ pub(crate) enum Monitor {
 #[derive(Clone, Copy, Debug)]
 struct VadMonitor {
     generation: u64,
-    /// Frames with a voice and all frames, when it was told last.
+    /// Counts of frames with a voice and of all frames at the last report.
     told: (u64, u64),
 }
 
 impl VadMonitor {
-    /// The `ZegoAudioVADType` of the time since it was told last.
+    /// The `ZegoAudioVADType` of the time since the last report.
     fn state(&mut self, counts: (u64, u64)) -> i32 {
         let told = std::mem::replace(&mut self.told, counts);
         let (voiced, frames) = (counts.0 - told.0, counts.1 - told.1);
@@ -53,7 +53,7 @@ impl VadMonitor {
     }
 }
 
-/// `ZegoAudioCaptureStereoMode`: when the microphone is recorded in stereo.
+/// `ZegoAudioCaptureStereoMode`: when the microphone is captured in stereo.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum StereoMode {
     #[default]
@@ -63,18 +63,18 @@ enum StereoMode {
     Adaptive,
 }
 
-/// What the application set about sound.
+/// The application's audio settings.
 #[derive(Debug)]
 pub(super) struct AudioSettings {
     processing: ProcessingConfig,
     pub(super) capture_enabled: bool,
     configs: [AudioConfig; 4],
     stereo_mode: StereoMode,
-    /// Numbers of the monitors that run.
+    /// Generations of the running monitors.
     sound_level: Option<u64>,
     spectrum: Option<u64>,
     vad: [Option<VadMonitor>; 2],
-    /// Devices whose volumes are watched.
+    /// Devices whose volumes are monitored.
     watched_volumes: BTreeSet<(u32, String)>,
 }
 
@@ -102,12 +102,12 @@ impl Default for AudioSettings {
 }
 
 impl AudioSettings {
-    /// How a publish channel's sound is encoded.
+    /// How a publish channel's audio is encoded.
     pub(super) fn config(&self, channel: u32) -> AudioConfig {
         self.configs.get(channel as usize).copied().unwrap_or_default()
     }
 
-    /// Whether spectra are told.
+    /// Whether spectra are reported.
     pub(super) fn wants_spectra(&self) -> bool {
         self.spectrum.is_some()
     }
@@ -145,7 +145,7 @@ impl Actor {
             }
             AudioCommand::StopSoundLevelMonitor => self.sound.sound_level = None,
             AudioCommand::StartSpectrumMonitor { interval_ms } => {
-                if interval_ms >= LEAST_SPECTRUM_INTERVAL {
+                if interval_ms >= MIN_SPECTRUM_INTERVAL {
                     self.sound.spectrum = Some(self.start_monitor(Monitor::Spectrum, interval_ms));
                     self.want_spectra(true);
                 } else {
@@ -186,10 +186,10 @@ impl Actor {
     }
 
     fn is_volume(&self, volume: u32, function: &str) -> bool {
-        if volume > MOST_VOLUME {
+        if volume > MAX_VOLUME {
             self.debug_error(code::ILLEGAL_PARAM, function, "the volume must be 0 to 200");
         }
-        volume <= MOST_VOLUME
+        volume <= MAX_VOLUME
     }
 
     fn process(&mut self, change: impl FnOnce(&mut ProcessingConfig)) {
@@ -248,7 +248,7 @@ impl Actor {
         });
     }
 
-    /// Lets a publishing channel's encoder follow the settings and the expected loss.
+    /// Applies the settings and the expected loss to a publishing channel's encoder.
     pub(super) fn configure_audio_encoder(&self, channel: u32) {
         let Some(publisher) = self.publishers.get(&channel) else { return };
         let config = self.sound.config(channel);
@@ -273,7 +273,7 @@ impl Actor {
         channels.into_iter().for_each(|channel| self.update_published_device(channel, PublishedDevice::Microphone));
     }
 
-    /// Opens the microphone if something needs it and it is not switched off.
+    /// Opens the microphone if a preview or a publisher needs it and it is enabled.
     pub(super) fn start_audio_capture(&mut self) {
         if self.sound.capture_enabled && self.needs_audio_capture() {
             self.audio.start_capture();
@@ -282,14 +282,14 @@ impl Actor {
 
     // ---- monitors
 
-    /// Starts a rhythm of [`Input::Monitor`]; it ends when nobody knows its number any more.
+    /// Starts the timer of a monitor, which sends [`Input::Monitor`] until its generation is replaced.
     fn start_monitor(&mut self, monitor: Monitor, interval_ms: u32) -> u64 {
         let generation = self.next_generation();
         let inbox = self.inbox.downgrade();
         tokio::spawn(async move {
             let mut interval = tokio::time::interval(Duration::from_millis(u64::from(interval_ms)));
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-            // The first comes at once.
+            // The first report comes after one interval.
             interval.tick().await;
             loop {
                 interval.tick().await;
@@ -319,7 +319,7 @@ impl Actor {
         self.sound.vad[source as usize] = Some(VadMonitor { generation, told: self.audio.microphone_voice_counts() });
     }
 
-    /// The rhythm of a monitor; gives whether it goes on.
+    /// Reports a measurement; returns whether its timer goes on.
     pub(super) fn monitor(&mut self, monitor: Monitor, generation: u64) -> bool {
         let current = match monitor {
             Monitor::SoundLevel { .. } => self.sound.sound_level,
@@ -332,8 +332,8 @@ impl Actor {
             return false;
         }
         match monitor {
-            Monitor::SoundLevel { with_voice } => self.tell_sound_levels(with_voice),
-            Monitor::Spectrum => self.tell_spectra(),
+            Monitor::SoundLevel { with_voice } => self.emit_sound_levels(with_voice),
+            Monitor::Spectrum => self.emit_spectra(),
             Monitor::Vad { source } => {
                 let counts = self.audio.microphone_voice_counts();
                 if let Some(Some(monitor)) = self.sound.vad.get_mut(source as usize) {
@@ -345,26 +345,26 @@ impl Actor {
         true
     }
 
-    fn tell_sound_levels(&self, with_voice: bool) {
+    fn emit_sound_levels(&self, with_voice: bool) {
         let own = self.audio.microphone_level();
-        let info = |stream_id: &str, level: f32, is_voice: bool| {
-            let vad = i32::from(with_voice && is_voice);
+        let info = |stream_id: &str, level: f32, has_voice: bool| {
+            let vad = i32::from(with_voice && has_voice);
             json!({"streamID": stream_id, "soundLevel": level, "vad": vad})
         };
-        let own_info = info("", own, self.audio.microphone_hears_voice());
+        let own_info = info("", own, self.audio.microphone_has_voice());
         self.emit(event::with_field("onCapturedSoundLevelUpdate", "soundLevel", json!(own)));
         self.emit(event::with_field("onCapturedSoundLevelInfoUpdate", "soundLevelInfo", own_info));
         let (mut levels, mut infos) = (Map::new(), Map::new());
         for (stream_id, player) in &self.players {
             let level = player.media.sound_level();
             levels.insert(stream_id.clone(), json!(level));
-            infos.insert(stream_id.clone(), info(stream_id, level, player.media.hears_voice()));
+            infos.insert(stream_id.clone(), info(stream_id, level, player.media.has_voice()));
         }
         self.emit(event::with_field("onRemoteSoundLevelUpdate", "soundLevels", Value::Object(levels)));
         self.emit(event::with_field("onRemoteSoundLevelInfoUpdate", "soundLevelInfos", Value::Object(infos)));
     }
 
-    fn tell_spectra(&self) {
+    fn emit_spectra(&self) {
         let own = self.audio.microphone_spectrum().spectrum();
         self.emit(event::with_field("onCapturedAudioSpectrumUpdate", "audioSpectrum", json!(own.to_vec())));
         let of_player = |(stream_id, player): (&String, &super::playing::Player)| {
@@ -385,7 +385,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_talker_who_pauses_speaks_and_a_cough_is_noise() {
+    fn speech_with_pauses_is_voice_and_a_cough_is_noise() {
         let mut monitor = VadMonitor { generation: 1, told: (10, 100) };
         assert_eq!(monitor.state((60, 200)), 1);
         assert_eq!(monitor.state((70, 300)), 0);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use media::DeviceInfo;
-use media::video::camera::{CameraTrouble, CaptureFormat};
+use media::video::camera::{CameraFailure, CaptureFormat};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Actor;
@@ -23,17 +23,17 @@ use crate::traffic_control::TrafficControl;
 /// `ZegoPublishChannel`: Main, Aux, Third, Fourth.
 pub(crate) const CHANNELS: u32 = 4;
 
-/// What one publish channel captures, whether or not it publishes.
+/// The capture side of one publish channel, whether or not it publishes.
 pub(super) struct Channel {
     pub(super) config: VideoConfig,
     pub(super) traffic: TrafficControl,
-    /// Set while the camera runs: the size stays until it stops.
+    /// Set while the camera runs: the capture size is fixed until it stops.
     format: Option<CaptureFormat>,
     device: String,
-    /// Grows when the application chooses the camera or switches it on, see [`Wanted::choice`].
+    /// Incremented when the application chooses or enables the camera, see [`Wanted::choice`].
     choice: u64,
-    /// Why the camera gives no pictures.
-    pub(super) trouble: Option<CameraTrouble>,
+    /// Why the camera delivers no frames.
+    pub(super) failure: Option<CameraFailure>,
     pub(super) camera_enabled: bool,
     pub(super) source: VideoSource,
     pub(super) settings: PublishSettings,
@@ -42,13 +42,12 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// `ZegoRemoteDeviceState`: whether the others are to believe that pictures come, or why not; a shared screen asks for
-    /// no camera.
+    /// `ZegoRemoteDeviceState` of the channel's camera; a shared screen needs no camera.
     pub(super) fn device_state(&self) -> i32 {
         match self.source {
             VideoSource::Screen(_) => DEVICE_OPEN,
             _ if !self.camera_enabled => DEVICE_DISABLED,
-            _ => camera_state(self.trouble),
+            _ => camera_state(self.failure),
         }
     }
 }
@@ -66,7 +65,7 @@ pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Ve
                 format: None,
                 device: String::new(),
                 choice: 0,
-                trouble: None,
+                failure: None,
                 camera_enabled: starts_with_camera(profile.scenario),
                 source: VideoSource::default(),
                 settings: PublishSettings::default(),
@@ -78,7 +77,7 @@ pub(super) fn all(profile: &EngineProfile, inbox: &UnboundedSender<Input>) -> Ve
 }
 
 impl Actor {
-    /// The channel of that number, or `onDebugError`.
+    /// The channel with this number, or `onDebugError`.
     pub(super) fn channel(&mut self, channel: u32, function: &str) -> Option<&mut Channel> {
         if channel >= CHANNELS {
             self.debug_error(code::ILLEGAL_PARAM, function, "the publish channel must be 0, 1, 2 or 3");
@@ -124,7 +123,7 @@ impl Actor {
         self.update_published_device(channel, PublishedDevice::Camera);
     }
 
-    /// Where the pictures come from, from now on; what is published goes on with a key frame.
+    /// Sets where the frames come from; a published stream continues with a key frame.
     pub(super) fn set_video_source(&mut self, source: VideoSource, channel: u32) {
         let Some(state) = self.channel(channel, "setVideoSource") else { return };
         let before = state.device_state();
@@ -163,7 +162,7 @@ impl Actor {
         let Some(state) = self.channel(channel, "setVideoConfig") else { return };
         state.config = config.clone();
         if let Some(format) = &mut state.format {
-            // The capture size stays until the camera stops; a higher frame rate needs the camera's help.
+            // The capture size is fixed until the camera stops; a higher frame rate needs the camera.
             format.fps = format.fps.max(config.fps);
         }
         if let Some(publisher) = self.publishers.get(&channel) {
@@ -172,7 +171,7 @@ impl Actor {
         self.update_cameras();
     }
 
-    /// Tells the capture side what is wanted now.
+    /// Passes the wanted cameras and screens to the capture side.
     pub(super) fn update_cameras(&mut self) {
         let (mut wants, mut routes) = (BTreeMap::new(), BTreeMap::<u32, Route>::new());
         for (channel, state) in (0u32..).zip(&mut self.channels) {
@@ -206,15 +205,15 @@ impl Actor {
         !self.publishers.is_empty() || self.channels.iter().any(|channel| channel.previewing)
     }
 
-    /// Tells when media begin to run, by the first preview, publish or play, and when the last of them is over.
-    pub(super) fn tell_engine_state(&mut self) {
+    /// Emits the engine's state when the first preview, publish or play begins and when the last one ends.
+    pub(super) fn emit_engine_state(&mut self) {
         let runs = self.needs_audio_capture() || !self.players.is_empty();
         if std::mem::replace(&mut self.media_run, runs) != runs {
             self.emit(event::engine_state(runs));
         }
     }
 
-    /// Closes the microphone when nothing needs it.
+    /// Closes the microphone when nothing needs it any more.
     pub(super) fn stop_idle_audio(&mut self) {
         if !self.needs_audio_capture() {
             self.audio.stop_capture();
@@ -231,7 +230,7 @@ impl Actor {
                 self.emit(event::publisher_video_size(width, height, channel));
             }
             CaptureEvent::Failed { error } => self.camera_failed(&error),
-            CaptureEvent::Trouble { channel, trouble } => self.camera_trouble(channel, trouble),
+            CaptureEvent::ResumeReason { channel, failure } => self.on_camera_failure(channel, failure),
         }
     }
 }

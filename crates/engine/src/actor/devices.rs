@@ -1,8 +1,8 @@
-//! What happens to cameras, microphones and speakers: told to the application, and to those who play what is published.
+//! Errors and changes of cameras, microphones and speakers: events for the application, and states for remote users.
 
 use media::DeviceInfo;
 use media::audio::{AudioDeviceError, DeviceKind};
-use media::video::camera::{CameraTrouble, CaptureError};
+use media::video::camera::{CameraFailure, CaptureError};
 
 use super::publish_settings::PublishedDevice;
 use super::{Actor, CHANNELS};
@@ -20,27 +20,27 @@ const DEVICE_SPEAKER: i32 = 3;
 const GENERIC: i32 = 1;
 const INVALID_ID: i32 = 2;
 const NOT_ALLOWED: i32 = 3;
-const NO_PICTURES: i32 = 4;
+const NO_FRAMES: i32 = 4;
 const OCCUPIED: i32 = 5;
 const UNPLUGGED: i32 = 6;
 
-/// What comes from the devices of sound.
+/// An event of the audio devices.
 #[derive(Debug)]
-pub(crate) enum AudioDeviceNews {
-    /// `id` is empty if there is no device at all.
+pub(crate) enum AudioDeviceEvent {
+    /// A device failed; `id` is empty if there is no device at all.
     Failed { kind: DeviceKind, id: String, error: AudioDeviceError },
-    /// Sound goes through again.
+    /// Audio flows again.
     Recovered { kind: DeviceKind },
 }
 
-fn camera_exception(trouble: CameraTrouble) -> i32 {
-    match trouble {
-        CameraTrouble::NoDevice => INVALID_ID,
-        CameraTrouble::Busy => OCCUPIED,
-        CameraTrouble::NotAllowed => NOT_ALLOWED,
-        CameraTrouble::Failed => GENERIC,
-        CameraTrouble::NoPictures => NO_PICTURES,
-        CameraTrouble::Unplugged => UNPLUGGED,
+fn camera_exception(failure: CameraFailure) -> i32 {
+    match failure {
+        CameraFailure::NoDevice => INVALID_ID,
+        CameraFailure::Busy => OCCUPIED,
+        CameraFailure::NotAllowed => NOT_ALLOWED,
+        CameraFailure::Failed => GENERIC,
+        CameraFailure::NoFrames => NO_FRAMES,
+        CameraFailure::Unplugged => UNPLUGGED,
     }
 }
 
@@ -54,35 +54,35 @@ fn audio_exception(error: &AudioDeviceError) -> i32 {
     }
 }
 
-/// The error codes of devices are in the order of the exceptions.
+/// The error code of an exception; both are in the same order.
 fn error_code(exception: i32) -> i32 {
     code::DEVICE_ERROR + exception - GENERIC
 }
 
-/// What the others are told of a channel's camera that is switched on.
-pub(super) fn camera_state(trouble: Option<CameraTrouble>) -> i32 {
-    trouble.map_or(DEVICE_OPEN, camera_exception)
+/// The state of a channel's enabled camera for remote users.
+pub(super) fn camera_state(failure: Option<CameraFailure>) -> i32 {
+    failure.map_or(DEVICE_OPEN, camera_exception)
 }
 
 impl Actor {
     pub(super) fn camera_failed(&mut self, error: &CaptureError) {
         tracing::warn!(%error, "the camera failed");
-        let exception = camera_exception(error.trouble);
+        let exception = camera_exception(error.failure);
         self.emit(event::debug_error(error_code(exception), "camera", &error.to_string()));
         self.emit(event::device_exception(exception, DEVICE_CAMERA, &error.device));
     }
 
-    /// The channel's camera gives no pictures for this reason, or gives them again.
-    pub(super) fn camera_trouble(&mut self, channel: u32, trouble: Option<CameraTrouble>) {
+    /// The channel's camera delivers no frames for this reason, or delivers them again.
+    pub(super) fn on_camera_failure(&mut self, channel: u32, failure: Option<CameraFailure>) {
         let Some(state) = self.channels.get_mut(channel as usize) else { return };
-        if std::mem::replace(&mut state.trouble, trouble) != trouble {
+        if std::mem::replace(&mut state.failure, failure) != failure {
             self.update_published_device(channel, PublishedDevice::Camera);
         }
     }
 
-    pub(super) fn audio_device_news(&mut self, news: AudioDeviceNews) {
+    pub(super) fn audio_device_event(&mut self, news: AudioDeviceEvent) {
         match news {
-            AudioDeviceNews::Failed { kind, id, error } => {
+            AudioDeviceEvent::Failed { kind, id, error } => {
                 let (name, device) = match kind {
                     DeviceKind::Microphone => ("microphone", DEVICE_MICROPHONE),
                     DeviceKind::Speaker => ("speaker", DEVICE_SPEAKER),
@@ -95,8 +95,8 @@ impl Actor {
                     self.microphone_state_changed(exception);
                 }
             }
-            AudioDeviceNews::Recovered { kind: DeviceKind::Microphone } => self.microphone_state_changed(DEVICE_OPEN),
-            AudioDeviceNews::Recovered { kind: DeviceKind::Speaker } => {}
+            AudioDeviceEvent::Recovered { kind: DeviceKind::Microphone } => self.microphone_state_changed(DEVICE_OPEN),
+            AudioDeviceEvent::Recovered { kind: DeviceKind::Speaker } => {}
         }
     }
 
@@ -106,7 +106,7 @@ impl Actor {
         }
     }
 
-    /// The machine has other devices than before.
+    /// The list of devices has changed.
     pub(super) fn devices_changed(&mut self, change: DeviceChange) {
         let DeviceChange { kind, added, removed } = change;
         let told = |update: UpdateType, device: &DeviceInfo| match kind {

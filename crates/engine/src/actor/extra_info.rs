@@ -1,4 +1,4 @@
-//! Extra info of rooms and streams: on its way to the room, and the answers that calls wait for.
+//! Extra info of rooms and streams: requests to the server, and the promises that wait for its answers.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,12 +15,12 @@ use crate::room_service::RoomService;
 use crate::session::SessionCommand;
 use crate::wall_clock::unix_ms;
 
-/// Stream extra info has fewer bytes than this.
+/// Stream extra info must be shorter than this, in bytes.
 const STREAM_INFO_LIMIT: usize = 1024;
-/// A request that the server does not answer has failed after this.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// A request without an answer fails after this time.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A call that waits for the server.
+/// A call that waits for the server's response.
 pub(super) struct PendingRequest {
     room: RoomKey,
     since: Instant,
@@ -36,13 +36,13 @@ impl Actor {
         let room_key = RoomKey::own(room_id);
         let Some(room) = self.rooms.get_mut(&room_key) else { return };
         let entry = Entry { v: value, t: room.info.next_time(key, unix_ms()), u: room.user.clone() };
-        room.info.note_own(key, &entry);
+        room.info.note_own_setting(key, &entry);
         let is_administrator = !room.profile.keeps_room_info && !self.profile.app_sign.is_empty();
         let metadata = room.info.metadata_with(key, &entry).filter(|_| is_administrator);
         if let Some(metadata) = metadata.filter(|_| room.connected_session().is_some()) {
             return self.write_room_metadata(room_id, metadata, reply);
         }
-        // Our own server knows the attribute and puts it where it outlives us.
+        // Our own server knows the attribute and moves it into the room's metadata.
         let attributes = HashMap::from([(conventions::room_info_attribute(key), entry.to_text())]);
         self.request(room_key, attributes, code::ROOM_EXTRA_INFO_FAILED, reply);
     }
@@ -88,19 +88,19 @@ impl Actor {
         }
         state.settings.extra_info.clone_from(&info);
         let Some(publisher) = self.publishers.get(&channel) else {
-            // It goes along with what the channel will publish.
+            // It is sent with the next publish.
             return reply(json!({"errorCode": code::SUCCESS}));
         };
         let attributes = HashMap::from([(conventions::extra_info_attribute(&publisher.stream_id), info)]);
         let room = publisher.room.clone();
         if self.rooms.get(&room).is_none_or(|room| room.connected_session().is_none()) {
-            // It goes along with the stream once there is a session.
+            // It is sent with the publish request once there is a session.
             return reply(json!({"errorCode": code::SUCCESS}));
         }
         self.request(room, attributes, code::PUBLISHER_UPDATE_EXTRA_INFO_FAILED, reply);
     }
 
-    /// Asks the server to change attributes of ours; the reply follows its answer.
+    /// Asks the server to change attributes of this participant; `reply` gets its response.
     fn request(&mut self, room: RoomKey, attributes: HashMap<String, String>, failure: i32, reply: Reply) {
         let Some(session) = self.rooms.get(&room).and_then(|room| room.connected_session()) else {
             return reply(json!({"errorCode": failure}));
@@ -118,10 +118,10 @@ impl Actor {
         }
     }
 
-    /// Gives up requests without an answer.
+    /// Fails requests whose response is overdue.
     pub(super) fn expire_requests(&mut self) {
         let now = Instant::now();
-        self.fail_requests(|pending| now.duration_since(pending.since) >= ANSWER_LIMIT);
+        self.fail_requests(|pending| now.duration_since(pending.since) >= RESPONSE_TIMEOUT);
     }
 
     pub(super) fn fail_requests_of(&mut self, room: &RoomKey) {

@@ -1,4 +1,4 @@
-//! Rooms that we visit unseen, only to play a stream of theirs.
+//! Rooms that are joined as a hidden participant, only to play their streams.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::event::RoomReason;
 use crate::room::{Room, RoomKey};
 
 impl Actor {
-    /// The room that a stream is to be played from, entered unseen if need be.
+    /// The room that a stream is to be played from, joined as a hidden participant if necessary.
     pub(super) fn room_to_play_from(&mut self, wanted: Option<&str>) -> Result<RoomKey, i32> {
         let Some(first) = self.own_rooms().next() else { return Err(code::NOT_LOGIN_ROOM) };
         let wanted = match wanted {
@@ -22,13 +22,13 @@ impl Actor {
         if self.rooms.contains_key(&own) {
             return Ok(own);
         }
-        // The application's token is for its own room; only the AppSign opens others.
+        // The application's token is for its own room; only the appSign opens others.
         if self.profile.app_sign.is_empty() || protocol::limits::validate_room_id(wanted).is_err() {
             return Err(code::PLAYER_CROSS_ROOM);
         }
         let guest = RoomKey::guest(wanted);
         if !self.rooms.contains_key(&guest) {
-            // A user may be in that room as well, with another engine: the visitor must not throw it out.
+            // The user may be in that room with another engine: the hidden participant must not replace it.
             let id = format!("zg.guest.{}.{:08x}", first.user.id, rand::random::<u32>());
             let user = User { name: id.clone(), id };
             self.begin_login(Room::new(guest.clone(), user, RoomConfig::default(), Instant::now()));
@@ -36,7 +36,7 @@ impl Actor {
         Ok(guest)
     }
 
-    /// Leaves visited rooms that nothing is played from any more.
+    /// Leaves hidden rooms without players.
     pub(super) fn leave_idle_guests(&mut self) {
         let idle = self.rooms.keys().filter(|key| key.guest && !self.players.values().any(|p| p.room == **key));
         let idle: Vec<RoomKey> = idle.cloned().collect();

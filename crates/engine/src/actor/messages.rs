@@ -35,7 +35,7 @@ impl Actor {
             return Err(code::IM_BROADCAST_OVERLOAD);
         }
         let now = unix_ms();
-        // Unique enough among a room's users, and within the integers that JS can hold.
+        // Unique enough among a room's users, and an integer that JS represents exactly.
         let id = now * 256 + u64::from(rand::random::<u8>());
         let packet = messaging::broadcast_packet(message, id, now);
         session.send(SessionCommand::SendData { kind: DataKind::Reliable, packet: Box::new(packet) });
@@ -83,9 +83,9 @@ impl Actor {
 
     pub(super) fn data(&mut self, room: &RoomKey, packet: DataPacket) {
         if let Some(report) = ListenerReport::from_packet(&packet) {
-            return self.take_listener_report(room, report);
+            return self.on_listener_report(room, report);
         }
-        // Where we are unseen, nothing is said to us.
+        // A hidden participant gets no messages.
         let Some(room) = self.rooms.get(room).filter(|room| !room.key.guest) else { return };
         let Some(message) = messaging::read_packet(packet, unix_ms()) else { return };
         self.emit(match message {

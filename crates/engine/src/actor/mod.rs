@@ -1,19 +1,19 @@
-//! The engine's heart: one task that owns all state and takes every command and every piece of news in turn.
+//! The engine actor: a single task that owns all state and processes commands and events one after another.
 
 mod audio;
 mod channels;
 mod devices;
 mod extra_info;
+mod frames;
 mod guests;
-mod media_breaks;
 mod messages;
-mod pictures;
 mod play_settings;
+mod playback_stalls;
 mod playing;
 mod publish_settings;
 mod publishing;
 mod quality_report;
-mod room_news;
+mod room_events;
 mod room_session;
 mod rooms;
 mod speed_test;
@@ -43,13 +43,13 @@ use crate::roster::DEVICE_OPEN;
 use crate::screen_sources::ScreenSources;
 use crate::sei::SeiKind;
 use crate::server_clock::ServerClock;
-use crate::session::{SessionHandle, WaySettings};
+use crate::session::{RouteSettings, SessionHandle};
 use crate::speed_test::SpeedTest;
 use crate::stats::Registry;
 
 pub(crate) use audio::Monitor;
 pub(crate) use channels::CHANNELS;
-pub(crate) use devices::AudioDeviceNews;
+pub(crate) use devices::AudioDeviceEvent;
 
 use audio::AudioSettings;
 use channels::Channel;
@@ -58,23 +58,23 @@ use play_settings::PlaySettings;
 use playing::Player;
 use publishing::Publisher;
 
-/// Housekeeping rhythm.
+/// Interval of periodic work.
 const TICK: Duration = Duration::from_secs(1);
-/// How long a destroyed engine waits until its rooms know that it leaves.
-const GOODBYE_LIMIT: Duration = Duration::from_millis(400);
-/// Quality events come with every third tick.
+/// A destroyed engine waits this long until its rooms know that it leaves.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(400);
+/// Quality events are emitted every third tick.
 const QUALITY_TICKS: u32 = 3;
-/// The quality of the own network comes with every second one.
+/// The own network quality is emitted every second tick.
 const NETWORK_QUALITY_TICKS: u32 = 2;
 
 /// All state of one engine.
 pub(crate) struct Actor {
     pub(crate) profile: EngineProfile,
     pub(crate) server: ServerAddress,
-    /// Opens connections, or says which option forbids it.
+    /// Opens connections, or the option that makes it impossible.
     pub(crate) dialer: Result<Dialer, DialError>,
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
-    pub(crate) ways: WaySettings,
+    pub(crate) ways: RouteSettings,
     pub(crate) inbox: UnboundedSender<Input>,
     pub(crate) gate: Arc<EventGate>,
     pub(crate) registry: Arc<Registry>,
@@ -82,41 +82,41 @@ pub(crate) struct Actor {
     pub(crate) cameras: Cameras,
     pub(crate) screens: Arc<ScreenSources>,
     multi_room: bool,
-    /// How far this computer's clock is off the room server's.
+    /// Offset of this computer's clock from the room server's.
     clock: ServerClock,
-    /// Those logged in to, at most one in single-room mode, and those visited.
+    /// Rooms that the application is in, at most one in single-room mode, and hidden ones.
     rooms: BTreeMap<RoomKey, Room>,
     channels: Vec<Channel>,
     publishers: BTreeMap<u32, Publisher>,
     players: BTreeMap<String, Player>,
     play_settings: PlaySettings,
-    /// Numbers sessions and players, so that late news of an old one can be told from news of the new one.
+    /// Numbers sessions and players, so that late events of an old one are recognised.
     generation: u64,
     captured_audio: bool,
-    /// Calls that wait for the server, by number.
+    /// Calls that wait for the server, by request number.
     pending: BTreeMap<u32, PendingRequest>,
     last_request: u32,
-    /// Sessions that were told to leave.
+    /// Sessions that are leaving.
     leaving: Vec<SessionHandle>,
     sound: AudioSettings,
-    /// `ZegoRemoteDeviceState` of the microphone while it is switched on.
+    /// `ZegoRemoteDeviceState` of the enabled microphone.
     microphone_state: i32,
     own_quality: OwnQuality,
-    /// The one that was started last; it may have ended by itself.
+    /// The last one that was started; it may have ended.
     speed_test: Option<SpeedTest>,
     sei_kind: SeiKind,
-    /// A preview, a publish or a play was there at the last look.
+    /// Whether there was a preview, publish or play at the last check.
     media_run: bool,
 }
 
-/// What an actor is made of.
+/// What an actor is built from.
 pub(crate) struct Parts {
     pub(crate) profile: EngineProfile,
     pub(crate) server: ServerAddress,
-    /// Opens connections, or says which option forbids it.
+    /// Opens connections, or the option that makes it impossible.
     pub(crate) dialer: Result<Dialer, DialError>,
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
-    pub(crate) ways: WaySettings,
+    pub(crate) ways: RouteSettings,
     pub(crate) inbox: UnboundedSender<Input>,
     pub(crate) gate: Arc<EventGate>,
     pub(crate) registry: Arc<Registry>,
@@ -176,35 +176,35 @@ impl Actor {
                 input = inputs.recv() => match input {
                     Some(Input::Destroy(done)) => {
                         let sessions = self.destroy();
-                        // A process that ends right after this would take the good-byes with it.
+                        // A process that exits right after this would lose the leave messages.
                         let goodbyes = async {
                             for session in sessions {
                                 session.gone().await;
                             }
                         };
-                        let _ = tokio::time::timeout(GOODBYE_LIMIT, goodbyes).await;
+                        let _ = tokio::time::timeout(LEAVE_TIMEOUT, goodbyes).await;
                         let _ = done.send(());
                         return;
                     }
                     Some(input) => {
                         self.input(input);
-                        self.tell_engine_state();
+                        self.emit_engine_state();
                     }
                     None => return drop(self.destroy()),
                 },
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     self.ask_network();
-                    self.tell_interrupted_players();
-                    self.follow_views();
+                    self.emit_interrupted_players();
+                    self.request_view_layers();
                     self.expire_missing();
                     self.expire_requests();
                     self.watch_tokens();
-                    self.tell_user_counts();
+                    self.emit_user_counts();
                     self.send_due_key_frames();
-                    self.tell_media_breaks();
+                    self.emit_playback_stalls();
                     if ticks.is_multiple_of(NETWORK_QUALITY_TICKS) {
-                        self.tell_own_quality();
+                        self.emit_own_quality();
                     }
                     if ticks.is_multiple_of(QUALITY_TICKS) {
                         self.report_quality();
@@ -226,7 +226,7 @@ impl Actor {
                     self.emit(event::captured_audio_first_frame());
                 }
             }
-            Input::AudioDevice(news) => self.audio_device_news(news),
+            Input::AudioDevice(news) => self.audio_device_event(news),
             Input::DevicesChanged(change) => self.devices_changed(change),
             Input::EncoderFailed { channel, reason } => {
                 let info = format!("channel {channel}: {reason}");
@@ -234,11 +234,11 @@ impl Actor {
             }
             Input::SentFirstFrame { channel, video } => self.sent_first_frame(channel, video),
             Input::Player { stream_id, generation, event } => self.player_event(&stream_id, generation, event),
-            Input::Network { room, network } => self.take_network(&room, *network),
+            Input::Network { room, network } => self.on_network_stats(&room, *network),
             Input::Monitor { monitor, generation, goes_on } => {
                 let _ = goes_on.send(self.monitor(monitor, generation));
             }
-            // Taken by the loop.
+            // Handled by the loop.
             Input::Destroy(_) => {}
         }
     }
@@ -262,7 +262,7 @@ impl Actor {
             Command::StopPreview { channel } => self.stop_preview(channel),
             Command::StartPlaying { stream_id, view, config } => self.start_playing(stream_id, view, &config),
             Command::StopPlaying { stream_id } => self.stop_playing(&stream_id),
-            Command::FollowViews => self.follow_views(),
+            Command::ViewsChanged => self.request_view_layers(),
             Command::MutePublishAudio { mute, channel } => self.mute_publish_audio(mute, channel),
             Command::MutePublishVideo { mute, channel } => self.mute_publish_video(mute, channel),
             Command::MuteMicrophone(mute) => self.audio.set_microphone_muted(mute),
@@ -275,12 +275,12 @@ impl Actor {
             Command::SetMirrorMode { mode, channel } => self.set_mirror_mode(mode, channel),
             Command::SetPlayVolume { stream_id, volume } => self.set_play_volume(&stream_id, volume),
             Command::SetPlayVideoType { stream_id, kind } => self.set_play_video_type(&stream_id, kind),
-            Command::SetPlayBufferRange { stream_id, least_ms, most_ms } => {
-                self.set_play_buffer_range(&stream_id, least_ms, most_ms);
+            Command::SetPlayBufferRange { stream_id, min_ms, max_ms } => {
+                self.set_play_buffer_range(&stream_id, min_ms, max_ms);
             }
             Command::Audio(command) => self.audio_command(command),
             Command::Traffic { command, channel } => self.traffic_command(command, channel),
-            Command::Picture(command) => self.picture_command(command),
+            Command::Picture(command) => self.frame_command(command),
             Command::SendBarrage { room_id, message, reply } => self.send_barrage(&room_id, &message, reply),
             Command::StartSpeedTest(config) => self.start_speed_test(config),
             Command::StopSpeedTest => self.stop_speed_test(),
@@ -306,7 +306,7 @@ impl Actor {
         self.generation
     }
 
-    /// Leaves everything. Gives the sessions that are on their way out.
+    /// Leaves all rooms; returns the sessions that are leaving.
     fn destroy(&mut self) -> Vec<SessionHandle> {
         self.stop_speed_test();
         self.logout(None);

@@ -1,6 +1,6 @@
-//! What the application set for streams that it plays, or will play: volumes, mutes, layers, how long media may wait.
+//! Settings of played streams: volumes, mutes, layers, playout delay.
 //!
-//! A setting may come before its stream is played and counts when it is; it is forgotten when the stream stops.
+//! A setting may come before its stream is played, counts from then on, and is dropped when the stream stops.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use protocol::messages::UpdateTrackSettings;
 
 use super::Actor;
 use crate::error::code;
-use crate::layer_wish::VideoStreamType;
+use crate::layer_request::VideoStreamType;
 use crate::session::SessionCommand;
 use crate::video_playback::BufferRange;
 
-/// Most that the application may let media wait.
+/// Upper bound of the playout delay that the application may set.
 const MAX_BUFFER_MS: u32 = 4000;
-/// Percent.
+/// Upper bound of a volume, in percent.
 const MAX_VOLUME: u32 = 200;
 
 /// The settings of one stream.
@@ -23,7 +23,7 @@ const MAX_VOLUME: u32 = 200;
 struct StreamSettings {
     audio_muted: bool,
     video_muted: bool,
-    /// Percent, if set.
+    /// In percent, if set.
     volume: Option<u32>,
     video_type: VideoStreamType,
     buffer: Option<BufferRange>,
@@ -42,12 +42,12 @@ impl PlaySettings {
         self.streams.get(stream_id).copied().unwrap_or_default()
     }
 
-    /// Whether the stream's sound is not wanted: by its own setting or by that for all.
+    /// Whether the stream's audio is muted, by its own setting or by that for all streams.
     pub(super) fn audio_muted(&self, stream_id: &str) -> bool {
         self.all_audio_muted || self.of(stream_id).audio_muted
     }
 
-    /// Whether the stream's pictures are not wanted: by its own setting or by that for all.
+    /// Whether the stream's video is muted, by its own setting or by that for all streams.
     pub(super) fn video_muted(&self, stream_id: &str) -> bool {
         self.all_video_muted || self.of(stream_id).video_muted
     }
@@ -56,17 +56,17 @@ impl PlaySettings {
         self.of(stream_id).video_type
     }
 
-    /// The stream is not played any more.
+    /// Drops the settings of a stream that is not played any more.
     pub(super) fn forget(&mut self, stream_id: &str) {
         self.streams.remove(stream_id);
     }
 }
 
-/// The range that is meant: 4000 ms at most, and no lower limit above the upper one.
-fn buffer_range(least_ms: u32, most_ms: u32) -> BufferRange {
-    let least_ms = least_ms.min(MAX_BUFFER_MS);
+/// The range within the limits: at most 4000 ms, the minimum not above the maximum.
+fn buffer_range(min_ms: u32, max_ms: u32) -> BufferRange {
+    let min_ms = min_ms.min(MAX_BUFFER_MS);
     let ms = |ms: u32| Duration::from_millis(u64::from(ms));
-    BufferRange { least: ms(least_ms), most: ms(most_ms.clamp(least_ms, MAX_BUFFER_MS)) }
+    BufferRange { least: ms(min_ms), most: ms(max_ms.clamp(min_ms, MAX_BUFFER_MS)) }
 }
 
 impl Actor {
@@ -106,7 +106,7 @@ impl Actor {
         }
     }
 
-    /// For all that are played now.
+    /// Applies to all streams that are played now.
     pub(super) fn set_all_play_volume(&mut self, volume: u32) {
         if !self.is_play_volume(volume, "setAllPlayStreamVolume") {
             return;
@@ -124,12 +124,12 @@ impl Actor {
         };
         if let Some(settings) = self.stream_settings(stream_id, FUNCTION) {
             settings.video_type = kind;
-            self.tell_layer(stream_id);
+            self.request_layer(stream_id);
         }
     }
 
-    pub(super) fn set_play_buffer_range(&mut self, stream_id: &str, least_ms: u32, most_ms: u32) {
-        let range = buffer_range(least_ms, most_ms);
+    pub(super) fn set_play_buffer_range(&mut self, stream_id: &str, min_ms: u32, max_ms: u32) {
+        let range = buffer_range(min_ms, max_ms);
         if let Some(settings) = self.stream_settings(stream_id, "setPlayStreamBufferIntervalRange") {
             settings.buffer = Some(range);
             if let Some(player) = self.players.get(stream_id) {
@@ -138,7 +138,7 @@ impl Actor {
         }
     }
 
-    /// Lets a new player know what was set for it, and for all.
+    /// Applies the settings to a new player.
     pub(super) fn apply_to_new_player(&mut self, stream_id: &str) {
         let settings = self.play_settings.of(stream_id);
         if let Some(player) = self.players.get(stream_id) {
@@ -153,7 +153,7 @@ impl Actor {
         self.apply_mutes(stream_id);
     }
 
-    /// The settings of a stream that is played or not, or `onDebugError` for what is no stream at all.
+    /// The settings of a stream, played or not; `onDebugError` if the ID is impossible.
     fn stream_settings(&mut self, stream_id: &str, function: &str) -> Option<&mut StreamSettings> {
         if stream_id.is_empty() {
             self.debug_error(code::STREAM_ID_NULL, function, "the stream ID is empty");
@@ -177,20 +177,20 @@ impl Actor {
     fn apply_mutes(&mut self, stream_id: &str) {
         if let Some(player) = self.players.get(stream_id) {
             player.media.set_audio_muted(self.play_settings.audio_muted(stream_id));
-            self.tell_layer(stream_id);
-            self.tell_audio_wish(stream_id);
+            self.request_layer(stream_id);
+            self.request_audio(stream_id);
         }
     }
 
-    /// Asks for the sound of a stream, or for none, if the server does not know it yet.
-    pub(super) fn tell_audio_wish(&mut self, stream_id: &str) {
+    /// Requests the stream's audio, or none, if that has changed.
+    pub(super) fn request_audio(&mut self, stream_id: &str) {
         let Some(player) = self.players.get_mut(stream_id) else { return };
         let Some(room) = self.rooms.get(&player.room) else { return };
         let Some(session) = room.connected_session() else { return };
         let audio = room.roster.stream(stream_id).and_then(|stream| stream.audio.as_ref());
         let Some(sid) = audio.map(|track| &track.sid).filter(|sid| player.subscribed.contains(*sid)) else { return };
         let muted = self.play_settings.audio_muted(stream_id);
-        if std::mem::replace(&mut player.told_audio_muted, muted) != muted {
+        if std::mem::replace(&mut player.requested_audio_muted, muted) != muted {
             session.send(SessionCommand::TrackSettings(UpdateTrackSettings {
                 track_sids: vec![sid.clone()],
                 disabled: muted,

@@ -1,4 +1,4 @@
-//! Playing: a stream is asked for by name, subscribed to when somebody publishes it, and shown until it is stopped.
+//! Playing: a stream is requested by its ID, subscribed to when a user publishes it, and played until it is stopped.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,43 +11,43 @@ use crate::command::{Input, View};
 use crate::config::PlayerConfig;
 use crate::error::code;
 use crate::event::{self, PlayerState};
-use crate::layer_wish::LayerWish;
-use crate::media_breaks::BreakWatch;
+use crate::layer_request::LayerRequest;
+use crate::playback_stalls::StallDetector;
 use crate::player::{PlayerEvent, PlayerEvents, PlayerMedia};
 use crate::quality::PlayerReading;
 use crate::room::RoomKey;
 use crate::roster::DEVICE_OPEN;
 use crate::session::SessionCommand;
 
-/// Streams played at once.
+/// Upper bound of streams played at once.
 const MAX_PLAYERS: usize = 20;
-/// A stream that vanished under a player is missed only after this: a publisher that reconnects is back sooner.
+/// A stream that disappeared is reported after this time; a publisher that reconnects is back sooner.
 const MISSED_AFTER: Duration = Duration::from_secs(3);
 
-/// Longest stream ID in bytes that can be played.
-const PLAYED_ID_MAX: usize = 1024;
+/// Upper bound of a stream ID that can be played, in bytes.
+const MAX_PLAYED_ID_BYTES: usize = 1024;
 
-/// One stream that the application plays, or waits for.
+/// One stream that the application plays or waits for.
 pub(super) struct Player {
     pub(super) room: RoomKey,
     pub(super) state: PlayerState,
     pub(super) media: Arc<PlayerMedia>,
     generation: u64,
-    /// Sids of the tracks that the present session was asked for.
+    /// Sids of the tracks that the present session has subscribed to.
     pub(super) subscribed: BTreeSet<String>,
-    /// Whether the present session was asked for no sound.
-    pub(super) told_audio_muted: bool,
+    /// Whether the present session was asked to mute the audio.
+    pub(super) requested_audio_muted: bool,
     camera: i32,
     microphone: i32,
-    /// The layer that the present session was asked for.
-    told_layer: LayerWish,
-    pub(super) breaks: BreakWatch,
-    /// Since when a stream that was playing is gone.
+    /// The layer that was requested from the present session.
+    requested_layer: LayerRequest,
+    pub(super) breaks: StallDetector,
+    /// When a stream that was playing disappeared.
     missing_since: Option<Instant>,
-    /// It waits only because media does not get through, and plays as soon as it does.
+    /// Media does not arrive at the moment; it plays again as soon as it does.
     interrupted: bool,
-    /// It was told that there is no way for its media.
-    knows_no_way: bool,
+    /// The missing media path was reported.
+    no_path_reported: bool,
     pub(super) reading: (Instant, PlayerReading),
 }
 
@@ -58,12 +58,12 @@ impl Player {
     }
 }
 
-/// Whether there can be a stream of this ID. Those of stock clients come from the names of their users, so characters do
-/// not matter here, and length only as far as the wire has names so long.
+/// Whether a stream can have this ID. Stock clients' IDs come from the names of their users, so any characters are
+/// allowed, up to the length of a name on the wire.
 fn check_played_id(stream_id: &str) -> Result<(), i32> {
     match stream_id.len() {
         0 => Err(code::STREAM_ID_NULL),
-        1..=PLAYED_ID_MAX => Ok(()),
+        1..=MAX_PLAYED_ID_BYTES => Ok(()),
         _ => Err(code::STREAM_ID_TOO_LONG),
     }
 }
@@ -71,9 +71,9 @@ fn check_played_id(stream_id: &str) -> Result<(), i32> {
 impl Actor {
     pub(super) fn start_playing(&mut self, stream_id: String, view: View, config: &PlayerConfig) {
         if let Some(player) = self.players.get(&stream_id) {
-            // Played already: only the picture moves to another place.
+            // Already playing: only the view changes.
             player.media.set_view(view);
-            return self.tell_layer(&stream_id);
+            return self.request_layer(&stream_id);
         }
         let room = match self.check_play(&stream_id, config) {
             Ok(room) => room,
@@ -93,14 +93,14 @@ impl Actor {
             media,
             generation,
             subscribed: BTreeSet::new(),
-            told_audio_muted: false,
+            requested_audio_muted: false,
             camera: DEVICE_OPEN,
             microphone: DEVICE_OPEN,
-            told_layer: LayerWish::default(),
-            breaks: BreakWatch::default(),
+            requested_layer: LayerRequest::default(),
+            breaks: StallDetector::default(),
             missing_since: None,
             interrupted: false,
-            knows_no_way: false,
+            no_path_reported: false,
             reading: (Instant::now(), PlayerReading::default()),
         };
         self.players.insert(stream_id.clone(), player);
@@ -109,7 +109,7 @@ impl Actor {
         self.sync_player(&stream_id);
     }
 
-    /// The room to play from, or why not.
+    /// The room to play from, or the code of the mistake.
     fn check_play(&mut self, stream_id: &str, config: &PlayerConfig) -> Result<RoomKey, i32> {
         check_played_id(stream_id)?;
         if self.publishers.values().any(|publisher| publisher.stream_id == stream_id) {
@@ -122,8 +122,8 @@ impl Actor {
         self.room_to_play_from(config.room_id.as_deref())
     }
 
-    /// What was waited for is published by ourselves now, and never comes from the server.
-    pub(super) fn refuse_own_stream(&mut self, stream_id: &str) {
+    /// Stops waiting for a stream that this user publishes now: it never comes from the server.
+    pub(super) fn stop_waiting_for_own_stream(&mut self, stream_id: &str) {
         if self.drop_player(stream_id).is_some() {
             self.tell_own_stream();
             self.emit(event::player_state(stream_id, PlayerState::NoPlay, code::PLAYER_FAILED));
@@ -141,9 +141,9 @@ impl Actor {
             return self.debug_error(code::PLAYER_STREAM_WAS_NOT_PLAYED, "stopPlayingStream", info);
         };
         if let Some(session) = self.rooms.get(&player.room).and_then(|room| room.connected_session()) {
-            // Servers keep what was said of a track for the next subscription, which begins without it.
-            if player.told_audio_muted || player.told_layer != LayerWish::default() {
-                let undo = |sid: &String| SessionCommand::TrackSettings(LayerWish::default().settings(sid));
+            // Servers keep the settings of a track for the next subscription, which starts with the defaults.
+            if player.requested_audio_muted || player.requested_layer != LayerRequest::default() {
+                let undo = |sid: &String| SessionCommand::TrackSettings(LayerRequest::default().settings(sid));
                 player.subscribed.iter().map(undo).for_each(|command| session.send(command));
             }
             let track_sids = player.subscribed.into_iter().collect();
@@ -165,7 +165,7 @@ impl Actor {
         self.players.iter().filter(|(_, player)| player.room == *room).map(|(stream_id, _)| stream_id.clone()).collect()
     }
 
-    /// The room is gone: everything that is played from it stops.
+    /// Stops everything that is played from a room that has ended.
     pub(super) fn drop_players_of(&mut self, room: &RoomKey, code: i32) {
         for stream_id in self.players_of(room) {
             self.drop_player(&stream_id);
@@ -173,7 +173,7 @@ impl Actor {
         }
     }
 
-    /// Brings a player in step with what is published: subscribes to new tracks, tells changed device states.
+    /// Adapts a player to what is published: subscribes to new tracks, emits changed device states.
     pub(super) fn sync_player(&mut self, stream_id: &str) {
         let Some(player) = self.players.get_mut(stream_id) else { return };
         let Some(room) = self.rooms.get(&player.room) else { return };
@@ -185,16 +185,16 @@ impl Actor {
             }
             return;
         };
-        // What is encrypted would only be noise and requests for key frames.
+        // Encrypted media would only be noise and key-frame requests.
         let obstacles = stream.obstacles();
         let wanted: BTreeSet<String> = stream.playable_sids().map(str::to_owned).collect();
         let fresh: Vec<String> = wanted.difference(&player.subscribed).cloned().collect();
         player.subscribed = wanted;
         if !fresh.is_empty() {
             session.send(SessionCommand::Subscribe { track_sids: fresh, subscribe: true });
-            // A new track comes in its best layer until something else is said.
-            player.told_layer = LayerWish::default();
-            player.told_audio_muted = false;
+            // A new track arrives in its best layer until another one is requested.
+            player.requested_layer = LayerRequest::default();
+            player.requested_audio_muted = false;
         }
         let media = player.media.clone();
         let (camera, microphone) = (stream.camera_state(), stream.microphone_state());
@@ -207,38 +207,38 @@ impl Actor {
             self.emit(event::remote_device_state("onRemoteMicStateUpdate", stream_id, microphone));
         }
         media.announced(obstacles);
-        self.tell_layer(stream_id);
-        self.tell_audio_wish(stream_id);
+        self.request_layer(stream_id);
+        self.request_audio(stream_id);
     }
 
-    /// Asks for the layer that the player needs now, if the server does not know it yet.
-    pub(super) fn tell_layer(&mut self, stream_id: &str) {
+    /// Requests the layer that the player needs now, if it has changed.
+    pub(super) fn request_layer(&mut self, stream_id: &str) {
         let Some(player) = self.players.get_mut(stream_id) else { return };
         let Some(room) = self.rooms.get(&player.room) else { return };
         let Some(session) = room.connected_session() else { return };
         let video = room.roster.stream(stream_id).and_then(|stream| stream.video.as_ref());
         let Some(sid) = video.map(|track| &track.sid).filter(|sid| player.subscribed.contains(*sid)) else { return };
         let wish = if self.play_settings.video_muted(stream_id) {
-            LayerWish::Nothing
+            LayerRequest::Nothing
         } else {
-            LayerWish::of(self.play_settings.video_type(stream_id), player.media.view().as_deref())
+            LayerRequest::of(self.play_settings.video_type(stream_id), player.media.view().as_deref())
         };
-        if std::mem::replace(&mut player.told_layer, wish) != wish {
+        if std::mem::replace(&mut player.requested_layer, wish) != wish {
             session.send(SessionCommand::TrackSettings(wish.settings(sid)));
         }
     }
 
-    /// Asks for what the views need now. Their shapes also change with the pictures, so it is looked at now and then.
-    pub(super) fn follow_views(&mut self) {
+    /// Requests the layers that the views need now. Called periodically, since their sizes change with the frames, too.
+    pub(super) fn request_view_layers(&mut self) {
         let streams: Vec<String> = self.players.keys().cloned().collect();
-        streams.iter().for_each(|stream_id| self.tell_layer(stream_id));
+        streams.iter().for_each(|stream_id| self.request_layer(stream_id));
     }
 
     pub(super) fn sync_players_of(&mut self, room: &RoomKey) {
         self.players_of(room).iter().for_each(|stream_id| self.sync_player(stream_id));
     }
 
-    /// Nothing comes from the room: playing waits until it does again.
+    /// Marks the room's players as interrupted: no media arrives.
     pub(super) fn interrupt_players(&mut self, room: &RoomKey) {
         let mut interrupted = Vec::new();
         for (stream_id, player) in self.players.iter_mut().filter(|(_, player)| player.room == *room) {
@@ -254,14 +254,14 @@ impl Actor {
         }
     }
 
-    /// Media of the room have no way: told once to each stream that is there and waits for one.
-    pub(super) fn players_have_no_way(&mut self, room: &RoomKey, reason: &str) {
+    /// Reports the missing media path once to each player of the room that waits for media.
+    pub(super) fn report_no_path_to_players(&mut self, room: &RoomKey, reason: &str) {
         let waits = |player: &Player| {
             player.room == *room && player.state == PlayerState::PlayRequesting && !player.subscribed.is_empty()
         };
         let mut waiting = Vec::new();
         for (stream_id, player) in self.players.iter_mut().filter(|(_, player)| waits(player)) {
-            if !std::mem::replace(&mut player.knows_no_way, true) {
+            if !std::mem::replace(&mut player.no_path_reported, true) {
                 waiting.push(stream_id.clone());
             }
         }
@@ -271,13 +271,13 @@ impl Actor {
         }
     }
 
-    /// What was played before comes again.
-    pub(super) fn players_are_back(&mut self, room: &RoomKey) {
+    /// Resumes the players of a room whose media arrive again.
+    pub(super) fn resume_players(&mut self, room: &RoomKey) {
         let mut back = Vec::new();
         for (stream_id, player) in self.players.iter_mut().filter(|(_, player)| player.room == *room) {
             if std::mem::take(&mut player.interrupted) && !player.subscribed.is_empty() {
                 player.state = PlayerState::Playing;
-                player.knows_no_way = false;
+                player.no_path_reported = false;
                 back.push(stream_id.clone());
             }
         }
@@ -286,18 +286,18 @@ impl Actor {
         }
     }
 
-    /// The session is lost: the next one knows nothing of what was asked for.
+    /// Forgets what the lost session was subscribed to.
     pub(super) fn forget_subscriptions(&mut self, room: &RoomKey) {
         for player in self.players.values_mut().filter(|player| player.room == *room) {
             player.subscribed.clear();
-            player.told_layer = LayerWish::default();
-            player.told_audio_muted = false;
+            player.requested_layer = LayerRequest::default();
+            player.requested_audio_muted = false;
             player.interrupted = false;
         }
     }
 
-    /// Tells players whose stream has been gone for a while that they wait again.
-    pub(super) fn tell_interrupted_players(&mut self) {
+    /// Reports players whose stream has been gone for a while as waiting.
+    pub(super) fn emit_interrupted_players(&mut self) {
         let now = Instant::now();
         let missed: Vec<String> = self
             .players
@@ -315,7 +315,7 @@ impl Actor {
         }
     }
 
-    /// A track that we asked for has arrived.
+    /// A subscribed track has arrived.
     pub(super) fn track(&mut self, room: &RoomKey, track: RemoteTrack) {
         let mut players = self.players.iter_mut().filter(|(_, player)| player.room == *room);
         let found = players.find(|(_, player)| player.subscribed.contains(&track.track_id));
@@ -325,10 +325,10 @@ impl Actor {
         player.missing_since = None;
         player.interrupted = false;
         let began = std::mem::replace(&mut player.state, PlayerState::Playing) != PlayerState::Playing;
-        player.knows_no_way = false;
+        player.no_path_reported = false;
         let media = player.media.clone();
         if began {
-            // First, so that the events of the media come after it.
+            // First, so that the media events follow it.
             self.emit(match media.obstacle() {
                 Some((kind, reason)) => {
                     let text = reason.text(kind);
@@ -340,18 +340,18 @@ impl Actor {
         match track.media {
             RemoteMedia::Video(receiver) => {
                 media.attach_video(receiver);
-                // A server forgets what is said about a track before it has it.
+                // A server forgets settings of a track that it does not have yet.
                 if let Some(player) = self.players.get_mut(&stream_id) {
-                    player.told_layer = LayerWish::default();
+                    player.requested_layer = LayerRequest::default();
                 }
-                self.tell_layer(&stream_id);
+                self.request_layer(&stream_id);
             }
             RemoteMedia::Audio(receiver) => {
                 media.attach_audio(receiver);
                 if let Some(player) = self.players.get_mut(&stream_id) {
-                    player.told_audio_muted = false;
+                    player.requested_audio_muted = false;
                 }
-                self.tell_audio_wish(&stream_id);
+                self.request_audio(&stream_id);
             }
         }
     }
@@ -365,7 +365,7 @@ impl Actor {
             PlayerEvent::VideoFirstFrame => event::of_stream("onPlayerRecvVideoFirstFrame", stream_id),
             PlayerEvent::Size { width, height } => event::player_video_size(stream_id, width, height),
             PlayerEvent::Decodability { kind, reason } => return self.decodability(stream_id, kind, reason.as_ref()),
-            PlayerEvent::Sei(data) => return self.tell_sei(stream_id, &data),
+            PlayerEvent::Sei(data) => return self.emit_sei(stream_id, &data),
             PlayerEvent::RenderedFirstFrame => event::of_stream("onPlayerRenderVideoFirstFrame", stream_id),
         });
     }

@@ -1,6 +1,6 @@
-//! What the application set for a publish channel that the others see: mutes, closed devices, where its sound comes from.
+//! Settings of a publish channel that remote users see: mutes, closed devices, the audio source.
 //!
-//! All of it counts from `createEngine` on, whether or not the channel publishes.
+//! They count from `createEngine` on, whether or not the channel publishes.
 
 use std::collections::HashMap;
 
@@ -10,27 +10,27 @@ use super::Actor;
 use crate::roster::{DEVICE_DISABLED, DEVICE_OPEN, format_device_states};
 use crate::session::{SessionCommand, TrackKind};
 
-/// What was set for one channel.
+/// The settings of one channel.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PublishSettings {
     pub(super) video_muted: bool,
     pub(super) audio_muted: bool,
-    /// Sends no sound at all.
+    /// Sends no audio track.
     pub(super) is_soundless: bool,
     /// Stream extra info.
     pub(super) extra_info: String,
-    /// Seconds between two key frames, beside those that somebody needs.
+    /// Seconds between two key frames, in addition to requested ones.
     key_frame_interval_s: Option<u32>,
 }
 
-/// A device whose state the others see.
+/// A device whose state remote users see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PublishedDevice {
     Camera,
     Microphone,
 }
 
-/// The attribute that tells devices that give nothing, as `ZegoRemoteDeviceState`; an empty value takes it back.
+/// The attribute that reports devices without media, as `ZegoRemoteDeviceState`; an empty value removes it.
 pub(super) fn device_attribute(stream_id: &str, camera: i32, microphone: i32) -> HashMap<String, String> {
     let all_open = (camera, microphone) == (DEVICE_OPEN, DEVICE_OPEN);
     let value = if all_open { String::new() } else { format_device_states(camera, microphone) };
@@ -52,14 +52,14 @@ impl Actor {
         self.update_published_device(channel, PublishedDevice::Camera);
     }
 
-    /// Seconds from one key frame to the next: 2 to 5, or only when one is needed.
+    /// Seconds between periodic key frames: 2 to 5, or `None` for key frames on request only.
     pub(super) fn set_key_frame_interval(&mut self, seconds: Option<u32>, channel: u32) {
         if let Some(state) = self.channels.get_mut(channel as usize) {
             state.settings.key_frame_interval_s = seconds.map(|seconds| seconds.clamp(2, 5));
         }
     }
 
-    /// Asks for the key frames that are due. To be called every second.
+    /// Requests the periodic key frames that are due. Called every second.
     pub(super) fn send_due_key_frames(&mut self) {
         for (channel, publisher) in &mut self.publishers {
             let state = self.channels.get(*channel as usize);
@@ -72,7 +72,7 @@ impl Actor {
         }
     }
 
-    /// Whether a channel sends the microphone's sound, or none; to the others it is then a closed microphone.
+    /// Whether a channel sends the microphone's audio or none; none looks like a closed microphone to remote users.
     pub(super) fn set_audio_source(&mut self, is_microphone: bool, channel: u32) {
         let Some(state) = self.channel(channel, "setAudioSource") else { return };
         state.settings.is_soundless = !is_microphone;
@@ -80,7 +80,7 @@ impl Actor {
         self.update_published_device(channel, PublishedDevice::Microphone);
     }
 
-    /// Lets the encoders of a publishing channel know what is not to be sent.
+    /// Passes the mutes of a publishing channel to its encoders.
     pub(super) fn apply_publish_mutes(&self, channel: u32) {
         let (Some(publisher), Some(state)) = (self.publishers.get(&channel), self.channels.get(channel as usize))
         else {
@@ -90,7 +90,7 @@ impl Actor {
         publisher.audio.set_muted(state.settings.audio_muted || state.settings.is_soundless);
     }
 
-    /// `ZegoRemoteDeviceState` of the microphone, as the others are told.
+    /// `ZegoRemoteDeviceState` of the microphone for remote users.
     pub(super) fn published_microphone(&self, channel: u32) -> i32 {
         let is_soundless = self.channels.get(channel as usize).is_some_and(|state| state.settings.is_soundless);
         if self.sound.capture_enabled && !is_soundless { self.microphone_state } else { DEVICE_DISABLED }
@@ -102,7 +102,7 @@ impl Actor {
         }
     }
 
-    /// Tells the others about a device of a publishing channel: muted for all clients, and why for ours.
+    /// Publishes a device state: as a mute for all clients, with its reason for ours.
     pub(super) fn update_published_device(&mut self, channel: u32, device: PublishedDevice) {
         let (Some(publisher), Some(state)) = (self.publishers.get(&channel), self.channels.get(channel as usize))
         else {
@@ -118,7 +118,7 @@ impl Actor {
         let attributes = device_attribute(&publisher.stream_id, camera, microphone);
         let attribute = SessionCommand::SetAttributes { attributes, request: 0 };
         let Some(session) = self.session_of_publisher(channel) else { return };
-        // In this order nobody sees a closed device as muted in between.
+        // In this order no client sees a closed device as muted in between.
         if open {
             self.send_mute(channel, kind, muted);
             session.send(attribute);

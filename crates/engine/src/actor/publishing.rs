@@ -1,4 +1,4 @@
-//! Publishing: from the application's call through a session's consent to pictures and sound on the wire.
+//! Publishing: from the application's call through the server's response to audio and video on the wire.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use transport::AudioSender;
 
 use super::Actor;
 use super::publish_settings::device_attribute;
-use crate::audio_loss::{Copies, ExpectedLoss};
 use crate::command::Input;
 use crate::config::{PublisherConfig, VideoConfig};
 use crate::error::code;
 use crate::event::{self, PublisherState};
+use crate::opus_redundancy::{Copies, ExpectedLoss};
 use crate::publisher::{AudioPublisher, EncoderFailed, FirstSent, PublisherCounters, VideoPublisher};
 use crate::quality::PublisherReading;
 use crate::room::RoomKey;
@@ -27,19 +27,19 @@ use crate::simulcast::{self, WantedLayers};
 use crate::stats::PublisherEntry;
 use crate::traffic_control::TrafficControl;
 
-/// One publish channel that publishes, or wants to.
+/// One publish channel that publishes or waits to.
 pub(super) struct Publisher {
     pub(super) room: RoomKey,
-    /// Since it was last asked for because it was due.
+    /// Seconds since the last periodic key frame.
     pub(super) since_key_frame_s: u32,
-    /// When the present session was asked.
+    /// When the present session was asked to publish.
     pub(super) requested_at: Instant,
     pub(super) stream_id: String,
     pub(super) state: PublisherState,
-    /// It waits only because media does not get through, and publishes as soon as it does.
+    /// Media does not get through at the moment; it publishes again as soon as it does.
     interrupted: bool,
-    /// It was told that there is no way for its media.
-    knows_no_way: bool,
+    /// The missing media path was reported.
+    no_path_reported: bool,
     pub(super) video: VideoPublisher,
     pub(super) audio: Arc<AudioPublisher>,
     video_slot: SenderSlot<VideoSenders>,
@@ -51,7 +51,7 @@ pub(super) struct Publisher {
     pub(super) copies: Copies,
 }
 
-/// The code for a stream ID that cannot be.
+/// The code of an impossible stream ID.
 fn check_stream_id(stream_id: &str) -> Result<(), i32> {
     limits::validate_stream_id(stream_id).map_err(|error| match error {
         IdError::Empty => code::STREAM_ID_NULL,
@@ -89,12 +89,12 @@ impl Actor {
         self.configure_audio_encoder(channel);
         self.start_audio_capture();
         self.update_cameras();
-        self.refuse_own_stream(&stream_id);
+        self.stop_waiting_for_own_stream(&stream_id);
         self.emit(event::publisher_state(&stream_id, PublisherState::PublishRequesting, code::SUCCESS));
         self.request_publisher(channel);
     }
 
-    /// The room to publish in, or why not.
+    /// The room to publish in, or the code of the mistake.
     fn check_publish(&self, stream_id: &str, config: &PublisherConfig, channel: u32) -> Result<RoomKey, i32> {
         check_stream_id(stream_id)?;
         let first = self.own_rooms().next().ok_or(code::NOT_LOGIN_ROOM)?;
@@ -107,12 +107,12 @@ impl Actor {
         if self.publishers.contains_key(&channel) {
             return Err(code::PUBLISHER_ALREADY_DO_PUBLISH);
         }
-        // With an AppSign the token does not count.
+        // With an appSign the token is not used.
         let is_over = room.token_life.as_ref().is_some_and(|life| life.is_over(&self.now()));
         if self.profile.app_sign.is_empty() && is_over {
             return Err(code::PUBLISHER_AUTH_FAILED);
         }
-        // Known at once; what others publish at this very moment the server decides.
+        // Known here; streams of others are checked by the server.
         let by_us = self.publishers.values().any(|publisher| publisher.stream_id == stream_id);
         if by_us || room.roster.stream(stream_id).is_some() {
             return Err(code::PUBLISHER_REPETITIVE_STREAM);
@@ -158,7 +158,7 @@ impl Actor {
             stream_id,
             state: PublisherState::PublishRequesting,
             interrupted: false,
-            knows_no_way: false,
+            no_path_reported: false,
             video,
             audio,
             video_slot,
@@ -171,12 +171,12 @@ impl Actor {
         })
     }
 
-    /// The session that the channel publishes in, if it is past its login.
+    /// The session that the channel publishes in, if it has logged in.
     pub(super) fn session_of_publisher(&self, channel: u32) -> Option<&SessionHandle> {
         self.rooms.get(&self.publishers.get(&channel)?.room)?.connected_session()
     }
 
-    /// Asks the present session, if any, to publish; without one it is done after the login.
+    /// Asks the present session to publish, if there is one; otherwise that follows the login.
     fn request_publisher(&mut self, channel: u32) {
         if let Some(publisher) = self.publishers.get_mut(&channel) {
             publisher.requested_at = Instant::now();
@@ -244,7 +244,7 @@ impl Actor {
         }
     }
 
-    /// Stops the media of a channel; gives the stream ID if it published.
+    /// Stops the media of a channel; returns the stream ID if it published.
     fn drop_publisher(&mut self, channel: u32) -> Option<String> {
         let publisher = self.publishers.remove(&channel)?;
         self.registry.publishers.lock().remove(&channel);
@@ -257,7 +257,7 @@ impl Actor {
         Some(publisher.stream_id)
     }
 
-    /// The room is gone: everything that published stops.
+    /// Stops everything that was published to a room that has ended.
     pub(super) fn drop_publishers_of(&mut self, room: &RoomKey, code: i32) {
         for channel in self.publishers_of(room) {
             if let Some(stream_id) = self.drop_publisher(channel) {
@@ -269,7 +269,7 @@ impl Actor {
     pub(super) fn published(&mut self, channel: u32) {
         let Some(publisher) = self.publishers.get_mut(&channel) else { return };
         publisher.state = PublisherState::Publishing;
-        (publisher.interrupted, publisher.knows_no_way) = (false, false);
+        (publisher.interrupted, publisher.no_path_reported) = (false, false);
         publisher.video.force_all_keyframes();
         let stream_id = publisher.stream_id.clone();
         self.emit(event::publisher_state(&stream_id, PublisherState::Publishing, code::SUCCESS));
@@ -286,7 +286,7 @@ impl Actor {
         }
     }
 
-    /// Nothing gets through to the room: publishing waits until it does again.
+    /// Marks the room's publishers as interrupted: no media gets through.
     pub(super) fn interrupt_publishers(&mut self, room: &RoomKey) {
         let mut interrupted = Vec::new();
         for publisher in self.publishers.values_mut().filter(|publisher| publisher.room == *room) {
@@ -302,14 +302,16 @@ impl Actor {
         }
     }
 
-    /// Media of the room have no way: told once to each that waits for one.
-    pub(super) fn publishers_have_no_way(&mut self, room: &RoomKey, reason: &str) {
+    /// Reports the missing media path once to each publisher of the room that waits for it.
+    pub(super) fn report_no_path_to_publishers(&mut self, room: &RoomKey, reason: &str) {
         let waits = |publisher: &&mut Publisher| {
-            publisher.room == *room && publisher.state == PublisherState::PublishRequesting && !publisher.knows_no_way
+            publisher.room == *room
+                && publisher.state == PublisherState::PublishRequesting
+                && !publisher.no_path_reported
         };
         let mut waiting = Vec::new();
         for publisher in self.publishers.values_mut().filter(waits) {
-            publisher.knows_no_way = true;
+            publisher.no_path_reported = true;
             waiting.push(publisher.stream_id.clone());
         }
         for stream_id in waiting {
@@ -318,8 +320,8 @@ impl Actor {
         }
     }
 
-    /// What was published before gets through again.
-    pub(super) fn publishers_are_back(&mut self, room: &RoomKey) {
+    /// Resumes the publishers of a room whose media get through again.
+    pub(super) fn resume_publishers(&mut self, room: &RoomKey) {
         let mut back = self.publishers_of(room);
         back.retain(|channel| self.publishers.get(channel).is_some_and(|publisher| publisher.interrupted));
         back.into_iter().for_each(|channel| self.published(channel));

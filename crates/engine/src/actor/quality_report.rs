@@ -1,4 +1,4 @@
-//! The quality events, and the network readings that they need.
+//! The quality events, and the network statistics behind them.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use crate::stats::Network;
 use crate::wall_clock::unix_ms;
 
 impl Actor {
-    /// Asks the peer connections for their numbers; the answer comes through the inbox.
+    /// Requests the statistics of the peer connections; they arrive as an input.
     pub(super) fn ask_network(&self) {
         for (key, room) in &self.rooms {
             let Some((publisher, subscriber)) = room.peers.clone() else { continue };
@@ -31,19 +31,19 @@ impl Actor {
         }
     }
 
-    /// The answer: for whoever asks, and for the audio encoders, which prepare for loss.
-    pub(super) fn take_network(&mut self, room: &RoomKey, network: Network) {
+    /// Handles network statistics: for promises that wait for them, and for the audio encoders.
+    pub(super) fn on_network_stats(&mut self, room: &RoomKey, network: Network) {
         if !self.rooms.contains_key(room) {
             return;
         }
         let mut changed = Vec::new();
         let before = self.registry.networks.lock().get(room).cloned().unwrap_or_default();
-        // Sound is repaired on neither way: the worse of the two counts.
+        // Audio is not retransmitted on either path: the worse loss counts.
         let listeners = self.rooms.get(room).and_then(|room| room.listeners(Instant::now()));
         let listener_loss = listeners.map_or(0.0, |report| f64::from(report.loss));
         let loss = network.upstream_loss_since(&before).max(listener_loss);
         let listener_kbps = listeners.map(|report| report.kbps).filter(|kbps| *kbps > 0);
-        // Copies of sound go all the way, and on a narrow one they would take the place of the picture.
+        // Redundant audio reaches the subscribers, and on a narrow downlink it would displace video.
         let to_listeners = listener_kbps.map_or(u64::MAX, |kbps| u64::from(kbps) * 1000);
         let path_bps = network.publisher.send_estimate_bps.min(to_listeners);
         for (channel, publisher) in self.publishers.iter_mut().filter(|(_, publisher)| publisher.room == *room) {
@@ -65,27 +65,27 @@ impl Actor {
         changed.into_iter().for_each(|channel| self.configure_audio_encoder(channel));
     }
 
-    /// The server told of those who play what we publish.
-    pub(super) fn take_listener_report(&mut self, room: &RoomKey, report: ListenerReport) {
+    /// Handles the server's report about the subscribers of what this user publishes.
+    pub(super) fn on_listener_report(&mut self, room: &RoomKey, report: ListenerReport) {
         if let Some(room) = self.rooms.get_mut(room) {
             tracing::debug!(?report, "the server told of the listeners");
             room.listeners = Some((Instant::now(), report));
         }
     }
 
-    /// `onNetworkQuality` about others.
-    pub(super) fn tell_remote_quality(&self, room: &RoomKey, update: &ConnectionQualityUpdate) {
+    /// Emits `onNetworkQuality` about remote users.
+    pub(super) fn emit_remote_quality(&self, room: &RoomKey, update: &ConnectionQualityUpdate) {
         let Some(room) = self.rooms.get(room).filter(|room| !room.key.guest) else { return };
         for info in &update.updates {
             if let Some(user_id) = room.roster.user_id_of(&info.participant_sid) {
-                // The server judges what it gets from them.
+                // The server rates what it receives from them.
                 self.emit(event::network_quality(user_id, network_quality::of_remote(info), network_quality::UNKNOWN));
             }
         }
     }
 
-    /// `onNetworkQuality` about ourselves, under an empty user ID.
-    pub(super) fn tell_own_quality(&mut self) {
+    /// Emits `onNetworkQuality` about this user, under an empty user ID.
+    pub(super) fn emit_own_quality(&mut self) {
         let mut rooms = self.rooms.values().filter(|room| !room.key.guest && room.peers.is_some());
         let Some(network) = rooms.find_map(|room| self.registry.networks.lock().get(&room.key).cloned()) else {
             return;
@@ -94,8 +94,8 @@ impl Actor {
         self.emit(event::network_quality("", upstream, downstream));
     }
 
-    /// The server's clock was read. The first time is told.
-    pub(super) fn take_time(&mut self, sample: TimeSample) {
+    /// Handles a reading of the server's clock; the first one is emitted.
+    pub(super) fn on_time_sample(&mut self, sample: TimeSample) {
         let middle = sample.sent + sample.received.saturating_duration_since(sample.sent) / 2;
         let ago = u64::try_from(middle.elapsed().as_millis()).unwrap_or_default();
         self.clock.note(sample.server_ms, unix_ms().saturating_sub(ago));

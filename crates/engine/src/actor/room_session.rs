@@ -1,4 +1,4 @@
-//! What happens to a room between login and logout: news of its session, losses and returns.
+//! A room between login and logout: events of its session, losses and reconnects.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::event::{self, RoomReason};
 use crate::room::{Phase, Room, RoomKey};
 use crate::roster::{Changes, Roster};
 use crate::session::{EndReason, Joined, SessionEvent};
-use crate::verdict::{self, Standing, Verdict, may_be_the_clock, verdict};
+use crate::session_outcome::{self, SessionOutcome, Standing, classify_end, may_be_the_clock};
 use crate::wall_clock::unix_ms;
 
 impl Actor {
@@ -23,7 +23,7 @@ impl Actor {
         }
     }
 
-    /// The room, if that session is its present one.
+    /// The room, if this is its present session.
     fn current(&mut self, key: &RoomKey, generation: u64) -> Option<&mut Room> {
         self.rooms.get_mut(key).filter(|room| room.generation == generation)
     }
@@ -32,28 +32,32 @@ impl Actor {
         let Some(room) = self.current(key, generation) else { return };
         match event {
             SessionEvent::Joined(joined) => self.joined(key, *joined),
-            SessionEvent::Participants(participants) => self.take_participants(key, participants, Roster::update),
-            SessionEvent::Everybody(participants) => self.take_participants(key, participants, Roster::replace),
+            SessionEvent::Participants(participants) => self.apply_participants(key, participants, Roster::update),
+            SessionEvent::AllParticipants(participants) => self.apply_participants(key, participants, Roster::replace),
             SessionEvent::Room(update) => {
-                let news = room.info.take_metadata(&update.metadata);
-                self.tell_room_info(key, news);
+                let news = room.info.apply_metadata(&update.metadata);
+                self.emit_room_info(key, news);
             }
             SessionEvent::TokenRefreshed(token) => room.refreshed_token = Some(token),
-            SessionEvent::Time(sample) => self.take_time(sample),
+            SessionEvent::Time(sample) => self.on_time_sample(sample),
             SessionEvent::SignalLost => self.signal_lost(key),
             SessionEvent::Resumed => self.resumed(key),
             SessionEvent::MediaLost(Role::Publisher) => self.interrupt_publishers(key),
             SessionEvent::MediaLost(Role::Subscriber) => self.interrupt_players(key),
-            SessionEvent::MediaBack(Role::Publisher) => self.publishers_are_back(key),
-            SessionEvent::MediaBack(Role::Subscriber) => self.players_are_back(key),
-            SessionEvent::NoMediaPath { role: Role::Publisher, reason } => self.publishers_have_no_way(key, &reason),
-            SessionEvent::NoMediaPath { role: Role::Subscriber, reason } => self.players_have_no_way(key, &reason),
+            SessionEvent::MediaBack(Role::Publisher) => self.resume_publishers(key),
+            SessionEvent::MediaBack(Role::Subscriber) => self.resume_players(key),
+            SessionEvent::NoMediaPath { role: Role::Publisher, reason } => {
+                self.report_no_path_to_publishers(key, &reason)
+            }
+            SessionEvent::NoMediaPath { role: Role::Subscriber, reason } => {
+                self.report_no_path_to_players(key, &reason)
+            }
             SessionEvent::Published { channel } => self.published(channel),
             SessionEvent::PublishRefused { channel, reason } => self.publish_refused(channel, reason),
             SessionEvent::Answered { request, accepted } => self.answered(request, accepted),
             SessionEvent::Track(track) => self.track(key, *track),
             SessionEvent::Undecodable { track_id, codecs } => self.undecodable_track(key, &track_id, &codecs),
-            SessionEvent::Quality(update) => self.tell_remote_quality(key, &update),
+            SessionEvent::Quality(update) => self.emit_remote_quality(key, &update),
             SessionEvent::Data(packet) => self.data(key, *packet),
             SessionEvent::KeyframeRequested { channel, layer } => self.keyframe_requested(channel, layer),
             SessionEvent::Ended(reason) => self.session_ended(key, &reason),
@@ -62,7 +66,7 @@ impl Actor {
 
     fn joined(&mut self, key: &RoomKey, joined: Joined) {
         let Some(room) = self.rooms.get_mut(key) else { return };
-        // Only the server can read whose an `04` token is.
+        // Only the server can read the user of an `04` token.
         if !joined.identity.is_empty() && joined.identity != room.user.id {
             return self.end_login(key, code::ROOM_TOKEN_USER_ID);
         }
@@ -77,7 +81,7 @@ impl Actor {
         room.peers = Some((joined.publisher, joined.subscriber));
         room.profile = joined.profile;
         room.session_age = joined.session_age;
-        let mut news = room.info.take_metadata(&joined.room.metadata);
+        let mut news = room.info.apply_metadata(&joined.room.metadata);
         news.extend(room.room_info_of(&joined.participants));
         let others = room.others(joined.participants);
         room.roster.server_names_streams = joined.profile.names_streams;
@@ -89,13 +93,13 @@ impl Actor {
             }
         }
         self.request_publishers_of(key);
-        self.tell_changes(key, &changes);
-        self.tell_room_info(key, news);
+        self.emit_changes(key, &changes);
+        self.emit_room_info(key, news);
         self.sync_players_of(key);
     }
 
-    /// Takes a list of participants as `apply` does: as some of them, or as all there are.
-    fn take_participants(
+    /// Applies a list of participants, as an update or as the whole list.
+    fn apply_participants(
         &mut self,
         key: &RoomKey,
         participants: Vec<ParticipantInfo>,
@@ -105,8 +109,8 @@ impl Actor {
         let news = room.room_info_of(&participants);
         let others = room.others(participants);
         let changes = apply(&mut room.roster, &others, Instant::now());
-        self.tell_changes(key, &changes);
-        self.tell_room_info(key, news);
+        self.emit_changes(key, &changes);
+        self.emit_room_info(key, news);
     }
 
     fn signal_lost(&mut self, key: &RoomKey) {
@@ -127,7 +131,7 @@ impl Actor {
     }
 
     fn session_ended(&mut self, key: &RoomKey, reason: &EndReason) {
-        if let Some(server_ms) = verdict::server_ms(reason) {
+        if let Some(server_ms) = session_outcome::server_ms(reason) {
             self.clock.note(server_ms, unix_ms());
         }
         let (clock, now, has_token) = (self.clock, self.now(), self.profile.app_sign.is_empty());
@@ -139,7 +143,7 @@ impl Actor {
         let complaint = clock.complaint().filter(|_| may_be_the_clock);
         room.failure = Some(complaint.map_or(reason.to_string(), |complaint| format!("{reason}; {complaint}")));
         if may_be_the_clock && !has_token && clock.contradicts(room.token_clock) {
-            // Made with the server's time it may pass: once, since the next attempt knows what we know now.
+            // Minted with the server's time it may be accepted: tried once, since nothing more is known at the next attempt.
             return self.connect(key);
         }
         let standing = Standing {
@@ -149,17 +153,17 @@ impl Actor {
         };
         let is_first = room.phase == Phase::LoggingIn;
         let was_away = matches!(room.phase, Phase::Resuming | Phase::Reconnecting);
-        match verdict(reason, standing) {
-            Verdict::Retry(give_up_code) => self.schedule_retry(key, give_up_code),
-            // While we were away somebody took our place.
-            Verdict::KickedOut(code::ROOM_KICKED_OUT) if was_away => self.end_login(key, code::ROOM_LOGIN_OTHER),
-            Verdict::KickedOut(code) if is_first => self.end_login(key, code),
-            Verdict::KickedOut(code) => self.leave_room(key, RoomReason::KickOut, code),
-            // Who was in may not come back because the token is over.
-            Verdict::Refused(code::ROOM_TOKEN_EXPIRED) if !is_first => {
+        match classify_end(reason, standing) {
+            SessionOutcome::Retry(give_up_code) => self.schedule_retry(key, give_up_code),
+            // Another client took this user ID while the connection was lost.
+            SessionOutcome::KickedOut(code::ROOM_KICKED_OUT) if was_away => self.end_login(key, code::ROOM_LOGIN_OTHER),
+            SessionOutcome::KickedOut(code) if is_first => self.end_login(key, code),
+            SessionOutcome::KickedOut(code) => self.leave_room(key, RoomReason::KickOut, code),
+            // The token may have expired in the middle of a call.
+            SessionOutcome::Refused(code::ROOM_TOKEN_EXPIRED) if !is_first => {
                 self.leave_room(key, RoomReason::KickOut, code::ROOM_TOKEN_EXPIRED_KICKED_OUT);
             }
-            Verdict::Refused(code) => self.end_login(key, code),
+            SessionOutcome::Refused(code) => self.end_login(key, code),
         }
     }
 
@@ -196,7 +200,7 @@ impl Actor {
         });
     }
 
-    /// The time of a first login is over, whatever its last attempt is about to do.
+    /// The time of a first login is over.
     pub(super) fn login_over(&mut self, key: &RoomKey, since: Instant) {
         let Some(room) = self.rooms.get_mut(key) else { return };
         if room.phase == Phase::LoggingIn && room.since == since {
@@ -205,7 +209,7 @@ impl Actor {
         }
     }
 
-    /// The login or the reconnect has failed for good, for a reason in words.
+    /// The login or reconnect has failed finally, for a reason in words.
     pub(super) fn end_with(&mut self, key: &RoomKey, code: i32, failure: String) {
         if let Some(room) = self.rooms.get_mut(key) {
             room.failure = Some(failure);
@@ -213,7 +217,7 @@ impl Actor {
         self.end_login(key, code);
     }
 
-    /// The login or the reconnect has failed for good.
+    /// The login or reconnect has failed finally.
     pub(super) fn end_login(&mut self, key: &RoomKey, code: i32) {
         let reason = match self.rooms.get(key).map(|room| room.phase) {
             Some(Phase::LoggingIn) => RoomReason::LoginFailed,

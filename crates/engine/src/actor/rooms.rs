@@ -18,14 +18,14 @@ use crate::signalling::vendor_query;
 use crate::token_life::{Now, TokenLife};
 use crate::wall_clock::unix_ms;
 
-/// Validity of the tokens that we mint; they are minted anew for every attempt.
+/// Lifetime of the tokens that are minted here, one for each attempt.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
-/// A first login that does not get through is given up after this; an outage has the policy's far longer time.
-const FIRST_LOGIN_LIMIT: Duration = Duration::from_secs(6);
-/// Rooms at once in multi-room mode.
-const ROOMS_MAX: usize = 5;
+/// A first login fails after this; a reconnect has the policy's far longer time.
+const FIRST_LOGIN_TIMEOUT: Duration = Duration::from_secs(6);
+/// Upper bound of rooms in multi-room mode.
+const MAX_ROOMS: usize = 5;
 
-/// Brings a session's news to the actor.
+/// Sends a session's events to the actor.
 struct Inbox {
     room: RoomKey,
     generation: u64,
@@ -40,7 +40,7 @@ impl SessionSink for Inbox {
 }
 
 impl Actor {
-    /// Whether the application is logged in anywhere, or about to be.
+    /// Whether the application is logged in to a room, or about to be.
     pub(super) fn is_in_a_room(&self) -> bool {
         self.own_rooms().next().is_some()
     }
@@ -53,7 +53,7 @@ impl Actor {
     pub(super) fn login(&mut self, room_id: String, user: User, config: RoomConfig) {
         let user = if user.name.is_empty() { User { name: user.id.clone(), ..user } } else { user };
         if let Err(code) = self.check_login(&room_id, &user, &config) {
-            // The room that we are in is undisturbed: its own state must not seem to change.
+            // The room is undisturbed: its own state must not seem to change.
             if self.rooms.contains_key(&RoomKey::own(&room_id)) {
                 return self.debug_error(code, "loginRoom", "already logged in to this room");
             }
@@ -65,13 +65,13 @@ impl Actor {
         self.begin_login(Room::new(key, user, config, Instant::now()));
     }
 
-    /// Begins the first login to a room, and sets its end.
+    /// Starts the first login to a room, with its deadline.
     pub(super) fn begin_login(&mut self, room: Room) {
         let (key, since) = (room.key.clone(), room.since);
         self.rooms.insert(key.clone(), room);
         let (inbox, input) = (self.inbox.clone(), Input::LoginOver { room: key.clone(), since });
         tokio::spawn(async move {
-            tokio::time::sleep(FIRST_LOGIN_LIMIT).await;
+            tokio::time::sleep(FIRST_LOGIN_TIMEOUT).await;
             let _ = inbox.send(input);
         });
         self.connect(&key);
@@ -103,7 +103,7 @@ impl Actor {
         if self.rooms.contains_key(&RoomKey::own(room_id)) {
             return Err(code::ROOM_ID_HAS_BEEN_USED);
         }
-        if self.own_rooms().count() >= ROOMS_MAX {
+        if self.own_rooms().count() >= MAX_ROOMS {
             return Err(code::ROOM_MULTI_ROOM_COUNT_EXCEED);
         }
         if self.own_rooms().any(|room| room.user.id != user.id) {
@@ -116,14 +116,14 @@ impl Actor {
     pub(super) fn connect(&mut self, key: &RoomKey) {
         let dialer = match &self.dialer {
             Ok(dialer) => dialer.clone(),
-            // Each login says so; nothing else of the engine needs the option.
+            // Reported by each login; nothing else needs the option.
             Err(error) => return self.end_with(key, code::ROOM_CONNECT_FAILED, error.to_string()),
         };
         let generation = self.next_generation();
         let (clock, now) = (self.clock, self.now());
         let app = self.profile.app_id.to_string();
         let Some(room) = self.rooms.get_mut(key) else { return };
-        // With both at hand the AppSign counts, as with the vendor.
+        // If both are given the appSign counts, as with the vendor.
         let token = if self.profile.app_sign.is_empty() {
             Ok(room.usable_token(&now))
         } else {
@@ -158,7 +158,7 @@ impl Actor {
             None => self.own_rooms().map(|room| room.key.clone()).collect(),
         };
         for key in &rooms {
-            // The last room takes the previews with it.
+            // The previews end with the last room.
             if self.own_rooms().count() == 1 {
                 for channel in 0..self.channels.len() {
                     self.stop_preview(u32::try_from(channel).unwrap_or_default());
@@ -178,7 +178,7 @@ impl Actor {
             return self.emit_room_state(&to, RoomReason::LoginFailed, code);
         };
         let user = room.user.clone();
-        // A token that opened one room may open another: the server will judge it.
+        // A token for one room may be valid for another: the server decides.
         let token = if config.token.is_empty() { room.config.token.clone() } else { config.token };
         self.leave_room(&RoomKey::own(from), RoomReason::Logout, code::SUCCESS);
         self.login(to, user, RoomConfig { token, ..config });
@@ -196,20 +196,20 @@ impl Actor {
         }
         room.token_life = TokenLife::of(&text, Instant::now());
         room.config.token.clone_from(&text);
-        // With an AppSign the token does not count.
+        // With an appSign the token is not used.
         if let Some(session) = room.session.as_ref().filter(|_| !has_app_sign) {
             session.send(SessionCommand::RenewToken(text));
         }
     }
 
-    /// What the clocks say.
+    /// What the clocks show.
     pub(super) fn now(&self) -> Now {
         let own_ms = unix_ms();
         let server_s = self.clock.is_known().then(|| self.clock.now_s(own_ms));
         Now { server_s, own_s: own_ms / 1000, at: Instant::now() }
     }
 
-    /// Warns of tokens that are about to end.
+    /// Warns of tokens that are about to expire.
     pub(super) fn watch_tokens(&mut self) {
         if !self.profile.app_sign.is_empty() {
             return;
@@ -224,7 +224,7 @@ impl Actor {
         warnings.into_iter().for_each(|warning| self.emit(warning));
     }
 
-    /// Ends everything that hangs on the room, then the room. Also the end after a kick or a failed reconnect.
+    /// Ends what belongs to the room, then the room; also after a kick or a failed reconnect.
     pub(super) fn leave_room(&mut self, key: &RoomKey, reason: RoomReason, code: i32) {
         let Some(room) = self.rooms.remove(key) else { return };
         self.leaving.retain(SessionHandle::is_present);
@@ -241,7 +241,7 @@ impl Actor {
         }
         self.fail_requests_of(key);
         if !self.is_in_a_room() {
-            // Nobody plays from elsewhere without a login.
+            // Nothing is played from hidden rooms without a login.
             let guests: Vec<RoomKey> = self.rooms.keys().cloned().collect();
             guests.iter().for_each(|guest| self.leave_room(guest, RoomReason::Logout, code::SUCCESS));
         }
@@ -257,7 +257,7 @@ impl Actor {
         }
     }
 
-    /// The same with a sentence that says which server failed, and how.
+    /// Emits the room's state with a sentence about the server and its failure.
     fn emit_failed_room(&self, room_id: &str, reason: RoomReason, code: i32, failure: &str) {
         let mut message = format!("{}: {failure}", self.server.url);
         if self.server.may_embed && self.profile.app_sign.is_empty() {
@@ -270,8 +270,8 @@ impl Actor {
     }
 }
 
-/// What publishers and players of a room are told when it ends: a logout is the application's own wish, a lost room has
-/// codes of theirs, anything else the code of the room.
+/// The codes for publishers and players of a room that ends: 0 after a logout, their own codes after a loss, otherwise
+/// the code of the room.
 fn codes_of_the_end(reason: RoomReason, code: i32) -> (i32, i32) {
     match (reason, code) {
         (RoomReason::Logout, _) => (code::SUCCESS, code::SUCCESS),
@@ -282,7 +282,7 @@ fn codes_of_the_end(reason: RoomReason, code: i32) -> (i32, i32) {
     }
 }
 
-/// The code for a token that cannot be used by that user, as far as it can be told here.
+/// The code of a token that this user cannot use, as far as it can be told locally.
 fn check_token(text: &str, user: &User) -> Result<(), i32> {
     if text.is_empty() {
         return Err(code::ROOM_NO_TOKEN);

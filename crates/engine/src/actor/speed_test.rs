@@ -1,4 +1,4 @@
-//! The test of the network that the application may run before a call.
+//! The network speed test that the application may run before a call.
 
 use super::Actor;
 use crate::error::code;
@@ -8,13 +8,13 @@ use crate::wall_clock::unix_ms;
 
 /// Intervals between two reports, in milliseconds.
 const INTERVALS: std::ops::RangeInclusive<u32> = 100..=30_000;
-/// Most kbit/s that may be wanted.
-const MOST_KBPS: u32 = 50_000;
+/// Upper bound of the tested bitrate, in kbit/s.
+const MAX_KBPS: u32 = 50_000;
 
 impl Actor {
     pub(super) fn start_speed_test(&mut self, config: SpeedTestConfig) {
         const FUNCTION: &str = "startNetworkSpeedTest";
-        let too_much = [config.uplink_kbps, config.downlink_kbps].into_iter().flatten().any(|kbps| kbps > MOST_KBPS);
+        let too_much = [config.uplink_kbps, config.downlink_kbps].into_iter().flatten().any(|kbps| kbps > MAX_KBPS);
         if too_much || !INTERVALS.contains(&config.interval_ms) {
             let info = "the interval must be 100 to 30000 ms, a bitrate at most 50000 kbit/s";
             return self.debug_error(code::ILLEGAL_PARAM, FUNCTION, info);
@@ -59,7 +59,7 @@ impl Actor {
         self.speed_test = None;
     }
 
-    /// Something begins that needs the network for itself.
+    /// Stops the test because a call needs the network.
     pub(super) fn interrupt_speed_test(&mut self, code: i32) {
         if let Some(test) = self.speed_test.take() {
             SpeedTest::stop(test, code);

@@ -1,4 +1,4 @@
-//! Stream IDs are unique in a room. Our own server sees to it; where a server does not, publishers agree by themselves.
+//! Stream IDs are unique in a room. Our own server enforces it; on other servers publishers agree among themselves.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,12 @@ use crate::room::RoomKey;
 use crate::roster::Changes;
 use crate::session::{RefusedPublish, SessionCommand};
 
-/// Two who begin at the same moment learn of each other within this time; later on the one who was first stays.
+/// Two that publish at the same moment learn of each other within this time; afterwards the older one stays.
 const CONTEST: Duration = Duration::from_secs(10);
 
 impl Actor {
-    /// Gives up streams of ours that somebody else has just published too, and with the better right.
-    pub(super) fn settle_stream_ids(&mut self, key: &RoomKey, changes: &Changes) {
+    /// Stops own streams whose ID another participant has with priority.
+    pub(super) fn resolve_stream_ids(&mut self, key: &RoomKey, changes: &Changes) {
         let Some(room) = self.rooms.get(key).filter(|room| !room.profile.checks_stream_ids) else { return };
         let now = Instant::now();
         let lost = self.publishers.iter().filter(|(_, publisher)| {

@@ -1,14 +1,14 @@
-//! What the application lets the network change of what it publishes.
+//! Traffic control: what may be reduced when the network is poor.
 
 use super::Actor;
 use crate::command::TrafficCommand;
 use crate::error::code;
 use crate::traffic_control::{BelowFloor, Focus};
 
-/// Most kbit/s of a floor: the most that a video may have.
-const MOST_KBPS: u32 = 50_000;
-/// Most frames per second.
-const MOST_FPS: u32 = 60;
+/// Upper bound of a minimum bitrate, in kbit/s: that of a video.
+const MAX_KBPS: u32 = 50_000;
+/// Upper bound of a minimum frame rate.
+const MAX_FPS: u32 = 60;
 
 impl Actor {
     pub(super) fn traffic_command(&mut self, command: TrafficCommand, channel: u32) {
@@ -19,15 +19,15 @@ impl Actor {
             TrafficCommand::Enable { enable, properties } => (!traffic.enable(enable, properties))
                 .then_some((code::PUBLISHER_TRAFFIC_MODE_INVALID, "no such traffic control property")),
             TrafficCommand::LeastBitrate { kbps, mode } => match BelowFloor::from_number(mode) {
-                Some(below) if kbps <= MOST_KBPS => {
+                Some(below) if kbps <= MAX_KBPS => {
                     (traffic.least_video_bps, traffic.below) = (u64::from(kbps) * 1000, below);
                     None
                 }
                 Some(_) => Some((code::PUBLISHER_BITRATE_INVALID, "the bitrate must be 0 to 50000 kbit/s")),
                 None => Some((code::ILLEGAL_PARAM, "the mode must be 0 or 1")),
             },
-            TrafficCommand::LeastFps(fps) if fps <= MOST_FPS => {
-                traffic.least_fps = fps;
+            TrafficCommand::LeastFps(fps) if fps <= MAX_FPS => {
+                traffic.min_fps = fps;
                 None
             }
             TrafficCommand::LeastFps(_) => Some((code::ILLEGAL_PARAM, "the frame rate must be 0 to 60")),
@@ -53,7 +53,7 @@ impl Actor {
         }
     }
 
-    /// Bits per second for the sound of a publishing channel for which the application configured so many.
+    /// The audio bitrate of a publishing channel, in bits a second, from the configured one.
     pub(super) fn audio_bps(&self, channel: u32, configured_bps: u32) -> u32 {
         let (Some(state), Some(publisher)) = (self.channels.get(channel as usize), self.publishers.get(&channel))
         else {
@@ -65,7 +65,7 @@ impl Actor {
         })
     }
 
-    /// Whether the sound of a channel follows the network.
+    /// Whether a channel's audio bitrate follows the network.
     pub(super) fn adapts_audio(&self, channel: u32) -> bool {
         self.channels.get(channel as usize).is_some_and(|state| state.traffic.adapts_audio())
     }

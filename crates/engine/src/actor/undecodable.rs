@@ -1,4 +1,4 @@
-//! Streams that come and cannot be decoded: the application is told once, and again when they can.
+//! Streams that arrive and cannot be decoded: reported once, and again when they can.
 
 use super::Actor;
 use crate::error::code;
@@ -8,10 +8,10 @@ use crate::session::TrackKind;
 use crate::undecodable::Reason;
 
 impl Actor {
-    /// A half of a played stream cannot be decoded, or can be again.
+    /// The audio or video of a played stream cannot be decoded, or can be again.
     pub(super) fn decodability(&mut self, stream_id: &str, kind: TrackKind, reason: Option<&Reason>) {
         let Some(player) = self.players.get(stream_id) else { return };
-        // A state that is yet to come will carry it.
+        // The next state will carry it.
         let tells = player.state == PlayerState::Playing || player.subscribed.is_empty();
         let state = player.state;
         let Some(reason) = reason else {
@@ -27,7 +27,7 @@ impl Actor {
         }
     }
 
-    /// The server offers a track that has no codec in common with us.
+    /// The server offers a track whose codec is not supported here.
     pub(super) fn undecodable_track(&mut self, room: &RoomKey, track_sid: &str, codecs: &str) {
         let of_room = self.players.iter().filter(|(_, player)| player.room == *room);
         for (stream_id, player) in of_room {

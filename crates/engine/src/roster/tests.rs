@@ -27,7 +27,7 @@ const AUDIO: TrackType = TrackType::Audio;
 const VIDEO: TrackType = TrackType::Video;
 
 #[test]
-fn a_stream_appears_with_its_first_track_and_goes_with_its_last() {
+fn a_stream_appears_with_its_first_track_and_ends_with_its_last() {
     let mut roster = Roster::default();
     let changes = roster.update(&[participant("PA_1", "bob", &[("TR_a", AUDIO, "s")])], now());
     assert_eq!(changes.users_added.len(), 1);
@@ -42,7 +42,7 @@ fn a_stream_appears_with_its_first_track_and_goes_with_its_last() {
 }
 
 #[test]
-fn a_late_goodbye_of_a_replaced_session_does_not_remove_the_new_one() {
+fn a_late_leave_of_a_replaced_session_keeps_the_new_one() {
     let mut roster = Roster::default();
     roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], now());
     roster.update(&[participant("PA_2", "bob", &[("TR_2", VIDEO, "s")])], now());
@@ -53,7 +53,7 @@ fn a_late_goodbye_of_a_replaced_session_does_not_remove_the_new_one() {
 }
 
 #[test]
-fn after_a_reconnect_only_the_difference_is_told_and_the_missing_get_a_while() {
+fn after_a_reconnect_only_differences_are_reported() {
     let start = now();
     let mut roster = Roster::default();
     let bob = participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]);
@@ -75,7 +75,7 @@ fn after_a_reconnect_only_the_difference_is_told_and_the_missing_get_a_while() {
 }
 
 #[test]
-fn survivors_of_a_lost_server_who_come_back_one_by_one_are_told_of_as_changed_streams_only() {
+fn users_who_return_after_a_server_failure_keep_their_streams() {
     let start = now();
     let mut roster = Roster::default();
     roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], start);
@@ -92,7 +92,7 @@ fn survivors_of_a_lost_server_who_come_back_one_by_one_are_told_of_as_changed_st
 }
 
 #[test]
-fn a_user_who_comes_back_without_its_stream_loses_only_the_stream() {
+fn a_user_who_returns_without_its_stream_loses_only_the_stream() {
     let start = now();
     let mut roster = Roster::default();
     roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], start);
@@ -103,7 +103,7 @@ fn a_user_who_comes_back_without_its_stream_loses_only_the_stream() {
 }
 
 #[test]
-fn a_user_who_logs_in_anew_while_the_old_session_is_still_there_is_not_doubled() {
+fn a_second_session_of_a_user_is_not_a_second_user() {
     let start = now();
     let mut roster = Roster::default();
     roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], start);
@@ -117,7 +117,7 @@ fn a_user_who_logs_in_anew_while_the_old_session_is_still_there_is_not_doubled()
 }
 
 #[test]
-fn a_goodbye_of_a_user_who_was_missing_counts_at_once() {
+fn a_missing_user_who_leaves_is_removed_at_once() {
     let mut roster = Roster::default();
     roster.update(&[participant("PA_1", "bob", &[("TR_1", VIDEO, "s")])], now());
     roster.replace(&[], now());
@@ -142,7 +142,7 @@ fn a_muted_camera_shows_as_mute_and_a_closed_one_as_disable() {
 }
 
 #[test]
-fn another_extra_info_is_told_apart_from_other_changes() {
+fn new_extra_info_differs_from_other_changes() {
     let mut roster = Roster::default();
     let mut info = participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]);
     roster.update(&[info.clone()], now());
@@ -153,7 +153,7 @@ fn another_extra_info_is_told_apart_from_other_changes() {
 }
 
 #[test]
-fn an_id_that_two_choose_stays_with_the_older_session_and_is_deleted_when_nobody_holds_it() {
+fn a_contested_id_stays_with_the_older_session() {
     let mut roster = Roster::default();
     let bob = ParticipantInfo { joined_at_ms: 1, ..participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]) };
     let eve = ParticipantInfo { joined_at_ms: 2, ..participant("PA_2", "!eve", &[("TR_2", VIDEO, "s")]) };
@@ -168,7 +168,7 @@ fn an_id_that_two_choose_stays_with_the_older_session_and_is_deleted_when_nobody
 }
 
 #[test]
-fn what_its_holder_leaves_goes_to_who_chose_it_too() {
+fn a_released_id_passes_to_another_claimant() {
     let mut roster = Roster::default();
     let bob = ParticipantInfo { joined_at_ms: 1, ..participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]) };
     let eve = ParticipantInfo { joined_at_ms: 2, ..participant("PA_2", "eve", &[("TR_2", VIDEO, "s")]) };
@@ -194,7 +194,7 @@ fn our_server_says_which_stream_a_track_belongs_to() {
 }
 
 #[test]
-fn who_takes_the_id_of_somebody_missing_takes_its_place() {
+fn a_new_holder_of_an_id_replaces_a_missing_one() {
     let mut roster = Roster::default();
     let bob = ParticipantInfo { joined_at_ms: 1, ..participant("PA_1", "bob", &[("TR_1", VIDEO, "s")]) };
     let eve = ParticipantInfo { joined_at_ms: 2, ..participant("PA_2", "eve", &[("TR_2", VIDEO, "s")]) };
@@ -223,7 +223,7 @@ fn why_a_session_ended_is_why_its_streams_went() {
 }
 
 #[test]
-fn hidden_participants_are_nobody() {
+fn hidden_participants_are_ignored() {
     let mut info = participant("PA_1", "ghost", &[]);
     info.permission = Some(protocol::messages::ParticipantPermission { hidden: true, ..Default::default() });
     assert_eq!(Roster::default().update(&[info], now()), Changes::default());

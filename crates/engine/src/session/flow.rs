@@ -1,8 +1,8 @@
-//! Whether media really comes, though the connection says it is up. No I/O: time and counters are arguments.
+//! Whether media really arrives, though the connection says it is up. Pure: time and counters are arguments.
 //!
-//! A router that forgets us gives our packets a new source address. ICE's checks then still get through, since the
-//! server answers where they come from, but its media goes on to the old address until ICE is restarted.
-//! Where checks are answered and nothing else comes, that is what has happened.
+//! A router that drops its mapping gives our packets a new source address. ICE's checks then still succeed, since the
+//! server answers where they come from, but its media goes to the old address until ICE is restarted. If checks are
+//! answered and nothing else arrives, that has happened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use protocol::messages::{ParticipantInfo, participant_info::State};
 use tokio::time::Instant;
 
-/// Silence where packets should come every few milliseconds. Long enough for ICE to notice first if it can.
+/// Silence where packets should arrive every few milliseconds. Long enough for ICE to notice first if it can.
 const STALLED_AFTER: Duration = Duration::from_secs(6);
 /// The same where ICE will not notice, since its checks are answered all the while,
 const FORGOTTEN_AFTER: Duration = Duration::from_millis(1400);
@@ -27,7 +27,7 @@ pub(super) struct SentTracks {
 }
 
 impl SentTracks {
-    /// Takes news of participants.
+    /// Applies an update about participants.
     pub(super) fn update(&mut self, participants: &[ParticipantInfo]) {
         for info in participants {
             if info.state == State::Disconnected as i32 {
@@ -45,13 +45,13 @@ impl SentTracks {
     }
 }
 
-/// Packets that come over one connection.
+/// The packets that arrive over one connection.
 #[derive(Debug)]
 pub(super) struct Flow {
     count: u64,
     /// Answered checks before the silence.
     answered: u64,
-    /// Since when packets should have come.
+    /// When packets should have begun to arrive.
     silent_since: Option<Instant>,
     wait: Duration,
     not_before: Option<Instant>,
@@ -64,7 +64,7 @@ impl Default for Flow {
 }
 
 impl Flow {
-    /// Takes the numbers of packets and of answered checks so far, every second or so. True: it is time to restart ICE.
+    /// Takes the counts of packets and of answered checks so far, about every second. True: restart ICE.
     pub(super) fn is_stalled(&mut self, count: u64, answered: u64, is_expected: bool, now: Instant) -> bool {
         if std::mem::replace(&mut self.count, count) != count {
             self.answered = answered;
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use protocol::messages::TrackInfo;
 
-    /// Calls once a second from `from` on; gives the seconds at which a restart was asked for.
+    /// Calls once a second from `from` on; returns the seconds at which a restart was requested.
     fn restarts(
         flow: &mut Flow,
         start: Instant,
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_from_before_the_silence_is_no_sign() {
+    fn an_answer_from_before_the_silence_does_not_count() {
         let (mut flow, start) = (Flow::default(), Instant::now());
         flow.is_stalled(5, 10, true, start);
         assert!(!flow.is_stalled(5, 11, true, start + Duration::from_secs(4)));

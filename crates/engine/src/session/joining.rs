@@ -26,7 +26,7 @@ use crate::signalling::{Connection, connect};
 
 /// Used when the server names no interval.
 const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(5);
-/// Silence of the server for so long means that it is lost.
+/// Silence of the server for this long means that the connection is lost.
 const DEFAULT_PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One session from its connection to its end.
@@ -142,7 +142,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
             reliable: ReliableData::default(),
             liveness: Liveness::new(ping_interval, ping_timeout, Instant::now(), SystemTime::now()),
             pings: Pings::default(),
-            awaits_everybody: false,
+            awaits_all_participants: false,
             outage: None,
             server_ip: server_address,
             route: server_address.and_then(transport::local_address_towards),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use transport::{PeerState, Role};
 
 /// A connection that was called disconnected may recover by itself within this time.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const FRAME_TIMEOUT: Duration = Duration::from_millis(1500);
 /// After a start or a restart of ICE the connection has to be up within this time.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(6);
 /// The pause after the first restart that did not help; it doubles.
@@ -15,12 +15,12 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a handshake may go on after that.
 const OVERDUE: Duration = Duration::from_secs(10);
-/// So many restarts without success, and it is told.
-const RESTARTS_BEFORE_NEWS: u32 = 1;
+/// Unsuccessful restarts before it is reported.
+const RESTARTS_BEFORE_REPORT: u32 = 1;
 
-/// What a change of state means.
+/// What a change of state requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MediaNews {
+pub(super) enum MediaTransition {
     /// Up for the first time.
     Up,
     /// No media for a while now.
@@ -36,20 +36,20 @@ struct Link {
     restart_at: Option<Instant>,
     /// The present attempt has failed by then.
     fails_at: Option<Instant>,
-    /// Since it was up, or since the way changed.
+    /// Restarts since it was up, or since the route changed.
     restarts: u32,
 }
 
 impl Link {
-    fn state(&mut self, state: PeerState, now: Instant) -> Option<MediaNews> {
+    fn state(&mut self, state: PeerState, now: Instant) -> Option<MediaTransition> {
         match state {
             PeerState::Connected => {
                 let lost = self.restart_at.is_some();
                 let was_up = self.was_up;
                 *self = Self { was_up: true, ..Self::default() };
                 match (was_up, lost) {
-                    (false, _) => Some(MediaNews::Up),
-                    (true, true) => Some(MediaNews::Back),
+                    (false, _) => Some(MediaTransition::Up),
+                    (true, true) => Some(MediaTransition::Back),
                     (true, false) => None,
                 }
             }
@@ -59,11 +59,11 @@ impl Link {
             }
             PeerState::Disconnected | PeerState::Failed if self.restarts > 0 => None,
             PeerState::Disconnected | PeerState::Failed if self.was_up || state == PeerState::Failed => {
-                let patience = if state == PeerState::Failed { Duration::ZERO } else { PATIENCE };
+                let patience = if state == PeerState::Failed { Duration::ZERO } else { FRAME_TIMEOUT };
                 let first = self.was_up && self.restart_at.is_none();
                 let restart_at = self.restart_at.get_or_insert(now + patience);
                 *restart_at = (*restart_at).min(now + patience);
-                first.then_some(MediaNews::Lost)
+                first.then_some(MediaTransition::Lost)
             }
             _ => None,
         }
@@ -80,7 +80,7 @@ impl Link {
 
     fn has_failed(&mut self, now: Instant) -> bool {
         let failed = self.fails_at.take_if(|at| now >= *at).is_some();
-        failed && self.restarts >= RESTARTS_BEFORE_NEWS
+        failed && self.restarts >= RESTARTS_BEFORE_REPORT
     }
 }
 
@@ -100,7 +100,7 @@ impl MediaLinks {
     }
 
     /// Takes a change of state.
-    pub(super) fn state(&mut self, role: Role, state: PeerState, now: Instant) -> Option<MediaNews> {
+    pub(super) fn state(&mut self, role: Role, state: PeerState, now: Instant) -> Option<MediaTransition> {
         self.link(role).state(state, now)
     }
 
@@ -131,7 +131,7 @@ impl MediaLinks {
         now.checked_sub(OVERDUE).is_some_and(|then| self.needs_restart(then))
     }
 
-    /// ICE is being restarted: whatever is down gets its time to come up.
+    /// ICE is being restarted: what is down gets time to come up.
     pub(super) fn restarted(&mut self, now: Instant) {
         self.publisher.restarted(now);
         self.subscriber.restarted(now);
@@ -143,7 +143,7 @@ impl MediaLinks {
         roles.into_iter().filter(|role| self.link(*role).has_failed(now)).collect()
     }
 
-    /// The machine's network is another one: what failed on the old one may work now.
+    /// The machine's network has changed: what failed on the old one may work now.
     pub(super) fn network_changed(&mut self, now: Instant) {
         for link in [&mut self.publisher, &mut self.subscriber] {
             if let Some(at) = &mut link.restart_at {
@@ -164,7 +164,7 @@ mod tests {
 
     fn up(now: Instant) -> MediaLinks {
         let mut links = MediaLinks::default();
-        assert_eq!(links.state(Role::Publisher, PeerState::Connected, now), Some(MediaNews::Up));
+        assert_eq!(links.state(Role::Publisher, PeerState::Connected, now), Some(MediaTransition::Up));
         links.state(Role::Subscriber, PeerState::Connected, now);
         links
     }
@@ -173,26 +173,26 @@ mod tests {
     fn a_connection_that_wavers_for_a_moment_is_left_alone() {
         let now = Instant::now();
         let mut links = up(now);
-        assert_eq!(links.state(Role::Publisher, PeerState::Disconnected, now), Some(MediaNews::Lost));
+        assert_eq!(links.state(Role::Publisher, PeerState::Disconnected, now), Some(MediaTransition::Lost));
         assert!(!links.needs_restart(now + Duration::from_secs(1)));
-        assert_eq!(links.state(Role::Publisher, PeerState::Connected, now), Some(MediaNews::Back));
+        assert_eq!(links.state(Role::Publisher, PeerState::Connected, now), Some(MediaTransition::Back));
         assert!(!links.needs_restart(now + Duration::from_secs(10)));
     }
 
     #[test]
-    fn a_connection_that_stays_away_is_restarted_and_once_more_if_that_did_not_help() {
+    fn a_lost_connection_is_restarted_twice() {
         let now = Instant::now();
         let mut links = up(now);
         links.state(Role::Subscriber, PeerState::Disconnected, now);
-        assert!(links.needs_restart(now + PATIENCE));
-        links.restarted(now + PATIENCE);
-        links.state(Role::Subscriber, PeerState::Connecting, now + PATIENCE);
-        assert!(!links.needs_restart(now + PATIENCE + Duration::from_secs(5)));
-        assert!(links.needs_restart(now + PATIENCE + ATTEMPT_LIMIT + FIRST_PAUSE));
+        assert!(links.needs_restart(now + FRAME_TIMEOUT));
+        links.restarted(now + FRAME_TIMEOUT);
+        links.state(Role::Subscriber, PeerState::Connecting, now + FRAME_TIMEOUT);
+        assert!(!links.needs_restart(now + FRAME_TIMEOUT + Duration::from_secs(5)));
+        assert!(links.needs_restart(now + FRAME_TIMEOUT + ATTEMPT_LIMIT + FIRST_PAUSE));
     }
 
     #[test]
-    fn a_failure_leaves_no_patience() {
+    fn retries_do_not_wait_after_a_failure() {
         let now = Instant::now();
         let mut links = up(now);
         links.state(Role::Publisher, PeerState::Disconnected, now);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_of_a_healthy_connection_is_no_news() {
+    fn a_restart_of_a_healthy_connection_is_not_reported() {
         let now = Instant::now();
         let mut links = up(now);
         assert_eq!(links.state(Role::Publisher, PeerState::Connecting, now), None);
@@ -209,7 +209,7 @@ mod tests {
         assert!(links.all_well());
     }
 
-    /// Seconds at which ICE is restarted and at which it is told that it did not help.
+    /// Seconds at which ICE is restarted, and at which the failure is reported.
     fn hopeless(mut links: MediaLinks, start: Instant, seconds: u64) -> (Vec<u64>, Vec<u64>) {
         let (mut restarts, mut news) = (Vec::new(), Vec::new());
         for second in 0..seconds {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_never_comes_up_is_restarted_ever_more_rarely_and_told_after_the_second_failure() {
+    fn restarts_of_a_connection_that_never_comes_up_back_off() {
         let (mut links, start) = (MediaLinks::default(), Instant::now());
         assert_eq!(links.state(Role::Publisher, PeerState::Connecting, start), None);
         let (restarts, news) = hopeless(links, start, 300);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_does_not_come_back_is_told_as_well() {
+    fn a_connection_that_does_not_recover_is_reported() {
         let start = Instant::now();
         let mut links = up(start);
         links.state(Role::Publisher, PeerState::Failed, start);
@@ -257,7 +257,7 @@ mod tests {
         links.network_changed(at(30));
         assert!(links.needs_restart(at(30)));
         links.restarted(at(30));
-        assert_eq!(links.state(Role::Publisher, PeerState::Connected, at(31)), Some(MediaNews::Up));
+        assert_eq!(links.state(Role::Publisher, PeerState::Connected, at(31)), Some(MediaTransition::Up));
         assert!(links.all_well() && links.failed(at(60)).is_empty());
     }
 }

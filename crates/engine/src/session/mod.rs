@@ -1,8 +1,8 @@
-//! One login session: signalling, the two peer connections and what runs over them, from connect to end.
+//! One login session: signalling, the two peer connections and their media, from connect to end.
 //!
-//! A session takes up a lost signalling connection by itself (`resuming`); its peer connections and media go on
-//! meanwhile. When it ends, for whatever reason, the room decides whether a new one is tried; that one publishes and
-//! subscribes afresh. The session owns no media: senders go into slots, received tracks go up as events.
+//! A session resumes after a lost signalling connection by itself (`resuming`); its peer connections and media go on
+//! meanwhile. When it ends, the room decides whether a new one is tried, which publishes and subscribes from the
+//! beginning. The session owns no media: senders go into slots, received tracks go up as events.
 
 mod flow;
 mod joining;
@@ -13,8 +13,8 @@ mod pinging;
 mod publishing;
 mod reliable_data;
 mod resuming;
+mod route_settings;
 mod run;
-mod way_settings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::roster::SessionAge;
 use crate::server_profile::ServerProfile;
 use crate::signalling::ConnectError;
 use crate::simulcast::WantedLayers;
-pub(crate) use way_settings::WaySettings;
+pub(crate) use route_settings::RouteSettings;
 
 /// Where a media thread finds the sender of the present session; empty while there is none.
 pub(crate) type SenderSlot<S> = Arc<RwLock<Option<Arc<S>>>>;
@@ -40,23 +40,23 @@ pub(crate) type SenderSlot<S> = Arc<RwLock<Option<Arc<S>>>>;
 /// The senders of a video track, one for each layer from low to high.
 pub(crate) type VideoSenders = Vec<Arc<VideoSender>>;
 
-/// What a session needs to begin.
+/// The parameters of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionParams {
     /// `ws://…` or `wss://…`.
     pub(crate) server: String,
     /// Access token.
     pub(crate) token: String,
-    /// What the token leaves open, as a query.
+    /// What the token does not name, as a query.
     pub(crate) query: String,
     /// Instead of `server` the one of this app on this machine, started if there is none: key and secret.
     pub(crate) embed: Option<(String, String)>,
     /// Opens the connections.
     pub(crate) dialer: Dialer,
-    /// When to try to take up a lost connection.
+    /// When to resume after a lost connection.
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
-    /// Which ways media may take.
-    pub(crate) ways: WaySettings,
+    /// Which routes media may use.
+    pub(crate) ways: RouteSettings,
 }
 
 impl SessionParams {
@@ -85,7 +85,7 @@ pub(crate) struct VideoTrack {
     pub(crate) height: u32,
     /// As they are announced, from low to high; empty for a track that is sent once.
     pub(crate) layers: Vec<VideoLayer>,
-    /// Where the session notes which of them somebody watches.
+    /// Where the session notes which layers are subscribed to.
     pub(crate) wanted: Arc<WantedLayers>,
     /// A shared screen or window, when publishing began.
     pub(crate) is_screen: bool,
@@ -97,7 +97,7 @@ pub(crate) struct VideoTrack {
 #[derive(Clone)]
 pub(crate) struct AudioTrack {
     pub(crate) muted: bool,
-    /// Whether it is announced as stereo; what is sent may change later.
+    /// Whether it is announced as stereo; the audio itself may change later.
     pub(crate) is_stereo: bool,
     pub(crate) slot: SenderSlot<AudioSender>,
 }
@@ -123,14 +123,14 @@ pub(crate) enum SessionCommand {
         track_sids: Vec<String>,
         subscribe: bool,
     },
-    /// What we want of tracks that we subscribed to.
+    /// Settings of tracks that are subscribed to.
     TrackSettings(UpdateTrackSettings),
     SendData {
         kind: DataKind,
         packet: Box<DataPacket>,
     },
-    /// Changes attributes of our participant; an empty value removes one. `request` is the number under which the
-    /// answer is told; 0 wants none.
+    /// Changes attributes of this participant; an empty value removes one. `request` is the number of the response; 0 wants
+    /// none.
     SetAttributes {
         attributes: HashMap<String, String>,
         request: u32,
@@ -142,30 +142,30 @@ pub(crate) enum SessionCommand {
 
 pub(crate) enum SessionEvent {
     Joined(Box<Joined>),
-    /// News of some participants.
+    /// An update about some participants.
     Participants(Vec<ParticipantInfo>),
-    /// Everybody who is there, ourselves included: after a resume.
-    Everybody(Vec<ParticipantInfo>),
-    /// News of the room itself.
+    /// All participants, this one included: after a resume.
+    AllParticipants(Vec<ParticipantInfo>),
+    /// An update about the room itself.
     Room(Box<Room>),
     /// The answer to a request of [`SessionCommand::SetAttributes`].
     Answered {
         request: u32,
         accepted: bool,
     },
-    /// The server gave a newer token.
+    /// The server sent a newer token.
     TokenRefreshed(String),
-    /// What the server's clock said.
+    /// A reading of the server's clock.
     Time(TimeSample),
-    /// The signalling connection is lost; the session tries to take it up.
+    /// The signalling connection is lost; the session resumes.
     SignalLost,
-    /// It was taken up.
+    /// The session has resumed.
     Resumed,
     /// No media gets through on one of the peer connections.
     MediaLost(Role),
     /// Media gets through again.
     MediaBack(Role),
-    /// Media does not get through, nor did a restart help; told again with each that does not.
+    /// Media does not get through, and a restart did not help; emitted again with each restart that fails.
     NoMediaPath {
         role: Role,
         /// What was tried, for people.
@@ -196,10 +196,10 @@ pub(crate) enum SessionEvent {
     Ended(EndReason),
 }
 
-/// What the room knows right after the join.
+/// The state of the room right after the join.
 pub(crate) struct Joined {
     pub(crate) room: Room,
-    /// Who we are, as the server sees it.
+    /// The identity of this participant, from the server.
     pub(crate) identity: String,
     /// Ourselves not included.
     pub(crate) participants: Vec<ParticipantInfo>,
@@ -212,7 +212,7 @@ pub(crate) struct Joined {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RefusedPublish {
-    /// Somebody else publishes a stream of that name.
+    /// Another participant publishes a stream of that name.
     StreamExists,
     /// The token has no right to publish.
     Forbidden,
@@ -257,7 +257,7 @@ pub(crate) trait SessionSink: Send + Sync + 'static {
 #[derive(Clone)]
 pub(crate) struct SessionHandle {
     commands: mpsc::UnboundedSender<SessionCommand>,
-    /// Its sender goes when the session has said good-bye.
+    /// Its sender is dropped when the session has left.
     present: watch::Receiver<()>,
 }
 
@@ -271,7 +271,7 @@ impl SessionHandle {
         self.present.has_changed().is_ok()
     }
 
-    /// Waits until the session that was told to leave has done so, as far as the room can see.
+    /// Waits until a session that is leaving has left, as far as the room can see.
     pub(crate) async fn gone(mut self) {
         while self.present.changed().await.is_ok() {}
     }

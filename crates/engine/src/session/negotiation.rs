@@ -1,4 +1,4 @@
-//! One offer at a time on the publisher connection. No I/O: tells when to offer and which answer counts.
+//! One offer at a time on the publisher connection: says when to offer and which answer counts. Pure.
 
 /// State of the publisher's offer/answer exchange.
 #[derive(Debug, Default)]
@@ -9,7 +9,7 @@ pub(crate) struct Negotiation {
 }
 
 impl Negotiation {
-    /// Something changed that needs an offer. True: make it now; else it follows the answer in flight.
+    /// Something has changed that needs an offer. True: create it now; otherwise it follows the pending answer.
     pub(crate) fn request(&mut self) -> bool {
         if self.in_flight {
             self.again = true;
@@ -36,7 +36,7 @@ impl Negotiation {
         std::mem::take(&mut self.again)
     }
 
-    /// The signalling connection is new: what was in flight will not be answered.
+    /// The signalling connection is new: the pending offer will not be answered.
     pub(crate) fn start_over(&mut self) {
         self.in_flight = false;
         self.again = false;

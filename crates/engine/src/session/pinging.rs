@@ -1,4 +1,4 @@
-//! Pings: whether the server is there, how far it is, and what its clock says.
+//! Pings: whether the server responds, the round trip, and its clock.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -33,7 +33,7 @@ impl Pings {
         self.under_way.push_back((timestamp, now));
     }
 
-    /// What the answer to one of our pings tells.
+    /// What the pong for one of our pings says.
     pub(super) fn answered(&mut self, pong: &Pong, now: Instant) -> Option<TimeSample> {
         let place = self.under_way.iter().position(|(timestamp, _)| *timestamp == pong.last_ping_timestamp)?;
         let (_, sent) = self.under_way.drain(..=place).next_back()?;
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_answer() {
+    fn an_invalid_answer_is_ignored() {
         let (mut pings, now) = (Pings::default(), Instant::now());
         assert_eq!(pings.answered(&pong(5, 1), now), None);
         for at in 0..100 {

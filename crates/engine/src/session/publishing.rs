@@ -23,7 +23,7 @@ pub(crate) struct LocalTrack {
     pub(crate) kind: TrackKind,
     /// Client id: the track id in our SDP, by which the server knows it again.
     pub(crate) cid: String,
-    /// Given by the server with its consent.
+    /// From the server's response.
     pub(crate) sid: Option<String>,
     /// Number of the first offer that has it.
     pub(crate) offered_in: Option<u32>,
@@ -34,7 +34,7 @@ pub(crate) struct LocalTrack {
 }
 
 impl LocalTrack {
-    /// Lets the media threads find the sender: what they send from now on arrives.
+    /// Makes the sender available to the media threads: from now on packets arrive.
     fn open(&self) {
         match &self.sender {
             Some(TrackSender::Audio(sender)) => *self.request.audio.slot.write() = Some(sender.clone()),
@@ -60,12 +60,12 @@ impl LocalTrack {
 pub(crate) struct LocalTracks {
     tracks: Vec<LocalTrack>,
     next_cid: u32,
-    /// Channels for which `Published` went out.
+    /// Channels whose `Published` was emitted.
     announced: Vec<u32>,
 }
 
 impl LocalTracks {
-    /// Enters both tracks of a stream and gives the requests to send.
+    /// Adds both tracks of a stream and returns the requests to send.
     pub(crate) fn add(&mut self, request: &PublishRequest) -> Vec<AddTrackRequest> {
         let is_screen = |track: &LocalTrack| track.kind == TrackKind::Video && track.request.video.is_screen;
         let first_screen = !self.tracks.iter().any(is_screen);
@@ -107,7 +107,7 @@ impl LocalTracks {
         self.tracks.iter().find(|track| track.cid == cid).map(|track| track.channel)
     }
 
-    /// Notes which layers of a track somebody watches.
+    /// Notes which layers of a track are subscribed to.
     pub(crate) fn want_layers(&self, update: &SubscribedQualityUpdate) {
         if let Some(track) = self.tracks.iter().find(|track| track.sid.as_ref() == Some(&update.track_sid)) {
             track.request.video.wanted.update(update);
@@ -124,7 +124,7 @@ impl LocalTracks {
         self.tracks.iter().filter(|track| track.channel == channel).for_each(LocalTrack::open);
     }
 
-    /// Forgets the channel; gives the tracks that must leave the peer connection.
+    /// Removes the channel; returns the tracks to remove from the peer connection.
     pub(crate) fn remove(&mut self, channel: u32) -> Vec<LocalTrack> {
         self.announced.retain(|announced| *announced != channel);
         let (gone, kept) = std::mem::take(&mut self.tracks).into_iter().partition(|track| track.channel == channel);
@@ -138,7 +138,7 @@ impl LocalTracks {
         }
     }
 
-    /// Marks what the answer to `offer` covers.
+    /// Marks the tracks that the answer to `offer` covers.
     pub(crate) fn answered(&mut self, offer: u32) {
         for track in &mut self.tracks {
             track.answered |= track.offered_in.is_some_and(|offered| offered <= offer);
@@ -174,8 +174,8 @@ fn add_track_message(
     muted: bool,
     first_screen: bool,
 ) -> AddTrackRequest {
-    // Stock clients expect at most one track of each well-known source: channel 0 may use those of camera and
-    // microphone, the first screen that of screens.
+    // Stock clients expect at most one track of each well-known source: channel 0 may use those of camera and microphone,
+    // the first screen that of screens.
     let (r#type, source) = match (kind, request.channel) {
         (TrackKind::Video, _) if request.video.is_screen && first_screen => {
             (TrackType::Video, TrackSource::ScreenShare)

@@ -1,5 +1,5 @@
-//! Reliable data over a resume: what we sent is repeated as far as the server did not get it, what comes twice is
-//! dropped. By sequence numbers, as LiveKit's clients do it. No I/O: time is an argument.
+//! Reliable data over a resume: sent packets that the server missed are repeated, received duplicates are dropped, by
+//! sequence numbers as LiveKit's clients do it. Pure: time is an argument.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -9,9 +9,9 @@ use prost::Message as _;
 use protocol::messages::{DataChannelReceiveState, DataPacket};
 use tokio::time::Instant;
 
-/// Sent packets are kept so long, and so many bytes of them: a resume comes sooner, or not at all.
+/// How long sent packets are kept, below the limit of bytes: a resume succeeds sooner or not at all.
 const KEPT_FOR: Duration = Duration::from_secs(30);
-const KEPT_BYTES_MAX: usize = 1024 * 1024;
+const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
 /// Our side of the reliable channel.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct ReliableData {
 }
 
 impl ReliableData {
-    /// Numbers a packet that is about to be sent; gives its bytes.
+    /// Numbers a packet that is about to be sent; returns its bytes.
     pub(super) fn send(&mut self, mut packet: DataPacket, now: Instant) -> Bytes {
         self.last_sent = self.last_sent.wrapping_add(1);
         packet.sequence = self.last_sent;
@@ -32,7 +32,7 @@ impl ReliableData {
         self.kept_bytes += bytes.len();
         self.kept.push_back((self.last_sent, now, bytes.clone()));
         while let Some((_, at, oldest)) = self.kept.front() {
-            if self.kept_bytes <= KEPT_BYTES_MAX && now.duration_since(*at) <= KEPT_FOR {
+            if self.kept_bytes <= MAX_KEPT_BYTES && now.duration_since(*at) <= KEPT_FOR {
                 break;
             }
             self.kept_bytes -= oldest.len();
@@ -41,7 +41,7 @@ impl ReliableData {
         bytes
     }
 
-    /// What to send once more when the server's last packet from us is number `last_seen`.
+    /// The packets to send again if the server's last packet from us is number `last_seen`.
     pub(super) fn missed(&self, last_seen: u32) -> impl Iterator<Item = Bytes> + '_ {
         self.kept.iter().filter(move |(sequence, ..)| *sequence > last_seen).map(|(.., bytes)| bytes.clone())
     }
@@ -61,7 +61,7 @@ impl ReliableData {
         true
     }
 
-    /// What we got last of each sender.
+    /// The last packet of each sender that was received.
     pub(super) fn receive_states(&self) -> Vec<DataChannelReceiveState> {
         let state =
             |(sid, last): (&String, &u32)| DataChannelReceiveState { publisher_sid: sid.clone(), last_seq: *last };
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_did_not_get_is_sent_again() {
+    fn packets_that_the_server_missed_are_sent_again() {
         let mut data = ReliableData::default();
         let now = Instant::now();
         let sent: Vec<Bytes> = (0..3).map(|_| data.send(DataPacket::default(), now)).collect();

@@ -15,17 +15,17 @@ use tokio::time::Instant;
 use transport::{DataKind, Role};
 
 use super::joining::ice_servers;
-use super::run::{Session, Step, Stop, Trouble, left};
+use super::run::{ResumeReason, Session, Step, Stop, left};
 use super::{EndReason, LostReason, SessionCommand, SessionEvent, SessionSink};
 use crate::signalling::{self, ConnectError, Connection};
 
-/// After so long without trouble the next outage starts to count anew.
-const SETTLED_AFTER: Duration = Duration::from_secs(10);
+/// After this time without problems the next outage counts from zero.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
-/// So many packets on the publisher connection during an outage show that its path is good.
-const HEARD_PACKETS: u64 = 2;
+/// This many packets on the publisher connection during an outage show that its path works.
+const WORKING_PATH_PACKETS: u64 = 2;
 
-/// A time of trouble: it lasts until the session has gone well for a while.
+/// An outage: it lasts until the session has worked for a while.
 #[derive(Debug)]
 pub(super) struct Outage {
     since: Instant,
@@ -34,16 +34,19 @@ pub(super) struct Outage {
 }
 
 impl<S: SessionSink> Session<'_, S> {
-    /// Opens the signalling connection anew, trying as long as the policy says. What the application asks for
-    /// meanwhile is done after that.
-    pub(super) async fn resume(&mut self, trouble: Trouble, commands: &mut UnboundedReceiver<SessionCommand>) -> Step {
+    /// Opens a new signalling connection, trying as long as the policy says. The application's commands wait meanwhile.
+    pub(super) async fn resume(
+        &mut self,
+        failure: ResumeReason,
+        commands: &mut UnboundedReceiver<SessionCommand>,
+    ) -> Step {
         // Where only media do not get through, nothing is wrong with signalling, and no attempts of it are used up.
-        let before = self.outage.take().filter(|_| trouble != Trouble::Media);
+        let before = self.outage.take().filter(|_| failure != ResumeReason::Media);
         let mut outage = before.unwrap_or_else(|| Outage { since: Instant::now(), attempts: 0, resumed_at: None });
-        tracing::info!(?trouble, attempts = outage.attempts, "resuming");
-        // Without media the server takes the end of a connection for the end of its client: the old one has to stay
-        // until the new one is there.
-        let mut told = trouble == Trouble::Signal;
+        tracing::info!(?failure, attempts = outage.attempts, "resuming");
+        // Without media the server takes a closed connection for the end of its client: the old one has to stay open until the
+        // new one is there.
+        let mut told = failure == ResumeReason::Signal;
         if told {
             self.connection = None;
             self.sink.emit(SessionEvent::SignalLost);
@@ -56,10 +59,10 @@ impl<S: SessionSink> Session<'_, S> {
                 return Err(EndReason::Lost(LostReason("the session could not be taken up")).into());
             };
             outage.attempts += 1;
-            match self.attempt(delay, trouble, commands, &mut held).await? {
+            match self.attempt(delay, failure, commands, &mut held).await? {
                 Ok(resumed) => break resumed,
                 Err(ConnectError::Leave(leave)) => return Err(left(&leave).into()),
-                // Only a new login can tell why. What is no room server's answer may be another one soon.
+                // Only a new login learns the reason. The answer of something that is no room server may be another one soon.
                 Err(ConnectError::Refused { .. } | ConnectError::Unauthorized { .. }) => {
                     return Err(EndReason::Lost(LostReason("the room server refused the resume")).into());
                 }
@@ -71,10 +74,10 @@ impl<S: SessionSink> Session<'_, S> {
             }
         };
         outage.resumed_at = Some(Instant::now());
-        self.outage = Some(outage).filter(|_| trouble != Trouble::Media || told);
-        // Where the server was still heard meanwhile the path is good, and a restart would only cost a gap.
-        let is_heard = self.publisher.arrivals() >= arrivals + HEARD_PACKETS;
-        self.take_up(connection, &response, trouble == Trouble::Media || !is_heard).await?;
+        self.outage = Some(outage).filter(|_| failure != ResumeReason::Media || told);
+        // Where the server was still heard the path works, and a restart would only cost a gap.
+        let is_heard = self.publisher.arrivals() >= arrivals + WORKING_PATH_PACKETS;
+        self.take_up(connection, &response, failure == ResumeReason::Media || !is_heard).await?;
         if told {
             self.sink.emit(SessionEvent::Resumed);
         }
@@ -88,16 +91,16 @@ impl<S: SessionSink> Session<'_, S> {
     async fn attempt(
         &mut self,
         delay: Duration,
-        trouble: Trouble,
+        failure: ResumeReason,
         commands: &mut UnboundedReceiver<SessionCommand>,
         held: &mut Vec<SessionCommand>,
     ) -> Result<Result<(Connection, ReconnectResponse), ConnectError>, Stop> {
         let (params, sid) = (self.params.clone(), self.sid.clone());
-        let reason = match trouble {
-            Trouble::Signal => ReconnectReason::RrSignalDisconnected,
-            Trouble::Asked | Trouble::Token => ReconnectReason::RrUnknown,
-            Trouble::Media if self.links.is_up(Role::Subscriber) => ReconnectReason::RrPublisherFailed,
-            Trouble::Media => ReconnectReason::RrSubscriberFailed,
+        let reason = match failure {
+            ResumeReason::Signal => ReconnectReason::RrSignalDisconnected,
+            ResumeReason::Asked | ResumeReason::Token => ReconnectReason::RrUnknown,
+            ResumeReason::Media if self.links.is_up(Role::Subscriber) => ReconnectReason::RrPublisherFailed,
+            ResumeReason::Media => ReconnectReason::RrSubscriberFailed,
         };
         let attempt = async move {
             tokio::time::sleep(delay).await;
@@ -113,7 +116,7 @@ impl<S: SessionSink> Session<'_, S> {
                         self.say_goodbye().await;
                         return Err(EndReason::Done.into());
                     }
-                    // The way of data is the publisher connection, which may well be up.
+                    // Data goes over the publisher connection, which may well be up.
                     Some(SessionCommand::SendData { kind, packet }) => self.send_data(kind, *packet),
                     Some(command @ SessionCommand::RenewToken(_)) => self.command(command).await?,
                     Some(command) => held.push(command),
@@ -124,10 +127,10 @@ impl<S: SessionSink> Session<'_, S> {
         }
     }
 
-    /// Brings the server in step over the new connection.
+    /// Synchronizes the server over the new connection.
     async fn take_up(&mut self, connection: Connection, response: &ReconnectResponse, ice_restart: bool) -> Step {
         let now = Instant::now();
-        // They come with every resume, since their credentials do not live long.
+        // They come with every resume, since their credentials expire soon.
         if !response.ice_servers.is_empty() {
             let servers = ice_servers(&response.ice_servers);
             self.publisher.set_ice_servers(&servers);
@@ -137,7 +140,7 @@ impl<S: SessionSink> Session<'_, S> {
         self.connection = Some(connection);
         self.liveness.heard(now);
         self.links.restarted(now);
-        self.awaits_everybody = true;
+        self.awaits_all_participants = true;
         let state = self.sync_state();
         self.send(signal_request::Message::SyncState(state)).await;
         self.negotiation.start_over();
@@ -186,7 +189,7 @@ impl<S: SessionSink> Session<'_, S> {
     /// Forgets an outage that is over.
     pub(super) fn forget_outage(&mut self, now: Instant) {
         let resumed_at = self.outage.as_ref().and_then(|outage| outage.resumed_at);
-        if self.links.all_well() && resumed_at.is_some_and(|at| now.duration_since(at) >= SETTLED_AFTER) {
+        if self.links.all_well() && resumed_at.is_some_and(|at| now.duration_since(at) >= STABLE_AFTER) {
             self.outage = None;
         }
     }

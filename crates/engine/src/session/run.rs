@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use transport::{AddTrack, DataKind, Peer, PeerEvent, Role, TransportError};
 
 use super::flow::{Flow, SentTracks};
-use super::liveness::{self, Liveness, Pulse};
-use super::media_link::{MediaLinks, MediaNews};
+use super::liveness::{self, Liveness, LivenessAction};
+use super::media_link::{MediaLinks, MediaTransition};
 use super::negotiation::Negotiation;
 use super::pinging::Pings;
 use super::publishing::{LocalTrack, LocalTracks, TrackSender, refusal};
@@ -33,9 +33,9 @@ use crate::server_profile::ServerProfile;
 use crate::signalling::Connection;
 use crate::simulcast::RIDS;
 
-/// One login. What is lost with the signalling connection lies in `connection`; all else outlives it.
+/// One login. What ends with the signalling connection is in `connection`; the rest outlives it.
 pub(super) struct Session<'a, S> {
-    /// Its token is the newest that the server gave.
+    /// Its token is the newest one from the server.
     pub(super) params: SessionParams,
     /// Our participant's sid, by which a resume finds us.
     pub(super) sid: String,
@@ -53,9 +53,9 @@ pub(super) struct Session<'a, S> {
     pub(super) tracks: LocalTracks,
     /// Requests for tracks that the server has not answered, by cid.
     pub(super) unanswered: BTreeMap<String, AddTrackRequest>,
-    /// What the server made of our tracks, by cid.
+    /// What the server announced for our tracks, by cid.
     pub(super) published: BTreeMap<String, TrackInfo>,
-    /// What the others send, and what comes of it; what we send, and what we hear of that.
+    /// Received tracks and their state; sent tracks and what is reported about them.
     pub(super) sent_tracks: SentTracks,
     pub(super) coming: Flow,
     pub(super) heard: Flow,
@@ -65,8 +65,8 @@ pub(super) struct Session<'a, S> {
     pub(super) reliable: ReliableData,
     pub(super) liveness: Liveness,
     pub(super) pings: Pings,
-    /// The next update that names us names everybody.
-    pub(super) awaits_everybody: bool,
+    /// The next update that names this participant lists all participants.
+    pub(super) awaits_all_participants: bool,
     pub(super) outage: Option<Outage>,
     /// Of the signalling server, where it is not behind a proxy, and our address towards it.
     pub(super) server_ip: Option<IpAddr>,
@@ -79,13 +79,13 @@ pub(super) struct Session<'a, S> {
 /// Why the loop cannot go on.
 pub(super) enum Stop {
     End(EndReason),
-    /// The signalling connection has to be opened anew.
-    Resume(Trouble),
+    /// The signalling connection has to be opened again.
+    Resume(ResumeReason),
 }
 
-/// What makes a resume necessary.
+/// Why a resume is necessary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum ResumeReason {
     /// The signalling connection is lost.
     Signal,
     /// The server asks for it.
@@ -121,21 +121,21 @@ impl<'a, S: SessionSink> Session<'a, S> {
                             self.liveness.heard(Instant::now());
                             self.message(message).await
                         }
-                        None => Err(Stop::Resume(Trouble::Signal)),
+                        None => Err(Stop::Resume(ResumeReason::Signal)),
                     },
                     command = commands.recv() => self.command(command.unwrap_or(SessionCommand::Leave)).await,
                     Some(event) = self.publisher_events.recv() => self.peer_event(Role::Publisher, event).await,
                     Some(event) = self.subscriber_events.recv() => self.peer_event(Role::Subscriber, event).await,
                     _ = tick.tick() => self.tick().await,
                 },
-                Err(Stop::Resume(trouble)) => self.resume(trouble, &mut commands).await,
+                Err(Stop::Resume(failure)) => self.resume(failure, &mut commands).await,
                 Err(Stop::End(reason)) => return reason,
             };
         }
     }
 
     async fn begin(&mut self, held: Vec<SessionCommand>) -> Step {
-        // The publisher connection comes up at once, with its data channels: publishing is then one exchange away.
+        // The publisher connection is set up at once, with its data channels: publishing then needs one exchange.
         self.negotiate(false).await?;
         for command in held {
             self.command(command).await?;
@@ -172,7 +172,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
             SessionCommand::SendData { kind, packet } => self.send_data(kind, *packet),
             SessionCommand::RenewToken(token) => {
                 self.params.token = token;
-                // Only our own server takes new rights from a resume; elsewhere they come with the next login.
+                // Only our own server applies new permissions on a resume; elsewhere they apply with the next login.
                 self.token_to_tell = self.profile.takes_new_tokens;
             }
             SessionCommand::SetAttributes { attributes, request } => {
@@ -246,7 +246,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
     async fn message(&mut self, message: signal_response::Message) -> Step {
         use signal_response::Message;
         match message {
-            // Of an offer that is older than one we know nobody wants the answer.
+            // An offer that is older than a known one needs no answer.
             Message::Offer(offer) if self.subscribed.as_ref().is_some_and(|(last, _)| offer.id < last.id) => {}
             Message::Offer(offer) => {
                 let sdp = self.subscriber.accept_offer(&offer.sdp).await.map_err(lost("the server's offer"))?;
@@ -313,7 +313,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
                 self.sink.emit(SessionEvent::TokenRefreshed(token));
             }
             Message::Leave(leave) if leave.action == leave_request::Action::Resume as i32 => {
-                return Err(Stop::Resume(Trouble::Asked));
+                return Err(Stop::Resume(ResumeReason::Asked));
             }
             Message::Leave(leave) => return Err(left(&leave).into()),
             _ => {}
@@ -324,9 +324,9 @@ impl<'a, S: SessionSink> Session<'a, S> {
     fn update(&mut self, participants: Vec<ParticipantInfo>) {
         self.sent_tracks.update(&participants);
         let names_us = participants.iter().any(|participant| participant.sid == self.sid);
-        if self.awaits_everybody && names_us {
-            self.awaits_everybody = false;
-            self.sink.emit(SessionEvent::Everybody(participants));
+        if self.awaits_all_participants && names_us {
+            self.awaits_all_participants = false;
+            self.sink.emit(SessionEvent::AllParticipants(participants));
         } else {
             self.sink.emit(SessionEvent::Participants(participants));
         }
@@ -397,9 +397,9 @@ impl<'a, S: SessionSink> Session<'a, S> {
             PeerEvent::State(state) => {
                 tracing::debug!(?role, ?state, "media connection");
                 match self.links.state(role, state, Instant::now()) {
-                    Some(MediaNews::Up) => self.announce(),
-                    Some(MediaNews::Lost) => self.sink.emit(SessionEvent::MediaLost(role)),
-                    Some(MediaNews::Back) => {
+                    Some(MediaTransition::Up) => self.announce(),
+                    Some(MediaTransition::Lost) => self.sink.emit(SessionEvent::MediaLost(role)),
+                    Some(MediaTransition::Back) => {
                         self.sink.emit(SessionEvent::MediaBack(role));
                         self.announce();
                     }
@@ -429,11 +429,11 @@ impl<'a, S: SessionSink> Session<'a, S> {
         }
     }
 
-    /// Tells which channels are through, once the publisher connection is up.
+    /// Emits which channels publish, once the publisher connection is up.
     fn announce(&mut self) {
         if self.links.is_up(Role::Publisher) {
             for channel in self.tracks.newly_published() {
-                // In this order the first picture is told after the publishing.
+                // In this order the first frame is reported after the publishing.
                 self.sink.emit(SessionEvent::Published { channel });
                 self.tracks.open(channel);
             }
@@ -443,34 +443,34 @@ impl<'a, S: SessionSink> Session<'a, S> {
     async fn tick(&mut self) -> Step {
         let now = Instant::now();
         match self.liveness.tick(now, SystemTime::now()) {
-            Pulse::Fine => self.first_pings().await,
-            Pulse::Ping => self.ping().await,
-            Pulse::Lost => return Err(Stop::Resume(Trouble::Signal)),
+            LivenessAction::Fine => self.first_pings().await,
+            LivenessAction::Ping => self.ping().await,
+            LivenessAction::Lost => return Err(Stop::Resume(ResumeReason::Signal)),
         }
-        self.look_for_a_way(now)?;
-        let shakes_hands = self.shakes_hands();
-        if shakes_hands && self.links.is_overdue(now) {
+        self.check_media_path(now)?;
+        let is_handshaking = self.is_handshaking();
+        if is_handshaking && self.links.is_overdue(now) {
             return Err(EndReason::Lost(LostReason("the media connection did not come up")).into());
         }
-        if (self.links.needs_restart(now) && !shakes_hands) || self.is_stalled(now).await {
-            return Err(Stop::Resume(Trouble::Media));
+        if (self.links.needs_restart(now) && !is_handshaking) || self.is_stalled(now).await {
+            return Err(Stop::Resume(ResumeReason::Media));
         }
         if std::mem::take(&mut self.token_to_tell) {
-            return Err(Stop::Resume(Trouble::Token));
+            return Err(Stop::Resume(ResumeReason::Token));
         }
         self.forget_outage(now);
         Ok(())
     }
 
-    /// Whether a way was found for a connection that was never up: a restart would only break the handshake over it, and
-    /// where that hangs for good, only new connections can have another one.
-    fn shakes_hands(&self) -> bool {
+    /// Whether a route was found for a connection that was never up: a restart would only interrupt the handshake over it,
+    /// and where that hangs, only new connections can use another route.
+    fn is_handshaking(&self) -> bool {
         let is_in = |role, peer: &Peer| !self.links.was_up(role) && peer.route().is_some();
         is_in(Role::Publisher, &self.publisher) || is_in(Role::Subscriber, &self.subscriber)
     }
 
-    /// Tells of connections that do not come up, and tries again at once where the network has become another one.
-    fn look_for_a_way(&mut self, now: Instant) -> Step {
+    /// Reports connections that do not come up, and tries again at once when the network has changed.
+    fn check_media_path(&mut self, now: Instant) -> Step {
         for role in self.links.failed(now) {
             let peer = if role == Role::Publisher { &self.publisher } else { &self.subscriber };
             let reason = format!(
@@ -491,7 +491,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
         Ok(())
     }
 
-    /// Whether nothing comes over a connection that is up, though something should.
+    /// Whether nothing arrives over a connection that is up, though something should.
     async fn is_stalled(&mut self, now: Instant) -> bool {
         let packets_sent = self.publisher.stats().await.packets_sent;
         let is_sending = std::mem::replace(&mut self.packets_sent, packets_sent) != packets_sent;
@@ -519,7 +519,7 @@ impl<'a, S: SessionSink> Session<'a, S> {
     }
 }
 
-/// The next message; never comes while there is no connection.
+/// The next message; pending for ever while there is no connection.
 async fn receive(connection: &mut Option<Connection>) -> Option<signal_response::Message> {
     match connection {
         Some(connection) => connection.receive().await,
@@ -527,7 +527,7 @@ async fn receive(connection: &mut Option<Connection>) -> Option<signal_response:
     }
 }
 
-/// What the server's good-bye means. Servers before protocol 13 know no action, only whether one may come back.
+/// The meaning of the server's leave message. Before protocol 13 there is no action, only whether reconnecting is allowed.
 pub(super) fn left(leave: &LeaveRequest) -> EndReason {
     let reconnect = leave.action != leave_request::Action::Disconnect as i32 || leave.can_reconnect;
     EndReason::Left { reason: leave.reason, reconnect }

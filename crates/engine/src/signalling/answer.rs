@@ -1,5 +1,5 @@
-//! What an HTTP answer means that is no WebSocket: our own server's refusal, a stock LiveKit server's, or the word of
-//! something else on the way, such as an ingress while the server behind it starts.
+//! The meaning of an HTTP answer in place of a WebSocket: our own server's refusal, a stock LiveKit server's, or the answer
+//! of something else on the path, such as an ingress while the server behind it starts.
 
 use std::time::UNIX_EPOCH;
 
@@ -8,18 +8,18 @@ use tokio_tungstenite::tungstenite::http::header::{CONTENT_TYPE, DATE, HeaderMap
 
 use super::ConnectError;
 
-/// Longest text of an answer that is told, in characters.
-const TEXT_MAX: usize = 200;
+/// Upper bound of an answer's text that is reported, in characters.
+const MAX_TEXT_CHARS: usize = 200;
 
-/// Judges an answer by its status, its head and what came of its body.
-pub(super) fn judge(status: u16, head: &HeaderMap, body: &[u8]) -> ConnectError {
+/// Classifies an answer by its status, its headers and the beginning of its body.
+pub(super) fn classify(status: u16, head: &HeaderMap, body: &[u8]) -> ConnectError {
     let text = text_of(head, body);
     let server_ms = date_ms(head);
     if let Some(code) = head.get(HEADER) {
         let refusal = Refusal::of_code(code.to_str().unwrap_or_default());
         return ConnectError::Refused { refusal, text, server_ms };
     }
-    // Who asks for a password by HTTP's own means has to say so (RFC 9110, section 11.6.1); LiveKit's server does not.
+    // A server that wants an HTTP login has to say so (RFC 9110, section 11.6.1); LiveKit's server does not.
     if status == 401 && !head.contains_key(WWW_AUTHENTICATE) {
         return ConnectError::Unauthorized { text, server_ms };
     }
@@ -39,12 +39,12 @@ fn text_of(head: &HeaderMap, body: &[u8]) -> String {
     if kind.contains("html") {
         return "a web page".to_owned();
     }
-    let text = String::from_utf8_lossy(&body[..body.len().min(TEXT_MAX * 4)]).into_owned();
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_TEXT_CHARS * 4)]).into_owned();
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
     if line.starts_with('<') {
         return "a web page".to_owned();
     }
-    line.chars().filter(|char| !char.is_control()).take(TEXT_MAX).collect()
+    line.chars().filter(|char| !char.is_control()).take(MAX_TEXT_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -61,42 +61,42 @@ mod tests {
     }
 
     #[test]
-    fn our_own_servers_refusal_goes_by_its_code_whatever_the_text_says() {
+    fn our_servers_refusal_is_classified_by_its_code() {
         let head = head(&[(HEADER, "token-key"), ("date", "Thu, 01 Jan 1970 00:01:40 GMT")]);
-        let ConnectError::Refused { refusal, server_ms, .. } = judge(403, &head, b"token expired") else { panic!() };
+        let ConnectError::Refused { refusal, server_ms, .. } = classify(403, &head, b"token expired") else { panic!() };
         assert_eq!((refusal, server_ms), (Refusal::TokenKey, Some(100_500)));
     }
 
     #[test]
-    fn a_stock_servers_401_is_told_from_that_of_a_door_with_a_password() {
-        assert!(matches!(judge(401, &head(&[]), b"invalid token"), ConnectError::Unauthorized { .. }));
+    fn a_stock_servers_401_differs_from_an_http_login() {
+        assert!(matches!(classify(401, &head(&[]), b"invalid token"), ConnectError::Unauthorized { .. }));
         let door = head(&[("www-authenticate", "Basic realm=x")]);
-        assert!(matches!(judge(401, &door, b""), ConnectError::Foreign { status: 401, .. }));
+        assert!(matches!(classify(401, &door, b""), ConnectError::Foreign { status: 401, .. }));
     }
 
     #[test]
     fn anything_else_is_not_from_a_room_server() {
         for status in [200, 301, 302, 400, 403, 404, 408, 502, 999] {
-            assert!(matches!(judge(status, &head(&[]), b"expired key"), ConnectError::Foreign { .. }), "{status}");
+            assert!(matches!(classify(status, &head(&[]), b"expired key"), ConnectError::Foreign { .. }), "{status}");
         }
     }
 
     #[test]
-    fn of_a_page_only_that_it_is_one_is_told_and_of_a_long_text_its_begin() {
-        let ConnectError::Foreign { text, .. } = judge(200, &head(&[("content-type", "text/html")]), b"hi") else {
+    fn a_web_page_is_named_and_a_long_text_shortened() {
+        let ConnectError::Foreign { text, .. } = classify(200, &head(&[("content-type", "text/html")]), b"hi") else {
             panic!()
         };
         assert_eq!(text, "a web page");
-        let ConnectError::Foreign { text, .. } = judge(404, &head(&[]), "ä\u{7}".repeat(100_000).as_bytes()) else {
+        let ConnectError::Foreign { text, .. } = classify(404, &head(&[]), "ä\u{7}".repeat(100_000).as_bytes()) else {
             panic!()
         };
-        assert_eq!(text, "ä".repeat(TEXT_MAX));
-        let ConnectError::Foreign { text, .. } = judge(404, &head(&[]), &[0xff; 3]) else { panic!() };
+        assert_eq!(text, "ä".repeat(MAX_TEXT_CHARS));
+        let ConnectError::Foreign { text, .. } = classify(404, &head(&[]), &[0xff; 3]) else { panic!() };
         assert!(!text.is_empty());
     }
 
     #[test]
-    fn a_date_that_is_none_is_no_clock() {
+    fn an_invalid_date_is_ignored() {
         for date in ["", "yesterday", "Thu, 01 Jan 0001 00:00:00 GMT"] {
             assert_eq!(date_ms(&head(&[("date", date)])), None, "{date}");
         }

@@ -19,12 +19,12 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::answer::judge;
+use super::answer::classify;
 use crate::address::Place;
 
 /// Limit for the TCP, TLS and HTTP part, and again for the first message.
 const STEP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Protocol version that we speak; 18 and up would mean pre-negotiated data channels.
+/// The protocol version of this client; 18 and up would mean pre-negotiated data channels.
 const PROTOCOL_VERSION: u32 = 16;
 
 /// Why there is no connection.
@@ -36,7 +36,7 @@ pub(crate) enum ConnectError {
     /// So does a stock LiveKit server.
     #[error("the room server does not accept the token: {text}")]
     Unauthorized { text: String, server_ms: Option<u64> },
-    /// Something answered that is no room server, or stands before one.
+    /// The answer is not that of a room server, or of something before one.
     #[error("the answer is not that of a room server: HTTP status {status}{}", detail(.text))]
     Foreign { status: u16, text: String },
     /// The server let us in and at once out again.
@@ -52,7 +52,7 @@ pub(crate) enum ConnectError {
     Protocol(&'static str),
     #[error("the connection to the room server broke: {0}")]
     Broken(String),
-    /// Nobody named a server, and on this machine there is none for this app.
+    /// No server was named, and there is none for this app on this machine.
     #[error("no room server on this machine: {0}")]
     NoneHere(String),
 }
@@ -73,7 +73,7 @@ pub(crate) struct Connection {
 
 /// Opens the WebSocket and waits for the join response.
 ///
-/// `query` goes into the address as it is: see [`vendor_query`](super::vendor_query).
+/// `query` is added to the address as it is: see [`vendor_query`](super::vendor_query).
 pub(crate) async fn connect(
     dialer: &Dialer,
     server: &str,
@@ -86,9 +86,9 @@ pub(crate) async fn connect(
     }
 }
 
-/// Opens the WebSocket anew for a session that the server knows by the participant's `sid`.
+/// Opens a new WebSocket for a session that the server knows by the participant's `sid`.
 ///
-/// [`ConnectError::Leave`] comes when it does not know it any more.
+/// [`ConnectError::Leave`] means that it does not know it any more.
 pub(crate) async fn resume(
     dialer: &Dialer,
     server: &str,
@@ -158,10 +158,10 @@ async fn dial(dialer: &Dialer, place: &Place) -> Result<(Box<dyn Stream>, Option
 fn connect_error(error: WsError) -> ConnectError {
     match error {
         WsError::Http(response) => {
-            judge(response.status().as_u16(), response.headers(), response.body().as_deref().unwrap_or_default())
+            classify(response.status().as_u16(), response.headers(), response.body().as_deref().unwrap_or_default())
         }
         WsError::Io(error) => ConnectError::Broken(error.to_string()),
-        // What else goes wrong while a WebSocket opens is an answer that is none.
+        // Anything else that fails while a WebSocket opens is an invalid answer.
         other => ConnectError::Broken(format!("it does not speak as a room server does: {other}")),
     }
 }
@@ -174,7 +174,7 @@ impl Connection {
 
     /// The next message; `None` when the connection has ended, for whatever reason.
     ///
-    /// Cancel safe. Frames that are no known message are skipped: a newer server may send what we do not know.
+    /// Cancel safe. Frames that are no known message are skipped: a newer server may send unknown ones.
     pub(crate) async fn receive(&mut self) -> Option<signal_response::Message> {
         loop {
             match self.socket.next().await?.ok()? {
@@ -200,7 +200,7 @@ impl Connection {
         }
     }
 
-    /// Closes politely, but waits for nobody.
+    /// Sends a close frame without waiting for the peer's.
     pub(crate) async fn close(mut self) {
         let _ = tokio::time::timeout(Duration::from_millis(200), self.socket.close(None)).await;
     }

@@ -1,10 +1,10 @@
-//! What the vendor's `04` tokens leave open and the address has to say.
+//! What the vendor's `04` tokens leave open and the address has to name.
 
 use std::fmt::Write as _;
 
 use protocol::token04;
 
-/// Room, name and size of the room, for a token that does not tell them; nothing for an access token, which does.
+/// Room, name and size of the room, for a token that does not name them; empty for an access token, which does.
 pub(crate) fn vendor_query(token: &str, room: &str, name: &str, max_participants: u32) -> String {
     if !token04::is_token04(token) {
         return String::new();

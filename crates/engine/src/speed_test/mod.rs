@@ -1,11 +1,11 @@
-//! `startNetworkSpeedTest`: how well the ways to the room server and back carry what the application means to send.
+//! `startNetworkSpeedTest`: how well the paths to and from the room server carry what the application wants to send.
 //!
-//! Two sessions of our own meet in a room that nobody else knows: one sends what looks like a video of the wanted rate, the
-//! other plays it. So it is measured what a call would meet, with any LiveKit server; but only the AppSign opens such a room.
-//! One task; the numbers are judged sans-IO in `judge`.
+//! Two sessions of this engine meet in a hidden room: one sends a synthetic video of the requested bitrate, the other plays
+//! it. So the test measures what a call would meet, with any LiveKit server; but only the appSign opens such a room. One
+//! task; the numbers are evaluated sans-IO.
 
-mod filler;
-mod judge;
+mod evaluation;
+mod synthetic_video;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,16 +18,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, sleep_until};
 use transport::{AccessUnitToSend, Peer, RemoteTrack};
 
-use self::filler::Filler;
-use self::judge::{Judge, Reading};
+use self::evaluation::{Evaluation, Reading};
+use self::synthetic_video::SyntheticVideo;
 use crate::address::ServerAddress;
 use crate::engine::EventGate;
 use crate::error::code;
 use crate::event;
 use crate::reconnect_policy::ReconnectPolicy;
 use crate::session::{
-    self, AudioTrack, PublishRequest, SenderSlot, SessionCommand, SessionEvent, SessionHandle, SessionParams,
-    SessionSink, VideoSenders, VideoTrack, WaySettings,
+    self, AudioTrack, PublishRequest, RouteSettings, SenderSlot, SessionCommand, SessionEvent, SessionHandle,
+    SessionParams, SessionSink, VideoSenders, VideoTrack,
 };
 use crate::simulcast::WantedLayers;
 
@@ -35,10 +35,10 @@ use crate::simulcast::WantedLayers;
 const LIMIT: Duration = Duration::from_secs(30);
 /// The connections have to be there by then.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Time from one filling picture to the next.
-const PICTURES: Duration = Duration::from_millis(33);
-/// What is sent while only the way down is tested and no rate is wanted, kbit/s.
-const USUAL_KBPS: u32 = 600;
+/// Interval of synthetic frames.
+const FRAME_INTERVAL: Duration = Duration::from_millis(33);
+/// Bitrate while only the downlink is tested and none is requested, kbit/s.
+const DEFAULT_KBPS: u32 = 600;
 /// Tokens are for this test alone.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
 /// Names within the test's room.
@@ -51,12 +51,12 @@ pub(crate) enum Way {
     Down = 1,
 }
 
-/// `ZegoNetworkSpeedTestConfig`, and how often to tell.
+/// `ZegoNetworkSpeedTestConfig`, and the interval of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpeedTestConfig {
-    /// kbit/s that the way up shall carry; `None` = it is not tested, 0 = 600.
+    /// Requested bitrate of the uplink in kbit/s; `None` = it is not tested, 0 = 600.
     pub uplink_kbps: Option<u32>,
-    /// The same for the way down.
+    /// Requested bitrate of the downlink, as above.
     pub downlink_kbps: Option<u32>,
     /// Time between two reports, in milliseconds.
     pub interval_ms: u32,
@@ -66,7 +66,7 @@ pub struct SpeedTestConfig {
 pub(crate) struct SpeedTest(oneshot::Sender<i32>);
 
 impl SpeedTest {
-    /// Ends it and tells why.
+    /// Ends it with a code.
     pub(crate) fn stop(self, code: i32) {
         let _ = self.0.send(code);
     }
@@ -78,7 +78,7 @@ pub(crate) struct Access {
     pub(crate) app: String,
     pub(crate) secret: String,
     pub(crate) policy: Arc<dyn ReconnectPolicy>,
-    pub(crate) ways: WaySettings,
+    pub(crate) ways: RouteSettings,
     pub(crate) dialer: Dialer,
     /// Unix seconds by the server's clock.
     pub(crate) now_s: u64,
@@ -104,7 +104,7 @@ pub(crate) fn start(config: SpeedTestConfig, access: &Access, gate: Arc<EventGat
     SpeedTest(stop)
 }
 
-/// Brings both sessions' news to the test.
+/// Sends both sessions' events to the test.
 struct Inbox {
     way: Way,
     events: mpsc::UnboundedSender<(Way, SessionEvent)>,
@@ -118,9 +118,9 @@ impl SessionSink for Inbox {
 
 struct Side {
     session: SessionHandle,
-    /// What it sends on, and what it receives on.
+    /// The sending and the receiving peer connection.
     peers: Option<(Arc<Peer>, Arc<Peer>)>,
-    judge: Judge,
+    evaluation: Evaluation,
     /// Tested, and not only a help for the other way.
     is_wanted: bool,
 }
@@ -131,8 +131,8 @@ struct Test {
     up: Side,
     down: Side,
     slot: SenderSlot<VideoSenders>,
-    filler: Filler,
-    most_bps: u64,
+    synthetic_video: SyntheticVideo,
+    max_bps: u64,
     /// Kept, so that it goes on being received.
     track: Option<RemoteTrack>,
     interval: Duration,
@@ -143,7 +143,7 @@ impl Test {
     fn new(config: SpeedTestConfig, access: &Access, gate: Arc<EventGate>) -> Option<Self> {
         let room = format!("zg.speed.{:016x}", rand::rng().next_u64());
         let (sender, events) = mpsc::unbounded_channel();
-        let wanted = |kbps: Option<u32>| kbps.map(|kbps| if kbps == 0 { USUAL_KBPS } else { kbps });
+        let wanted = |kbps: Option<u32>| kbps.map(|kbps| if kbps == 0 { DEFAULT_KBPS } else { kbps });
         let (up_kbps, down_kbps) = (wanted(config.uplink_kbps), wanted(config.downlink_kbps));
         let side = |way: Way, kbps: Option<u32>| {
             let claims = Claims {
@@ -163,24 +163,29 @@ impl Test {
                 dialer: access.dialer.clone(),
             };
             let session = session::spawn(params, Inbox { way, events: sender.clone() });
-            Some(Side { session, peers: None, judge: Judge::new(kbps.unwrap_or(0)), is_wanted: kbps.is_some() })
+            Some(Side {
+                session,
+                peers: None,
+                evaluation: Evaluation::new(kbps.unwrap_or(0)),
+                is_wanted: kbps.is_some(),
+            })
         };
-        let most = up_kbps.max(down_kbps).unwrap_or(USUAL_KBPS);
+        let most = up_kbps.max(down_kbps).unwrap_or(DEFAULT_KBPS);
         Some(Self {
             began: Instant::now(),
             up: side(Way::Up, up_kbps)?,
             down: side(Way::Down, down_kbps)?,
             events,
             slot: SenderSlot::default(),
-            filler: Filler::default(),
-            most_bps: u64::from(most) * 1000,
+            synthetic_video: SyntheticVideo::default(),
+            max_bps: u64::from(most) * 1000,
             track: None,
             interval: Duration::from_millis(u64::from(config.interval_ms)),
             gate,
         })
     }
 
-    /// Runs until it is stopped or fails; gives the code to tell, if any.
+    /// Runs until it is stopped or fails; returns the code to report, if any.
     async fn until(mut self, stopped: oneshot::Receiver<i32>) -> Option<i32> {
         let code = tokio::select! {
             code = stopped => code.ok(),
@@ -193,9 +198,10 @@ impl Test {
     }
 
     async fn run(&mut self) -> i32 {
-        let (mut pictures, mut reports) = (interval(PICTURES), interval(self.interval));
+        let (mut pictures, mut reports) = (interval(FRAME_INTERVAL), interval(self.interval));
         loop {
-            let is_up = self.up.judge.is_connected() && (self.down.judge.is_connected() || !self.down.is_wanted);
+            let is_up =
+                self.up.evaluation.is_connected() && (self.down.evaluation.is_connected() || !self.down.is_wanted);
             let deadline = self.began + if is_up { LIMIT } else { CONNECT_LIMIT };
             tokio::select! {
                 Some((way, event)) = self.events.recv() => {
@@ -222,7 +228,7 @@ impl Test {
             }
             (Way::Up, SessionEvent::Published { .. }) => {
                 let reading = self.up.reading(Way::Up).await;
-                self.up.judge.connected(self.began.elapsed(), Instant::now(), reading);
+                self.up.evaluation.connected(self.began.elapsed(), Instant::now(), reading);
             }
             (Way::Down, SessionEvent::Joined(joined)) => {
                 self.down.peers = Some((joined.publisher, joined.subscriber));
@@ -232,22 +238,27 @@ impl Test {
             (Way::Down, SessionEvent::Track(track)) => {
                 self.track = Some(*track);
                 let reading = self.down.reading(Way::Down).await;
-                self.down.judge.connected(self.began.elapsed(), Instant::now(), reading);
+                self.down.evaluation.connected(self.began.elapsed(), Instant::now(), reading);
             }
             _ => {}
         }
     }
 
     fn publish_request(&self) -> PublishRequest {
-        let bitrate = u32::try_from(self.most_bps).unwrap_or(u32::MAX);
-        let layer =
-            VideoLayer { quality: 2, width: filler::WIDTH, height: filler::HEIGHT, bitrate, ..Default::default() };
+        let bitrate = u32::try_from(self.max_bps).unwrap_or(u32::MAX);
+        let layer = VideoLayer {
+            quality: 2,
+            width: synthetic_video::WIDTH,
+            height: synthetic_video::HEIGHT,
+            bitrate,
+            ..Default::default()
+        };
         PublishRequest {
             channel: 0,
             stream_id: USERS[0].to_owned(),
             video: VideoTrack {
-                width: filler::WIDTH,
-                height: filler::HEIGHT,
+                width: synthetic_video::WIDTH,
+                height: synthetic_video::HEIGHT,
                 layers: vec![layer],
                 wanted: Arc::new(WantedLayers::default()),
                 is_screen: false,
@@ -270,11 +281,11 @@ impl Test {
     fn send_picture(&mut self) {
         let Some(senders) = self.slot.read().clone() else { return };
         let Some(sender) = senders.first() else { return };
-        sender.set_desired_bps(self.most_bps);
-        let bytes = sender.budget().bps as f64 * PICTURES.as_secs_f64() / 8.0;
+        sender.set_desired_bps(self.max_bps);
+        let bytes = sender.budget().bps as f64 * FRAME_INTERVAL.as_secs_f64() / 8.0;
         // The RTP clock wraps by design.
         let timestamp = (self.began.elapsed().as_secs_f64() * 90_000.0) as u64 as u32;
-        sender.send(AccessUnitToSend { data: self.filler.picture(bytes as usize), timestamp });
+        sender.send(AccessUnitToSend { data: self.synthetic_video.picture(bytes as usize), timestamp });
     }
 
     async fn report(&mut self) {
@@ -284,7 +295,7 @@ impl Test {
                 continue;
             }
             let reading = side.reading(way).await;
-            if let Some(quality) = side.judge.report(Instant::now(), reading) {
+            if let Some(quality) = side.evaluation.report(Instant::now(), reading) {
                 self.gate.emit(event::speed_test_quality(&quality, way as u32));
             }
         }

@@ -1,4 +1,4 @@
-//! Sound as the application asks for it: processing, volumes, levels, spectra. The fake microphone hums 440 Hz at -20 dBFS
+//! Audio as the application asks for it: processing, volumes, levels, spectra. The fake microphone hums 440 Hz at -20 dBFS
 //! and begins each second with 100 ms of 1 kHz at -6 dBFS.
 
 use engine::{AudioConfig, EngineProfile};
@@ -82,7 +82,7 @@ fn a_muted_or_quiet_microphone_device_is_heard_as_such_at_the_other_end() {
 }
 
 #[test]
-fn the_application_is_told_whether_somebody_speaks() {
+fn voice_activity_is_reported() {
     let server = Server::start();
     let (mut anna, _ben) = Client::pair(&server);
     anna.engine.start_audio_vad_stable_state_monitor(0, 200).unwrap();
@@ -135,7 +135,7 @@ fn both_sides_see_the_hum_in_the_spectrum() {
 }
 
 #[test]
-fn what_is_muted_is_not_received() {
+fn muted_streams_are_not_received() {
     let server = Server::start();
     let (_anna, ben) = Client::pair(&server);
     ben.play("anna-stream");
@@ -203,7 +203,7 @@ fn the_audio_bitrate_follows_the_configuration() {
 }
 
 #[test]
-fn what_is_left_and_what_is_right_stay_apart_through_a_call() {
+fn left_and_right_stay_apart_through_a_call() {
     let server = Server::start();
     let file = std::env::temp_dir().join(format!("stereo-{}.wav", std::process::id()));
     let client = |user: &str, microphone: &str, speaker: &str| {
@@ -245,7 +245,7 @@ fn what_is_left_and_what_is_right_stay_apart_through_a_call() {
 }
 
 #[test]
-fn on_a_lossy_way_packets_carry_earlier_ones_and_little_sound_is_missed() {
+fn on_a_lossy_path_audio_is_sent_redundantly() {
     let relay = Relay::start();
     let [mut anna, ben] = ["anna", "ben"].map(|user| {
         let mut client = Client::with(profile(&relay.url()), fakes());
@@ -300,7 +300,7 @@ fn who_monitors_the_microphone_hears_it() {
 }
 
 #[test]
-fn wrong_modes_and_volumes_are_told() {
+fn wrong_modes_and_volumes_are_reported() {
     let server = Server::start();
     let mut anna = Client::new(&server);
     anna.engine.set_aec_mode(2).unwrap();

@@ -11,9 +11,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::harness::{Client, Server, fakes, profile, runtime};
-use crate::ways_in::{failure, message};
+use crate::reaching_the_server::{failure, message};
 
-/// TLS before a room server. Gives its port and its certificate, which is signed by itself.
+/// TLS before a room server. Returns its port and its certificate, which is signed by itself.
 fn tls_before(server: SocketAddr, name: &str) -> (u16, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();
@@ -48,7 +48,7 @@ fn client(port: u16, options: &[(&str, &str)]) -> Client {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_ends_the_login_at_once_and_its_pin_lets_it_in() {
+fn an_untrusted_certificate_ends_the_login_unless_it_is_pinned() {
     let server = Server::start();
     let (port, pem) = tls_before(server.address, "elsewhere");
     let (event, took) = failure(&mut client(port, &[]));

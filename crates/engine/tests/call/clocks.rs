@@ -7,8 +7,8 @@ use engine::{EngineProfile, RoomConfig, User};
 use protocol::token::{Claims, mint};
 
 use crate::harness::{APP_ID, APP_SIGN, Client, Server, answer, fakes, profile};
+use crate::reaching_the_server::message;
 use crate::stock_server::StockServer;
-use crate::ways_in::message;
 
 /// Runs a test of this binary as another process whose clock is off. False, with a plain line, where that cannot be done.
 fn under_clock(offset: &str, test: &str, server: &str, token: &str) -> bool {
@@ -49,7 +49,7 @@ fn by_token(server: &str, token: String) -> Client {
 }
 
 #[test]
-fn a_clock_wrong_by_a_day_in_either_direction_keeps_nobody_out() {
+fn a_clock_that_is_a_day_off_prevents_no_login() {
     let server = Server::start();
     for offset in ["+1d", "-1d", "+70s", "-2y"] {
         if !under_clock(offset, "child_calls_by_app_sign", &server.url(), "") {

@@ -47,7 +47,7 @@ fn a_closed_camera_is_disable_and_a_muted_one_mute_to_the_other_side() {
 }
 
 #[test]
-fn a_machine_without_devices_says_so_and_goes_on() {
+fn a_machine_without_devices_is_reported_and_works() {
     let server = Server::start();
     let client = Client::with(crate::harness::profile(&server.url()), Default::default());
     if !client.engine.get_video_device_list().is_empty() {

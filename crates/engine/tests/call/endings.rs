@@ -42,7 +42,7 @@ fn who_is_kicked_out_knows_it_of_his_streams_too() {
 }
 
 #[test]
-fn a_logout_is_no_failure() {
+fn a_logout_is_not_a_failure() {
     let server = Server::start();
     let (mut anna, mut ben) = Client::pair(&server);
     ben.play("anna-stream").frames(1);

@@ -15,7 +15,7 @@ fn set_stream_info(client: &Client, info: &str) -> i64 {
 }
 
 #[test]
-fn room_extra_info_reaches_everybody_and_those_who_come_later_even_after_its_author_left() {
+fn room_extra_info_reaches_later_users_after_its_author_left() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "room", "anna");
     let mut ben = Client::joined(&server, "room", "ben");
@@ -53,7 +53,7 @@ fn room_extra_info_that_cannot_be_has_its_code() {
 }
 
 #[test]
-fn stream_extra_info_comes_with_the_stream_and_every_change_is_told() {
+fn stream_extra_info_arrives_with_the_stream_and_on_every_change() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "room", "anna");
     let mut ben = Client::joined(&server, "room", "ben");
@@ -73,7 +73,7 @@ fn stream_extra_info_comes_with_the_stream_and_every_change_is_told() {
 }
 
 #[test]
-fn stream_extra_info_set_before_the_login_is_through_goes_along_with_the_stream() {
+fn stream_extra_info_set_during_the_login_arrives_with_the_stream() {
     let server = Server::start();
     let mut ben = Client::joined(&server, "room", "ben");
     let anna = Client::new(&server);
@@ -85,7 +85,7 @@ fn stream_extra_info_set_before_the_login_is_through_goes_along_with_the_stream(
 }
 
 #[test]
-fn the_number_of_users_is_told_after_the_login() {
+fn the_number_of_users_is_reported_after_the_login() {
     let server = Server::start();
     let _anna = Client::joined(&server, "room", "anna");
     let mut ben = Client::joined(&server, "room", "ben");

@@ -70,7 +70,7 @@ impl EventSink for Events {
     }
 }
 
-/// An engine and what it told.
+/// An engine and what it reported.
 pub struct Client {
     pub engine: Engine,
     events: Receiver<Event>,
@@ -127,7 +127,7 @@ impl Client {
         screen
     }
 
-    /// Waits for an event of that name which the condition accepts; gives its payload.
+    /// Waits for an event of that name which the condition accepts; returns its payload.
     pub fn expect(&mut self, name: &str, accept: impl Fn(&Value) -> bool) -> Value {
         self.expect_within(LIMIT, name, accept)
     }
@@ -216,7 +216,7 @@ impl Screen {
         *self.shown.lock().unwrap() = Some((width, height));
     }
 
-    /// Waits until that many pictures were shown since the last look.
+    /// Waits until that many frames were shown since the last look.
     pub fn frames(&self, count: usize) -> Vec<VideoFrame> {
         wait_for("pictures on the screen", || self.frames.lock().unwrap().len() >= count);
         std::mem::take(&mut *self.frames.lock().unwrap())

@@ -1,4 +1,4 @@
-//! Pictures in several sizes: what each player gets, and what the publisher goes on encoding.
+//! Frames in several sizes: what each player gets, and what the publisher goes on encoding.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ fn stats(client: &Client) -> Value {
 }
 
 #[test]
-fn a_player_gets_the_large_picture_the_small_one_and_the_large_one_again() {
+fn a_player_can_switch_layers_down_and_up() {
     let server = Server::start();
     let (_anna, ben) = pair(&server);
     let screen = ben.play("anna-stream");
@@ -47,7 +47,7 @@ fn a_player_gets_the_large_picture_the_small_one_and_the_large_one_again() {
 }
 
 #[test]
-fn a_view_gets_the_picture_that_fills_it() {
+fn a_view_gets_the_layer_that_fills_it() {
     let server = Server::start();
     let (_anna, ben) = pair(&server);
     let tile = Arc::new(Screen::default());
@@ -73,7 +73,7 @@ fn two_players_get_two_sizes_at_once() {
 }
 
 #[test]
-fn what_nobody_watches_is_not_encoded() {
+fn a_layer_without_subscribers_is_not_encoded() {
     let server = Server::start();
     let (anna, ben) = pair(&server);
     let screen = ben.play("anna-stream");
@@ -93,7 +93,7 @@ fn what_nobody_watches_is_not_encoded() {
 }
 
 #[test]
-fn a_wrong_stream_type_is_told() {
+fn a_wrong_stream_type_is_reported() {
     let server = Server::start();
     let mut ben = Client::joined(&server, "room", "ben");
     ben.engine.set_play_stream_video_type("nothing", 9).unwrap();

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Longest queue before the bottleneck; what comes then is lost.
+/// Maximum queue before the bottleneck; what comes then is lost.
 const QUEUE: Duration = Duration::from_millis(200);
 
 /// What a link is like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quality {
-    /// On the way, without the queue.
+    /// On the path, without the queue.
     pub delay: Duration,
     /// Share of packets that vanish, 0 to 1.
     pub loss: f64,
@@ -51,7 +51,7 @@ impl Link {
         state.lost as f64 / state.packets.max(1) as f64
     }
 
-    /// When a packet of so many bytes arrives; `None` if it never does.
+    /// When a packet of this many bytes arrives; `None` if it never does.
     pub fn arrival(&self, now: Instant, bytes: usize) -> Option<Instant> {
         let mut state = self.0.lock().unwrap();
         state.packets += 1;

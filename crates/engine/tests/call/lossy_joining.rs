@@ -7,7 +7,7 @@ use crate::link::Quality;
 use crate::relay::Relay;
 
 #[test]
-fn whoever_joins_through_losses_is_seen_and_sees_soon() {
+fn users_who_join_over_a_lossy_path_see_each_other_soon() {
     let relay = Relay::start();
     let lossy = Quality { loss: 0.2, delay: Duration::from_millis(30), ..Quality::default() };
     relay.set_uplink(lossy);

@@ -6,7 +6,7 @@ use media::video::pattern::read_strip;
 use crate::harness::{Client, Screen, Server, wait_for};
 
 #[test]
-fn the_pattern_of_one_is_seen_by_the_other_and_every_first_is_told_in_order() {
+fn two_users_see_each_other_and_first_frames_are_reported_in_order() {
     let server = Server::start();
     let (_anna, mut ben) = Client::pair(&server);
     let screen = ben.play("anna-stream");
@@ -35,7 +35,7 @@ fn the_pattern_of_one_is_seen_by_the_other_and_every_first_is_told_in_order() {
 }
 
 #[test]
-fn a_play_that_comes_before_the_stream_starts_by_itself() {
+fn playing_before_the_stream_exists_starts_by_itself() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "room", "anna");
     let mut ben = Client::joined(&server, "room", "ben");
@@ -47,7 +47,7 @@ fn a_play_that_comes_before_the_stream_starts_by_itself() {
 }
 
 #[test]
-fn sound_arrives_and_is_counted() {
+fn audio_arrives_and_is_counted() {
     let server = Server::start();
     let (_anna, mut ben) = Client::pair(&server);
     ben.play("anna-stream");
@@ -60,7 +60,7 @@ fn sound_arrives_and_is_counted() {
 }
 
 #[test]
-fn the_servers_feedback_tells_the_publisher_what_the_path_carries() {
+fn the_servers_feedback_drives_the_publishers_estimate() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "room", "anna");
     anna.publish("anna-stream");
@@ -101,7 +101,7 @@ fn a_new_encode_size_shows_at_the_player_and_the_capture_size_stays() {
 }
 
 #[test]
-fn the_preview_is_mirrored_and_what_is_sent_is_not() {
+fn the_preview_is_mirrored_and_the_sent_video_is_not() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "room", "anna");
     let preview = std::sync::Arc::new(Screen::default());
@@ -118,7 +118,7 @@ fn the_preview_is_mirrored_and_what_is_sent_is_not() {
 }
 
 #[test]
-fn quality_is_told_for_publisher_and_player() {
+fn quality_is_reported_for_publisher_and_player() {
     let server = Server::start();
     let (mut anna, mut ben) = Client::pair(&server);
     ben.play("anna-stream").frames(3);

@@ -76,7 +76,7 @@ fn settings_out_of_range_are_reported_by_name() {
 }
 
 #[test]
-fn an_app_id_of_zero_makes_no_engine() {
+fn an_app_id_of_zero_creates_no_engine() {
     struct Nobody;
     impl EventSink for Nobody {
         fn emit(&self, _: Event) {}
@@ -86,7 +86,7 @@ fn an_app_id_of_zero_makes_no_engine() {
 }
 
 #[test]
-fn an_experimental_call_that_is_no_json_gets_an_answer() {
+fn an_experimental_call_with_invalid_json_gets_an_answer() {
     let server = Server::start();
     let client = Client::new(&server);
     assert!(client.engine.call_experimental_api("not json").contains("1001091"));

@@ -123,7 +123,7 @@ fn beside_a_web_server() {
         for mut stream in listener.incoming().flatten() {
             let mut head = [0; 4096];
             let count = stream.read(&mut head).unwrap_or(0);
-            // No token goes to somebody who proved nothing.
+            // No token goes to a client who proved nothing.
             assert!(!String::from_utf8_lossy(&head[..count]).to_lowercase().contains("bearer"));
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>");
         }
@@ -161,7 +161,7 @@ fn take_over() {
     anna.says("sees ben");
     ben.says("here");
     drop(carrier);
-    // Gone for good after some seconds; each other they never miss.
+    // Gone finally after some seconds; each other they never miss.
     for app in [&mut anna, &mut ben] {
         app.says("misses carl");
     }

@@ -1,5 +1,5 @@
 //! Devices that come, go, are busy or broken, as their users and those who play them see it. Files stand in for devices: one is
-//! plugged in while it exists, and in use while somebody else holds it locked.
+//! plugged in while it exists, and in use while another client holds it locked.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ impl Socket {
         Self(path)
     }
 
-    /// All at once, so that nobody sees half of it.
+    /// All at once, so that no client sees half of it.
     fn plug_in(&self, content: &[u8]) {
         let aside = self.0.with_extension("aside");
         std::fs::write(&aside, content).unwrap();
@@ -51,7 +51,7 @@ impl Drop for Socket {
     }
 }
 
-/// Two grey pictures.
+/// Two grey frames.
 fn camera_file() -> Vec<u8> {
     let mut file = b"YUV4MPEG2 W320 H180 F15:1 C420jpeg\n".to_vec();
     for luma in [90, 110] {
@@ -92,7 +92,7 @@ fn enter(client: &mut Client, user: &str) {
 }
 
 #[test]
-fn a_camera_that_is_plugged_in_later_is_used_and_told() {
+fn a_camera_that_is_plugged_in_later_is_used_and_reported() {
     let server = Server::start();
     let socket = Socket::new("later.y4m");
     let mut anna = client(&server, Some(&socket), None);

@@ -3,7 +3,7 @@ use engine::PublisherConfig;
 use crate::harness::{Client, Server};
 
 #[test]
-fn a_stream_that_is_there_already_is_told_right_after_the_login() {
+fn an_existing_stream_is_reported_right_after_the_login() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "room", "anna");
     anna.publish("anna-stream");

@@ -122,17 +122,17 @@ impl Relay {
         self.state.tcp_delay.store(delay.as_millis() as u64, SeqCst);
     }
 
-    /// What the way to the server is like from now on, for all clients together.
+    /// What the path to the server is like from now on, for all clients together.
     pub fn set_uplink(&self, quality: Quality) {
         self.state.up.set(quality);
     }
 
-    /// What the way from the server is like from now on, for all clients together.
+    /// What the path from the server is like from now on, for all clients together.
     pub fn set_downlink(&self, quality: Quality) {
         self.state.down.set(quality);
     }
 
-    /// Shares of the packets lost on the way to the server and on the way from it, since they are what they are.
+    /// Shares of the packets lost on the path to the server and on the path from it, since they are what they are.
     pub fn lost_shares(&self) -> (f64, f64) {
         (self.state.up.lost_share(), self.state.down.lost_share())
     }
@@ -245,7 +245,7 @@ async fn packets(media: Arc<UdpSocket>, state: Arc<State>) {
     }
 }
 
-/// The way from the server to one client.
+/// The path from the server to one client.
 struct Back {
     media: Arc<UdpSocket>,
     way: Arc<UdpSocket>,

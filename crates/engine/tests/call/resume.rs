@@ -1,11 +1,11 @@
-//! Short losses: the session is taken up, media goes on, the others notice nothing.
+//! Short losses: the session is resumed, media goes on, the others notice nothing.
 
 use std::time::{Duration, Instant};
 
 use crate::harness::{Client, fakes, profile, wait_for};
 use crate::relay::Relay;
 
-/// A call over a network that can be disturbed: ben sees anna's pictures.
+/// A call over a network that can be disturbed: ben sees anna's frames.
 struct Call {
     relay: Relay,
     anna: Client,
@@ -39,7 +39,7 @@ fn nothing_was_told_of_others(client: &mut Client) {
 }
 
 #[test]
-fn pictures_go_on_while_the_signalling_connection_is_lost_and_taken_up() {
+fn video_goes_on_while_signalling_is_lost_and_resumed() {
     let Call { relay, mut anna, mut ben, screen } = call();
     relay.let_signalling_in(false);
     relay.cut_signalling();
@@ -60,7 +60,7 @@ fn pictures_go_on_while_the_signalling_connection_is_lost_and_taken_up() {
 }
 
 #[test]
-fn taking_up_the_connection_leaves_no_gap_of_half_a_second_in_the_pictures() {
+fn a_resume_leaves_no_gap_of_half_a_second_in_the_video() {
     let Call { relay, mut anna, mut ben, screen } = call();
     relay.cut_signalling();
     let mut longest = Duration::ZERO;
@@ -78,7 +78,7 @@ fn taking_up_the_connection_leaves_no_gap_of_half_a_second_in_the_pictures() {
 }
 
 #[test]
-fn what_is_asked_for_during_the_outage_is_done_after_it() {
+fn calls_during_the_outage_take_effect_after_it() {
     let Call { relay, mut anna, mut ben, .. } = call();
     relay.let_signalling_in(false);
     relay.cut_signalling();
@@ -125,7 +125,7 @@ fn a_connection_that_is_dead_but_open_is_noticed_and_taken_up() {
 }
 
 #[test]
-fn after_the_media_path_was_blocked_for_a_while_pictures_come_again() {
+fn video_returns_after_a_blocked_media_path() {
     let Call { relay, mut anna, mut ben, screen } = call();
     relay.let_media_through(false);
     anna.expect("onPublisherStateUpdate", |event| event["state"] == 1 && event["errorCode"] == 1_003_020);
@@ -141,7 +141,7 @@ fn after_the_media_path_was_blocked_for_a_while_pictures_come_again() {
 }
 
 #[test]
-fn pictures_survive_a_change_of_the_clients_address() {
+fn video_survives_a_change_of_the_clients_address() {
     let Call { relay, mut anna, mut ben, screen } = call();
     relay.move_media();
     let moved = Instant::now();

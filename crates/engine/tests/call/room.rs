@@ -31,7 +31,7 @@ fn a_logout_ends_disconnected_and_the_others_see_the_user_leave() {
 }
 
 #[test]
-fn without_the_wish_for_user_news_none_comes() {
+fn without_user_status_notify_there_are_no_user_updates() {
     let server = Server::start();
     let mut anna = Client::new(&server);
     anna.engine.login_room("room", User { id: "anna".into(), name: String::new() }, RoomConfig::default()).unwrap();

@@ -141,7 +141,7 @@ fn a_key_frame_interval_is_kept() {
         report["publishers"][0]["keyFramesEncoded"].as_u64().unwrap_or_else(|| panic!("{report}"))
     };
     let begun = key_frames();
-    // Nobody plays the stream, so nobody asks for them.
+    // No client plays the stream, so no client asks for them.
     wait_for("key frames", || key_frames() >= begun + 3);
 }
 

@@ -1,4 +1,4 @@
-//! When pictures and sound come out.
+//! When frames and audio come out.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ fn unix_ms() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64() * 1000.0
 }
 
-/// Notes how old each picture is when it is shown, in milliseconds.
+/// Notes how old each frame is when it is shown, in milliseconds.
 #[derive(Default)]
 struct Ages(Mutex<Vec<f64>>);
 
@@ -39,21 +39,21 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// What was to be seen and heard at the begin of one second, in milliseconds.
 #[derive(Debug)]
 struct Mark {
-    /// Age of the sound when it is mixed, by the loud beginning of the fake microphone's seconds.
+    /// Age of the audio when it is mixed, by the loud beginning of the fake microphone's seconds.
     sound: f64,
-    /// Age of the pictures shown around it.
+    /// Age of the frames shown around it.
     picture: f64,
-    /// How much later than its sound the picture comes, as the player tells.
+    /// How much later than its audio the frame comes, as the player tells.
     told: f64,
 }
 
 /// A look at the level that comes later than this after the one before it cannot tell when it changed: a busy machine does
 /// not wake this thread in time.
 const LATE_LOOK: Duration = Duration::from_millis(5);
-/// Pictures that belong to a mark.
-const PICTURES: usize = 15;
+/// Frames that belong to a mark.
+const FRAMES_PER_MARK: usize = 15;
 
-/// Looks at so many begins of seconds. What is waited for changes on a busy machine, so picture and sound are compared
+/// Looks at this many begins of seconds. What is waited for changes on a busy machine, so frame and audio are compared
 /// while they play.
 fn marks(client: &Client, ages: &Ages, count: usize) -> Vec<Mark> {
     let level = || player(client)["jitterBuffer"]["levelDbfs"].as_f64().unwrap_or(-127.0);
@@ -65,9 +65,9 @@ fn marks(client: &Client, ages: &Ages, count: usize) -> Vec<Mark> {
         let gap = std::mem::replace(&mut looked, Instant::now()).elapsed();
         if is_loud && !was_loud && gap <= LATE_LOOK {
             let sound = unix_ms() % 1000.0;
-            wait_for("pictures after the mark", || ages.0.lock().unwrap().len() >= PICTURES);
+            wait_for("pictures after the mark", || ages.0.lock().unwrap().len() >= FRAMES_PER_MARK);
             let seen = std::mem::take(&mut *ages.0.lock().unwrap());
-            let picture = median(seen[seen.len() - PICTURES..].to_vec());
+            let picture = median(seen[seen.len() - FRAMES_PER_MARK..].to_vec());
             let told = player(client)["timing"]["offsetMs"].as_f64().unwrap();
             marks.push(Mark { sound, picture, told });
         }
@@ -83,7 +83,7 @@ fn picture_and_sound_come_together_and_the_picture_at_once() {
     let (_anna, ben) = Client::pair(&server);
     let ages = Arc::new(Ages::default());
     ben.engine.start_playing_stream("anna-stream", Some(ages.clone()), PlayerConfig::default()).unwrap();
-    // The server's reports about sound come every few seconds.
+    // The server's reports about audio come every few seconds.
     wait_for("a known offset", || player(&ben)["timing"]["offsetMs"].is_f64());
     std::thread::sleep(Duration::from_secs(2));
     let marks = marks(&ben, &ages, 5);

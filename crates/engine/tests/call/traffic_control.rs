@@ -30,14 +30,14 @@ fn encoded(client: &Client) -> u64 {
     publisher(client)["framesEncoded"].as_u64().unwrap()
 }
 
-/// Pictures encoded in two seconds, per second.
+/// Frames encoded in two seconds, per second.
 fn fps(client: &Client) -> f64 {
     let (before, began) = (encoded(client), Instant::now());
     std::thread::sleep(Duration::from_secs(2));
     (encoded(client) - before) as f64 / began.elapsed().as_secs_f64()
 }
 
-/// Anna publishes a picture of 1.2 Mbit/s that ben plays.
+/// Anna publishes a frame of 1.2 Mbit/s that ben plays.
 fn call(relay: &Relay, set_up: impl Fn(&Client)) -> (Client, Client) {
     let (mut anna, mut ben) = (joined(relay, "anna"), joined(relay, "ben"));
     anna.engine.set_video_config(VideoConfig { fps: 30, ..VideoConfig::preset(3) }, 0).unwrap();
@@ -139,7 +139,7 @@ fn losses_on_the_way_to_the_listeners_make_the_sound_more_redundant() {
     wait_for("more redundancy", || publisher(&anna)["audioExpectedLossPercent"].as_u64() >= Some(12));
 }
 
-/// A file of pictures that take as many bits as they may have: noise.
+/// A file of frames that take as many bits as they may have: noise.
 struct Noise(PathBuf);
 
 impl Noise {

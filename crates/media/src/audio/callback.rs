@@ -1,4 +1,4 @@
-//! What happens on a device's realtime thread: samples go through a ring, and nothing else. No locks, no allocation, no logs.
+//! The device's realtime thread: moves samples through a ring, and nothing else. No locks, no allocation, no logs.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use cpal::{FromSample, Sample, SizedSample};
 
 use super::stream::{CHANNELS, StreamStatus};
 
-/// Takes a microphone's samples into a ring, as stereo.
+/// Writes a microphone's samples into a ring, as stereo.
 pub(crate) struct IntoRing {
     pub(crate) samples: rtrb::Producer<f32>,
     /// Of the device.
@@ -15,7 +15,7 @@ pub(crate) struct IntoRing {
 }
 
 impl IntoRing {
-    /// Takes what one callback brought. What finds no room is lost, and counted.
+    /// Writes the samples of one callback. Samples that do not fit are dropped and counted.
     pub(crate) fn take<T: SizedSample>(&mut self, data: &[T])
     where
         f32: FromSample<T>,
@@ -33,8 +33,7 @@ impl IntoRing {
     }
 }
 
-/// Gives a speaker what is in a ring: left and right on the first two channels, the mean of them on all others and on a
-/// single one.
+/// Feeds a speaker from a ring: left and right on the first two channels, their mean on all others and on a single one.
 pub(crate) struct FromRing {
     pub(crate) samples: rtrb::Consumer<f32>,
     /// Of the device.
@@ -43,7 +42,7 @@ pub(crate) struct FromRing {
 }
 
 impl FromRing {
-    /// Fills what one callback asks for. What is not there is silence, and counted.
+    /// Fills the buffer of one callback. Missing samples are silence, and counted.
     pub(crate) fn give<T: SizedSample + FromSample<f32>>(&mut self, data: &mut [T]) {
         let channels = self.channels.max(1);
         let frames = data.len() / channels;

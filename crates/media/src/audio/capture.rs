@@ -53,7 +53,7 @@ impl EncoderSettings {
     }
 }
 
-/// What the capture thread is told.
+/// What the capture thread is reported.
 pub(crate) enum CaptureCommand {
     Want(bool),
     Select(String),
@@ -76,7 +76,7 @@ pub(crate) struct CaptureShared {
     pub(crate) level: LevelMeter,
     pub(crate) voice: VoiceActivity,
     pub(crate) spectrum: SpectrumTap,
-    /// Whether the speaker wants what is recorded.
+    /// Whether the speaker wants what is captured.
     pub(crate) monitored: AtomicBool,
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct CaptureThread {
     slot: DeviceSlot<InputStream>,
     /// 48 kHz mono that the speaker is given, for the echo canceller.
     reference: rtrb::Consumer<f32>,
-    /// What is recorded, for whoever listens to it himself.
+    /// What is captured, for whoever listens to it himself.
     monitor: rtrb::Producer<f32>,
     /// Gains at the end of the last frame.
     gain: f32,
@@ -131,7 +131,7 @@ pub(crate) struct CaptureThread {
     packet: [Vec<f32>; 2],
     packet_time: Option<Instant>,
     first_frame_pending: bool,
-    /// RTP time of the next packet, and when the packet before it was recorded.
+    /// RTP time of the next packet, and when the packet before it was captured.
     timestamp: u32,
     last_packet_time: Option<Instant>,
 }

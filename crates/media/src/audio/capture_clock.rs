@@ -1,10 +1,10 @@
-//! When samples were recorded, judged by when they were found in a ring. Sans-IO.
+//! When samples were captured, from when they were found in a ring. Sans-IO.
 
 use std::time::{Duration, Instant};
 
 /// A later estimate moves the clock by this share only: samples are never found too early, but often late.
 const LATE_SHARE: u32 = 256;
-/// Beyond this the device has paused or lost samples, and the clock starts anew.
+/// A gap beyond this means that the device paused or lost samples; the clock starts again.
 const GAP: Duration = Duration::from_millis(100);
 
 /// Turns found-at times into even recorded-at times.
@@ -14,8 +14,7 @@ pub(crate) struct CaptureClock {
 }
 
 impl CaptureClock {
-    /// Gives the time of recording of the first of `waiting` samples found at `now`, of which `taken` are used up by this
-    /// call; `rate` in Hz.
+    /// The capture time of the first of `waiting` samples found at `now`, of which this call consumes `taken`; `rate` in Hz.
     pub(crate) fn stamp(&mut self, now: Instant, waiting: usize, taken: usize, rate: u32) -> Instant {
         let length = |samples: usize| Duration::from_secs_f64(samples as f64 / f64::from(rate.max(1)));
         let estimate = now.checked_sub(length(waiting)).unwrap_or(now);

@@ -34,11 +34,11 @@ impl From<opus::Error> for CodecError {
     }
 }
 
-/// By how much what a decoder gives lags behind what the encoder was given: 312 samples at 48 kHz.
+/// Delay of the decoder's output against the encoder's input: 312 samples at 48 kHz.
 pub const LOOKAHEAD: Duration = Duration::from_micros(6_500);
 
-/// How hard libopus tries, 0..=10; its own choice is 9. In the lab 5 sounds the same (log-spectral distance to the input 3.3
-/// dB with either) for three quarters of the time, below 4 it does not.
+/// Complexity of libopus, 0..=10; its own default is 9. In the lab 5 has the same quality (log-spectral distance to the input
+/// 3.3 dB with either) for three quarters of the time, below 4 it has not.
 const COMPLEXITY: i32 = 5;
 
 /// Encoder of one outgoing stream: in-band FEC on, DTX off.
@@ -80,7 +80,7 @@ impl OpusEncoder {
         Ok(())
     }
 
-    /// Encodes 20 ms: [`PACKET_SAMPLES`], or twice as many with left and right in turn.
+    /// Encodes 20 ms: [`PACKET_SAMPLES`], or twice as many interleaved ones.
     pub fn encode(&mut self, samples: &[f32]) -> Result<bytes::Bytes, CodecError> {
         let mut out = [0u8; 1276];
         let length = self.inner.encode_float(samples, &mut out)?;
@@ -88,7 +88,7 @@ impl OpusEncoder {
     }
 }
 
-/// Decoder of one incoming stream. What is stereo comes out of a mono decoder as mono, and the other way round.
+/// Decoder of one stream. Stereo packets come out of a mono decoder as mono, and mono ones of a stereo decoder as both.
 pub struct OpusDecoder {
     inner: opus::Decoder,
 }
@@ -99,13 +99,12 @@ impl OpusDecoder {
         Ok(Self { inner: opus::Decoder::new(SAMPLE_RATE, opus::Channels::Mono)? })
     }
 
-    /// Makes a stereo decoder: it gives left and right in turn, and wants room for both.
+    /// Creates a stereo decoder: its output is interleaved, and needs room for both channels.
     pub fn stereo() -> Result<Self, CodecError> {
         Ok(Self { inner: opus::Decoder::new(SAMPLE_RATE, opus::Channels::Stereo)? })
     }
 
-    /// Decodes a packet into `out` (at least its [`packet_samples`]); gives the number of samples of each
-    /// channel.
+    /// Decodes a packet into `out` (at least its [`packet_samples`]); returns the number of samples of each channel.
     pub fn decode(&mut self, payload: &[u8], out: &mut [f32]) -> Result<usize, CodecError> {
         // An empty payload would mean "lost" to libopus.
         if payload.is_empty() || payload.len() > MAX_PAYLOAD_BYTES {
@@ -114,8 +113,8 @@ impl OpusDecoder {
         Ok(self.inner.decode_float(payload, out, false)?.min(out.len()))
     }
 
-    /// Decodes what `next` (the packet after the lost one) carries of the lost one; fills all of `out`, which is as long as
-    /// the lost packet. Without redundancy inside, libopus conceals instead.
+    /// Decodes the in-band copy of a lost packet in `next`, the packet after it; fills all of `out`, which is as long as the
+    /// lost packet. Without a copy inside, libopus conceals instead.
     pub fn recover(&mut self, next: &[u8], out: &mut [f32]) -> Result<(), CodecError> {
         if next.is_empty() || next.len() > MAX_PAYLOAD_BYTES {
             return Err(CodecError::Malformed);
@@ -124,7 +123,7 @@ impl OpusDecoder {
         Ok(())
     }
 
-    /// Invents what was lost, fading out over some 100 ms; `out` is a multiple of 2.5 ms.
+    /// Conceals a loss, fading out over some 100 ms; `out` is a multiple of 2.5 ms.
     pub fn conceal(&mut self, out: &mut [f32]) -> Result<(), CodecError> {
         self.inner.decode_float(&[], out, false)?;
         Ok(())

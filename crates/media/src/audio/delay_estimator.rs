@@ -1,14 +1,14 @@
-//! How late packets come, and how long playing should therefore wait.
+//! How late packets arrive, and the playout delay that follows.
 //!
 //! Every packet's transit time (arrival minus RTP time) is compared with the fastest of the last seconds; the differences
 //! go into a histogram that forgets, as in WebRTC's NetEq. Unlike there the target is not a quantile: it is the shortest
-//! wait at which next to nothing has to be invented beyond what no wait can save, and lost packets count for the time at
-//! which a copy of them comes ([`Recoveries`]). To that comes what the player itself makes necessary ([`PullRhythm`]).
+//! delay at which next to nothing has to be concealed beyond what no delay can save, and lost packets count for the time
+//! at which a copy of them arrives ([`RedundancyDelay`]). The unevenness of the pulls is added ([`PullJitter`]).
 
 use std::collections::VecDeque;
 
-use super::pull_rhythm::PullRhythm;
-use super::recoveries::Recoveries;
+use super::pull_jitter::PullJitter;
+use super::redundancy_delay::RedundancyDelay;
 
 /// Width of a bucket, samples: 5 ms.
 const BUCKET: i64 = 240;
@@ -16,19 +16,19 @@ const BUCKET: i64 = 240;
 const BUCKETS: usize = 200;
 /// How much of the histogram remains after one more packet (half is gone after 46 packets, about a second).
 const FORGET: f32 = 0.985;
-/// Share of the packets that may have to be invented because of too short a wait: more than one straggler weighs.
+/// Share of the packets that may have to be concealed because of too short a wait: more than one straggler weighs.
 const MAY_MISS: f32 = 0.0155;
-/// How much more a lost packet counts: those are missed in a row, which is heard, while late ones come singly.
+/// Weight of lost packets: they are missing in a row, which is audible, while late ones are single.
 const LOSS_WEIGHT: f32 = 3.0;
 /// The fastest transit is looked for among this much of the past, samples: 2 s.
 const WINDOW: i64 = 96_000;
 /// Added after every packet that was late through the player's own fault, samples: 10 ms.
 const UNDERRUN_STEP: f32 = 480.0;
-/// Most that this adds, samples: 80 ms.
+/// Upper bound of this addition, samples: 80 ms.
 const MAX_UNDERRUN: f32 = 3840.0;
 /// How much less slack than the target the buffer leaves alone, samples: 2 ms.
 pub(crate) const TOLERANCE: i64 = 96;
-/// What remains of it after one more packet (half is gone after 20 s).
+/// What remains of it after one more packet (half after 20 s).
 const UNDERRUN_DECAY: f32 = 0.9993;
 
 /// Times are 48 kHz samples on a clock that the caller chooses; sequence numbers and RTP times are extended to 64 bits.
@@ -39,8 +39,8 @@ pub(crate) struct DelayEstimator {
     /// (arrival, transit), transit rising: the first is the fastest of the window.
     fastest: VecDeque<(i64, i64)>,
     underrun: f32,
-    rhythm: PullRhythm,
-    recoveries: Recoveries,
+    frame_scheduler: PullJitter,
+    redundancy_delay: RedundancyDelay,
 }
 
 impl Default for DelayEstimator {
@@ -50,8 +50,8 @@ impl Default for DelayEstimator {
             packets: 0,
             fastest: VecDeque::new(),
             underrun: 0.0,
-            rhythm: PullRhythm::default(),
-            recoveries: Recoveries::new(BUCKETS),
+            frame_scheduler: PullJitter::default(),
+            redundancy_delay: RedundancyDelay::new(BUCKETS),
         }
     }
 }
@@ -59,15 +59,15 @@ impl Default for DelayEstimator {
 impl DelayEstimator {
     /// Forgets everything of the network, for a new stream.
     pub(crate) fn reset(&mut self) {
-        *self = Self { rhythm: std::mem::take(&mut self.rhythm), ..Self::default() };
+        *self = Self { frame_scheduler: std::mem::take(&mut self.frame_scheduler), ..Self::default() };
     }
 
-    /// The player takes the next 10 ms.
+    /// The next 10 ms are pulled.
     pub(crate) fn on_pull(&mut self, now: i64) {
-        self.rhythm.on_pull(now);
+        self.frame_scheduler.on_pull(now);
     }
 
-    /// Takes the arrival of one packet.
+    /// Adds the arrival of one packet.
     pub(crate) fn on_packet(&mut self, sequence: i64, arrival: i64, timestamp: i64) {
         let transit = arrival - timestamp;
         while self.fastest.back().is_some_and(|&(_, slower)| slower >= transit) {
@@ -83,16 +83,16 @@ impl DelayEstimator {
         // The first packets count alike, so the histogram is a fair one from the start.
         let forget = FORGET.min(1.0 - 1.0 / (self.packets as f32));
         // It counts from when its content could be had.
-        let copied = self.recoveries.on_packet(sequence);
+        let copied = self.redundancy_delay.on_packet(sequence);
         let bucket = copied.map_or(self.bucket(transit), |copied| copied.min(self.bucket(transit)));
         self.histogram.iter_mut().for_each(|share| *share *= forget);
         self.histogram[bucket] += 1.0 - forget;
         self.underrun *= UNDERRUN_DECAY;
     }
 
-    /// Takes the arrival of a copy of a packet inside a later one, whether the packet itself has come or not.
+    /// Adds the arrival of a copy of a packet inside a later one, whether the packet itself has arrived or not.
     pub(crate) fn on_copy(&mut self, sequence: i64, arrival: i64, timestamp: i64) {
-        self.recoveries.on_copy(sequence, self.bucket(arrival - timestamp));
+        self.redundancy_delay.on_copy(sequence, self.bucket(arrival - timestamp));
     }
 
     fn bucket(&self, transit: i64) -> usize {
@@ -100,7 +100,7 @@ impl DelayEstimator {
         usize::try_from(late / BUCKET).unwrap_or(0).min(BUCKETS - 1)
     }
 
-    /// A packet came after its place was played. If the network did not delay it beyond the target, the player is slow.
+    /// A packet arrived after its time. If the network did not delay it beyond the target, the pulls are slow.
     pub(crate) fn on_late(&mut self, arrival: i64, timestamp: i64) {
         if self.base().is_some_and(|base| arrival - timestamp - base < self.target() - TOLERANCE) {
             self.underrun = (self.underrun + UNDERRUN_STEP).min(MAX_UNDERRUN);
@@ -114,19 +114,19 @@ impl DelayEstimator {
 
     /// How long after the fastest possible arrival a packet should be needed, samples.
     pub(crate) fn target(&self) -> i64 {
-        // Share of the packets that come later than the last buckets, by themselves and as copies.
+        // Share of the packets that arrive later than the last buckets, by themselves and as copies.
         let known = if self.packets == 0 { 0.0 } else { 1.0f32 };
-        let (mut late, mut copied) = (known, self.recoveries.total());
+        let (mut late, mut copied) = (known, self.redundancy_delay.total());
         let mut upper = BUCKET;
         for (bucket, share) in self.histogram.iter().enumerate() {
             late -= share;
-            copied -= self.recoveries.share(bucket);
+            copied -= self.redundancy_delay.share(bucket);
             upper = (bucket as i64 + 1) * BUCKET;
             if late + LOSS_WEIGHT * copied <= MAY_MISS {
                 break;
             }
         }
-        upper + (self.rhythm.early() + self.underrun) as i64
+        upper + (self.frame_scheduler.early() + self.underrun) as i64
     }
 }
 
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(estimator.base(), Some(100 * MS));
     }
 
-    /// The target after packets that come in time, in which every 40th and `burst` - 1 after it are lost, and each carries
+    /// The target after packets that arrive in time, of which every 40th and `burst` - 1 after it are lost, and each carries
     /// the ones `copies` packets before it.
     fn target_with_loss(burst: i64, copies: &[i64]) -> i64 {
         let mut estimator = DelayEstimator::default();
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(target_with_loss(1, &[1]), 27 * MS);
         assert_eq!(target_with_loss(1, &[]), 7 * MS);
         assert_eq!(target_with_loss(4, &[1, 2, 3, 4]), 87 * MS);
-        // What no copy brings is not waited for.
+        // A packet without a copy is not waited for.
         assert_eq!(target_with_loss(4, &[1, 2]), 47 * MS);
     }
 

@@ -23,7 +23,7 @@ const CALLBACK_MS: u32 = 10;
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Lists microphones or speakers: the fake one first, then the machine's. Devices that are no use to people (ALSA's format
-/// converters and the like) are left out. Takes some milliseconds; call it off the async threads.
+/// converters and the like) are skipped. Takes some milliseconds; call it off the async threads.
 pub fn list(kind: DeviceKind, fakes: &FakeDevices) -> Vec<DeviceInfo> {
     let fake = match kind {
         DeviceKind::Microphone => &fakes.microphone,
@@ -35,8 +35,8 @@ pub fn list(kind: DeviceKind, fakes: &FakeDevices) -> Vec<DeviceInfo> {
     devices
 }
 
-/// Changes when cards or fake devices come and go; far cheaper than [`list`]. Devices of a sound server, and systems other
-/// than Linux, have nothing so cheap to look at.
+/// Changes when cards or fake devices are plugged in or out; far cheaper than [`list`]. Devices of a sound server, and systems
+/// other than Linux, have no such sign.
 pub fn fingerprint(kind: DeviceKind, fakes: &FakeDevices) -> u64 {
     let fake = match kind {
         DeviceKind::Microphone => &fakes.microphone,
@@ -51,8 +51,8 @@ pub fn fingerprint(kind: DeviceKind, fakes: &FakeDevices) -> u64 {
     hasher.finish()
 }
 
-/// The id in [`list`] of the device that is used when none was chosen; empty if there is none. A default that is not in the
-/// list, as ALSA has one on machines without any device, gives way to the first that is.
+/// The id in [`list`] of the default device; empty if there is none. A default that is not in the list, as ALSA has one on
+/// machines without any device, is replaced by the first one of the list.
 pub fn default_id(kind: DeviceKind, fakes: &FakeDevices) -> String {
     let fake = match kind {
         DeviceKind::Microphone => &fakes.microphone,
@@ -93,7 +93,7 @@ fn list_real(kind: DeviceKind) -> Vec<DeviceInfo> {
         .collect()
 }
 
-/// ALSA's default, and the sound servers that it knows by plugins.
+/// ALSA's default, and the sound servers that it reaches by plugins.
 const ALSA_PLUGINS: [&str; 3] = ["alsa:default", "alsa:pulse", "alsa:pipewire"];
 
 /// Whether a device belongs in a list that people choose from.
@@ -105,9 +105,8 @@ fn is_for_people(id: &str) -> bool {
     }
 }
 
-/// Opens a real microphone; `id` as listed, or empty for the default. With two channels if it has them, also where one is
-/// wanted: a system that makes one of them itself takes half of a voice on one input. Blocks for as long as the audio
-/// system likes.
+/// Opens a real microphone; `id` as listed, or empty for the default. With two channels if it has them, even where one is
+/// wanted: a system that mixes them itself halves a voice on one input. Blocks for as long as the audio system does.
 pub(crate) fn open_microphone(id: &str) -> Attempt<InputStream> {
     open_found(id, DeviceKind::Microphone, |device| {
         let (format, config) = choose_format(device, DeviceKind::Microphone)?;
@@ -195,7 +194,7 @@ fn find(id: &str, kind: DeviceKind) -> Result<cpal::Device, AudioDeviceError> {
         .ok_or_else(|| AudioDeviceError::NotFound { id: id.to_owned() })
 }
 
-/// Picks what costs the least conversion: 48 kHz if there is, then the usual formats, then two channels or one, then few.
+/// Chooses the format with the least conversion: 48 kHz, then the usual formats, then two channels or one, then few.
 fn choose_format(device: &cpal::Device, kind: DeviceKind) -> Result<(SampleFormat, StreamConfig), AudioDeviceError> {
     let ranges: Result<Vec<_>, cpal::Error> = match kind {
         DeviceKind::Microphone => device.supported_input_configs().map(Iterator::collect),

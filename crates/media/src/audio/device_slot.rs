@@ -1,6 +1,5 @@
-//! One place for one device: opens it in the background, replaces it when another is selected, and goes on trying when it
-//! is lost. While the selected one is not there the default serves. Time is an argument; the opening itself is a function
-//! from outside.
+//! A slot for one device: opens it in the background, replaces it when another one is selected, and tries again when it is
+//! lost. While the selected device is absent the default one serves. Time and the opening are arguments.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use super::stream::DeviceStream;
 use super::{AudioDeviceError, AudioEvents};
 
-/// What came of opening a device.
+/// The result of opening a device.
 pub(crate) struct Attempt<S> {
     /// Which it was, also if it was asked for as the default; empty if there is none.
     pub(crate) id: String,
@@ -20,11 +19,11 @@ pub(crate) struct Attempt<S> {
 /// Opens the device with this id (empty: the default). May block; runs on a thread of its own.
 pub(crate) type Opener<S> = Arc<dyn Fn(&str) -> Attempt<S> + Send + Sync>;
 
-/// A device that has not answered for this long is reported; it may still come.
+/// A device that has not opened after this time is reported; it may still open later.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// A device that has begun and then stands still for this long is lost, whatever the audio system says.
+/// A device that has begun and then delivers nothing for this time is lost, whatever the audio system says.
 const STALL_TIMEOUT: Duration = Duration::from_secs(3);
-/// Sound servers may take seconds before they begin.
+/// Audio servers may take seconds before they begin.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(8);
@@ -57,7 +56,7 @@ pub(crate) struct DeviceSlot<S> {
     /// When the selected device is tried again.
     retry_at: Option<Instant>,
     retry_delay: Duration,
-    /// What the application knows of, since sound last went through.
+    /// The errors that were reported since audio last flowed.
     told: Vec<AudioDeviceError>,
 }
 
@@ -92,7 +91,7 @@ impl<S: DeviceStream> DeviceSlot<S> {
         }
     }
 
-    /// The machine has another device than before: what waits for its next attempt makes it now.
+    /// The list of devices has changed: a waiting attempt is made now.
     pub(crate) fn devices_changed(&mut self, now: Instant) {
         if self.retry_at.is_some() {
             self.retry_at = Some(now);
@@ -157,7 +156,7 @@ impl<S: DeviceStream> DeviceSlot<S> {
             Some((seen, at)) if seen == callbacks => {
                 let (limit, error) = match seen {
                     0 => (BEGIN_TIMEOUT, AudioDeviceError::NotResponding),
-                    // A sound server says no more than this of a device that was taken from it.
+                    // A sound server says no more than this about a device that was taken from it.
                     _ => (STALL_TIMEOUT, AudioDeviceError::Unplugged),
                 };
                 let stalled = now.saturating_duration_since(at) > limit;
@@ -182,7 +181,7 @@ impl<S: DeviceStream> DeviceSlot<S> {
         if self.wanted {
             self.begin_open(false, now);
         } else if !self.told.is_empty() {
-            // Nobody misses it any more.
+            // The device is not wanted any more.
             self.told.clear();
             self.events.device_recovered(S::KIND);
         }
@@ -192,8 +191,8 @@ impl<S: DeviceStream> DeviceSlot<S> {
         let (sender, answer) = crossbeam_channel::bounded(1);
         let opener = self.opener.clone();
         let id = if is_fallback { String::new() } else { self.selected.clone() };
-        // A thread for each attempt: audio systems may block for seconds. An answer that nobody waits for any more is
-        // dropped there, and the device closed.
+        // A thread for each attempt: audio systems may block for seconds. A device that is not wanted any more is dropped
+        // there, which closes it.
         let thread = std::thread::Builder::new().name("audio-open".to_owned()).spawn(move || {
             let _ = sender.send(opener(&id));
         });
@@ -236,7 +235,7 @@ impl<S: DeviceStream> DeviceSlot<S> {
         self.retry_delay = (self.retry_delay * 2).min(LAST_RETRY);
     }
 
-    /// Each kind of trouble once; none while another device serves.
+    /// Reports each kind of error once; none while another device serves.
     fn report(&mut self, id: &str, error: &AudioDeviceError) {
         if self.open.is_none() && !self.told.contains(error) {
             self.told.push(error.clone());
@@ -292,7 +291,7 @@ mod tests {
     struct House {
         slot: DeviceSlot<Fake>,
         seen: Arc<Seen>,
-        /// What can be opened now.
+        /// The devices that can be opened.
         present: Arc<Mutex<Vec<&'static str>>>,
         lost: Arc<AtomicBool>,
         callbacks: Arc<AtomicUsize>,

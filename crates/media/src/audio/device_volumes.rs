@@ -1,7 +1,7 @@
-//! How loud each microphone and speaker is for this application, and which ones are in use.
+//! The volume of each microphone and speaker for this application, and which ones are used.
 //!
-//! The audio system's own mixer is not touched: these volumes are gains at the ends of the audio path, so they reach from
-//! silence to what the device gives by itself.
+//! The audio system's own mixer is not touched: these volumes are gains at the ends of the audio path, from silence to the
+//! device's own level.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,7 +73,7 @@ impl DeviceVolumes {
         state.current[index(kind)].as_deref() == Some(id) || state.settings[index(kind)].contains_key(id)
     }
 
-    /// Sets a device's volume, 0..=100 percent; more counts as 100. Gives whether that is a change.
+    /// Sets a device's volume, 0..=100 percent; more counts as 100. Returns whether it has changed.
     pub fn set_volume(&self, kind: DeviceKind, id: &str, percent: u32) -> bool {
         self.change(kind, id, |setting| std::mem::replace(&mut setting.volume, percent.min(FULL)) != percent.min(FULL))
     }

@@ -1,8 +1,8 @@
-//! Two channels of a microphone become one.
+//! Mixes two channels of a microphone into one.
 //!
-//! The mean of both would halve a voice on one input of an interface with two, and their sum would cut one that is on both.
-//! So the mean is that of the channels that carry anything: while one of them is 40 dB weaker than the other, the other counts
-//! alone. Weights move slowly enough not to be heard.
+//! The mean of both would halve a voice on one input of an interface with two, and their sum would clip one that is on both.
+//! So the mean is that of the channels that carry a signal: while one of them is 40 dB weaker than the other, the other
+//! counts alone. Weights change slowly enough to be inaudible.
 
 use super::SAMPLE_RATE;
 
@@ -10,7 +10,7 @@ use super::SAMPLE_RATE;
 const REST: f32 = 1e-4;
 /// Share of the past that is forgotten with each sample: half a second.
 const FORGET: f32 = 1.0 / (SAMPLE_RATE as f32 / 2.0);
-/// Most that a weight moves with each sample: from a half to all in 50 ms.
+/// Upper bound of a weight's change with each sample: from a half to all in 50 ms.
 const STEP: f32 = 0.5 / (SAMPLE_RATE as f32 / 20.0);
 
 #[derive(Debug)]

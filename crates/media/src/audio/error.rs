@@ -1,4 +1,4 @@
-//! What can go wrong with an audio device.
+//! Errors of audio devices.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub enum AudioDeviceError {
     /// The operating system does not let this process use the device.
     #[error("no permission to use the audio device")]
     PermissionDenied,
-    /// The device went away while it ran, or stands still for seconds.
+    /// The device went away while it ran, or stalls for seconds.
     #[error("audio device was unplugged")]
     Unplugged,
     /// The device does not answer the request to open it.
@@ -38,7 +38,7 @@ pub enum AudioDeviceError {
         /// For people.
         reason: String,
     },
-    /// Anything else that the audio system said.
+    /// Any other error of the audio system.
     #[error("audio system: {0}")]
     Backend(String),
 }

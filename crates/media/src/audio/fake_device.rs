@@ -159,7 +159,7 @@ pub(crate) fn open_microphone(spec: &str) -> Result<InputStream, AudioDeviceErro
     })
 }
 
-/// Opens fake speakers of one pipeline. A file is started anew the first time and continued after that.
+/// Opens fake speakers of one pipeline. A file is started again the first time and continued after that.
 #[derive(Debug, Default)]
 pub(crate) struct FakeSpeakers {
     written: AtomicBool,

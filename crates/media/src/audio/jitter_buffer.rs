@@ -1,9 +1,9 @@
-//! Puts received packets back into an even stream of audio, no later than the network makes necessary.
+//! The jitter buffer of one stream: packets in, an even stream of audio out, with no more delay than the network requires.
 //!
-//! Sans-IO: [`JitterBuffer::insert`] takes packets, [`JitterBuffer::pull`] gives 10 ms at a time, and both get the time from
-//! outside. Packets wait in order of their extended sequence number (RFC 3550). Lost ones are replaced by copies inside later
-//! ones (RFC 2198), recovered from the next one's in-band FEC, or concealed by libopus; too much or too little delay is
-//! corrected one pitch period at a time.
+//! Sans-IO: [`JitterBuffer::insert`] takes packets, [`JitterBuffer::pull`] returns 10 ms at a time, and both get the time as
+//! an argument. Packets wait in order of their extended sequence number (RFC 3550). Lost ones are replaced by copies inside
+//! later ones (RFC 2198), recovered from the next one's in-band FEC, or concealed by libopus; too much or too little delay
+//! is corrected one pitch period at a time.
 
 use rtp::red::{RedBlock, RedPayload};
 use std::collections::BTreeMap;
@@ -20,10 +20,10 @@ use super::{AudioPacket, FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
 /// Samples of one millisecond.
 const MS: i64 = 48;
-/// A jump of the sequence number or of the transit time beyond these is another stream, or nonsense.
+/// A jump of the sequence number beyond this, or of the transit time beyond the next, is another stream or invalid.
 const MAX_SEQUENCE_JUMP: i64 = 1000;
 const MAX_TRANSIT_JUMP: i64 = 2000 * MS;
-/// Most packets that wait; five seconds of ordinary ones.
+/// Upper bound of waiting packets: five seconds of ordinary ones.
 const MAX_PACKETS: usize = 250;
 /// After this much concealment in a row playing stops and starts afresh with the next packets.
 const MAX_CONCEALMENT: i64 = 100 * MS;
@@ -31,50 +31,50 @@ const MAX_CONCEALMENT: i64 = 100 * MS;
 const PLC_STEP: i64 = 120;
 /// Delay over the target from which packets are thrown away instead of played faster.
 const MAX_EXCESS: i64 = 300 * MS;
-/// Slack over the target from which playing is faster: what is left out may cost a whole frame of it.
+/// Slack over the target from which playout is accelerated; one step may remove a whole frame of it.
 const ACCELERATE_ABOVE: f32 = 12.0 * MS as f32;
 /// Slack under the target from which playing is slower.
 const EXPAND_BELOW: f32 = delay_estimator::TOLERANCE as f32;
-/// What is decoded too early, because packets do not begin where frames do, is left out from this on.
+/// Audio decoded too early, because packets do not begin where frames do, is removed from this amount on.
 const TIDY_ABOVE: usize = 5 * MS as usize;
 /// Slack over the target from which every packet is shortened.
 const HURRY_ABOVE: f32 = 100.0 * MS as f32;
 /// Packets between two changes of length otherwise.
 const STRETCH_EVERY: u32 = 3;
-/// A pause is what is so far below the loudest of the last seconds, as a share of its mean square: 25 dB. In one nobody
-/// hears a seam, whatever the room sounds like.
+/// A pause is audio this far below the loudest of the last seconds, as a share of its mean square: 25 dB. There a seam is
+/// inaudible in any room.
 const PAUSE_SHARE: f32 = 0.003;
-/// What remains of the loudest after one more packet (half is gone after 3 s).
+/// What remains of the loudest after one more packet (half after 3 s).
 const LOUDEST_DECAY: f32 = 0.9955;
 
-/// What has happened to one stream since it began.
+/// Counters of one stream since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JitterStats {
-    /// Packets taken, without duplicates and nonsense.
+    /// Accepted packets, without duplicates and invalid ones.
     pub packets: u64,
     /// Those of them that carried earlier ones in front.
     pub with_copies: u64,
     /// Their payload, bytes.
     pub bytes: u64,
-    /// Packets that never came (or have not yet).
+    /// Packets that have not arrived (so far).
     pub lost: u64,
-    /// Packets that came after their place was played.
+    /// Packets that arrived after their time.
     pub late: u64,
-    /// Packets that came twice.
+    /// Packets that arrived twice.
     pub duplicates: u64,
     /// Packets that are not Opus.
     pub malformed: u64,
-    /// Times that another stream took over.
+    /// Number of times that another stream took over.
     pub restarts: u64,
     /// Samples decoded from packets.
     pub decoded_samples: u64,
     /// Samples recovered from redundancy in later packets.
     pub recovered_samples: u64,
-    /// Samples invented for lost or late packets.
+    /// Samples concealed for lost or late packets.
     pub concealed_samples: u64,
     /// Times that some had to be, however many.
     pub gaps: u64,
-    /// Samples left out by playing faster.
+    /// Samples skipped by playing faster.
     pub accelerated_samples: u64,
     /// Samples added by playing slower.
     pub expanded_samples: u64,
@@ -85,17 +85,17 @@ pub struct JitterStats {
 /// How long audio may and should wait, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DelayRange {
-    /// At least.
-    pub least_ms: f64,
-    /// At most; what comes later is lost.
-    pub most_ms: f64,
-    /// In addition to what the network makes necessary.
+    /// Minimum.
+    pub min_ms: f64,
+    /// Maximum; packets that arrive later are lost.
+    pub max_ms: f64,
+    /// In addition to what the network requires.
     pub extra_ms: f64,
 }
 
 impl Default for DelayRange {
     fn default() -> Self {
-        Self { least_ms: 0.0, most_ms: 4000.0, extra_ms: 0.0 }
+        Self { min_ms: 0.0, max_ms: 4000.0, extra_ms: 0.0 }
     }
 }
 
@@ -103,11 +103,11 @@ struct Stored {
     timestamp: i64,
     samples: i64,
     payload: Bytes,
-    /// It came inside a later packet; the packet itself has not come.
+    /// It is a copy from a later packet; the packet itself has not arrived.
     is_copy: bool,
 }
 
-/// Highest numbers seen, extended beyond their wrap.
+/// Highest numbers so far, extended beyond their wrap.
 struct Extended {
     sequence: i64,
     timestamp: i64,
@@ -123,7 +123,7 @@ enum State {
     Playing,
 }
 
-/// See the module.
+/// The jitter buffer of one stream.
 pub struct JitterBuffer {
     decoder: StreamDecoder,
     packets: BTreeMap<i64, Stored>,
@@ -141,10 +141,10 @@ pub struct JitterBuffer {
     /// Concealed since the last real packet, samples.
     concealed_run: i64,
     last_was_dtx: bool,
-    /// What was left of the packet before when the last one was needed, samples. It makes sound older and nothing safer.
+    /// Samples left of the previous packet when the last one was needed: older audio without more safety.
     carried: usize,
     since_stretch: u32,
-    /// Mean square of the loudest packet of late.
+    /// Mean square of the loudest recent packet.
     loudest: f32,
     /// Smoothed delay, samples.
     smooth_delay: f32,
@@ -180,7 +180,7 @@ impl JitterBuffer {
         })
     }
 
-    /// Takes a packet in whatever order it comes.
+    /// Adds a packet, in any order.
     pub fn insert(&mut self, packet: AudioPacket) {
         let Some((payload, copies)) = take_apart(&packet) else {
             self.stats.malformed += 1;
@@ -213,13 +213,13 @@ impl JitterBuffer {
         }
     }
 
-    /// Takes a copy out of the packet with these numbers, `offset` samples older than it. It is no arrival: it says nothing
-    /// of the network but how long a lost packet has to be waited for.
+    /// Adds a copy from the packet with these numbers, `offset` samples older than it. It is no arrival: it only says how long
+    /// a lost packet has to be waited for.
     fn insert_copy(&mut self, (sequence, timestamp): (i64, i64), offset: i64, arrival: i64, payload: Bytes) {
         let Some(samples) = codec::packet_samples(&payload).map(|samples| samples as i64) else { return };
         let first = self.highest.as_ref().map_or(sequence, |highest| highest.first_sequence);
         let timestamp = timestamp - offset;
-        // Packets are all of one length, as a rule; what does not fit is refused below.
+        // As a rule all packets have the same length; others are refused below.
         let back = (offset / samples).max(1);
         let copied = sequence - back;
         if offset < samples || copied < first {
@@ -298,12 +298,12 @@ impl JitterBuffer {
         }
     }
 
-    /// Gives the next 10 ms to play, at `now`, as mono; silence when nothing is due.
+    /// The next 10 ms to play, at `now`, as mono; silence when nothing is due.
     pub fn pull(&mut self, now: Instant, out: &mut Frame) {
         *out = self.pull_stereo(now).mono();
     }
 
-    /// Gives the next 10 ms to play, at `now`; silence when nothing is due.
+    /// The next 10 ms to play, at `now`; silence when nothing is due.
     pub fn pull_stereo(&mut self, now: Instant) -> StereoFrame {
         let now = self.clock(now);
         self.delay.on_pull(now);
@@ -327,7 +327,7 @@ impl JitterBuffer {
         frame
     }
 
-    /// How long the next sample has waited beyond the fastest way through the network, milliseconds; 0 before playing.
+    /// How long the next sample has waited beyond the fastest path through the network, milliseconds; 0 before playout.
     pub fn delay_ms(&self) -> f64 {
         if self.state == State::Playing { f64::from(self.smooth_delay.max(0.0)) / MS as f64 } else { 0.0 }
     }
@@ -342,7 +342,7 @@ impl JitterBuffer {
         self.range = range;
     }
 
-    /// RTP time of the next sample that [`pull`](Self::pull) will give; `None` while nothing plays.
+    /// RTP time of the next sample of [`pull`](Self::pull); `None` while nothing plays.
     pub fn next_timestamp(&self) -> Option<u32> {
         // The RTP clock wraps by design.
         (self.state == State::Playing).then(|| (self.next_timestamp - self.decoded.len() as i64) as u32)
@@ -351,7 +351,7 @@ impl JitterBuffer {
     /// How long it should wait, samples.
     fn target(&self) -> i64 {
         let samples = |ms: f64| (ms * MS as f64) as i64;
-        let (least, most) = (samples(self.range.least_ms), samples(self.range.most_ms));
+        let (least, most) = (samples(self.range.min_ms), samples(self.range.max_ms));
         (self.delay.target() + samples(self.range.extra_ms)).max(least).min(most.max(least))
     }
 
@@ -383,7 +383,7 @@ impl JitterBuffer {
             self.play_first();
             return true;
         }
-        // The buffer was dry, and what it invented has covered the gap: go on with the packet.
+        // The buffer was empty and concealment has covered the gap: continue with the packet.
         if self.concealed_run > 0 && self.slack_at(now) - gap >= self.target() {
             self.next_timestamp = head.timestamp;
             self.smooth_delay = self.delay_at(now) as f32;
@@ -533,7 +533,7 @@ impl JitterBuffer {
         self.since_stretch = 0;
     }
 
-    /// Takes what was decoded last as it is.
+    /// Appends the last decoded audio unchanged.
     fn append(&mut self, samples: usize) {
         self.decoded.extend_from_slice(self.decoder.left(samples));
         if self.decoder.is_stereo() {
@@ -560,7 +560,7 @@ impl JitterBuffer {
         true
     }
 
-    /// Conceals while that can sound like anything, then gives up until packets come again.
+    /// Conceals while that is plausible, then is silent until packets arrive.
     fn run_dry(&mut self, samples: i64, silence_was_meant: bool) -> bool {
         if self.concealed_run >= MAX_CONCEALMENT {
             self.state = State::Waiting;
@@ -582,7 +582,7 @@ impl JitterBuffer {
         self.append(length);
     }
 
-    /// Samples since the first time that this buffer was given.
+    /// Samples since the first time that was passed in.
     fn clock(&mut self, at: Instant) -> i64 {
         let epoch = *self.epoch.get_or_insert(at);
         let signed = |duration: std::time::Duration| (duration.as_secs_f64() * f64::from(SAMPLE_RATE)).round() as i64;

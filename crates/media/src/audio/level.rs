@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What silence measures, dBFS.
+/// The level of silence, dBFS.
 pub const SILENCE_DBFS: f32 = -127.0;
 
 /// Root mean square of `samples` in dB below a full-scale square wave, at least [`SILENCE_DBFS`].
@@ -27,7 +27,7 @@ impl Default for LevelMeter {
 }
 
 impl LevelMeter {
-    /// Takes one frame of 10 ms. One thread only.
+    /// Adds one frame of 10 ms. One thread only.
     pub fn update(&self, samples: &[f32]) {
         let held = self.dbfs() - 1.0;
         self.0.store(rms_dbfs(samples).max(held).to_bits(), Ordering::Relaxed);

@@ -13,7 +13,7 @@ pub fn gain_of_volume(percent: u32) -> f32 {
     percent.min(200) as f32 / 100.0
 }
 
-/// Multiplies a frame by a gain that goes evenly from `from` to `to`, so that no change clicks, and keeps it within full scale.
+/// Multiplies a frame by a gain that moves evenly from `from` to `to`, so that no change clicks, within full scale.
 pub(crate) fn ramp(frame: &mut Frame, from: f32, to: f32) {
     if from == 1.0 && to == 1.0 {
         return;
@@ -43,7 +43,7 @@ impl Mixer {
         self.sum = StereoFrame::SILENCE;
     }
 
-    /// Adds a stream whose gain goes evenly from `from` to `to` within the frame, so that no change clicks.
+    /// Adds a stream with a gain that moves evenly from `from` to `to` within the frame, so that no change clicks.
     pub fn add(&mut self, frame: &StereoFrame, from: f32, to: f32) {
         let step = (to - from) / FRAME_SAMPLES as f32;
         for (sum, side) in self.sum.sides().into_iter().zip([&frame.left, &frame.right]) {
@@ -53,7 +53,7 @@ impl Mixer {
         }
     }
 
-    /// Gives the frame, limited: untouched while quiet, turned down when loud, never beyond full scale.
+    /// The frame, limited: unchanged while quiet, attenuated when loud, never beyond full scale.
     pub fn finish(&mut self) -> &StereoFrame {
         let peak = self.sum.left.iter().chain(&self.sum.right).fold(0.0f32, |peak, sample| peak.max(sample.abs()));
         let wanted = if peak > CEILING { CEILING / peak } else { 1.0 };
@@ -69,7 +69,7 @@ impl Mixer {
     }
 }
 
-/// Bends what is over the ceiling: the limiter's gain takes one frame to come down, and this covers that frame.
+/// Bends samples over the ceiling: the limiter's gain takes one frame to come down, and this covers that frame.
 fn soft_clip(sample: f32) -> f32 {
     let over = sample.abs() - CEILING;
     if over <= 0.0 { sample } else { (CEILING + (1.0 - CEILING) * (over / (1.0 - CEILING)).tanh()).copysign(sample) }

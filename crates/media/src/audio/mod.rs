@@ -1,8 +1,8 @@
 //! Audio devices, audio processing, Opus, jitter buffer and mixer.
 //!
-//! Inside, audio is `f32` in -1..1 at [`SAMPLE_RATE`] in frames of [`FRAME_SAMPLES`] (10 ms), for one ear or for two. The way in is
-//! device -> ring -> [`processing`] -> [`codec`] -> [`OpusSink`]; the way out is [`AudioPlayer::push`] ->
-//! [`jitter_buffer`] -> [`mixer`] -> ring -> device. Realtime callbacks touch only rings and atomics.
+//! Audio is `f32` in -1..1 at [`SAMPLE_RATE`] in frames of [`FRAME_SAMPLES`] (10 ms), mono or stereo. Capture: device ->
+//! ring -> [`processing`] -> [`codec`] -> [`OpusSink`]. Playout: [`AudioPlayer::push`] -> [`jitter_buffer`] -> [`mixer`] ->
+//! ring -> device. Realtime callbacks touch only rings and atomics.
 #![forbid(unsafe_code)]
 
 pub mod codec;
@@ -28,11 +28,11 @@ mod downmix;
 mod error;
 mod fake_device;
 mod frame_ticker;
-mod headroom;
+mod output_buffer_target;
 mod pipeline;
 mod player;
-mod pull_rhythm;
-mod recoveries;
+mod pull_jitter;
+mod redundancy_delay;
 mod render;
 mod stream;
 mod stream_decoder;
@@ -64,26 +64,26 @@ pub type Frame = [f32; FRAME_SAMPLES];
 /// Which end of the audio path a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 pub enum DeviceKind {
-    /// Gives audio.
+    /// Captures audio.
     Microphone,
-    /// Takes audio.
+    /// Plays audio.
     Speaker,
 }
 
-/// What the pipeline tells its owner. Called on its own threads, never on a realtime one; implementations return soon.
+/// Events of the pipeline. Called on its own threads, never on a realtime one; implementations return soon.
 pub trait AudioEvents: Send + Sync {
-    /// The first frame since capture was started (or restarted) has come from the microphone.
+    /// The first frame since capture was started (or restarted) has arrived from the microphone.
     fn captured_first_frame(&self);
 
-    /// A device could not be opened, or was lost while it ran. The pipeline goes on trying by itself. `id` is that of
-    /// [`list`], empty if there is no device at all.
+    /// A device could not be opened, or was lost while it ran. The pipeline tries again by itself. `id` is that of [`list`],
+    /// empty if there is no device at all.
     fn device_error(&self, kind: DeviceKind, id: &str, error: &AudioDeviceError);
 
-    /// After errors sound goes through again, by the same device or another; or the device is not wanted any more.
+    /// After errors audio flows again, by the same device or another; or the device is not wanted any more.
     fn device_recovered(&self, kind: DeviceKind);
 }
 
-/// Takes encoded audio on the capture thread (not the realtime one).
+/// Receives encoded audio on the capture thread (not the realtime one).
 pub trait OpusSink: Send + Sync {
     /// One packet of 20 ms. Must not block.
     fn on_packet(&self, packet: &OpusPacket);
@@ -94,9 +94,9 @@ pub trait OpusSink: Send + Sync {
 pub struct OpusPacket {
     /// The Opus packet.
     pub data: Bytes,
-    /// RTP time in 48 kHz units of the first sample; goes on by the clock across a closed microphone.
+    /// RTP time in 48 kHz units of the first sample; continues by the clock across a closed microphone.
     pub timestamp: u32,
-    /// When what a decoder will give for `timestamp` was recorded.
+    /// When the audio that a decoder returns for `timestamp` was captured.
     pub capture_time: Instant,
 }
 
@@ -111,6 +111,6 @@ pub struct AudioPacket {
     pub payload: Bytes,
     /// Whether there may be copies in front of it ([`red`]).
     pub is_redundant: bool,
-    /// When it came from the network.
+    /// When it arrived from the network.
     pub arrival: Instant,
 }

@@ -19,8 +19,8 @@ use super::stream::{InputStream, OutputStream, ring_capacity};
 use super::{AudioEvents, AudioPlayer, DeviceKind, OpusSink, SAMPLE_RATE, device};
 use crate::FakeDevices;
 
-/// Audio in and out. All methods return at once; what they ask for is done by two threads, errors come by
-/// [`AudioEvents`]. Dropping it closes the devices and ends the threads.
+/// Audio capture and playout. All methods return at once; two threads do the work, and report errors by [`AudioEvents`].
+/// Dropping it closes the devices and ends the threads.
 pub struct AudioPipeline {
     capture: Option<Sender<CaptureCommand>>,
     render: Sender<RenderCommand>,
@@ -81,7 +81,7 @@ impl AudioPipeline {
         self.tell_capture(CaptureCommand::Want(true));
     }
 
-    /// Closes the microphone; no packets come from it until it is started again.
+    /// Closes the microphone; no packets follow until it is started again.
     pub fn stop_capture(&self) {
         self.tell_capture(CaptureCommand::Want(false));
     }
@@ -113,7 +113,7 @@ impl AudioPipeline {
         self.capture_shared.muted.store(muted, Ordering::Relaxed);
     }
 
-    /// Plays silence, while everything goes on being received.
+    /// Plays silence, while all streams are still received.
     pub fn set_speaker_muted(&self, muted: bool) {
         self.render_shared.muted.store(muted, Ordering::Relaxed);
     }
@@ -124,8 +124,8 @@ impl AudioPipeline {
         self.tell_capture(CaptureCommand::Processing(config));
     }
 
-    /// Keeps both channels of microphones that have two apart; at first they are made one. Who gets two channels is up to
-    /// each encoder.
+    /// Keeps both channels of stereo microphones; by default they are mixed into one. Each encoder decides whether it sends
+    /// two.
     pub fn set_capture_stereo(&self, is_stereo: bool) {
         self.tell_capture(CaptureCommand::Stereo(is_stereo));
     }
@@ -140,7 +140,7 @@ impl AudioPipeline {
         self.tell_capture(CaptureCommand::ConfigureEncoder(id, settings));
     }
 
-    /// Ends the encoder; one packet that is under way may still come.
+    /// Ends the encoder; one more packet may follow.
     pub fn remove_encoder(&self, id: u64) {
         self.tell_capture(CaptureCommand::RemoveEncoder(id));
     }
@@ -161,7 +161,7 @@ impl AudioPipeline {
         self.capture_shared.volume.store(percent.min(200), Ordering::Relaxed);
     }
 
-    /// Lets the microphone, while it runs, be heard on the speaker too. For headphones: the echo canceller knows nothing of it.
+    /// Plays the microphone on the speaker too. For headphones: the echo canceller does not know of it.
     pub fn set_monitored(&self, monitored: bool) {
         self.capture_shared.monitored.store(monitored, Ordering::Relaxed);
         self.tell_render(RenderCommand::Monitor(monitored));
@@ -177,9 +177,9 @@ impl AudioPipeline {
         self.capture_shared.voice.counts()
     }
 
-    /// Whether somebody speaks into the microphone.
-    pub fn microphone_hears_voice(&self) -> bool {
-        self.capture_shared.voice.is_voice()
+    /// Whether there is a voice on the microphone.
+    pub fn microphone_has_voice(&self) -> bool {
+        self.capture_shared.voice.has_voice()
     }
 
     /// The microphone's frequencies, after processing, volume and mute.

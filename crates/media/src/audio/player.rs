@@ -30,9 +30,9 @@ pub struct AudioPlayerStats {
     pub packets_with_copies: u64,
     /// Their payload.
     pub bytes: u64,
-    /// Packets that never came.
+    /// Packets that have not arrived.
     pub packets_lost: u64,
-    /// Packets that came too late.
+    /// Packets that arrived too late.
     pub packets_late: u64,
     /// Packets that are not Opus.
     pub packets_malformed: u64,
@@ -40,17 +40,17 @@ pub struct AudioPlayerStats {
     pub decoded_ms: u64,
     /// Audio recovered from redundancy in later packets.
     pub recovered_ms: u64,
-    /// Audio invented.
+    /// Audio concealed.
     pub concealed_ms: u64,
-    /// Times that audio had to be invented, however long it took.
+    /// Number of times that audio was concealed, however long.
     pub gaps: u64,
-    /// Audio left out, to catch up.
+    /// Audio skipped, to catch up.
     pub accelerated_ms: u64,
     /// Audio added, to fall back.
     pub expanded_ms: u64,
     /// Audio thrown away, because far too much was waiting.
     pub discarded_ms: u64,
-    /// How long audio waits beyond the fastest way through the network.
+    /// How long audio waits beyond the fastest path through the network.
     pub buffer_ms: f64,
     /// How long it should wait.
     pub target_ms: f64,
@@ -58,7 +58,7 @@ pub struct AudioPlayerStats {
     pub level_dbfs: f32,
 }
 
-/// What handle and voice share.
+/// State that the handle and the voice share.
 #[derive(Debug)]
 pub(crate) struct PlayerShared {
     volume: AtomicU32,
@@ -71,12 +71,12 @@ pub(crate) struct PlayerShared {
     range: Mutex<DelayRange>,
 }
 
-/// What is heard of a stream, and when.
+/// Which audio of a stream is played, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioPosition {
     /// RTP time in 48 kHz units.
     pub timestamp: u32,
-    /// When it leaves the speaker, as far as the speaker tells.
+    /// When it leaves the speaker, as far as the speaker says.
     pub heard_at: Instant,
 }
 
@@ -89,8 +89,8 @@ pub struct AudioPlayer {
 }
 
 impl AudioPlayer {
-    /// Takes a packet from the network, in any order. Never blocks; when the render thread stands still for ten seconds the
-    /// packet is dropped.
+    /// Adds a packet from the network, in any order. Never blocks; when the render thread stalls for ten seconds the packet is
+    /// dropped.
     pub fn push(&self, packet: AudioPacket) {
         let _ = self.packets.try_send(packet);
     }
@@ -100,18 +100,17 @@ impl AudioPlayer {
         self.shared.volume.store(percent.min(200), Ordering::Relaxed);
     }
 
-    /// Silences this stream alone; it goes on being received and decoded.
+    /// Mutes this stream alone; it is still received and decoded.
     pub fn set_muted(&self, muted: bool) {
         self.shared.muted.store(muted, Ordering::Relaxed);
     }
 
-    /// Keeps what waits to be played between these bounds; `extra` is waited in addition to what the network makes
-    /// necessary, within them.
+    /// Keeps the playout delay within these bounds; `extra` is added to what the network requires, within them.
     pub fn set_delay(&self, range: DelayRange) {
         *self.shared.range.lock() = range;
     }
 
-    /// What is being heard; `None` while nothing plays.
+    /// The audio that is being played; `None` while nothing plays.
     pub fn position(&self) -> Option<AudioPosition> {
         *self.shared.position.lock()
     }
@@ -121,9 +120,9 @@ impl AudioPlayer {
         AudioPlayerStats { level_dbfs: self.shared.level.dbfs(), ..*self.shared.stats.lock() }
     }
 
-    /// Whether somebody speaks in the stream.
-    pub fn is_voice(&self) -> bool {
-        self.shared.voice.is_voice()
+    /// Whether there is a voice in the stream.
+    pub fn has_voice(&self) -> bool {
+        self.shared.voice.has_voice()
     }
 
     /// The stream's frequencies, before volume and mute.
@@ -171,7 +170,7 @@ pub(crate) struct Voice {
 }
 
 impl Voice {
-    /// Takes what has come and adds the next 10 ms to the mix, which will be heard at `heard_at`.
+    /// Decodes what has arrived and adds the next 10 ms to the mix, which is audible at `heard_at`.
     pub(crate) fn render(&mut self, now: Instant, heard_at: Instant, mixer: &mut Mixer) {
         self.buffer.set_delay(*self.shared.range.lock());
         for packet in self.packets.try_iter() {

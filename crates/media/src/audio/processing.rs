@@ -13,7 +13,7 @@ pub enum EchoControl {
     Gentle,
 }
 
-/// How much noise is taken away.
+/// The strength of noise suppression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NoiseControl {
     /// 6 dB.
@@ -30,7 +30,7 @@ pub enum NoiseControl {
 pub struct ProcessingConfig {
     /// Acoustic echo cancellation.
     pub aec: bool,
-    /// How it goes about it.
+    /// The echo canceller's mode.
     pub echo: EchoControl,
     /// Noise suppression.
     pub ns: bool,
@@ -65,8 +65,8 @@ pub struct Processor {
     unplayed: u32,
 }
 
-/// After so many frames without a sound from the speaker there is no echo to be fought: 2 s.
-const ECHO_IS_OVER: u32 = 200;
+/// After this many silent frames on the speaker there is no echo: 2 s.
+const ECHO_TAIL_FRAMES: u32 = 200;
 
 impl Processor {
     /// Makes a processor of one channel with clean history.
@@ -87,7 +87,7 @@ impl Processor {
             .capture_config(recorded)
             .render_config(played)
             .build();
-        Self { inner, config, is_stereo, unplayed: ECHO_IS_OVER }
+        Self { inner, config, is_stereo, unplayed: ECHO_TAIL_FRAMES }
     }
 
     /// Whether it has two channels.
@@ -105,7 +105,7 @@ impl Processor {
 
     /// What runs: the echo canceller, which takes half of the time, only while something is played.
     fn effective(&self) -> ProcessingConfig {
-        ProcessingConfig { aec: self.config.aec && self.unplayed < ECHO_IS_OVER, ..self.config }
+        ProcessingConfig { aec: self.config.aec && self.unplayed < ECHO_TAIL_FRAMES, ..self.config }
     }
 
     fn apply(&mut self) {
@@ -115,15 +115,15 @@ impl Processor {
     /// Counts a recorded frame; false if nothing is to be done with it.
     fn begin(&mut self) -> bool {
         self.unplayed = self.unplayed.saturating_add(1);
-        if self.unplayed == ECHO_IS_OVER {
+        if self.unplayed == ECHO_TAIL_FRAMES {
             self.apply();
         }
         !self.effective().is_off()
     }
 
-    /// Shows the echo canceller 10 ms of what the speaker will play.
+    /// Passes 10 ms of what the speaker will play to the echo canceller.
     pub fn render(&mut self, frame: &Frame) {
-        let is_first = std::mem::replace(&mut self.unplayed, 0) >= ECHO_IS_OVER;
+        let is_first = std::mem::replace(&mut self.unplayed, 0) >= ECHO_TAIL_FRAMES;
         if self.config.aec {
             if is_first {
                 self.apply();
@@ -172,14 +172,14 @@ fn translate(config: ProcessingConfig, is_stereo: bool) -> sonora::Config {
         NoiseControl::Medium => NoiseSuppressionLevel::Moderate,
         NoiseControl::Aggressive => NoiseSuppressionLevel::High,
     };
-    // Nothing is amplified before somebody has spoken: by default what is left of an echo would be, by 15 dB.
+    // Nothing is amplified before there was a voice: by default the residual echo would be, by 15 dB.
     let adaptive = || AdaptiveDigital { initial_gain_db: 0.0, ..AdaptiveDigital::default() };
     let gain = || GainController2 { adaptive_digital: Some(adaptive()), ..GainController2::default() };
     sonora::Config {
         // 48 kHz inside, so that the band over 16 kHz is kept.
         pipeline: Pipeline {
             maximum_internal_processing_rate: MaxProcessingRate::Rate48kHz,
-            // Else both channels would become one.
+            // Otherwise both channels would become one.
             multi_channel_capture: is_stereo,
             ..Pipeline::default()
         },
@@ -197,7 +197,7 @@ mod tests {
     use super::super::level::rms_dbfs;
     use super::*;
 
-    /// Noise in syllables, as a far talker would sound to the echo canceller.
+    /// Noise in syllables, as a far talker would audio to the echo canceller.
     fn far_talker(frame: usize, state: &mut u32) -> Frame {
         let loudness = if (frame / 15).is_multiple_of(3) { 0.0 } else { 0.2 };
         std::array::from_fn(|_| {
@@ -238,7 +238,7 @@ mod tests {
         let mut processor = Processor::new(ProcessingConfig { aec: true, ..ProcessingConfig::OFF });
         let first = remaining_echo_of(&mut processor);
         // Meanwhile the canceller rests: nothing is done to the voice.
-        for _ in 0..2 * ECHO_IS_OVER {
+        for _ in 0..2 * ECHO_TAIL_FRAMES {
             processor.capture(&mut [0.1; FRAME_SAMPLES]);
         }
         let mut voice = [0.1; FRAME_SAMPLES];

@@ -1,4 +1,4 @@
-//! The render thread: players -> mix -> speaker ring, in step with the speaker; without a speaker, with the clock.
+//! The render thread: streams -> mix -> speaker ring, paced by the speaker; without a speaker, by the clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -9,8 +9,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::device_slot::{DeviceSlot, Opener};
 use super::device_volumes::DeviceVolumes;
 use super::frame_ticker::FrameTicker;
-use super::headroom::Headroom;
 use super::mixer::{Mixer, gain_of_volume, ramp};
+use super::output_buffer_target::OutputBufferTarget;
 use super::player::Voice;
 use super::resample::Resampler;
 use super::stereo::{StereoFrame, interleave};
@@ -19,19 +19,19 @@ use super::{AudioEvents, DeviceKind, FRAME_SAMPLES, SAMPLE_RATE};
 
 /// How often the ring is looked at.
 const POLL: Duration = Duration::from_millis(4);
-/// A speaker that has taken nothing for this long is not playing (yet): streams go on without it.
+/// A speaker that has pulled nothing for this long is not playing (yet): streams continue without it.
 const STALLED_AFTER: Duration = Duration::from_millis(100);
-/// What the render thread is told.
+/// A command for the render thread.
 pub(crate) enum RenderCommand {
     AddPlayer(Box<Voice>),
     RemovePlayer(u64),
     Select(String),
     DevicesChanged,
-    /// Whether the microphone is to be heard too.
+    /// Whether the microphone is played too.
     Monitor(bool),
 }
 
-/// What the render thread shares with the pipeline.
+/// State that the render thread shares with the pipeline.
 #[derive(Debug)]
 pub(crate) struct RenderShared {
     pub(crate) muted: AtomicBool,
@@ -50,16 +50,16 @@ impl Default for RenderShared {
 /// Percent.
 const DEFAULT_MONITOR_VOLUME: u32 = 60;
 /// More than this of the own microphone is not kept waiting: a late echo of oneself is worse than a gap.
-const MOST_MONITOR_FRAMES: usize = 3;
+const MAX_MONITOR_FRAMES: usize = 3;
 
 /// State of the thread.
 pub(crate) struct RenderThread {
     commands: Receiver<RenderCommand>,
     shared: Arc<RenderShared>,
     slot: DeviceSlot<OutputStream>,
-    /// What is played goes here too, for the echo canceller.
+    /// The played audio, for the echo canceller.
     reference: rtrb::Producer<f32>,
-    /// What the own microphone records.
+    /// The own microphone.
     monitor: rtrb::Consumer<f32>,
     monitoring: bool,
     /// Gain of the monitor at the end of the last frame.
@@ -74,7 +74,7 @@ pub(crate) struct RenderThread {
     resamplers: Option<[Resampler; 2]>,
     resampled: [Vec<f32>; 2],
     interleaved: Vec<f32>,
-    headroom: Headroom,
+    output_buffer_target: OutputBufferTarget,
     last_progress: Instant,
     /// Beats while no speaker does.
     ticker: Option<FrameTicker>,
@@ -106,7 +106,7 @@ impl RenderThread {
             resamplers: None,
             resampled: [Vec::new(), Vec::new()],
             interleaved: Vec::new(),
-            headroom: Headroom::new(now),
+            output_buffer_target: OutputBufferTarget::new(now),
             last_progress: now,
             ticker: None,
         }
@@ -165,7 +165,7 @@ impl RenderThread {
         if self.resamplers.is_none() {
             tracing::error!(sample_rate = stream.sample_rate, "the speaker's rate cannot be converted");
         }
-        self.headroom = Headroom::new(now);
+        self.output_buffer_target = OutputBufferTarget::new(now);
         self.last_progress = now;
     }
 
@@ -192,10 +192,11 @@ impl RenderThread {
             let Some(stream) = self.slot.stream() else { return progress };
             let capacity = stream.samples.buffer().capacity() / CHANNELS;
             let waiting = capacity - stream.samples.slots() / CHANNELS;
-            let headroom = self.headroom.update(stream.status.missed_frames.load(Ordering::Relaxed), now);
-            let headroom = (headroom.as_secs_f64() * f64::from(stream.sample_rate)) as usize;
+            let output_buffer_target =
+                self.output_buffer_target.update(stream.status.missed_frames.load(Ordering::Relaxed), now);
+            let output_buffer_target = (output_buffer_target.as_secs_f64() * f64::from(stream.sample_rate)) as usize;
             let callback = stream.status.callback_frames.load(Ordering::Relaxed) as usize;
-            let wanted = (callback + headroom).min(capacity / 2);
+            let wanted = (callback + output_buffer_target).min(capacity / 2);
             if waiting >= wanted || self.resamplers.is_none() {
                 return progress;
             }
@@ -213,7 +214,7 @@ impl RenderThread {
             self.interleaved.clear();
             interleave(&self.resampled[0], &self.resampled[1], &mut self.interleaved);
             if let Some(stream) = self.slot.stream() {
-                // What does not fit is lost; the ring holds far more than is ever wanted.
+                // Samples that do not fit are dropped; the ring holds far more than is ever wanted.
                 let room = stream.samples.slots() / CHANNELS * CHANNELS;
                 let _ = stream.samples.push_partial_slice(&self.interleaved[..room.min(self.interleaved.len())]);
             }
@@ -233,19 +234,19 @@ impl RenderThread {
         let before = std::mem::replace(&mut self.device_gain, gain);
         self.mixed.sides().into_iter().for_each(|side| ramp(side, before, gain));
         others.sides().into_iter().for_each(|side| ramp(side, before, gain));
-        // Volume and mute are behind the mixer, and the echo canceller hears what the room hears.
+        // Volume and mute are behind the mixer, and the echo canceller gets what the room hears.
         let is_muted = self.shared.muted.load(Ordering::Relaxed);
         if is_muted {
             self.mixed = StereoFrame::SILENCE;
         }
-        // Full while no microphone runs. Without the monitor: it is for headphones, and who heard himself in the room would
-        // be taken for an echo of himself.
+        // Full while no microphone runs. Without the monitor, which is for headphones: in the room it would be taken for an echo
+        // of the voice.
         let _ = self.reference.push_entire_slice(&if is_muted { self.mixed } else { others }.mono());
     }
 
-    /// Adds the own microphone to what is played.
+    /// Adds the own microphone to the mix.
     fn add_monitor(&mut self) {
-        while self.monitor.slots() > MOST_MONITOR_FRAMES * FRAME_SAMPLES {
+        while self.monitor.slots() > MAX_MONITOR_FRAMES * FRAME_SAMPLES {
             if let Ok(old) = self.monitor.read_chunk(FRAME_SAMPLES) {
                 old.commit_all();
             }

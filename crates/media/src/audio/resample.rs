@@ -37,7 +37,7 @@ impl Resampler {
         Some(Self { inner: Some(inner), pending: Vec::with_capacity(4 * chunk), scratch })
     }
 
-    /// Takes `input` and appends to `out` what is ready, in steps of 10 ms of input.
+    /// Resamples `input` and appends the ready part to `out`, in steps of 10 ms of input.
     pub fn process(&mut self, input: &[f32], out: &mut Vec<f32>) {
         let Some(inner) = &mut self.inner else {
             out.extend_from_slice(input);

@@ -11,7 +11,7 @@ use super::{FRAME_SAMPLES, SAMPLE_RATE};
 pub const BANDS: usize = 64;
 /// Width of a band, Hz: together they reach 8 kHz, which holds nearly all of a voice.
 pub const BAND_HZ: f64 = 125.0;
-/// What a full-scale sine gives in its band.
+/// Power of a full-scale sine in its band.
 pub const FULL_SCALE: f64 = (1u64 << 30) as f64;
 /// Samples that one spectrum is made of: 43 ms.
 const WINDOW: usize = 2048;
@@ -32,7 +32,7 @@ impl SpectrumTap {
         self.wanted.store(wanted, Ordering::Relaxed);
     }
 
-    /// Takes 10 ms. Nearly free while nobody wants it. Not for realtime threads.
+    /// Adds 10 ms. Nearly free while nothing needs it. Not for realtime threads.
     pub fn update(&self, frame: &[f32; FRAME_SAMPLES]) {
         if self.wanted.load(Ordering::Relaxed) {
             let mut newest = self.newest.lock();

@@ -1,4 +1,4 @@
-//! Sound for two ears.
+//! Stereo frames.
 
 use super::{FRAME_SAMPLES, Frame};
 
@@ -12,7 +12,7 @@ pub struct StereoFrame {
 }
 
 impl StereoFrame {
-    /// Nothing to hear.
+    /// Silence.
     pub const SILENCE: Self = Self { left: [0.0; FRAME_SAMPLES], right: [0.0; FRAME_SAMPLES] };
 
     /// The same for both ears.
@@ -20,7 +20,7 @@ impl StereoFrame {
         Self { left: *frame, right: *frame }
     }
 
-    /// The mean of both sides.
+    /// The mean of both channels.
     pub fn mono(&self) -> Frame {
         if self.left == self.right {
             return self.left;
@@ -34,7 +34,7 @@ impl StereoFrame {
     }
 }
 
-/// Two channels that lie apart, one sample of each in turn: left, right, left and so on. As many as the shorter has.
+/// Interleaves two channels: left, right, left and so on, up to the shorter one.
 pub(crate) fn interleave(left: &[f32], right: &[f32], out: &mut Vec<f32>) {
     out.extend(left.iter().zip(right).flat_map(|(left, right)| [*left, *right]));
 }

@@ -1,11 +1,11 @@
-//! What an open device looks like from the pipeline's side: a ring, a rate and a few atomics.
+//! An open device as the pipeline sees it: a ring, a rate and a few atomics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::{AudioDeviceError, DeviceKind};
 
-/// Channels in a ring: left and right take turns.
+/// Channels in a ring, interleaved.
 pub(crate) const CHANNELS: usize = 2;
 /// How much a ring holds, milliseconds.
 pub(crate) const RING_MS: u32 = 500;
@@ -20,7 +20,7 @@ pub(crate) struct StreamStatus {
     pub(crate) callbacks: AtomicU64,
     /// Frames that were asked for and not there, or were brought and found no room.
     pub(crate) missed_frames: AtomicU64,
-    /// Xruns that the audio system reported; the stream goes on.
+    /// Xruns that the audio system reported; the stream continues.
     pub(crate) xruns: AtomicU64,
 }
 
@@ -28,7 +28,7 @@ impl StreamStatus {
     const UNPLUGGED: u8 = 1;
     const BROKEN: u8 = 2;
 
-    /// Sorts an error of the running stream: most do not end it.
+    /// Classifies an error of the running stream: most do not end it.
     pub(crate) fn on_error(&self, error: &cpal::Error) {
         use cpal::ErrorKind;
         match error.kind() {
@@ -44,7 +44,7 @@ impl StreamStatus {
         }
     }
 
-    /// The device went away.
+    /// The device was unplugged.
     pub(crate) fn unplug(&self) {
         self.failure.store(Self::UNPLUGGED, Ordering::Release);
     }
@@ -69,7 +69,7 @@ impl StreamStatus {
 
 /// An open microphone.
 pub(crate) struct InputStream {
-    /// Left and right in turn at `sample_rate`; both the same for a microphone with one channel.
+    /// Interleaved at `sample_rate`; both channels are the same for a mono microphone.
     pub(crate) samples: rtrb::Consumer<f32>,
     /// Hz.
     pub(crate) sample_rate: u32,
@@ -82,11 +82,11 @@ pub(crate) struct InputStream {
 
 /// An open speaker.
 pub(crate) struct OutputStream {
-    /// Takes left and right in turn at `sample_rate`.
+    /// Interleaved at `sample_rate`.
     pub(crate) samples: rtrb::Producer<f32>,
     /// Hz.
     pub(crate) sample_rate: u32,
-    /// What one callback takes is heard only when the next one comes.
+    /// The samples of one callback are played only when the next one comes.
     pub(crate) holds_callback: bool,
     pub(crate) status: Arc<StreamStatus>,
     /// Dropping it closes the device.

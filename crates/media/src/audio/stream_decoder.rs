@@ -2,11 +2,11 @@
 
 use super::codec::{CodecError, MAX_PACKET_SAMPLES, OpusDecoder, is_stereo};
 
-/// What was decoded last is in [`left`](Self::left) and [`right`](Self::right), which are the same while all is mono.
+/// The last decoded audio is in [`left`](Self::left) and [`right`](Self::right), which are the same while it is mono.
 pub(crate) struct StreamDecoder {
     inner: OpusDecoder,
     is_stereo: bool,
-    /// As libopus gives two channels.
+    /// As libopus returns two channels.
     interleaved: Vec<f32>,
     left: Vec<f32>,
     right: Vec<f32>,
@@ -28,7 +28,7 @@ impl StreamDecoder {
         self.is_stereo
     }
 
-    /// Decodes a packet; gives the number of samples.
+    /// Decodes a packet; returns the number of samples.
     pub(crate) fn decode(&mut self, payload: &[u8]) -> Result<usize, CodecError> {
         if is_stereo(payload) && !self.is_stereo {
             self.inner = OpusDecoder::stereo()?;
@@ -39,12 +39,12 @@ impl StreamDecoder {
         self.run(MAX_PACKET_SAMPLES, |inner, out| inner.decode(payload, out))
     }
 
-    /// Decodes what `next` carries of the packet before it, which has `samples`.
+    /// Decodes the in-band copy in `next` of the packet before it, which has `samples`.
     pub(crate) fn recover(&mut self, next: &[u8], samples: usize) -> Result<(), CodecError> {
         self.run(samples, |inner, out| inner.recover(next, out).map(|()| samples)).map(drop)
     }
 
-    /// Invents what was lost; `samples` is a multiple of 2.5 ms. Silence, if that fails.
+    /// Conceals a loss; `samples` is a multiple of 2.5 ms. Silence, if that fails.
     pub(crate) fn conceal(&mut self, samples: usize) {
         if self.run(samples, |inner, out| inner.conceal(out).map(|()| samples)).is_err() {
             [&mut self.left, &mut self.right].into_iter().for_each(|side| side.fill(0.0));

@@ -1,7 +1,7 @@
 //! Makes a piece of audio one pitch period shorter or longer without changing its pitch.
 //!
-//! Waveform similarity overlap-add (Verhelst and Roelands, 1993) on a single packet: find the lag at which the piece looks
-//! most like itself, then leave out, or say twice, that much with a cross-fade.
+//! Waveform similarity overlap-add (Verhelst and Roelands, 1993) on a single packet: find the lag at which the piece is most
+//! similar to itself, then remove or repeat that much with a cross-fade.
 
 /// Shortest lag, samples: 2.5 ms (a 400 Hz voice).
 const MIN_LAG: usize = 120;
@@ -11,9 +11,9 @@ const MAX_LAG: usize = 480;
 const OVERLAP: usize = 480;
 /// The search looks at every 4th sample (12 kHz) first, then refines.
 const COARSE: usize = 4;
-/// Below this likeness a change would be heard.
+/// Minimum similarity: below it a change would be audible.
 const MIN_CORRELATION: f32 = 0.8;
-/// Mean square below which nobody hears a seam in any case: -60 dBFS.
+/// Mean square below which a seam is inaudible in any case: -60 dBFS.
 pub const QUIET_POWER: f32 = 1e-6;
 
 /// Shortest piece that can be stretched, samples: 20 ms.
@@ -28,12 +28,12 @@ pub enum Stretch {
     Expand,
 }
 
-/// What may be changed.
+/// Limits of a change.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most samples left out or said twice.
+    /// Upper bound of samples that are removed or repeated.
     pub most: usize,
-    /// Mean square below which nobody hears a seam.
+    /// Mean square below which a seam is inaudible.
     pub quiet: f32,
 }
 
@@ -43,10 +43,10 @@ impl Default for Limits {
     }
 }
 
-/// Appends `input` to `out`, shorter or longer by one period of 2.5 to 10 ms; gives the change in samples.
+/// Appends `input` to `out`, shorter or longer by one period of 2.5 to 10 ms; returns the change in samples.
 ///
-/// When `input` is too short ([`MIN_SAMPLES`]), or neither periodic enough nor quiet ([`Limits`]), it is
-/// appended as it is and the answer is 0.
+/// Input that is too short ([`MIN_SAMPLES`]), or neither periodic enough nor quiet ([`Limits`]), is appended unchanged, and
+/// the result is 0.
 pub fn stretch(input: &[f32], direction: Stretch, limits: Limits, out: &mut Vec<f32>) -> usize {
     let lag = find_lag(input, limits);
     apply(input, lag, direction, out);
@@ -156,7 +156,7 @@ mod tests {
             .collect();
         let mut out = Vec::new();
         assert_eq!(stretch(&noise, Stretch::Accelerate, Limits::default(), &mut out), 0);
-        // But for what is far below the voice.
+        // Unless it is far below the voice.
         assert_eq!(
             stretch(
                 &noise,

@@ -1,4 +1,4 @@
-//! Whether somebody speaks: louder than what is always there.
+//! Voice activity: audio louder than the noise floor.
 //!
 //! The floor follows the quietest at once and rises slowly, after Martin's minimum statistics in their simplest form.
 
@@ -9,8 +9,8 @@ use super::level::{SILENCE_DBFS, rms_dbfs};
 /// Louder than the floor by this is speech, dB.
 const OVER_FLOOR: f32 = 9.0;
 /// Quieter than this nothing is speech, dBFS.
-const LEAST: f32 = -50.0;
-/// The floor rises by so much a frame: 1 dB/s.
+const MIN: f32 = -50.0;
+/// Rise of the floor with each frame: 1 dB/s.
 const RISE: f32 = 0.01;
 /// Pauses between syllables belong to speech: 300 ms.
 const HANG_FRAMES: u32 = 30;
@@ -18,7 +18,7 @@ const HANG_FRAMES: u32 = 30;
 /// Watches a running signal; any thread may read.
 #[derive(Debug)]
 pub struct VoiceActivity {
-    is_voice: AtomicBool,
+    has_voice: AtomicBool,
     floor: AtomicU32,
     hang: AtomicU32,
     voiced: AtomicU64,
@@ -28,8 +28,8 @@ pub struct VoiceActivity {
 impl Default for VoiceActivity {
     fn default() -> Self {
         Self {
-            is_voice: AtomicBool::new(false),
-            floor: AtomicU32::new(LEAST.to_bits()),
+            has_voice: AtomicBool::new(false),
+            floor: AtomicU32::new(MIN.to_bits()),
             hang: AtomicU32::new(0),
             voiced: AtomicU64::new(0),
             frames: AtomicU64::new(0),
@@ -38,19 +38,19 @@ impl Default for VoiceActivity {
 }
 
 impl VoiceActivity {
-    /// Takes one frame of 10 ms. One thread only.
+    /// Adds one frame of 10 ms. One thread only.
     pub fn update(&self, samples: &[f32]) {
         let level = rms_dbfs(samples);
         let floor = f32::from_bits(self.floor.load(Ordering::Relaxed));
         let floor = if level < floor { level.max(SILENCE_DBFS) } else { floor + RISE };
         self.floor.store(floor.to_bits(), Ordering::Relaxed);
-        let hang = if level > LEAST.max(floor + OVER_FLOOR) {
+        let hang = if level > MIN.max(floor + OVER_FLOOR) {
             HANG_FRAMES
         } else {
             self.hang.load(Ordering::Relaxed).saturating_sub(1)
         };
         self.hang.store(hang, Ordering::Relaxed);
-        self.is_voice.store(hang > 0, Ordering::Relaxed);
+        self.has_voice.store(hang > 0, Ordering::Relaxed);
         self.voiced.fetch_add(u64::from(hang > 0), Ordering::Relaxed);
         self.frames.fetch_add(1, Ordering::Relaxed);
     }
@@ -60,9 +60,9 @@ impl VoiceActivity {
         (self.voiced.load(Ordering::Relaxed), self.frames.load(Ordering::Relaxed))
     }
 
-    /// Whether somebody speaks now.
-    pub fn is_voice(&self) -> bool {
-        self.is_voice.load(Ordering::Relaxed)
+    /// Whether there is a voice now.
+    pub fn has_voice(&self) -> bool {
+        self.has_voice.load(Ordering::Relaxed)
     }
 }
 
@@ -81,13 +81,13 @@ mod tests {
     fn speech_over_noise_is_heard_and_noise_alone_is_not() {
         let voice = VoiceActivity::default();
         feed(&voice, 100, 0.005);
-        assert!(!voice.is_voice());
+        assert!(!voice.has_voice());
         feed(&voice, 5, 0.1);
-        assert!(voice.is_voice());
+        assert!(voice.has_voice());
         feed(&voice, 20, 0.005);
-        assert!(voice.is_voice(), "a pause between syllables");
+        assert!(voice.has_voice(), "a pause between syllables");
         feed(&voice, 20, 0.005);
-        assert!(!voice.is_voice());
+        assert!(!voice.has_voice());
         assert_eq!(voice.counts(), (34, 145));
     }
 
@@ -96,8 +96,8 @@ mod tests {
         let voice = VoiceActivity::default();
         feed(&voice, 10, 0.001);
         feed(&voice, 100, 0.05);
-        assert!(voice.is_voice());
+        assert!(voice.has_voice());
         feed(&voice, 6000, 0.05);
-        assert!(!voice.is_voice());
+        assert!(!voice.has_voice());
     }
 }

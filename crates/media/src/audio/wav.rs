@@ -8,7 +8,7 @@ use super::resample::Resampler;
 use super::stream::CHANNELS;
 use super::wav_reader::{self, Sound};
 use super::{AudioDeviceError, SAMPLE_RATE};
-use crate::fake_file::{FakeFile, FileTrouble};
+use crate::fake_file::{FakeFile, FileFailure};
 
 /// Longest part of a file that is played, seconds: it is held in memory.
 const MAX_SECONDS: u32 = 600;
@@ -19,23 +19,23 @@ fn file_error(path: &Path, reason: impl ToString) -> AudioDeviceError {
     AudioDeviceError::File { path: path.to_owned(), reason: reason.to_string() }
 }
 
-/// What a fake microphone plays, at 48 kHz; never empty.
+/// The audio of a fake microphone, at 48 kHz; never empty.
 #[derive(Debug)]
 pub(crate) struct Recording {
     pub(crate) left: Vec<f32>,
     /// As long as `left`; absent in mono.
     pub(crate) right: Option<Vec<f32>>,
-    /// For whoever wants to know whether it is still there.
+    /// The file itself, to check whether it still exists.
     pub(crate) file: FakeFile,
 }
 
 /// Reads a WAV file, see [`wav_reader`]. At most ten minutes.
 pub(crate) fn read(path: &Path) -> Result<Recording, AudioDeviceError> {
-    let file = FakeFile::open(path).map_err(|(trouble, reason)| match trouble {
-        FileTrouble::Missing => AudioDeviceError::NotFound { id: path.display().to_string() },
-        FileTrouble::Locked => AudioDeviceError::Busy,
-        FileTrouble::NotAllowed => AudioDeviceError::PermissionDenied,
-        FileTrouble::NotAFile | FileTrouble::Other => file_error(path, reason),
+    let file = FakeFile::open(path).map_err(|(failure, reason)| match failure {
+        FileFailure::Missing => AudioDeviceError::NotFound { id: path.display().to_string() },
+        FileFailure::Locked => AudioDeviceError::Busy,
+        FileFailure::NotAllowed => AudioDeviceError::PermissionDenied,
+        FileFailure::NotAFile | FileFailure::Other => file_error(path, reason),
     })?;
     let Sound { sample_rate, left, right } =
         wav_reader::read(&mut BufReader::new(file.file()), MAX_SECONDS).map_err(|reason| file_error(path, reason))?;
@@ -58,9 +58,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the file of 1 or 2 `channels` anew, or goes on with it if `append` (and if there is one).
+    /// Creates the file with 1 or 2 `channels`, or continues it if `append` (and if it exists).
     pub(crate) fn open(path: &Path, channels: u16, append: bool) -> Result<Self, AudioDeviceError> {
-        // Opening a pipe would wait for somebody who reads it.
+        // Opening a pipe would wait for a reader.
         if std::fs::metadata(path).is_ok_and(|existing| !existing.is_file()) {
             return Err(file_error(path, "not a regular file"));
         }
@@ -79,7 +79,7 @@ impl Writer {
         Ok(Self { path: path.to_owned(), inner: Some(inner), is_stereo: channels == 2, since_flush: 0 })
     }
 
-    /// Adds 10 ms, left and right in turn. After an error (disk full, 4 GiB reached) the rest is left out.
+    /// Adds 10 ms, interleaved. After an error (disk full, 4 GiB reached) the rest is dropped.
     pub(crate) fn write(&mut self, interleaved: &[f32]) {
         let Some(writer) = &mut self.inner else { return };
         self.since_flush += 1;

@@ -4,16 +4,16 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-/// A file that names more channels than this lies.
+/// Upper bound of plausible channels.
 const MAX_CHANNELS: u16 = 64;
 /// Samples of all channels that are read at once.
 const BLOCK_FRAMES: usize = 4_096;
 /// A channel that is this much weaker than the loudest one carries nothing (40 dB, as a ratio of powers).
 const REST: f64 = 1e-4;
-/// Writers that cannot go back leave one of these as the size of what they write.
+/// Writers that cannot seek back leave one of these as the size.
 const UNKNOWN_SIZES: [u32; 2] = [0, u32::MAX];
 
-/// Sound of one or two channels, -1 to 1.
+/// Audio with one or two channels, -1 to 1.
 #[derive(Debug, PartialEq)]
 pub(super) struct Sound {
     /// Samples a second.
@@ -31,18 +31,18 @@ enum Coding {
     Float,
 }
 
-/// What the `fmt ` chunk says.
+/// The contents of the `fmt ` chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Format {
     coding: Coding,
     channels: usize,
     sample_rate: u32,
-    /// Bytes that a sample takes. Where fewer bits are valid they are the upper ones, so the whole container counts.
+    /// Bytes of a sample. Where fewer bits are valid they are the upper ones, so the whole container counts.
     sample_bytes: usize,
 }
 
-/// Reads at most `max_seconds` of a file. More than two channels become one: the mean of those that carry anything. Errors
-/// are texts for people.
+/// Reads at most `max_seconds` of a file. More than two channels become one: the mean of those with a signal. Errors are
+/// texts for people.
 pub(super) fn read(file: &mut (impl Read + Seek), max_seconds: u32) -> Result<Sound, String> {
     let (format, len) = find_data(file)?;
     let start = file.stream_position().map_err(|error| error.to_string())?;
@@ -81,7 +81,7 @@ pub(super) fn read(file: &mut (impl Read + Seek), max_seconds: u32) -> Result<So
     Ok(sound)
 }
 
-/// Goes to the first sample; gives the bytes that there are of them.
+/// Seeks to the first sample; returns the number of bytes from there.
 fn find_data(file: &mut (impl Read + Seek)) -> Result<(Format, u64), String> {
     let end = file.seek(SeekFrom::End(0)).map_err(|error| error.to_string())?;
     file.seek(SeekFrom::Start(0)).map_err(|error| error.to_string())?;
@@ -136,7 +136,7 @@ fn read_format(file: &mut impl Read, len: u32) -> Result<Format, String> {
     const PCM: u16 = 1;
     const FLOAT: u16 = 3;
     const EXTENSIBLE: u16 = 0xfffe;
-    /// Where an extensible format says what it is: the first two bytes of a GUID.
+    /// Position of an extensible format's type: the first two bytes of a GUID.
     const SUBFORMAT: usize = 24;
     if len < 16 {
         return Err("its fmt chunk is too short".to_owned());
@@ -172,7 +172,7 @@ fn read_format(file: &mut impl Read, len: u32) -> Result<Format, String> {
     Ok(Format { coding, channels, sample_rate, sample_bytes })
 }
 
-/// Calls with the samples of all channels, for each moment. What was promised and is not there is left out.
+/// Calls with the samples of all channels, for each moment. A missing rest is ignored.
 fn for_each_frame(
     file: &mut impl Read,
     format: Format,

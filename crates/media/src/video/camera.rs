@@ -11,7 +11,7 @@ use super::pattern::Pattern;
 use super::pool::FramePool;
 use super::sink::FrameSink;
 use super::source::{Moment, Source, SourceError, run_paced};
-use super::strip::{self, Strip};
+use super::timestamp_overlay::{self, Strip};
 use crate::devices::{DeviceInfo, FakeDevices};
 use crate::fake_file;
 
@@ -20,10 +20,10 @@ pub use super::source::Capture;
 /// The keyword that asks for the test pattern instead of a file.
 const PATTERN: &str = "pattern";
 
-/// Before a file's name: the strip of the test pattern is drawn over its pictures.
+/// Before a file's name: the timestamp strip is drawn over its frames.
 const WITH_STRIP: &str = "strip:";
 
-/// What a camera is asked for; it may give another size, see [`open`].
+/// The format that a camera is opened with; it may deliver another size, see [`open`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaptureFormat {
     /// In pixels.
@@ -35,43 +35,43 @@ pub struct CaptureFormat {
 }
 
 impl CaptureFormat {
-    /// Within what cameras and encoders can do: sides 16..=4096 and even, 1..=120 frames per second.
+    /// Clamped to what cameras and encoders can do: sides 16..=4096 and even, 1..=120 frames per second.
     fn sane(self) -> Self {
         let side = |pixels: u32| pixels.clamp(16, 4096) & !1;
         Self { width: side(self.width), height: side(self.height), fps: self.fps.clamp(1, 120) }
     }
 }
 
-/// What is the matter with a camera.
+/// Why a camera delivers no frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CameraTrouble {
+pub enum CameraFailure {
     /// The machine has no camera, or none with this id.
     NoDevice,
     /// Another application uses it.
     Busy,
     /// The operating system or its user does not let this process use it.
     NotAllowed,
-    /// It is there but gives nothing that we understand.
+    /// It exists but delivers nothing usable.
     Failed,
-    /// It runs, but for seconds no good picture has come of it.
-    NoPictures,
-    /// It went away while it ran.
+    /// It runs, but has delivered no good frame for seconds.
+    NoFrames,
+    /// It was unplugged while it ran.
     Unplugged,
 }
 
-impl CameraTrouble {
+impl CameraFailure {
     fn text(self) -> &'static str {
         match self {
             Self::NoDevice => "is not there",
             Self::Busy => "is in use",
             Self::NotAllowed => "must not be used",
             Self::Failed => "does not work",
-            Self::NoPictures => "gives no pictures",
+            Self::NoFrames => "gives no pictures",
             Self::Unplugged => "was unplugged",
         }
     }
 
-    /// What an error of the operating system says about a camera that is to be opened.
+    /// The failure behind an error of the operating system when a camera is opened.
     #[cfg(target_os = "linux")]
     pub(super) fn of(error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
@@ -89,21 +89,21 @@ impl CameraTrouble {
     }
 }
 
-/// Why a camera gives no pictures, or no more of them.
+/// A camera delivers no frames, or no more of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("camera {device:?} {}: {reason}", trouble.text())]
+#[error("camera {device:?} {}: {reason}", failure.text())]
 pub struct CaptureError {
     /// The camera's id in [`list`], also if it was asked for as the default one; empty if there is none.
     pub device: String,
     /// The kind of it.
-    pub trouble: CameraTrouble,
-    /// For people: what the system said.
+    pub failure: CameraFailure,
+    /// For people: the system's message.
     pub reason: String,
 }
 
 impl CaptureError {
-    pub(super) fn new(device: &str, trouble: CameraTrouble, reason: impl ToString) -> Self {
-        Self { device: device.to_owned(), trouble, reason: reason.to_string() }
+    pub(super) fn new(device: &str, failure: CameraFailure, reason: impl ToString) -> Self {
+        Self { device: device.to_owned(), failure, reason: reason.to_string() }
     }
 }
 
@@ -113,7 +113,7 @@ pub fn list(fakes: &FakeDevices) -> Vec<DeviceInfo> {
     fake.map(|name| DeviceInfo { id: fake_id(name), name: name.clone() }).chain(native_camera::list()).collect()
 }
 
-/// Changes when [`list`] may have changed; far cheaper than the list where the system has something to look at.
+/// Changes when [`list`] may have changed; far cheaper than the list where the system has such a sign.
 pub fn fingerprint(fakes: &FakeDevices) -> u64 {
     let mut hasher = DefaultHasher::new();
     fakes.camera.as_deref().map(|name| file_of(name).is_none_or(fake_file::is_there)).hash(&mut hasher);
@@ -123,12 +123,12 @@ pub fn fingerprint(fakes: &FakeDevices) -> u64 {
 
 /// Opens a camera by its id; `""` is the default one: the fake one if it is set, else the first of the list.
 ///
-/// Frames have the aspect ratio of `format` (what is too much is cut) and at most its size. The sink is called on the
-/// camera's thread; `on_error` at most once, when the pictures end by themselves: a damaged one is left out, and ends
-/// nothing. May block for as long as the device takes to open. Dropping the [`Capture`] stops it.
+/// Frames have the aspect ratio of `format` (they are cropped) and at most its size. The sink is called on the camera's
+/// thread; `on_error` at most once, when the frames end by themselves: a damaged one is skipped, and ends nothing. May
+/// block for as long as the device takes to open. Dropping the [`Capture`] stops it.
 ///
 /// # Errors
-/// What [`CaptureError::trouble`] says. It may pass: trying again is up to the caller.
+/// [`CaptureError`] with its failure. It may be temporary: trying again is up to the caller.
 pub fn open(
     device_id: &str,
     format: CaptureFormat,
@@ -139,7 +139,7 @@ pub fn open(
     let format = format.sane();
     match &fakes.camera {
         Some(name) if device_id.is_empty() || device_id == fake_id(name) => {
-            let failed = |(trouble, reason)| CaptureError::new(&fake_id(name), trouble, reason);
+            let failed = |(failure, reason)| CaptureError::new(&fake_id(name), failure, reason);
             run_paced(&fake_id(name), fake_source(name, format).map_err(failed)?, format.fps, sink, on_error)
         }
         _ => native_camera::open(device_id, format, sink, on_error),
@@ -182,7 +182,7 @@ impl Source for PatternSource {
     }
 }
 
-/// Another source whose pictures tell when they were taken, as the pattern's do: a natural picture for measuring.
+/// A source with the timestamp strip drawn over its frames: natural video for measurements.
 struct StripSource {
     source: Box<dyn Source>,
     pool: FramePool,
@@ -200,8 +200,11 @@ impl Source for StripSource {
         let frame = self.source.frame(moment)?;
         let mut picture = self.pool.take(frame.width(), frame.height());
         let copied = picture.copy_from(frame.planes(), frame.strides());
-        copied.map_err(|error| (CameraTrouble::Failed, error.to_string()))?;
-        strip::draw_over(&mut picture, Strip { capture_ms: moment.unix_ms & 0xffff_ffff_ffff, counter: self.counter });
+        copied.map_err(|error| (CameraFailure::Failed, error.to_string()))?;
+        timestamp_overlay::draw_over(
+            &mut picture,
+            Strip { capture_ms: moment.unix_ms & 0xffff_ffff_ffff, counter: self.counter },
+        );
         self.counter = self.counter.wrapping_add(1);
         Ok(picture.freeze(moment.instant))
     }
@@ -270,14 +273,14 @@ mod tests {
     fn an_unknown_camera_is_no_device() {
         for id in ["no-such-camera", "4294967295"] {
             let error = refusal(id, &fake("pattern"));
-            assert_eq!((error.trouble, error.device.as_str()), (CameraTrouble::NoDevice, id));
+            assert_eq!((error.failure, error.device.as_str()), (CameraFailure::NoDevice, id));
         }
     }
 
     #[test]
     fn a_missing_file_says_which_and_is_not_in_the_list() {
         let error = refusal("", &fake("no-such-file.y4m"));
-        assert_eq!((error.trouble, error.device.as_str()), (CameraTrouble::NoDevice, "fake:no-such-file.y4m"));
+        assert_eq!((error.failure, error.device.as_str()), (CameraFailure::NoDevice, "fake:no-such-file.y4m"));
         assert!(list(&fake("no-such-file.y4m")).iter().all(|device| !device.id.starts_with("fake:")));
     }
 
@@ -298,7 +301,7 @@ mod tests {
         let other = std::fs::File::create(&path).unwrap();
         other.lock().unwrap();
         let error = refusal("", &fake(&path.display().to_string()));
-        assert_eq!(error.trouble, CameraTrouble::Busy, "{error}");
+        assert_eq!(error.failure, CameraFailure::Busy, "{error}");
         std::fs::remove_file(&path).unwrap();
     }
 

@@ -1,4 +1,4 @@
-//! What cameras deliver, converted to I420.
+//! Pixel formats of cameras, converted to I420.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ pub(super) enum PixelFormat {
     Nv12,
     /// Y U Y V, full chroma vertically.
     Yuyv,
-    /// A JPEG picture.
+    /// A JPEG frame.
     Mjpeg,
     /// 3 bytes a pixel.
     Rgb,
@@ -25,18 +25,18 @@ pub(super) enum PixelFormat {
     Bgr,
 }
 
-/// A picture as it came from the camera.
-pub(super) struct RawPicture<'a> {
+/// A frame as the camera delivered it.
+pub(super) struct RawFrame<'a> {
     pub(super) format: PixelFormat,
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Bytes from one row (of the first plane) to the next; less than a row stands for tight rows.
+    /// Bytes from one row (of the first plane) to the next; less than a row means tight rows.
     pub(super) stride: usize,
     /// May be longer than the size needs.
     pub(super) data: &'a [u8],
 }
 
-/// Converts pictures one after the other and keeps its memory between them.
+/// Converts frames and keeps its memory between them.
 #[derive(Default)]
 pub(super) struct PixelReader {
     pool: FramePool,
@@ -45,7 +45,7 @@ pub(super) struct PixelReader {
 
 impl PixelReader {
     /// The error is a text for people.
-    pub(super) fn read(&mut self, raw: &RawPicture<'_>, capture_time: Instant) -> Result<VideoFrame, String> {
+    pub(super) fn read(&mut self, raw: &RawFrame<'_>, capture_time: Instant) -> Result<VideoFrame, String> {
         if raw.format == PixelFormat::Mjpeg {
             return self.jpeg.read(raw.data, capture_time);
         }
@@ -84,7 +84,7 @@ impl PixelReader {
     }
 }
 
-/// Takes the alternating U and V bytes apart.
+/// Separates the alternating U and V bytes.
 fn read_nv12(picture: &mut I420, data: &[u8], stride: usize) {
     let (strides, sizes) = (picture.strides(), picture.plane_sizes());
     let (columns, rows) = sizes[0];
@@ -114,7 +114,7 @@ mod tests {
         stride: usize,
         data: &[u8],
     ) -> Result<[[u8; 3]; 2], String> {
-        let raw = RawPicture { format, width, height, stride, data };
+        let raw = RawFrame { format, width, height, stride, data };
         let frame = PixelReader::default().read(&raw, Instant::now())?;
         let last = |plane: usize, samples: &[u8]| {
             let (columns, rows) = frame.plane_sizes()[plane];

@@ -1,4 +1,4 @@
-//! Decoders behind one face, whatever the codec.
+//! Decoders behind one trait, whatever the codec.
 
 use std::time::Instant;
 
@@ -18,23 +18,23 @@ pub enum VideoCodec {
     Vp8,
 }
 
-/// What this build can decode. VP8 needs libvpx, which a build may leave out (feature `vp8`).
+/// The codecs that this build can decode. VP8 needs libvpx, which a build may omit (feature `vp8`).
 pub const DECODABLE: &[VideoCodec] = &[
     VideoCodec::H264,
     #[cfg(feature = "vp8")]
     VideoCodec::Vp8,
 ];
 
-/// Decodes one stream of one codec. Whatever it is given, the next good key frame is shown.
+/// Decodes one stream of one codec. After any input the next good key frame is shown.
 pub trait Decode: Send {
-    /// Decodes one frame and appends what is to be shown now, in the order in which it is to be shown. A codec may hold
-    /// pictures back until those have come that are shown before them.
+    /// Decodes one frame and appends the frames to show now, in their order. A codec may hold frames back until those have
+    /// arrived that are shown before them.
     ///
     /// # Errors
     /// [`DecodeError::KeyframeNeeded`] after any damage and until a key frame is decoded.
     fn decode(&mut self, data: &[u8], capture_time: Instant, shown: &mut Vec<VideoFrame>) -> Result<(), DecodeError>;
 
-    /// Whether pictures come in another order than they are shown in, so that they have to be decoded before their time.
+    /// Whether frames arrive in another order than they are shown in, so that they have to be decoded before they are due.
     fn reorders(&self) -> bool;
 }
 

@@ -1,12 +1,12 @@
-//! What the samples of a picture mean: how luma and colour differences become red, green and blue, and which values are
-//! black and white.
+//! The meaning of a frame's samples: how luma and colour differences become red, green and blue, and which values are black
+//! and white.
 
 use yuv::{YuvRange, YuvStandardMatrix};
 
 /// How luma and colour differences become red, green and blue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Matrix {
-    /// ITU-R BT.601: what cameras of computers give, what VP8 always means, and what holds where nothing is said.
+    /// ITU-R BT.601: that of computer cameras and of VP8, and the default.
     #[default]
     Bt601,
     /// ITU-R BT.709.

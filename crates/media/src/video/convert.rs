@@ -1,22 +1,22 @@
-//! From the video path's I420 to what a canvas takes.
+//! From the video path's I420 to the pixels of a canvas.
 
 use yuv::YuvPlanarImage;
 
 use super::frame::VideoFrame;
 
-/// Why a picture could not be converted.
+/// Why a frame could not be converted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConvertError {
     /// The destination is not exactly `width * height * 4` bytes.
     #[error("destination has {actual} bytes, {needed} are needed")]
     DestinationSize {
-        /// Bytes that the picture takes as RGBA.
+        /// Bytes that the frame takes as RGBA.
         needed: usize,
         /// Bytes that were given.
         actual: usize,
     },
-    /// The converter refused the picture.
+    /// The converter refused the frame.
     #[error("colour conversion: {0}")]
     Converter(String),
 }

@@ -1,4 +1,4 @@
-//! H.264 decoder for live video: errors never leave it, a damaged stream just waits for its next IDR picture.
+//! H.264 decoder for live video: errors end nothing, a damaged stream waits for its next IDR frame.
 
 use std::time::Instant;
 
@@ -21,15 +21,14 @@ pub const MAX_AREA: u32 = 4_096 * 2_304;
 /// Codes from here up (out of memory, not initialised, invalid argument) mean that the library itself is stuck.
 const STUCK: i64 = 0x1000;
 
-/// Why there is no picture.
+/// Why there is no frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// Nothing can be shown until the next IDR picture: the stream has just begun or something was lost. Ask the
-    /// sender for one.
+    /// Nothing can be shown until the next IDR frame: the stream has just begun or something was lost. Request one.
     #[error("a keyframe is needed")]
     KeyframeNeeded,
-    /// The stream's pictures are larger than [`MAX_SIDE`] or [`MAX_AREA`]; the decoder has not seen them.
+    /// The stream's frames are larger than [`MAX_SIDE`] or [`MAX_AREA`]; the decoder has not seen them.
     #[error("{width} x {height} is too large")]
     TooLarge {
         /// Coded width in pixels.
@@ -51,12 +50,12 @@ pub struct VideoDecoder {
     pool: FramePool,
     keyframe_needed: bool,
     colour: Colour,
-    /// Access units without what the decoder must not see; kept for its memory.
+    /// Access units without the units that the decoder must not see; kept for its memory.
     filtered: Vec<u8>,
 }
 
 impl VideoDecoder {
-    /// A decoder that waits for its first IDR picture.
+    /// A decoder that waits for its first IDR frame.
     ///
     /// # Errors
     /// [`DecodeError::Codec`] if the library cannot be set up.
@@ -70,12 +69,12 @@ impl VideoDecoder {
         })
     }
 
-    /// Decodes one access unit (Annex B, any content); the size may change with every IDR picture.
+    /// Decodes one access unit (Annex B, any content); the size may change with every IDR frame.
     ///
-    /// `None` if it holds no picture, for example parameter sets alone.
+    /// `None` if it holds no frame, for example parameter sets alone.
     ///
     /// # Errors
-    /// [`DecodeError::KeyframeNeeded`] after any damage and until an IDR picture is decoded.
+    /// [`DecodeError::KeyframeNeeded`] after any damage and until an IDR frame is decoded.
     pub fn decode(&mut self, annex_b: &[u8], capture_time: Instant) -> Result<Option<VideoFrame>, DecodeError> {
         let (mut has_idr, mut has_slice, mut has_other) = (false, false, false);
         for nal in nal_units(annex_b) {
@@ -121,8 +120,8 @@ impl VideoDecoder {
         checked
     }
 
-    /// Leaves out what the checks above do not cover (scalable and stereo extensions bring parameter sets of their
-    /// own) and what no picture needs.
+    /// Removes the units that the checks above do not cover (scalable and stereo extensions bring parameter sets of their own)
+    /// and those that no frame needs.
     fn filter(&mut self, annex_b: &[u8]) {
         self.filtered.clear();
         for nal in nal_units(annex_b).filter(|nal| !matches!(nal.kind(), NalKind::Other(_))) {
@@ -132,7 +131,7 @@ impl VideoDecoder {
     }
 }
 
-/// Whether pictures of this size are shown at all.
+/// Whether frames of this size are shown at all.
 pub(super) fn check_size(width: u32, height: u32) -> Result<(), DecodeError> {
     if width <= MAX_SIDE && height <= MAX_SIDE && width * height <= MAX_AREA {
         return Ok(());

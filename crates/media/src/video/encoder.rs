@@ -1,4 +1,4 @@
-//! H.264 encoder for live video: constrained baseline, IDR pictures on demand only, rate changed on the fly.
+//! H.264 encoder for live video: constrained baseline, IDR frames on request only, variable bitrate.
 
 use std::time::Instant;
 
@@ -9,12 +9,12 @@ use openh264::encoder::{
 };
 use openh264::formats::YUVSlices;
 
-use super::at_rest::AtRest;
 use super::encoder_options;
 use super::frame::VideoFrame;
 use super::scale;
+use super::static_refinement::StaticRefinement;
 
-/// What the pictures show, which decides how the encoder searches and spends its bits.
+/// What the frames show, which decides how the encoder searches and spends its bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Content {
     /// A camera: natural motion.
@@ -24,27 +24,27 @@ pub enum Content {
     Screen,
 }
 
-/// What to encode to.
+/// The configuration of an encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncoderConfig {
     /// In pixels, see [`can_encode`]; odd widths lose a column.
     pub width: u32,
     /// In pixels, as `width`.
     pub height: u32,
-    /// Frames per second that will come; kept within 1..=60.
+    /// Frames per second of the input; clamped to 1..=60.
     pub fps: u32,
     /// Target in bits per second; kept within 10 kbit/s..=50 Mbit/s.
     pub bitrate_bps: u32,
-    /// What the pictures show.
+    /// What the frames show.
     pub content: Content,
 }
 
 /// Shortest side that is encoded, in pixels.
 const MIN_SIDE: u32 = 16;
-/// Largest picture that the library encodes, lying or upright, in pixels.
+/// Largest frame that the library encodes, lying or upright, in pixels.
 const MAX_SIDES: (u32, u32) = (3840, 2160);
 
-/// Whether pictures of this size can be encoded: sides of at least 16 pixels, within 3840 x 2160 or 2160 x 3840.
+/// Whether frames of this size can be encoded: sides of at least 16 pixels, within 3840 x 2160 or 2160 x 3840.
 pub fn can_encode(width: u32, height: u32) -> bool {
     let (longer, shorter) = (width.max(height), width.min(height));
     shorter >= MIN_SIDE && longer <= MAX_SIDES.0 && shorter <= MAX_SIDES.1
@@ -68,7 +68,7 @@ fn sane_rate(bitrate_bps: u32, fps: u32) -> (u32, u32) {
 /// Above this many pixels one core is no longer enough for 30 frames a second beside everything else.
 const SINGLE_THREAD_PIXELS: u32 = 1280 * 720;
 
-/// Slices of about one packet; the library splits a picture among threads by slices only.
+/// Slices of about one packet; the library splits a frame among threads by slices only.
 const SLICE_BYTES: u32 = 1_200;
 
 /// Finer quantization than this spends bits that nobody sees.
@@ -98,12 +98,12 @@ impl From<openh264::Error> for EncodeError {
     }
 }
 
-/// An encoded picture.
+/// An encoded frame.
 #[derive(Clone, Debug)]
 pub struct AccessUnit {
     /// NAL units with start codes (Annex B); a keyframe begins with its parameter sets.
     pub data: Bytes,
-    /// An IDR picture: a decoder can start here.
+    /// An IDR frame: a decoder can start here.
     pub is_keyframe: bool,
     /// Of the frame it was made of.
     pub capture_time: Instant,
@@ -113,7 +113,7 @@ pub struct AccessUnit {
     pub height: u32,
 }
 
-/// Encodes frames of any size to one size. The first picture is an IDR; others come only when asked for, and with
+/// Encodes frames of any size to one size. The first frame is an IDR; others come only when asked for, and with
 /// [`Content::Screen`] at a change of the whole screen.
 pub struct VideoEncoder {
     config: EncoderConfig,
@@ -123,7 +123,7 @@ pub struct VideoEncoder {
     /// Asked for, but not produced yet, since rate control may skip the very frame that was to be it.
     idr_wanted: bool,
     /// Keeps a screen at rest getting sharper.
-    at_rest: AtRest,
+    static_refinement: StaticRefinement,
     /// Size of the last access unit, a guess for the next one's buffer.
     last_len: usize,
 }
@@ -140,12 +140,12 @@ impl VideoEncoder {
             encoder: build(&config)?,
             epoch: None,
             idr_wanted: true,
-            at_rest: AtRest::default(),
+            static_refinement: StaticRefinement::default(),
             last_len: 0,
         })
     }
 
-    /// What it encodes to now.
+    /// The present configuration.
     pub fn config(&self) -> EncoderConfig {
         self.config
     }
@@ -155,12 +155,12 @@ impl VideoEncoder {
     /// `None` means that rate control left this frame out; a wanted IDR then comes with the next one.
     ///
     /// # Errors
-    /// [`EncodeError::Codec`] if the library fails; the encoder then starts anew with an IDR.
+    /// [`EncodeError::Codec`] if the library fails; the encoder then starts again with an IDR.
     pub fn encode(&mut self, frame: &VideoFrame, force_idr: bool) -> Result<Option<AccessUnit>, EncodeError> {
         self.idr_wanted |= force_idr;
         let mut scaled = scale::fill(frame, self.config.width, self.config.height);
         if self.config.content == Content::Screen {
-            scaled = self.at_rest.nudge(scaled);
+            scaled = self.static_refinement.nudge(scaled);
         }
         let encoded = self.encode_scaled(&scaled);
         if encoded.is_err() {
@@ -210,7 +210,7 @@ impl VideoEncoder {
     /// Changes target and frame rate from the next frame on; no IDR follows from it.
     ///
     /// # Errors
-    /// [`EncodeError::Codec`] if the library refuses; the encoder then starts anew with these values and an IDR.
+    /// [`EncodeError::Codec`] if the library refuses; the encoder then starts again with these values and an IDR.
     pub fn set_rate(&mut self, bitrate_bps: u32, fps: u32) -> Result<(), EncodeError> {
         let (bitrate_bps, fps) = sane_rate(bitrate_bps, fps);
         let (old_bitrate_bps, old_fps) = (self.config.bitrate_bps, self.config.fps);
@@ -229,7 +229,7 @@ impl VideoEncoder {
         })
     }
 
-    /// Changes the size; the next picture is an IDR. Nothing happens if it is the size already.
+    /// Changes the size; the next frame is an IDR. Nothing happens if it is the size already.
     ///
     /// # Errors
     /// [`EncodeError::Size`] for a size out of range; the old one stays.

@@ -11,7 +11,7 @@ use openh264_sys2::{
 };
 
 /// The maximum as a multiple of the target.
-const MOST_OVER_TARGET: i32 = 2;
+const MAX_OVER_TARGET: i32 = 2;
 
 /// A value that the library reads for an option.
 trait OptionValue {}
@@ -30,7 +30,7 @@ pub(super) fn silence(encoder: &mut Encoder) -> Result<(), i32> {
 /// Changes the target of an encoder that has encoded at least one frame; no IDR follows from it.
 ///
 /// The library also keeps a maximum for its only layer, which the safe wrapper sets to the first target: no target above it
-/// is accepted, and one near it makes rate control leave pictures out that the target alone would let through. So it
+/// is accepted, and one near it makes rate control leave frames out that the target alone would let through. So it
 /// goes along, well above the target.
 ///
 /// # Errors
@@ -38,7 +38,7 @@ pub(super) fn silence(encoder: &mut Encoder) -> Result<(), i32> {
 pub(super) fn set_rate(encoder: &mut Encoder, bitrate_bps: i32, fps: f32, raise: bool) -> Result<(), i32> {
     set(encoder, ENCODER_OPTION_FRAME_RATE, fps)?;
     let target = SBitrateInfo { iLayer: SPATIAL_LAYER_ALL, iBitrate: bitrate_bps };
-    let most = SBitrateInfo { iLayer: SPATIAL_LAYER_0, iBitrate: bitrate_bps.saturating_mul(MOST_OVER_TARGET) };
+    let most = SBitrateInfo { iLayer: SPATIAL_LAYER_0, iBitrate: bitrate_bps.saturating_mul(MAX_OVER_TARGET) };
     // The target may never lie above the maximum, so whichever gives room comes first.
     if raise {
         set(encoder, ENCODER_OPTION_MAX_BITRATE, most)?;
@@ -51,7 +51,7 @@ pub(super) fn set_rate(encoder: &mut Encoder, bitrate_bps: i32, fps: f32, raise:
 
 fn set<V: OptionValue>(encoder: &mut Encoder, option: ENCODER_OPTION, mut value: V) -> Result<(), i32> {
     // SAFETY: the wrapper asks only that nothing it relies on is changed. It keeps no copy of rate and frame rate that
-    // it reads again before the picture's size changes (an encoder of ours never changes its size), and it sets the
+    // it reads again before the frame's size changes (an encoder of ours never changes its size), and it sets the
     // same trace level itself.
     let raw = unsafe { encoder.raw_api() };
     // SAFETY: `value` has the type that the library expects for `option` (only the pairs above exist), is

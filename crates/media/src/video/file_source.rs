@@ -1,22 +1,22 @@
-//! Fake cameras that play a file in a loop: raw pictures (Y4M) or concatenated JPEGs (MJPEG).
+//! Fake cameras that play a file in a loop: raw frames (Y4M) or concatenated JPEGs (MJPEG).
 
 use std::path::Path;
 
-use super::camera::{CameraTrouble, CaptureFormat};
+use super::camera::{CameraFailure, CaptureFormat};
 use super::frame::VideoFrame;
 use super::mjpeg::MjpegFile;
 use super::scale;
 use super::source::{Moment, Source, SourceError};
 use super::y4m::Y4mFile;
-use crate::fake_file::{FakeFile, FileTrouble};
+use crate::fake_file::{FakeFile, FileFailure};
 
 /// Opens a file by its extension, `.y4m`, `.mjpeg` or `.mjpg`.
 ///
-/// Pictures get the aspect ratio of `format` (what is too much is cut) and at most its size. A Y4M file plays at its
-/// own speed, an MJPEG file, which knows none, one picture for each frame of `format`.
+/// Frames get the aspect ratio of `format` (what is too much is cut) and at most its size. A Y4M file plays at its
+/// own speed, an MJPEG file, which knows none, one frame for each frame of `format`.
 pub(super) fn open(path: &Path, format: CaptureFormat) -> Result<Box<dyn Source>, SourceError> {
-    let failed = |reason: String| (CameraTrouble::Failed, reason);
-    let held = FakeFile::open(path).map_err(|(trouble, reason)| (camera_trouble(trouble), reason))?;
+    let failed = |reason: String| (CameraFailure::Failed, reason);
+    let held = FakeFile::open(path).map_err(|(failure, reason)| (camera_trouble(failure), reason))?;
     let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
     let file = match extension.as_deref().and_then(|extension| extension.to_str()) {
         Some("y4m") => File::Y4m(Y4mFile::open(held.file()).map_err(failed)?),
@@ -26,12 +26,12 @@ pub(super) fn open(path: &Path, format: CaptureFormat) -> Result<Box<dyn Source>
     Ok(Box::new(FileSource { held, file, format, last: None }))
 }
 
-fn camera_trouble(trouble: FileTrouble) -> CameraTrouble {
-    match trouble {
-        FileTrouble::Missing => CameraTrouble::NoDevice,
-        FileTrouble::Locked => CameraTrouble::Busy,
-        FileTrouble::NotAllowed => CameraTrouble::NotAllowed,
-        FileTrouble::NotAFile | FileTrouble::Other => CameraTrouble::Failed,
+fn camera_trouble(failure: FileFailure) -> CameraFailure {
+    match failure {
+        FileFailure::Missing => CameraFailure::NoDevice,
+        FileFailure::Locked => CameraFailure::Busy,
+        FileFailure::NotAllowed => CameraFailure::NotAllowed,
+        FileFailure::NotAFile | FileFailure::Other => CameraFailure::Failed,
     }
 }
 
@@ -44,7 +44,7 @@ struct FileSource {
     held: FakeFile,
     file: File,
     format: CaptureFormat,
-    /// The picture shown last and its index, since a slow file is asked for the same one more than once.
+    /// The frame shown last and its index, since a slow file is asked for the same one more than once.
     last: Option<(u64, VideoFrame)>,
 }
 
@@ -63,7 +63,7 @@ impl Source for FileSource {
             File::Y4m(file) => file.read(index, moment.instant),
             File::Mjpeg(file) => file.read(index, moment.instant),
         };
-        let frame = read.map_err(|reason| (CameraTrouble::Failed, reason))?;
+        let frame = read.map_err(|reason| (CameraFailure::Failed, reason))?;
         let frame = scale::fit(&frame, self.format.width, self.format.height);
         self.last = Some((index, frame.clone()));
         Ok(frame)
@@ -81,7 +81,7 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Instant;
 
-    /// A file that goes with the test.
+    /// A file of the test.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -98,7 +98,7 @@ mod tests {
         }
     }
 
-    /// `count` pictures of 32 x 16, the n-th with luma 50 + n.
+    /// `count` frames of 32 x 16, the n-th with luma 50 + n.
     fn y4m(header: &str, count: u8) -> Vec<u8> {
         let mut file = format!("YUV4MPEG2 W32 H16 {header}\n").into_bytes();
         for picture in 0..count {
@@ -155,7 +155,7 @@ mod tests {
         for (name, content, expected) in cases {
             let file = Scratch::new(name, &content);
             let error = open(&file.0, CaptureFormat { width: 32, height: 16, fps: 30 }).err().unwrap();
-            assert_eq!(error.0, CameraTrouble::Failed, "{name}");
+            assert_eq!(error.0, CameraFailure::Failed, "{name}");
             assert!(error.1.contains(expected), "{name}: {error:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! The picture that travels through the whole video path: planar YUV 4:2:0, 8 bit.
+//! The frame of the whole video path: planar YUV 4:2:0, 8 bit.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use super::pool::FramePool;
 /// Planes and rows start at multiples of this many bytes, one cache line and one AVX-512 register.
 const ALIGNMENT: usize = 64;
 
-/// Largest side of a picture in pixels; larger requests are clamped.
+/// Largest side of a frame in pixels; larger requests are clamped.
 const MAX_SIDE: u32 = 8192;
 
 /// Where the planes lie in a buffer.
@@ -41,15 +41,15 @@ impl Layout {
     }
 
     fn buffer_len(&self) -> usize {
-        // One more line of room, so that the first plane can start aligned wherever the allocator puts the buffer.
+        // One more row, so that the first plane can start aligned wherever the allocator puts the buffer.
         self.plane_len(0) + self.plane_len(1) + self.plane_len(2) + ALIGNMENT
     }
 }
 
-/// A picture that is being written: planar YUV 4:2:0, 8 bit, chroma sides rounded up.
+/// A frame that is being written: planar YUV 4:2:0, 8 bit, chroma sides rounded up.
 ///
 /// Comes from a [`FramePool`], goes back there when dropped, and becomes a [`VideoFrame`] by [`I420::freeze`].
-/// Its first content is undefined (an earlier picture or black-green zeros); rows may be padded.
+/// Its first content is undefined (an earlier frame or black-green zeros); rows may be padded.
 #[derive(Debug)]
 pub struct I420 {
     data: Vec<u8>,
@@ -114,7 +114,7 @@ impl I420 {
     /// Copies planes of the same size in, row by row, whatever their strides.
     ///
     /// # Errors
-    /// [`PlaneError`] if a plane is too short for the size of this picture.
+    /// [`PlaneError`] if a plane is too short for the size of this frame.
     pub fn copy_from(&mut self, planes: [&[u8]; 3], strides: [usize; 3]) -> Result<(), PlaneError> {
         let (sizes, own_strides) = (self.plane_sizes(), self.strides());
         for (index, destination) in self.planes_mut().into_iter().enumerate() {
@@ -142,7 +142,7 @@ impl I420 {
         YuvPlanarImageMut { y_plane, y_stride, u_plane, u_stride, v_plane, v_stride, width, height }
     }
 
-    /// Ends the writing; from here on the picture is shared and never changes.
+    /// Ends the writing; from here on the frame is shared and never changes.
     pub fn freeze(self, capture_time: Instant) -> VideoFrame {
         VideoFrame { picture: Arc::new(self), capture_time, colour: Colour::default() }
     }
@@ -154,7 +154,7 @@ impl Drop for I420 {
     }
 }
 
-/// A plane handed in was too short or too narrow for the picture's size.
+/// A plane handed in was too short or too narrow for the frame's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("plane {plane} does not hold {columns} x {rows} samples")]
 pub struct PlaneError {
@@ -166,7 +166,7 @@ pub struct PlaneError {
     pub rows: usize,
 }
 
-/// A finished picture with the moment it was captured. Cloning shares the pixels.
+/// A finished frame with the moment it was captured. Cloning shares the pixels.
 #[derive(Clone, Debug)]
 pub struct VideoFrame {
     picture: Arc<I420>,
@@ -175,7 +175,7 @@ pub struct VideoFrame {
 }
 
 impl VideoFrame {
-    /// Copies planes into a frame of its own; a hot path takes pictures from a [`FramePool`] instead.
+    /// Copies planes into a frame of its own; a hot path takes frames from a [`FramePool`] instead.
     ///
     /// # Errors
     /// [`PlaneError`] if a plane is too short for the size.
@@ -221,17 +221,17 @@ impl VideoFrame {
         self.picture.strides()
     }
 
-    /// When the picture was taken; scaled, mirrored and decoded copies keep it.
+    /// When the frame was taken; scaled, mirrored and decoded copies keep it.
     pub fn capture_time(&self) -> Instant {
         self.capture_time
     }
 
-    /// The same picture taken at another time, for a source that shows one twice.
+    /// The same frame taken at another time, for a source that shows one twice.
     pub fn at(&self, capture_time: Instant) -> Self {
         Self { picture: self.picture.clone(), capture_time, colour: self.colour }
     }
 
-    /// What its samples mean.
+    /// The meaning of its samples.
     pub fn colour(&self) -> Colour {
         self.colour
     }
@@ -241,7 +241,7 @@ impl VideoFrame {
         Self { colour, ..self }
     }
 
-    /// Where pictures derived from this one come from.
+    /// The pool for frames derived from this one.
     pub(super) fn pool(&self) -> &FramePool {
         &self.picture.pool
     }

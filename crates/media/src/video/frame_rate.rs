@@ -1,8 +1,8 @@
-//! Thins a camera's pictures out to a lower frame rate.
+//! Reduces a camera's frame rate.
 
 use std::time::{Duration, Instant};
 
-/// Lets at most `fps` frames a second through, evenly spaced. Time is what the frames say.
+/// Passes at most `fps` frames a second, evenly spaced. Time is that of the frames.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameRateCap {
     interval: Duration,
@@ -22,10 +22,10 @@ impl FrameRateCap {
         self.due = last.map(|last| last + self.interval);
     }
 
-    /// Whether the frame captured at this time goes through.
+    /// Whether the frame captured at this time passes.
     pub fn admit(&mut self, capture_time: Instant) -> bool {
-        // A camera's frames come a little early or late; half an interval of slack keeps every one of a camera that
-        // has just the right rate.
+        // A camera's frames come a little early or late; half an interval of slack keeps every frame of a camera with just the right
+        // rate.
         let slack = self.interval / 2;
         match self.due {
             Some(due) if capture_time + slack < due => false,

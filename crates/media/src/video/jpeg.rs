@@ -1,4 +1,4 @@
-//! JPEG pictures, from MJPEG files and cameras, to frames.
+//! JPEG frames, from MJPEG files and cameras.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::frame::{I420, VideoFrame};
 use super::pool::FramePool;
 
-/// Largest side of a picture in pixels.
+/// Largest side of a frame in pixels.
 const MAX_SIDE: usize = 4_096;
 
 /// Decodes JPEGs one after the other and keeps its memory between them.
@@ -23,7 +23,7 @@ pub(super) struct JpegReader {
 }
 
 impl JpegReader {
-    /// JPEG uses the full range of values, so the way goes through RGB. The error is a text for people.
+    /// JPEG uses the full range of values, so the conversion goes through RGB. The error is a text for people.
     pub(super) fn read(&mut self, jpeg: &[u8], capture_time: Instant) -> Result<VideoFrame, String> {
         let jpeg = if has_huffman_tables(jpeg) { jpeg } else { with_default_tables(jpeg, &mut self.completed) };
         let options = DecoderOptions::new_fast()
@@ -48,11 +48,11 @@ impl JpegReader {
 
 const START_OF_IMAGE: [u8; 2] = [0xff, 0xd8];
 
-/// Application data by which the decoder knows a picture out of an AVI file. Those leave out the Huffman tables of ITU-T
+/// Application data by which the decoder knows a frame out of an AVI file. Those skips the Huffman tables of ITU-T
 /// T.81, annex K, and so do many cameras.
 const OUT_OF_AVI: &[u8] = b"\xff\xe0\x00\x07AVI1\0";
 
-/// The picture again, with the sign that it lacks the tables that everybody knows.
+/// The frame with a sign that it lacks the default tables.
 fn with_default_tables<'a>(jpeg: &'a [u8], completed: &'a mut Vec<u8>) -> &'a [u8] {
     let Some(rest) = jpeg.strip_prefix(&START_OF_IMAGE) else { return jpeg };
     completed.clear();
@@ -62,7 +62,7 @@ fn with_default_tables<'a>(jpeg: &'a [u8], completed: &'a mut Vec<u8>) -> &'a [u
     completed
 }
 
-/// Whether a picture brings Huffman tables before its first scan; one that is too damaged to tell counts as well.
+/// Whether a frame brings Huffman tables before its first scan; one that is too damaged to tell counts as well.
 fn has_huffman_tables(jpeg: &[u8]) -> bool {
     const HUFFMAN_TABLES: u8 = 0xc4;
     const START_OF_SCAN: u8 = 0xda;
@@ -88,7 +88,7 @@ pub(super) enum PixelOrder {
     Bgr,
 }
 
-/// Converts rows of 3 bytes a pixel, `stride` bytes apart, in the size of the picture.
+/// Converts rows of 3 bytes a pixel, `stride` bytes apart, in the size of the frame.
 pub(super) fn rgb_to_i420(picture: &mut I420, rgb: &[u8], stride: usize, order: PixelOrder) -> Result<(), String> {
     let row = stride as u32;
     let mut image = picture.as_yuv();
@@ -131,7 +131,7 @@ mod tests {
         let bare = without(DEFAULTS, 0xc4);
         assert!(bare.len() + 400 < DEFAULTS.len() && !has_huffman_tables(&bare));
         assert_eq!(planes(&bare).unwrap(), planes(DEFAULTS).unwrap());
-        // As capture cards for interlaced pictures write it.
+        // As capture cards for interlaced frames write it.
         let field = [&bare[..2], b"\xff\xe0\x00\x10AVI1\x01\0\0\0\0\0\0\0\0\0", &bare[2..]].concat();
         assert_eq!(planes(&field).unwrap(), planes(DEFAULTS).unwrap());
     }

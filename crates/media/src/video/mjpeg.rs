@@ -1,4 +1,4 @@
-//! MJPEG files: JPEG pictures, one behind the other.
+//! MJPEG files: JPEG frames, one after another.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +11,7 @@ use super::jpeg::JpegReader;
 /// Larger files are refused: the whole file is held in memory.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// A file in memory with the place of each of its pictures. Errors are texts for people.
+/// A file in memory with the place of each of its frames. Errors are texts for people.
 pub(super) struct MjpegFile {
     data: Vec<u8>,
     pictures: Vec<Range<usize>>,
@@ -25,14 +25,14 @@ impl MjpegFile {
         if data.len() as u64 > MAX_BYTES {
             return Err(format!("more than {MAX_BYTES} bytes"));
         }
-        let pictures = find_pictures(&data);
+        let pictures = find_frames(&data);
         if pictures.is_empty() {
             return Err("no picture in it".to_owned());
         }
         Ok(Self { data, pictures, reader: JpegReader::default() })
     }
 
-    /// Number of pictures, at least one.
+    /// Number of frames, at least one.
     pub(super) fn len(&self) -> u64 {
         self.pictures.len() as u64
     }
@@ -47,12 +47,12 @@ const START_OF_IMAGE: u8 = 0xd8;
 const END_OF_IMAGE: u8 = 0xd9;
 const START_OF_SCAN: u8 = 0xda;
 
-/// Follows the markers (ITU-T T.81, annex B), since thumbnails inside a picture have starts and ends of their own.
-fn find_pictures(data: &[u8]) -> Vec<Range<usize>> {
+/// Follows the markers (ITU-T T.81, annex B), since thumbnails inside a frame have starts and ends of their own.
+fn find_frames(data: &[u8]) -> Vec<Range<usize>> {
     let mut pictures = Vec::new();
     let mut position = 0;
     while let Some(start) = find(data, position, |marker| marker == START_OF_IMAGE) {
-        match picture_end(data, start + 2) {
+        match frame_end(data, start + 2) {
             Some(end) => {
                 pictures.push(start..end);
                 position = end;
@@ -63,8 +63,8 @@ fn find_pictures(data: &[u8]) -> Vec<Range<usize>> {
     pictures
 }
 
-/// The end of a picture whose first marker behind the start lies at `position`; `None` if it is broken or cut off.
-fn picture_end(data: &[u8], mut position: usize) -> Option<usize> {
+/// The end of a frame whose first marker behind the start is at `position`; `None` if it is damaged or truncated.
+fn frame_end(data: &[u8], mut position: usize) -> Option<usize> {
     loop {
         if *data.get(position)? != 0xff {
             return None;
@@ -107,7 +107,7 @@ pub(super) mod tests {
     #[test]
     fn pictures_are_found_between_rubbish() {
         let file = [b"--boundary\r\n", GREY, b"\xff\xff\r\n", WHITE, GREY].concat();
-        let ranges = find_pictures(&file);
+        let ranges = find_frames(&file);
         assert_eq!(ranges.len(), 3);
         assert_eq!(&file[ranges[0].clone()], GREY);
         assert_eq!(&file[ranges[1].clone()], WHITE);
@@ -120,14 +120,14 @@ pub(super) mod tests {
         outer.extend(u16::try_from(GREY.len() + 2).unwrap().to_be_bytes());
         outer.extend(GREY);
         outer.extend(&GREY[2..]);
-        let ranges = find_pictures(&outer);
+        let ranges = find_frames(&outer);
         assert_eq!((ranges.len(), ranges[0].clone()), (1, 0..outer.len()));
     }
 
     #[test]
     fn a_picture_that_is_cut_off_is_left_out() {
         for len in 0..GREY.len() {
-            assert!(find_pictures(&GREY[..len]).is_empty(), "{len} bytes");
+            assert!(find_frames(&GREY[..len]).is_empty(), "{len} bytes");
         }
     }
 
@@ -150,7 +150,7 @@ pub(super) mod tests {
                     _ => jpeg[at] ^= 1 << random(8),
                 }
             }
-            for range in find_pictures(&jpeg) {
+            for range in find_frames(&jpeg) {
                 reader.read(&jpeg[range], Instant::now()).ok();
             }
             read += u32::from(reader.read(&jpeg, Instant::now()).is_ok());

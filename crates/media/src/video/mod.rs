@@ -1,10 +1,9 @@
 //! Video: frames, sources, codecs, colour.
 //!
-//! A source (camera, file, pattern) makes a [`VideoFrame`] and gives it to a [`FrameSink`] on its own thread. Pixels
-//! are planar YUV 4:2:0, 8 bit, all along; only a view asks for RGBA. What they mean travels with them: BT.601 with limited
-//! range for all that is captured here, whatever its stream says for what is received.
+//! A source (camera, file, pattern) makes a [`VideoFrame`] and passes it to a [`FrameSink`] on its own thread. Pixels are
+//! planar YUV 4:2:0, 8 bit, all along; only a view asks for RGBA. Their meaning travels with them: BT.601 with limited range
+//! for all that is captured here, whatever its stream says for what is received.
 
-mod at_rest;
 pub mod camera;
 mod camera_pixels;
 pub mod codec;
@@ -31,7 +30,8 @@ pub mod screen;
 pub mod sink;
 mod source;
 pub mod sps;
-mod strip;
+mod static_refinement;
+mod timestamp_overlay;
 #[cfg(target_os = "linux")]
 mod v4l_camera;
 #[cfg(feature = "vp8")]
@@ -40,7 +40,7 @@ mod vp8_decoder;
 mod vp8_library;
 mod y4m;
 
-pub use camera::{CameraTrouble, Capture, CaptureError, CaptureFormat};
+pub use camera::{CameraFailure, Capture, CaptureError, CaptureFormat};
 pub use codec::{Decode, VideoCodec};
 pub use colour::Colour;
 pub use decoder::{DecodeError, VideoDecoder};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
-use super::camera::{CameraTrouble, CaptureError, CaptureFormat};
+use super::camera::{CameraFailure, CaptureError, CaptureFormat};
 use super::camera_pixels::PixelFormat;
 use super::nokhwa_camera;
 #[cfg(not(target_os = "linux"))]
@@ -26,13 +26,13 @@ const RETRY: Duration = Duration::from_millis(50);
 /// The cameras of the system; none if it cannot say.
 pub(super) fn list() -> Vec<DeviceInfo> {
     let devices = nokhwa_camera::list();
-    // A camera has more nodes than the one that gives pictures.
+    // A camera has more nodes than the one that delivers frames.
     #[cfg(target_os = "linux")]
-    let devices = devices.into_iter().filter(|device| v4l_camera::gives_pictures(&device.id)).collect();
+    let devices = devices.into_iter().filter(|device| v4l_camera::delivers_frames(&device.id)).collect();
     devices
 }
 
-/// Changes when the list may have changed. The nodes are cheap to look at, while the list opens every camera.
+/// Changes when the list may have changed. The nodes are cheap to check, while the list opens every camera.
 #[cfg(target_os = "linux")]
 pub(super) fn fingerprint() -> impl std::hash::Hash {
     let entries = std::fs::read_dir("/dev").into_iter().flatten().flatten();
@@ -51,7 +51,7 @@ pub(super) fn fingerprint() -> impl std::hash::Hash {
 /// Whether a camera that is open is still plugged in.
 fn is_there(device: &str) -> bool {
     #[cfg(target_os = "linux")]
-    return v4l_camera::gives_pictures(device);
+    return v4l_camera::delivers_frames(device);
     #[cfg(not(target_os = "linux"))]
     return list().iter().any(|listed| listed.id == device);
 }
@@ -69,13 +69,13 @@ pub(super) fn open(
     } else {
         devices.into_iter().find(|device| device.id == device_id)
     };
-    let device = device.ok_or_else(|| CaptureError::new(device_id, CameraTrouble::NoDevice, "not in the list"))?.id;
+    let device = device.ok_or_else(|| CaptureError::new(device_id, CameraFailure::NoDevice, "not in the list"))?.id;
     let (opened, outcome) = bounded(1);
     // Some systems bind a camera to the thread that opened it, so it never leaves its own.
     let capture = Capture::spawn("camera", move |stopped| run(&device, format, &*sink, &*on_error, &opened, stopped))?;
     match outcome.recv() {
         Ok(result) => result.map(|()| capture),
-        Err(_) => Err(CaptureError::new(device_id, CameraTrouble::Failed, "its thread ended")),
+        Err(_) => Err(CaptureError::new(device_id, CameraFailure::Failed, "its thread ended")),
     }
 }
 
@@ -92,8 +92,8 @@ fn run(
 ) {
     let mut camera = match NativeCamera::open(device, format) {
         Ok(camera) => camera,
-        Err((trouble, reason)) => {
-            drop(opened.send(Err(CaptureError::new(device, trouble, reason))));
+        Err((failure, reason)) => {
+            drop(opened.send(Err(CaptureError::new(device, failure, reason))));
             return;
         }
     };
@@ -110,20 +110,20 @@ fn run(
             }
             Ok(None) => "no pictures come".to_owned(),
             Err(reason) => {
-                // A camera that fails at once must not take the processor.
+                // A camera that fails at once must not occupy the processor.
                 stopped.recv_timeout(RETRY).unwrap_or_default();
                 reason
             }
         };
-        // Asked again only now and then: a list may take long.
+        // Checked again only now and then: a list may take long.
         if looked.elapsed() > LOOK {
             looked = Instant::now();
             if !is_there(device) {
-                return on_error(CaptureError::new(device, CameraTrouble::Unplugged, reason));
+                return on_error(CaptureError::new(device, CameraFailure::Unplugged, reason));
             }
         }
         if last_good.elapsed() > SILENCE {
-            return on_error(CaptureError::new(device, CameraTrouble::NoPictures, reason));
+            return on_error(CaptureError::new(device, CameraFailure::NoFrames, reason));
         }
     }
 }

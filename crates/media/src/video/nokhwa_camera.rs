@@ -1,5 +1,5 @@
-//! Cameras through nokhwa: their list everywhere, and their pictures on Windows (Media Foundation) and macOS
-//! (AVFoundation). On Linux the pictures come through V4L2 itself: nokhwa does not open a camera at a fractional rate.
+//! Cameras through nokhwa: their list everywhere, and their frames on Windows (Media Foundation) and macOS (AVFoundation).
+//! On Linux the frames come through V4L2 itself: nokhwa does not open a camera at a fractional rate.
 #![cfg_attr(target_os = "linux", allow(dead_code, reason = "compiled there, so that it is checked"))]
 
 use std::time::{Duration, Instant};
@@ -10,13 +10,13 @@ use nokhwa::utils::{
     ApiBackend, CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution,
 };
 
-use super::camera::{CameraTrouble, CaptureFormat};
-use super::camera_pixels::{PixelFormat, PixelReader, RawPicture};
+use super::camera::{CameraFailure, CaptureFormat};
+use super::camera_pixels::{PixelFormat, PixelReader, RawFrame};
 use super::frame::VideoFrame;
 use super::native_camera::{Offer, OpenError, choose};
 use crate::devices::DeviceInfo;
 
-/// What the pixel formats are called here.
+/// The library's names of the pixel formats.
 const FORMATS: [(PixelFormat, FrameFormat); 5] = [
     (PixelFormat::Nv12, FrameFormat::NV12),
     (PixelFormat::Yuyv, FrameFormat::YUYV),
@@ -55,7 +55,7 @@ pub(super) struct NativeCamera {
 impl NativeCamera {
     /// Asks the user first, where the system wants that.
     pub(super) fn open(id: &str, wanted: CaptureFormat) -> Result<Self, OpenError> {
-        request_permission().map_err(|reason| (CameraTrouble::NotAllowed, reason))?;
+        request_permission().map_err(|reason| (CameraFailure::NotAllowed, reason))?;
         let index = id.parse().map_or_else(|_| CameraIndex::String(id.to_owned()), CameraIndex::Index);
         let mut camera = open_in_any_format(&index, wanted).map_err(open_error)?;
         let offered = camera.compatible_camera_formats().unwrap_or_default();
@@ -71,29 +71,29 @@ impl NativeCamera {
         Ok(Self { camera, reader: PixelReader::default() })
     }
 
-    /// The next picture. The error is a text for people.
+    /// The next frame. The error is a text for people.
     pub(super) fn read(&mut self) -> Result<Option<VideoFrame>, String> {
         let buffer = self.camera.frame().map_err(|error| error.to_string())?;
         let format = pixel_format(buffer.source_frame_format()).ok_or("unknown pixel format")?;
         let (width, height) = (buffer.resolution().width(), buffer.resolution().height());
-        let picture = RawPicture { format, width, height, stride: 0, data: buffer.buffer() };
+        let picture = RawFrame { format, width, height, stride: 0, data: buffer.buffer() };
         self.reader.read(&picture, Instant::now()).map(Some)
     }
 }
 
-/// The library hands on what the system says as text only; Windows' codes are in it.
+/// The library passes the system's message on as text only; Windows' codes are in it.
 fn open_error(reason: String) -> OpenError {
     // E_ACCESSDENIED: the privacy settings forbid it.
     const FORBIDDEN: [&str; 1] = ["0x80070005"];
     // MF_E_HW_MFT_FAILED_START_STREAMING and MF_E_VIDEO_RECORDING_DEVICE_PREEMPTED: another application has it.
     const IN_USE: [&str; 2] = ["0xC00D3704", "0xC00D3EA3"];
     let says = |codes: &[&str]| codes.iter().any(|code| reason.to_uppercase().contains(&code.to_uppercase()));
-    let trouble = match () {
-        () if says(&FORBIDDEN) => CameraTrouble::NotAllowed,
-        () if says(&IN_USE) => CameraTrouble::Busy,
-        () => CameraTrouble::Failed,
+    let failure = match () {
+        () if says(&FORBIDDEN) => CameraFailure::NotAllowed,
+        () if says(&IN_USE) => CameraFailure::Busy,
+        () => CameraFailure::Failed,
     };
-    (trouble, reason)
+    (failure, reason)
 }
 
 fn pixel_format(format: FrameFormat) -> Option<PixelFormat> {
@@ -106,7 +106,7 @@ fn offer(format: &CameraFormat) -> Option<Offer> {
     Some(Offer { pixels, width: format.width(), height: format.height(), milli_fps })
 }
 
-/// The library opens a camera only together with a format; which one is settled once the camera has told what it
+/// The library opens a camera only together with a format; the final one is chosen once the camera has reported what it
 /// offers. "Closest" fails unless the resolution exists, hence several.
 fn open_in_any_format(index: &CameraIndex, wanted: CaptureFormat) -> Result<Camera, String> {
     let sizes = [(wanted.width, wanted.height), (640, 480), (1280, 720), (640, 360)];

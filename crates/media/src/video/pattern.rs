@@ -1,14 +1,14 @@
 //! The test pattern: colour bars, a moving box, the machine-readable strip and the flash of the second.
 //!
-//! Time is an argument, so a picture depends on nothing but its size, the wall clock and the counter.
+//! Time is an argument, so a frame depends on nothing but its size, the wall clock and the counter.
 
 use std::time::Instant;
 
 use super::frame::{I420, VideoFrame};
 use super::pool::FramePool;
-use super::strip::{self, BLACK, NEUTRAL, WHITE};
+use super::timestamp_overlay::{self, BLACK, NEUTRAL, WHITE};
 
-pub use super::strip::{Strip, read_strip};
+pub use super::timestamp_overlay::{Strip, read_strip};
 
 /// 75 % bars in BT.601 limited range: white, yellow, cyan, green, magenta, red, blue, black.
 const BARS: [[u8; 3]; 8] = [
@@ -32,12 +32,12 @@ const FLASH_MS: u64 = 100;
 /// Draws the pattern in one size.
 #[derive(Debug)]
 pub struct Pattern {
-    /// Everything that never changes; each picture starts as a copy of it.
+    /// Everything that never changes; each frame starts as a copy of it.
     background: I420,
 }
 
 impl Pattern {
-    /// Sides in pixels. Pictures under 32 pixels wide have no readable strip.
+    /// Sides in pixels. Frames under 32 pixels wide have no readable strip.
     pub fn new(width: u32, height: u32) -> Self {
         let mut background = FramePool::new().take(width, height);
         let (sizes, strides) = (background.plane_sizes(), background.strides());
@@ -51,21 +51,21 @@ impl Pattern {
         }
         let mut pattern = Self { background };
         let (width, height) = (width as usize, height as usize);
-        let strip_height = strip::height(pattern.background.width()).next_multiple_of(2);
+        let strip_height = timestamp_overlay::height(pattern.background.width()).next_multiple_of(2);
         fill(&mut pattern.background, (0, 0), (width, strip_height), [BLACK, NEUTRAL, NEUTRAL]);
         let (left_top, size) = flash_square(width, height);
         fill(&mut pattern.background, left_top, size, [BLACK, NEUTRAL, NEUTRAL]);
         pattern
     }
 
-    /// The picture of this moment; `unix_ms` is the wall clock in milliseconds since the Unix epoch.
+    /// The frame of this moment; `unix_ms` is the wall clock in milliseconds since the Unix epoch.
     pub fn draw(&self, pool: &FramePool, unix_ms: u64, counter: u16, capture_time: Instant) -> VideoFrame {
         let (width, height) = (self.background.width(), self.background.height());
         let mut picture = pool.take(width, height);
         for (to, from) in picture.planes_mut().into_iter().zip(self.background.planes()) {
             to.copy_from_slice(from);
         }
-        strip::draw(&mut picture, Strip { capture_ms: unix_ms & 0xffff_ffff_ffff, counter });
+        timestamp_overlay::draw(&mut picture, Strip { capture_ms: unix_ms & 0xffff_ffff_ffff, counter });
         let (left_top, size) = moving_box(width as usize, height as usize, unix_ms);
         fill(&mut picture, left_top, size, BOX_COLOUR);
         if unix_ms % 1_000 < FLASH_MS {
@@ -85,7 +85,7 @@ fn flash_square(width: usize, height: usize) -> ((usize, usize), (usize, usize))
 /// Left top corner and size of the box; it moves between the strip and the flash and covers neither.
 fn moving_box(width: usize, height: usize, unix_ms: u64) -> ((usize, usize), (usize, usize)) {
     let side = (height / 8).min(width / 2) & !1;
-    let top = strip::height(width as u32).next_multiple_of(2);
+    let top = timestamp_overlay::height(width as u32).next_multiple_of(2);
     let bottom = height - flash_square(width, height).1.1;
     let room = (width - side, bottom.saturating_sub(top + side));
     let size = if top + side > bottom { (0, 0) } else { (side, side) };
@@ -100,7 +100,7 @@ fn sweep(unix_ms: u64, period_ms: u64, room: usize) -> usize {
     (phase * room as u64 / period_ms) as usize
 }
 
-/// Fills a rectangle, cut to the picture; chroma covers every sample that the rectangle touches.
+/// Fills a rectangle, cut to the frame; chroma covers every sample that the rectangle touches.
 fn fill(picture: &mut I420, (left, top): (usize, usize), (width, height): (usize, usize), colour: [u8; 3]) {
     if width == 0 || height == 0 {
         return;

@@ -1,41 +1,41 @@
-//! The place of an H.264 picture in the order in which pictures are shown (ITU-T H.264, section 8.2.1, type 0).
+//! The place of an H.264 frame in the order in which frames are shown (ITU-T H.264, section 8.2.1, type 0).
 
 use std::collections::BTreeMap;
 
 use super::sps::{BitReader, PictureOrder, Sps, SpsError};
 use rtp::h264::annex_b::{Nal, NalKind, nal_units};
 
-/// Bytes of a slice that its header up to the picture order count takes at most.
+/// Upper bound of the bytes of a slice's header up to the picture order count.
 const HEADER_BYTES: usize = 32;
 /// Parameter sets of either kind that a stream may have.
 const MAX_SETS: usize = 256;
 const SLICE_B: u32 = 1;
 
-/// Where a picture is shown.
+/// Where a frame is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Grows in the order in which pictures are shown, from one IDR picture to the next.
+    /// Grows in the order in which frames are shown, from one IDR frame to the next.
     pub(super) count: i64,
-    /// The counts begin anew.
+    /// The counts begin again.
     pub(super) begins: bool,
-    /// Predicted from later pictures as well.
+    /// Predicted from later frames as well.
     pub(super) is_b: bool,
-    /// How many pictures may come before one that is shown earlier, if the stream tells.
+    /// How many frames may come before one that is shown earlier, if the stream says.
     pub(super) reordered: Option<u32>,
 }
 
-/// Follows the picture order counts of a stream.
+/// Follows the frame order counts of a stream.
 #[derive(Debug, Default)]
 pub(super) struct OrderReader {
     sequences: BTreeMap<u32, PictureOrder>,
-    /// Sequence parameter set of each picture parameter set.
+    /// Sequence parameter set of each frame parameter set.
     pictures: BTreeMap<u32, u32>,
-    /// Upper and lower part of the count of the last picture that others refer to.
+    /// Upper and lower part of the count of the last frame that others refer to.
     previous: (i64, i64),
 }
 
 impl OrderReader {
-    /// Reads one access unit; `None` if it holds no picture whose place is known.
+    /// Reads one access unit; `None` if it holds no frame whose place is known.
     pub(super) fn read(&mut self, annex_b: &[u8]) -> Option<Place> {
         for nal in nal_units(annex_b) {
             match nal.kind() {

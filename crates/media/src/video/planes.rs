@@ -1,4 +1,4 @@
-//! Raw planes of any colour resolution and either range of values, made into what is used here.
+//! Raw planes of any chroma resolution and range, converted to limited-range 4:2:0.
 
 use super::frame::I420;
 
@@ -13,7 +13,7 @@ pub(super) enum Chroma {
     C422,
     /// All in each row, half of the rows.
     C440,
-    /// As many.
+    /// Full chroma resolution.
     C444,
     /// None.
     Mono,
@@ -40,7 +40,7 @@ impl Chroma {
     }
 }
 
-/// Tight planes of Y, U and V, one behind the other.
+/// Tight planes of Y, U and V, one after another.
 pub(super) struct RawPlanes<'a> {
     pub(super) data: &'a [u8],
     pub(super) chroma: Chroma,
@@ -49,7 +49,7 @@ pub(super) struct RawPlanes<'a> {
 }
 
 impl RawPlanes<'_> {
-    /// Fills a picture of the same size. The error is a text for people.
+    /// Fills a frame of the same size. The error is a text for people.
     pub(super) fn write_to(&self, picture: &mut I420) -> Result<(), String> {
         let (width, height) = (picture.width(), picture.height());
         let luma_len = width as usize * height as usize;
@@ -75,12 +75,12 @@ impl RawPlanes<'_> {
     }
 }
 
-/// A plane of colour with half the luma's samples in both directions: each the mean of those that lie in its square.
+/// A chroma plane with half the luma's samples in both directions: each the mean of those in its square.
 fn resample(plane: &[u8], columns: usize, steps: Option<(usize, usize)>, (width, height): (usize, usize)) -> Vec<u8> {
     let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
     let Some((across, down)) = steps else { return vec![128; half_width * half_height] };
     let mut out = Vec::with_capacity(half_width * half_height);
-    // The luma pixels of a square, at the edges of odd pictures those that there are.
+    // The luma pixels of a square, at the edges of odd frames those that there are.
     let places = |at: usize, end: usize, step: usize| [(2 * at) / step, (2 * at + 1).min(end - 1) / step];
     for row in 0..half_height {
         let rows = places(row, height, down);

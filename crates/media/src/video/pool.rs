@@ -1,4 +1,4 @@
-//! Recycles picture buffers: a fresh megabyte per frame costs more in page faults than the codec's copy.
+//! Recycles frame buffers: a fresh megabyte per frame costs more in page faults than the codec's copy.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::frame::I420;
 /// Buffers kept for reuse; a preview, an encoder and a queue between them hold fewer.
 const MAX_IDLE: usize = 8;
 
-/// Hands out pictures and takes their buffers back when the last owner lets go. Clones share the buffers.
+/// Provides frames and takes their buffers back when the last owner drops them. Clones share the buffers.
 #[derive(Clone, Debug, Default)]
 pub struct FramePool {
     idle: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -21,7 +21,7 @@ impl FramePool {
         Self::default()
     }
 
-    /// A picture of this size in pixels (sides are clamped to 1..=8192) with undefined content.
+    /// A frame of this size in pixels (sides are clamped to 1..=8192) with undefined content.
     pub fn take(&self, width: u32, height: u32) -> I420 {
         I420::with_buffer(width, height, self.clone(), |len| {
             let mut idle = self.idle.lock();

@@ -1,28 +1,28 @@
-//! Pictures back in the order in which they are shown. A stream whose pictures come in that order waits for nothing.
+//! Restores the order in which frames are shown. A stream whose frames come in that order waits for nothing.
 
 use super::frame::VideoFrame;
 use super::picture_order::Place;
 
-/// The most that a stream may have held back: the size of the largest decoded picture buffer.
+/// Upper bound of frames held back: the size of the largest decoded picture buffer.
 const MAX_DEPTH: usize = 16;
 
-/// See the module.
+/// Frames that wait for earlier ones.
 #[derive(Debug, Default)]
 pub(super) struct Reorder {
     held: Vec<(i64, VideoFrame)>,
     shown: Option<i64>,
     depth: usize,
-    /// Found out, where the stream does not tell.
+    /// Learned depth, where the stream does not say.
     learned: usize,
 }
 
 impl Reorder {
-    /// Pictures that wait for earlier ones.
+    /// Frames that wait for earlier ones.
     pub(super) fn depth(&self) -> usize {
         self.depth
     }
 
-    /// Takes a decoded picture and appends those whose turn it is.
+    /// Adds a decoded frame and appends those that are due.
     pub(super) fn push(&mut self, frame: VideoFrame, place: Option<Place>, out: &mut Vec<VideoFrame>) {
         let Some(place) = place else {
             self.release(0, out);
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
     use std::time::{Duration, Instant};
 
-    /// Shows pictures with these places, given in decoding order; tells after how many each came, and in which order.
+    /// Shows frames with these places, in decoding order; reports after how many each was shown, and in which order.
     fn order(places: &[(i64, bool)], reordered: Option<u32>) -> Vec<(usize, i64)> {
         let (mut reorder, start, mut shown) = (Reorder::default(), Instant::now(), Vec::new());
         for (index, &(count, is_b)) in places.iter().enumerate() {

@@ -1,11 +1,11 @@
-//! Turns whole pictures, plane by plane.
+//! Turns whole frames, plane by plane.
 
 use super::frame::VideoFrame;
 
 /// Samples on a side of the squares that are turned one after the other, so that rows and columns stay in the cache.
 const SQUARE: usize = 32;
 
-/// Turns clockwise by so many quarters; a picture that stays as it is is only cloned.
+/// Turns clockwise by this many quarters; a frame that stays as it is is only cloned.
 pub fn turn(frame: &VideoFrame, quarters: u8) -> VideoFrame {
     let quarters = quarters % 4;
     if quarters == 0 {
@@ -42,7 +42,7 @@ fn turn_half(source: &Plane<'_>, destination: &mut [u8], stride: usize) {
     }
 }
 
-/// Clockwise, a column read upwards becomes a row; else one read downwards, and the rows from the bottom.
+/// Clockwise, a column read upwards becomes a row; otherwise one read downwards, and the rows from the bottom.
 fn turn_quarter(source: &Plane<'_>, destination: &mut [u8], stride: usize, clockwise: bool) {
     let (columns, rows) = source.size;
     for top in (0..rows).step_by(SQUARE) {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use std::time::Instant;
 
-    /// Luma that tells column and row, for sides up to 256.
+    /// Luma that encodes column and row, for sides up to 256.
     fn picture(width: u32, height: u32) -> VideoFrame {
         let mut picture = FramePool::new().take(width, height);
         let strides = picture.strides();

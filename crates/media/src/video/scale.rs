@@ -1,4 +1,4 @@
-//! Scaling, cropping and mirroring of whole pictures, plane by plane.
+//! Scaling, cropping and mirroring of whole frames, plane by plane.
 
 use std::cell::RefCell;
 
@@ -9,7 +9,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use super::frame::VideoFrame;
 
 thread_local! {
-    /// Keeps its coefficient buffers from one picture to the next.
+    /// Keeps its coefficient buffers from one frame to the next.
     static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
 }
 
@@ -51,13 +51,13 @@ pub fn scale(frame: &VideoFrame, width: u32, height: u32) -> VideoFrame {
     scale_area(frame, Area::whole(frame), width, height)
 }
 
-/// Scales to exactly this size and keeps the aspect ratio by cutting what is too much off both sides.
+/// Scales to exactly this size and keeps the aspect ratio by cropping.
 pub fn fill(frame: &VideoFrame, width: u32, height: u32) -> VideoFrame {
     scale_area(frame, Area::centred(frame, width, height), width, height)
 }
 
-/// Gives the frame the aspect ratio of `width : height` by cutting, and scales it down to that size if it is larger;
-/// never up, since whoever shows or encodes it scales anyway.
+/// Crops the frame to the aspect ratio of `width : height`, and scales it down to that size if it is larger; never up, since
+/// the view or encoder scales anyway.
 pub fn fit(frame: &VideoFrame, width: u32, height: u32) -> VideoFrame {
     let area = Area::centred(frame, width, height);
     let (width, height) = if area.width > width { (width, height) } else { (area.width, area.height) };
@@ -106,7 +106,7 @@ struct PlaneMut<'a> {
     size: (usize, usize),
 }
 
-/// Every sample becomes the mean of four. Layers go by halves, and a general filter takes five times as long.
+/// Every sample becomes the mean of four. Layers have half sides, and a general filter takes five times as long.
 fn halve_plane(source: &[u8], source_stride: usize, destination: &mut [u8], stride: usize, columns: usize) {
     let pairs = source.chunks(2 * source_stride);
     for (row, pair) in destination.chunks_mut(stride).zip(pairs) {
@@ -123,7 +123,7 @@ fn halve_plane(source: &[u8], source_stride: usize, destination: &mut [u8], stri
 fn scale_plane(source: Plane<'_>, area: Area, destination: PlaneMut<'_>) -> Option<()> {
     let (source_columns, source_rows) = source.size;
     let padded = TypedImageRef::<U8>::from_buffer(source.stride as u32, source_rows as u32, source.samples).ok()?;
-    // The filter reaches beyond the area that is asked for, but must not reach what lies behind the end of a row.
+    // The filter reaches beyond the requested area, but must not reach past the end of a row.
     let source_view = TypedCroppedImage::from_ref(&padded, 0, 0, source_columns as u32, source_rows as u32).ok()?;
     let (columns, rows) = destination.size;
     let rows_view = TypedImage::<U8>::from_buffer(destination.stride as u32, rows as u32, destination.samples).ok()?;
@@ -148,7 +148,7 @@ pub fn mirror(frame: &VideoFrame) -> VideoFrame {
     picture.freeze(frame.capture_time()).with_colour(frame.colour())
 }
 
-/// Eight samples at a time: byte swaps are what the compiler vectorizes without asking for newer processors.
+/// Eight samples at a time: byte swaps are vectorized for all processors.
 fn mirror_row(from: &[u8], to: &mut [u8]) {
     let (groups, rest) = from.as_chunks::<8>();
     let (to_rest, to_groups) = to.split_at_mut(rest.len());

@@ -1,18 +1,18 @@
-//! Whoever takes pictures: a view, an encoder, a recorder.
+//! Consumers of video frames: a view, an encoder, a recorder.
 
 use super::frame::VideoFrame;
 
-/// Takes pictures on the thread that made them, so it must be quick: convert, encode or hand over, never wait.
+/// Takes frames on the thread that made them, so it must be quick: convert, encode or pass on, never wait.
 pub trait FrameSink: Send + Sync {
-    /// A new picture. To keep it, clone it (cheap).
+    /// A new frame. To keep it, clone it (cheap).
     fn on_frame(&self, frame: &VideoFrame);
 
-    /// Pixels in which pictures are shown, for a sink that shows them; (0, 0) while it is hidden. More are of no use to it.
+    /// Pixels in which frames are shown, for a sink that shows them; (0, 0) while it is hidden. More are of no use to it.
     fn shown_size(&self) -> Option<(u32, u32)> {
         None
     }
 
-    /// What became of the pictures, for a sink that shows them.
+    /// Counters, for a sink that shows its frames.
     fn stats(&self) -> Option<ViewStats> {
         None
     }
@@ -24,15 +24,15 @@ impl<F: Fn(&VideoFrame) + Send + Sync> FrameSink for F {
     }
 }
 
-/// What a view did with its pictures so far.
+/// Counters of a view.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ViewStats {
-    /// Pictures handed to the view.
+    /// Frames handed to the view.
     pub delivered: u64,
-    /// Pictures that reached the canvas.
+    /// Frames that reached the canvas.
     pub drawn: u64,
-    /// Pictures replaced by a newer one before they were drawn.
+    /// Frames replaced by a newer one before they were drawn.
     pub dropped: u64,
     /// Median time from converted to drawn, in milliseconds.
     pub ready_to_drawn_ms_p50: f64,

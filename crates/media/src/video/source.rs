@@ -1,4 +1,4 @@
-//! Runs a source of pictures on a thread of its own, paced by the clock.
+//! Runs a source of frames on a thread of its own, paced by the clock.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -6,39 +6,39 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::camera::{CameraTrouble, CaptureError};
+use super::camera::{CameraFailure, CaptureError};
 use super::frame::VideoFrame;
 use super::sink::FrameSink;
 
-/// How long dropping a [`Capture`] waits for a device driver that does not come back.
-const JOIN_PATIENCE: Duration = Duration::from_secs(2);
+/// How long dropping a [`Capture`] waits for a device driver that hangs.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A source without a good picture for this long is lost; until then a damaged one is only left out.
+/// A source without a good frame for this long is lost; until then a damaged one is only skipped.
 pub(super) const SILENCE: Duration = Duration::from_secs(3);
 
 /// How often a source is asked whether it is still there.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What is the matter, and a text for people.
-pub(super) type SourceError = (CameraTrouble, String);
+/// The failure, and a text for people.
+pub(super) type SourceError = (CameraFailure, String);
 
-/// The moment for which a picture is asked.
+/// The moment for which a frame is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     /// Becomes the frame's capture time.
     pub instant: Instant,
     /// The wall clock, in milliseconds since the Unix epoch.
     pub unix_ms: u64,
-    /// Frame intervals since the start; a number is left out when the clock has run past it.
+    /// Frame intervals since the start; a number is skipped when the clock has run past it.
     pub tick: u64,
 }
 
-/// Something that gives a picture whenever it is asked: the fake cameras.
+/// A source that makes a frame on demand: the fake cameras.
 pub(super) trait Source: Send {
-    /// The picture of this moment.
+    /// The frame of this moment.
     ///
     /// # Errors
-    /// There is no good picture for this moment; the next may be good.
+    /// There is no good frame for this moment; the next may be good.
     fn frame(&mut self, moment: Moment) -> Result<VideoFrame, SourceError>;
 
     /// False once it was unplugged.
@@ -47,7 +47,7 @@ pub(super) trait Source: Send {
     }
 }
 
-/// A running source, real or fake. Dropping it stops the pictures: none is delivered once the drop has returned.
+/// A running source, real or fake. Dropping it stops the frames: none is delivered once the drop has returned.
 #[derive(Debug)]
 pub struct Capture {
     /// Its disconnection is the sign to stop.
@@ -68,7 +68,7 @@ impl Capture {
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(run)
-            .map_err(|error| CaptureError::new("", CameraTrouble::Failed, error))?;
+            .map_err(|error| CaptureError::new("", CameraFailure::Failed, error))?;
         Ok(Self { stop: Some(stop), done, thread: Some(thread) })
     }
 }
@@ -80,7 +80,7 @@ impl Drop for Capture {
         if thread.thread().id() == std::thread::current().id() {
             return; // dropped by the sink itself: the thread ends when the sink returns
         }
-        if self.done.recv_timeout(JOIN_PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        if self.done.recv_timeout(JOIN_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("a source of pictures did not stop in time and is left behind");
             return;
         }
@@ -107,7 +107,7 @@ impl Ticker {
         self.start + Duration::from_nanos((u128::from(self.next) * 1_000_000_000 / u128::from(self.fps)) as u64)
     }
 
-    /// The tick to show now, once it is due; ticks that were missed are left out instead of made up for.
+    /// The tick to show now, once it is due; ticks that were missed are skipped instead of made up for.
     fn take(&mut self, now: Instant) -> u64 {
         let elapsed = now.saturating_duration_since(self.start).as_nanos();
         let current = (elapsed * u128::from(self.fps) / 1_000_000_000) as u64;
@@ -117,7 +117,7 @@ impl Ticker {
     }
 }
 
-/// Asks the source for a picture `fps` times a second until the [`Capture`] is dropped or the source is lost. `device` is
+/// Asks the source for a frame `fps` times a second until the [`Capture`] is dropped or the source is lost. `device` is
 /// its name in errors.
 pub(super) fn run_paced(
     device: &str,
@@ -146,7 +146,7 @@ fn run_patient(
             if instant.saturating_duration_since(looked) >= LOOK {
                 looked = instant;
                 if !source.is_there() {
-                    return on_error(CaptureError::new(&device, CameraTrouble::Unplugged, "it is gone"));
+                    return on_error(CaptureError::new(&device, CameraFailure::Unplugged, "it is gone"));
                 }
             }
             let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
@@ -155,8 +155,8 @@ fn run_patient(
                     last_good = instant;
                     sink.on_frame(&frame);
                 }
-                Err((trouble, reason)) if instant.saturating_duration_since(last_good) >= patience => {
-                    return on_error(CaptureError::new(&device, trouble, reason));
+                Err((failure, reason)) if instant.saturating_duration_since(last_good) >= patience => {
+                    return on_error(CaptureError::new(&device, failure, reason));
                 }
                 Err((_, reason)) => tracing::debug!(device, reason, "a picture is left out"),
             }
@@ -215,7 +215,7 @@ mod tests {
         assert!(receiver.iter().all(|captured| captured <= stopped), "the sink is gone, so this loop ends");
     }
 
-    /// Every third picture is damaged, or all of them.
+    /// Every third frame is damaged, or all of them.
     struct Damaged {
         pool: FramePool,
         all: bool,
@@ -227,7 +227,7 @@ mod tests {
         fn frame(&mut self, moment: Moment) -> Result<VideoFrame, SourceError> {
             self.asked += 1;
             if self.all || self.asked.is_multiple_of(3) {
-                return Err((CameraTrouble::Failed, "damaged".to_owned()));
+                return Err((CameraFailure::Failed, "damaged".to_owned()));
             }
             Ok(self.pool.take(16, 16).freeze(moment.instant))
         }
@@ -241,7 +241,7 @@ mod tests {
         Box::new(Damaged { pool: FramePool::new(), all, asked: 0, there })
     }
 
-    /// What a source reports until it ends.
+    /// The errors that a source reports until it ends.
     fn reported(source: Box<dyn Source>, patience: Duration) -> Vec<CaptureError> {
         let (sender, receiver) = bounded(10);
         let on_error = Box::new(move |error| drop(sender.send(error)));
@@ -261,14 +261,14 @@ mod tests {
 
     #[test]
     fn a_source_of_damaged_pictures_alone_reports_once_and_ends() {
-        let lost = CaptureError::new("it", CameraTrouble::Failed, "damaged");
+        let lost = CaptureError::new("it", CameraFailure::Failed, "damaged");
         assert_eq!(reported(damaged(true, true), Duration::ZERO), [lost]);
     }
 
     #[test]
     fn a_source_that_is_gone_was_unplugged() {
         let errors = reported(damaged(false, false), SILENCE);
-        assert_eq!(errors.iter().map(|error| error.trouble).collect::<Vec<_>>(), [CameraTrouble::Unplugged]);
+        assert_eq!(errors.iter().map(|error| error.failure).collect::<Vec<_>>(), [CameraFailure::Unplugged]);
     }
 
     #[test]

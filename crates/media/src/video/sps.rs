@@ -1,5 +1,5 @@
-//! Reads a sequence parameter set (ITU-T H.264, sections 7.3.2.1.1 and E.1.1): the picture's size, so that a stream cannot
-//! make the decoder allocate what we never meant to show, its colours, and the order in which pictures are shown.
+//! Parses a sequence parameter set (ITU-T H.264, sections 7.3.2.1.1 and E.1.1): the frame's size, so that a stream cannot
+//! make the decoder allocate more than is ever shown, its colours, and the order in which frames are shown.
 
 use super::colour::{Colour, Matrix, Range};
 use rtp::h264::annex_b::Nal;
@@ -7,7 +7,7 @@ use rtp::h264::annex_b::Nal;
 /// Sets longer than this are refused; the largest scaling matrices need about 800 bytes.
 const MAX_BYTES: usize = 2_048;
 
-/// What a stream says about its pictures.
+/// The properties of a stream's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sps {
     /// `profile_idc`: 66 = Baseline, 77 = Main, 100 = High.
@@ -22,22 +22,22 @@ pub struct Sps {
     pub width: u32,
     /// Height that is shown.
     pub height: u32,
-    /// What the samples mean.
+    /// The meaning of the samples.
     pub colour: Colour,
-    /// How pictures are numbered in the order in which they are shown.
+    /// How frames are numbered in the order in which they are shown.
     pub order: PictureOrder,
 }
 
-/// What the slices' picture order counts are read with.
+/// The fields that the slices' picture order counts are parsed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PictureOrder {
     /// `seq_parameter_set_id`.
     pub id: u32,
     /// Bits of `frame_num`.
     pub frame_number_bits: u32,
-    /// Bits of `pic_order_cnt_lsb`; `None` if pictures are numbered in another way, or shown as they are decoded.
+    /// Bits of `pic_order_cnt_lsb`; `None` if frames are numbered in another way, or shown as they are decoded.
     pub count_bits: Option<u32>,
-    /// `max_num_reorder_frames`, where the set tells it: so many pictures may come before one that is shown earlier.
+    /// `max_num_reorder_frames`, where present: this many frames may come before one that is shown earlier.
     pub reordered: Option<u32>,
 }
 
@@ -103,7 +103,7 @@ impl Sps {
         };
         let width = shown(coded_width, [crop[0], crop[1]], 2)?;
         let height = shown(coded_height, [crop[2], crop[3]], 2)?;
-        // What stands behind the size only says how to show it: a set that breaks off there is one without it.
+        // The fields behind the size only say how to show it: a set that ends there is one without them.
         let usability = if bits.bits(1) == Ok(1) { read_usability(&mut bits) } else { Usability::default() };
         let order = PictureOrder { id, frame_number_bits, count_bits, reordered: usability.reordered };
         Ok(Self { profile, level, coded_width, coded_height, width, height, colour: usability.colour, order })
@@ -165,7 +165,7 @@ fn skip_order_count_cycle(bits: &mut BitReader<'_>) -> Result<(), SpsError> {
     Ok(())
 }
 
-/// What a set tells beyond the size (annex E).
+/// The fields beyond the size (annex E).
 #[derive(Default)]
 struct Usability {
     colour: Colour,
@@ -174,7 +174,7 @@ struct Usability {
 
 fn read_usability(bits: &mut BitReader<'_>) -> Usability {
     let mut usability = Usability::default();
-    // What was read before it breaks off counts.
+    // The fields before a truncation count.
     let _ = fill_usability(bits, &mut usability);
     usability
 }
@@ -249,7 +249,7 @@ impl<'a> BitReader<'a> {
         Self { data, position: 0 }
     }
 
-    /// A number of bits, given as that number less four.
+    /// A number of bits, coded as that number less four.
     fn length(&mut self) -> Result<u32, SpsError> {
         self.unsigned()?.checked_add(4).filter(|bits| *bits <= 16).ok_or(SpsError::Malformed)
     }
@@ -324,7 +324,7 @@ pub(super) mod tests {
         BitWriter::default().bits(66, 8).bits(0xc0, 8).bits(31, 8).golomb(0).golomb(0).golomb(2).golomb(1).bits(0, 1)
     }
 
-    /// A baseline set for pictures of this many macroblocks (16 x 16), with its start code.
+    /// A baseline set for frames of this many macroblocks (16 x 16), with its start code.
     pub(in super::super) fn baseline_set(columns: u32, rows: u32) -> Vec<u8> {
         baseline().golomb(columns - 1).golomb(rows - 1).bits(0b1100, 4).annex_b()
     }

@@ -12,12 +12,12 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
-use super::camera::{CameraTrouble, CaptureFormat};
-use super::camera_pixels::{PixelFormat, PixelReader, RawPicture};
+use super::camera::{CameraFailure, CaptureFormat};
+use super::camera_pixels::{PixelFormat, PixelReader, RawFrame};
 use super::frame::VideoFrame;
 use super::native_camera::{Offer, OpenError, choose};
 
-/// What the pixel formats are called here.
+/// The system's names of the pixel formats.
 const FOURCCS: [(PixelFormat, &[u8; 4]); 6] = [
     (PixelFormat::I420, b"YU12"),
     (PixelFormat::Nv12, b"NV12"),
@@ -27,20 +27,20 @@ const FOURCCS: [(PixelFormat, &[u8; 4]); 6] = [
     (PixelFormat::Bgr, b"BGR3"),
 ];
 
-/// A camera's first picture may take this long.
-const FIRST_PICTURE: Duration = Duration::from_secs(5);
+/// Timeout of a camera's first frame.
+const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a read waits, so that the one who reads can look whether it should stop.
+/// How long a read waits, so that its thread can check whether it should stop.
 const WAIT_MS: i32 = 200;
 
-/// Picture buffers that the driver fills in turn.
+/// Frame buffers that the driver fills alternating.
 const BUFFERS: u32 = 4;
 
 /// `POLLIN` of poll(2).
 const READABLE: i16 = 1;
 
-/// False for nodes that give no pictures, such as a camera's metadata.
-pub(super) fn gives_pictures(id: &str) -> bool {
+/// False for nodes without frames, such as a camera's metadata.
+pub(super) fn delivers_frames(id: &str) -> bool {
     let device = id.parse().map(Device::new);
     let Ok(Ok(capabilities)) = device.map(|device| device.and_then(|device| device.query_caps())) else { return false };
     capabilities.capabilities.contains(Flags::VIDEO_CAPTURE | Flags::STREAMING)
@@ -51,15 +51,15 @@ pub(super) struct NativeCamera {
     device: Device,
     format: Format,
     pixels: PixelFormat,
-    /// Made anew after an error: the library cannot go on with one that failed.
+    /// Made again after an error: the library cannot go on with one that failed.
     stream: Option<MmapStream<'static>>,
     reader: PixelReader,
 }
 
 impl NativeCamera {
-    /// Returns once the first picture has come.
+    /// Returns once the first frame has arrived.
     pub(super) fn open(id: &str, wanted: CaptureFormat) -> Result<Self, OpenError> {
-        let failed = |reason: &str| (CameraTrouble::Failed, reason.to_owned());
+        let failed = |reason: &str| (CameraFailure::Failed, reason.to_owned());
         let number = id.parse().map_err(|_| failed("not a number"))?;
         let device = Device::new(number).map_err(open_error)?;
         let mut format = device.format().map_err(open_error)?;
@@ -73,13 +73,13 @@ impl NativeCamera {
         let pixels =
             pixel_format(format.fourcc).ok_or_else(|| failed(&format!("pixel format {} only", format.fourcc)))?;
         let mut camera = Self { device, format, pixels, stream: None, reader: PixelReader::default() };
-        // Waits until pictures come; the first of them may be damaged.
+        // Waits until frames arrive; the first of them may be damaged.
         camera.try_read().map_err(open_error)?;
         tracing::info!(id, width = camera.format.width, height = camera.format.height, ?pixels, "camera opened");
         Ok(camera)
     }
 
-    /// The next picture, or `None` if none came for a moment. The error is a text for people.
+    /// The next frame, or `None` if none arrived for a moment. The error is a text for people.
     pub(super) fn read(&mut self) -> Result<Option<VideoFrame>, String> {
         let read = self.try_read();
         if read.is_err() {
@@ -102,24 +102,24 @@ impl NativeCamera {
                 none.insert(stream?)
             }
         };
-        stream.set_timeout(FIRST_PICTURE);
+        stream.set_timeout(FIRST_FRAME_TIMEOUT);
         let (buffer, meta) = stream.next()?;
         let capture_time = Instant::now();
         let data = &buffer[..buffer.len().min(meta.bytesused as usize)];
-        let picture = RawPicture {
+        let picture = RawFrame {
             format: self.pixels,
             width: self.format.width,
             height: self.format.height,
             stride: self.format.stride as usize,
             data,
         };
-        // A damaged picture is no reason to start the stream anew.
+        // A damaged frame is no reason to start the stream again.
         Ok(self.reader.read(&picture, capture_time).inspect_err(|reason| tracing::debug!(reason)).ok())
     }
 }
 
 fn open_error(error: std::io::Error) -> OpenError {
-    (CameraTrouble::of(&error), error.to_string())
+    (CameraFailure::of(&error), error.to_string())
 }
 
 fn fourcc(pixels: PixelFormat) -> FourCC {
@@ -164,7 +164,7 @@ fn step(wanted: u32, min: u32, max: u32, step: u32) -> u32 {
     min + (wanted - min).next_multiple_of(step.max(1)).min(max.saturating_sub(min))
 }
 
-/// The interval itself if it lies in the range, else the end that is nearer.
+/// The interval itself if it is in the range, otherwise the nearer end.
 fn within(interval: Fraction, min: Fraction, max: Fraction) -> Fraction {
     let less = |a: &Fraction, b: &Fraction| {
         u64::from(a.numerator) * u64::from(b.denominator) < u64::from(b.numerator) * u64::from(a.denominator)

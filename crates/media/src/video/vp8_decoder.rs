@@ -11,7 +11,7 @@ use super::vp8_library::Library;
 /// Frame tag and start code of a key frame, and its sides (RFC 6386, section 9.1).
 const KEYFRAME_HEADER: usize = 10;
 const START_CODE: [u8; 3] = [0x9d, 0x01, 0x2a];
-/// The upper two bits are a hint for scaling, which nobody follows.
+/// The upper two bits are a hint for scaling, which is ignored.
 const SIDE_MASK: u16 = 0x3fff;
 
 /// Decodes one stream. Its colours are those of BT.601 with limited range, as RFC 6386 has them.

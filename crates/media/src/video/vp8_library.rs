@@ -22,7 +22,7 @@ pub(super) struct Library {
 // SAFETY: libvpx has no state of threads; a context may be used by any one thread at a time, and `&mut self` sees to that.
 unsafe impl Send for Library {}
 
-/// A decoded picture in the library's memory, until the next call.
+/// A decoded frame in the library's memory, until the next call.
 pub(super) struct Picture<'a> {
     pub(super) width: u32,
     pub(super) height: u32,
@@ -66,7 +66,7 @@ impl Library {
         }
         let mut iterator = null();
         // SAFETY: the context is set up; the result is null or an image of the context that is valid until its next use,
-        // which `&mut self` keeps away for as long as the picture lives.
+        // which `&mut self` keeps away for as long as the frame lives.
         let Some(image) = (unsafe { vpx_codec_get_frame(&mut *self.context, &raw mut iterator).as_ref() }) else {
             return Ok(None);
         };

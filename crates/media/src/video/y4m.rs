@@ -1,4 +1,4 @@
-//! Y4M files (`YUV4MPEG2`, as mjpegtools describe it): a line of parameters, then raw pictures, each behind a line of its own.
+//! Y4M files (`YUV4MPEG2`, as mjpegtools describe it): a line of parameters, then raw frames, each behind a line of its own.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -11,13 +11,13 @@ use super::pool::FramePool;
 /// Parameter lines longer than this are not Y4M.
 const MAX_LINE: u64 = 1_024;
 
-/// Largest side of a picture in pixels.
+/// Largest side of a frame in pixels.
 const MAX_SIDE: u32 = 4_096;
 
 /// Frames per second of a file that names none, or 0:0 for an unknown rate.
 const DEFAULT_RATE: (u64, u64) = (30, 1);
 
-/// What the first line says.
+/// The contents of the header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header {
     width: u32,
@@ -25,14 +25,14 @@ struct Header {
     /// Frames per second as a fraction.
     rate: (u64, u64),
     chroma: Chroma,
-    /// A plane of transparency behind each picture, which nobody looks at.
+    /// A plane of transparency behind each frame, which is ignored.
     has_alpha: bool,
     /// Luma from 0 to 255, not from 16 to 235.
     is_full_range: bool,
 }
 
 impl Header {
-    /// Bytes of a picture.
+    /// Bytes of a frame.
     fn picture_len(&self) -> u64 {
         let luma = u64::from(self.width) * u64::from(self.height);
         let (columns, rows) = self.chroma.plane_size(self.width, self.height);
@@ -40,7 +40,7 @@ impl Header {
     }
 }
 
-/// An open file with the place of each of its pictures. Errors are texts for people.
+/// An open file with the place of each of its frames. Errors are texts for people.
 pub(super) struct Y4mFile {
     reader: BufReader<File>,
     header: Header,
@@ -57,7 +57,7 @@ impl Y4mFile {
         let header = parse_header(&read_line(&mut reader)?)?;
         let picture_len = header.picture_len();
         let mut offsets = Vec::new();
-        // A file that was cut off plays as far as it goes.
+        // A truncated file plays as far as it goes.
         while let Ok(line) = read_line(&mut reader) {
             if line.split(' ').next() != Some("FRAME") {
                 break;
@@ -76,7 +76,7 @@ impl Y4mFile {
         Ok(Self { reader, header, offsets, pool: FramePool::new(), buffer })
     }
 
-    /// Which picture is due at this tick of a camera with `fps` frames per second.
+    /// Which frame is due at this tick of a camera with `fps` frames per second.
     pub(super) fn index_at(&self, tick: u64, fps: u32) -> u64 {
         let (numerator, denominator) = (u128::from(self.header.rate.0), u128::from(self.header.rate.1));
         let index = u128::from(tick) * numerator / (denominator * u128::from(fps.max(1)));
@@ -103,7 +103,7 @@ fn read_line(reader: &mut BufReader<File>) -> Result<String, String> {
     String::from_utf8(line).map_err(|_| "does not begin with YUV4MPEG2".to_owned())
 }
 
-/// Interlacing (`I`) and the shape of pixels (`A`) change nothing here: a picture lies in the file as a whole.
+/// Interlacing (`I`) and the pixel aspect (`A`) change nothing here: a frame is stored as a whole.
 fn parse_header(line: &str) -> Result<Header, String> {
     let mut words = line.split(' ');
     if words.next() != Some("YUV4MPEG2") {
@@ -124,7 +124,7 @@ fn parse_header(line: &str) -> Result<Header, String> {
             "H" => header.height = value.parse().unwrap_or(0),
             "F" => header.rate = parse_rate(value).unwrap_or(DEFAULT_RATE),
             "C" => (header.chroma, header.has_alpha) = parse_chroma(value)?,
-            // A range of its own for each file is what ffmpeg and its kin write.
+            // ffmpeg and others write a range of its own for each file.
             "X" => match value.to_ascii_uppercase().as_str() {
                 "COLORRANGE=FULL" => header.is_full_range = true,
                 "COLORRANGE=LIMITED" => header.is_full_range = false,
@@ -140,7 +140,7 @@ fn parse_header(line: &str) -> Result<Header, String> {
     Ok(header)
 }
 
-/// Where the colour lies, and whether transparency follows. The three kinds of 4:2:0 differ by half a pixel at most.
+/// The chroma siting, and whether transparency follows. The three kinds of 4:2:0 differ by half a pixel at most.
 fn parse_chroma(value: &str) -> Result<(Chroma, bool), String> {
     let chroma = match value {
         "420" | "420jpeg" | "420mpeg2" | "420paldv" => Chroma::C420,

@@ -266,7 +266,7 @@ fn mutes_and_volume_act_on_what_is_heard() {
 fn a_microphone_that_is_not_there_gives_way_to_the_default() {
     let loopback = Loopback::start("switch");
     loopback.run_for(Duration::from_millis(500));
-    // Not the fake microphone of this pipeline, and no real one: reported, and the default (the tone) goes on.
+    // Not the fake microphone of this pipeline, and no real one: reported, and the default (the tone) continues.
     loopback.pipeline.select_device(DeviceKind::Microphone, "alsa:plughw:CARD=Nowhere,DEV=0");
     loopback.run_for(Duration::from_millis(500));
     assert_eq!(loopback.events.errors.swap(0, Ordering::SeqCst), 1);

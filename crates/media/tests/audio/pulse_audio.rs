@@ -1,4 +1,4 @@
-//! The real device path (cpal, ALSA, PulseAudio) without a sound card: a private sound server with a null sink, whose
+//! The real device path (cpal, ALSA, PulseAudio) without a audio card: a private audio server with a null sink, whose
 //! monitor is the microphone. What the pipeline plays it must record again.
 //!
 //! ALSA reads its environment when it is first used, so the pipeline runs in a child process: this binary again.
@@ -20,11 +20,11 @@ use parking_lot::Mutex;
 
 /// Set for the child alone.
 const CHILD: &str = "MEDIA_AUDIO_PULSE_CHILD";
-/// The sound server, which the child ends to see what the pipeline says.
+/// The audio server, which the child ends to see what the pipeline says.
 const SERVER: &str = "MEDIA_AUDIO_PULSE_SERVER";
 const CHILD_LIMIT: Duration = Duration::from_secs(60);
 
-/// A private sound server; killed when dropped.
+/// A private audio server; killed when dropped.
 struct SoundServer {
     process: Child,
     folder: PathBuf,
@@ -82,7 +82,7 @@ fn a_headset_that_is_unplugged_and_plugged_in_again_is_heard_again() {
     run_child("child_with_a_headset");
 }
 
-/// Runs the test of that name in a process of its own, with a sound server of its own.
+/// Runs the test of that name in a process of its own, with a audio server of its own.
 fn run_child(name: &str) {
     let Some(server) = SoundServer::start(name) else {
         println!("skipped: no pulseaudio on this machine");

@@ -27,13 +27,13 @@ pub struct Heard {
     pub stats: JitterStats,
     /// How much later than over the fastest way each 10 ms was played, ms; NaN while nothing played.
     pub delays: Vec<f64>,
-    /// First arrival of a packet until the first sound, ms.
+    /// First arrival of a packet until the first audio, ms.
     pub start_ms: f64,
-    /// Longest silence after the first sound, ms, by when it began, ms.
+    /// Longest silence after the first audio, ms, by when it began, ms.
     pub silence: (f64, f64),
-    /// Silent time of the first two seconds after the first sound, ms.
+    /// Silent time of the first two seconds after the first audio, ms.
     pub silent_at_start_ms: f64,
-    /// Sound until this long after the end of the outage, ms; NaN without an outage.
+    /// Audio until this long after the end of the outage, ms; NaN without an outage.
     pub back_ms: f64,
     /// Time to encode 10 ms, and to take, decode and give them, microseconds.
     pub encoder_us: f64,
@@ -43,7 +43,7 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// Share of what was played that was invented, percent.
+    /// Share of what was played that was concealed, percent.
     pub fn concealed_percent(&self) -> f64 {
         let JitterStats { decoded_samples, recovered_samples, concealed_samples, .. } = self.stats;
         concealed_samples as f64 / (decoded_samples + recovered_samples + concealed_samples).max(1) as f64 * 100.0

@@ -1,4 +1,4 @@
-//! The lab of sound: the real encoder, jitter buffer and processing over an emulated network and an emulated room, faster
+//! The lab of audio: the real encoder, jitter buffer and processing over an emulated network and an emulated room, faster
 //! than real time and the same in every run. What is checked is what somebody in a call would hear.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]

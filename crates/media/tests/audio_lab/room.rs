@@ -46,7 +46,7 @@ pub struct Recorded {
     pub cpu_us: f64,
 }
 
-/// What the room answers to a click: the direct sound, then a dying noise. Its energy is that of the coupling.
+/// What the room answers to a click: the direct audio, then a dying noise. Its energy is that of the coupling.
 fn answer(rng: &mut Rng) -> Vec<f32> {
     let mut answer: Vec<f64> = (0..ANSWER)
         .map(|at| if at == 0 { 1.0 } else { 0.25 * signed(rng) * (-6.9 * at as f64 / 48_000.0 / REVERBERATION).exp() })

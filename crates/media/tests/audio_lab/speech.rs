@@ -1,6 +1,6 @@
 //! Something that codecs and echo cancellers take for a voice: pulses through three formants, hisses, pauses.
 //!
-//! Source and filter after Klatt (1980), much simplified; a new sound every 60 to 250 ms.
+//! Source and filter after Klatt (1980), much simplified; a new audio every 60 to 250 ms.
 
 use super::rng::{Rng, signed};
 
@@ -75,7 +75,7 @@ pub struct Speech {
 }
 
 impl Speech {
-    /// A talker who begins at once; `pitch` in Hz; `pauses` is the chance that a pause of half a second follows a sound.
+    /// A talker who begins at once; `pitch` in Hz; `pauses` is the chance that a pause of half a second follows a audio.
     pub fn new(seed: u64, pitch: f64, pauses: f64) -> Self {
         let mut speech = Self {
             rng: Rng::new(seed),
@@ -131,7 +131,7 @@ impl Speech {
         self.left -= 1;
         let noise = signed(&mut self.rng);
         let wanted = if self.sound == Sound::Pause { 0.0 } else { self.loudness };
-        // Sounds swell and fade within some 10 ms.
+        // Audio swell and fade within some 10 ms.
         self.envelope += (wanted - self.envelope) / (0.006 * RATE);
         self.pitch_pulse();
         let source = if self.sound == Sound::Hiss { 0.0 } else { self.glottis + 0.01 * noise };

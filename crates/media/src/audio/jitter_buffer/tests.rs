@@ -108,12 +108,12 @@ impl Listener {
         }
     }
 
-    /// When the hum is first heard, milliseconds.
+    /// When the tone is first audible, milliseconds.
     fn first_sound_ms(&self) -> usize {
         self.heard.iter().position(|sample| sample.abs() > 0.02).unwrap_or(usize::MAX) / 48
     }
 
-    /// Share of the 20 ms pieces between two times in which the hum is not heard as it should be.
+    /// Share of the 20 ms pieces between two times in which the tone is not as it should be.
     fn broken(&self, from_ms: usize, to_ms: usize) -> f64 {
         let pieces: Vec<_> = self.heard[from_ms * 48..to_ms * 48].chunks_exact(960).collect();
         let good = |piece: &&&[f32]| (0.07..0.13).contains(&tone_amplitude(piece, 440.0));

@@ -24,7 +24,7 @@ impl Area {
         self.width == 0 || self.height == 0
     }
 
-    /// What both have in common; `None` if nothing.
+    /// The intersection; `None` if it is empty.
     pub(super) fn common(&self, other: &Self) -> Option<Self> {
         let span = |start: i32, length: u32, other_start: i32, other_length: u32| {
             let from = i64::from(start.max(other_start));
@@ -36,20 +36,20 @@ impl Area {
         Some(Self { x, y, width, height })
     }
 
-    /// The part of this rectangle that `wanted` names, counted from its corner; an empty wish is the whole. `None` if
-    /// nothing of it lies within.
+    /// The part of this rectangle that `wanted` names, from its corner; an empty one is the whole. `None` if nothing of it lies
+    /// within.
     pub(super) fn part(&self, wanted: &Self) -> Option<Self> {
         let whole = Self::of_size(self.width, self.height);
         if wanted.is_empty() { (!whole.is_empty()).then_some(whole) } else { whole.common(wanted) }
     }
 
-    /// The same with even sides, as 4:2:0 pictures have them; `None` if nothing is left.
+    /// The same with even sides, as 4:2:0 frames have them; `None` if nothing is left.
     pub(super) fn even(&self) -> Option<Self> {
         let even = Self { width: self.width & !1, height: self.height & !1, ..*self };
         (!even.is_empty()).then_some(even)
     }
 
-    /// Moved by so much.
+    /// Moved by this distance.
     pub(super) fn moved(&self, x: i32, y: i32) -> Self {
         Self { x: self.x.saturating_add(x), y: self.y.saturating_add(y), ..*self }
     }

@@ -8,44 +8,44 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::Mutex;
 
 use super::area::Area;
+use super::frame_scheduler::FrameScheduler;
 use super::pixels::Pixels;
-use super::rhythm::Rhythm;
 use super::{Grabber, ScreenError, ScreenEvent, ScreenSettings, ScreenTarget, Sight, WindowState, platform};
 use crate::video::camera::CaptureError;
 use crate::video::frame::VideoFrame;
 use crate::video::pool::FramePool;
 use crate::video::source::Capture;
 
-/// So many pictures in a row that the window system does not give end the capture.
-const MOST_FAILURES: u32 = 30;
+/// Upper bound of consecutive failures to read a frame; more end the capture.
+const MAX_FAILURES: u32 = 30;
 
-/// Takes what a capture gives, on its thread.
+/// Receives the frames and events of a capture, on its thread.
 pub trait ScreenSink: Send + Sync {
-    /// Whether anybody looks. If not, nothing is read from the window system; events come all the same.
+    /// Whether frames are wanted. If not, nothing is read from the window system; events are reported anyway.
     fn wants_frames(&self) -> bool;
 
-    /// A new picture, or the last one again with a new time.
+    /// A new frame, or the last one again with a new time.
     fn on_frame(&self, frame: &VideoFrame);
 
-    /// Something happened to what is captured. After [`ScreenEvent::Ended`] nothing comes any more.
+    /// An event of the target. Nothing follows after [`ScreenEvent::Ended`].
     fn on_event(&self, event: ScreenEvent);
 }
 
-/// What the thread is told while it runs.
+/// The state that controls the thread.
 struct Control {
     settings: Mutex<ScreenSettings>,
-    /// Counts what the thread has to look at.
+    /// Counts the changes for the thread.
     version: AtomicU64,
 }
 
-/// A running capture. Dropping it stops the pictures: none is delivered once the drop has returned.
+/// A running capture. Dropping it stops the frames: none is delivered once the drop has returned.
 pub struct ScreenCapture {
     control: Arc<Control>,
     _thread: Capture,
 }
 
 impl ScreenCapture {
-    /// Begins to capture. Returns at once; what comes of it is told to the sink.
+    /// Begins to capture. Returns at once; the results are reported to the sink.
     ///
     /// # Errors
     /// When the process cannot start a thread.
@@ -68,13 +68,13 @@ impl ScreenCapture {
         Ok(Self { control, _thread: thread })
     }
 
-    /// Changes how it is captured, from the next picture on; another target included.
+    /// Changes how it is captured, from the next frame on; another target included.
     pub fn set(&self, settings: ScreenSettings) {
         *self.control.settings.lock() = settings;
         self.refresh();
     }
 
-    /// The next picture is given out even if nothing changed: somebody new looks.
+    /// The next frame is delivered even if nothing changed: there is a new sink.
     pub fn refresh(&self) {
         self.control.version.fetch_add(1, Relaxed);
     }
@@ -82,7 +82,7 @@ impl ScreenCapture {
 
 type Open<'a> = &'a dyn Fn(ScreenTarget) -> Result<Box<dyn Grabber>, ScreenError>;
 
-/// Until it is stopped, or what is captured is gone.
+/// Runs until it is stopped, or the target is gone.
 fn run(control: &Control, sink: &dyn ScreenSink, open: Open<'_>, stopped: &Receiver<()>) -> Result<(), ScreenError> {
     let settings = control.settings.lock().clone();
     let mut course = Course::open(settings, open)?;
@@ -99,26 +99,26 @@ fn run(control: &Control, sink: &dyn ScreenSink, open: Open<'_>, stopped: &Recei
             }
         }
         course.step(Instant::now(), sink)?;
-        // A picture that took too long delays the next one, and no crowd of them follows.
+        // A frame that took too long delays the next one, and no burst follows.
         due = (due + course.interval()).max(Instant::now());
     }
     Ok(())
 }
 
-/// One target that is captured, picture by picture.
+/// One target that is captured, frame by frame.
 struct Course {
     grabber: Box<dyn Grabber>,
     settings: ScreenSettings,
     seen: Option<Sight>,
-    /// The picture that is read now, and the one before it.
+    /// The frame that is read now, and the one before it.
     pixels: Pixels,
     last_pixels: Pixels,
     last_frame: Option<VideoFrame>,
     pool: FramePool,
-    rhythm: Rhythm,
-    /// Somebody new looks, or looks again.
+    frame_scheduler: FrameScheduler,
+    /// There is a new sink, or a request for a frame.
     is_fresh: bool,
-    /// The region that lay outside was told of.
+    /// The region that lay outside was reported of.
     outside: Option<ScreenEvent>,
     failures: u32,
 }
@@ -137,7 +137,7 @@ impl Course {
             last_pixels: Pixels::default(),
             last_frame: None,
             pool: FramePool::new(),
-            rhythm: Rhythm::default(),
+            frame_scheduler: FrameScheduler::default(),
             is_fresh: true,
             outside: None,
             failures: 0,
@@ -156,7 +156,7 @@ impl Course {
         self.is_fresh = true;
     }
 
-    /// Looks at the target, tells what happened to it, and gives out its picture if it is worth it.
+    /// Checks the target, reports its events, and delivers its frame if it is due.
     fn step(&mut self, now: Instant, sink: &dyn ScreenSink) -> Result<(), ScreenError> {
         let sight = self.look(sink)?;
         if !sight.is_shown || !sink.wants_frames() {
@@ -180,7 +180,7 @@ impl Course {
         self.draw_over(part.moved(sight.area.x, sight.area.y));
         let changed = self.pixels != self.last_pixels || self.last_frame.is_none();
         let is_fresh = std::mem::take(&mut self.is_fresh);
-        if !self.rhythm.is_due(now, changed || is_fresh) {
+        if !self.frame_scheduler.is_due(now, changed || is_fresh) {
             return Ok(());
         }
         let frame = match &self.last_frame {
@@ -216,7 +216,7 @@ impl Course {
         Ok(sight)
     }
 
-    /// What to read of a target of that size, in pixels from its corner.
+    /// The part to read of a target of that size, in pixels from its corner.
     fn part(&self, target: Area) -> Result<Area, ScreenEvent> {
         let region = target.part(&self.settings.region).and_then(|part| part.even());
         let region = region.ok_or(ScreenEvent::RegionOutside)?;
@@ -228,13 +228,13 @@ impl Course {
     fn grab(&mut self, part: Area) -> Result<bool, ScreenError> {
         let grabbed = self.grabber.grab(part, &mut self.pixels)?;
         self.failures = if grabbed { 0 } else { self.failures + 1 };
-        if self.failures >= MOST_FAILURES {
+        if self.failures >= MAX_FAILURES {
             return Err(ScreenError::Failed("no picture can be read".to_owned()));
         }
         Ok(grabbed)
     }
 
-    /// Draws what belongs into the picture of that part of the desktop beside what was read.
+    /// Draws the pointer and hides excluded windows in that part of the desktop.
     fn draw_over(&mut self, part: Area) {
         let is_screen = matches!(self.settings.target, ScreenTarget::Screen(_));
         if is_screen && !self.settings.excluded.is_empty() {

@@ -1,12 +1,12 @@
-//! Screens and windows as sources of pictures: the list of them, and capturing one.
+//! Screens and windows as sources of frames: the list of them, and capturing one.
 //!
 //! Linux with an X server so far (also the windows of X applications under Wayland); elsewhere everything answers
 //! [`ScreenError::NotSupported`].
 
 mod area;
 mod capture;
+mod frame_scheduler;
 mod pixels;
-mod rhythm;
 #[cfg(target_os = "linux")]
 mod x11;
 
@@ -16,7 +16,7 @@ pub use pixels::RgbaImage;
 
 use pixels::{Cursor, Pixels};
 
-/// What is captured, by an ID of the list. IDs are those of the window system and stay as long as the thing is there.
+/// What is captured, by an ID of the list. IDs are those of the window system and stay as long as the target exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScreenTarget {
     /// A window of an application.
@@ -28,11 +28,11 @@ pub enum ScreenTarget {
 /// An entry of the list.
 #[derive(Clone, Debug)]
 pub struct ScreenSource {
-    /// What to capture it by.
+    /// The target to capture.
     pub target: ScreenTarget,
     /// For people: a window's title, a monitor's name.
     pub name: String,
-    /// What it shows now; a window that is minimised shows nothing.
+    /// Its present contents; a minimised window has none.
     pub thumbnail: Option<RgbaImage>,
     /// A window's icon, if it has one.
     pub icon: Option<RgbaImage>,
@@ -45,15 +45,15 @@ pub struct ScreenSettings {
     pub target: ScreenTarget,
     /// The part to capture, in pixels from the target's corner; an empty one is the whole.
     pub region: Area,
-    /// The part of that to give out, in pixels from the region's corner; an empty one is the whole.
+    /// The part of that to deliver, in pixels from the region's corner; an empty one is the whole.
     pub publish_region: Area,
     /// Windows that are painted over where a screen shows them.
     pub excluded: Vec<u32>,
-    /// Whether the pointer is in the picture.
+    /// Whether the pointer is in the frame.
     pub show_cursor: bool,
-    /// Whether a window comes to the front when its capture begins.
+    /// Whether a window is raised when its capture begins.
     pub activate_window: bool,
-    /// Pictures per second while there is motion; kept within 1..=60.
+    /// Frames per second while there is motion; kept within 1..=60.
     pub fps: u32,
 }
 
@@ -73,18 +73,18 @@ impl ScreenSettings {
     }
 }
 
-/// What happens to a thing that is captured.
+/// An event of a captured target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScreenEvent {
     /// It moved or got another size; place and size on the desktop, in pixels.
     Moved(Area),
-    /// A window was minimised, came back, or was closed; its last place.
+    /// A window was minimised, restored or closed; its last place.
     Window(WindowState, Area),
-    /// Nothing is left of the region within what is captured; no pictures come until that changes.
+    /// The region lies outside the target; no frames follow until that changes.
     RegionOutside,
-    /// Nothing is left of the part to give out; no pictures come until that changes.
+    /// The part to deliver lies outside the target; no frames follow until that changes.
     PublishRegionOutside,
-    /// No more pictures come.
+    /// No more frames follow.
     Ended(ScreenError),
 }
 
@@ -109,13 +109,13 @@ pub enum ScreenError {
     /// The window or monitor is not there, or no longer.
     #[error("{0:?} is not there")]
     Gone(ScreenTarget),
-    /// The window system refused or went away.
+    /// The window system refused or has gone.
     #[error("screen capture failed: {0}")]
     Failed(String),
 }
 
-/// All screens, then all windows of applications. Thumbnails and icons keep their proportions and are at most as large
-/// as asked, in pixels; 0 leaves them out. Takes some milliseconds for each window.
+/// All screens, then all windows of applications. Thumbnails and icons keep their aspect and are at most as large as
+/// requested, in pixels; 0 omits them. Takes some milliseconds for each window.
 ///
 /// # Errors
 /// [`ScreenError::NotSupported`] without a window system, [`ScreenError::Failed`] if it breaks off.
@@ -139,7 +139,7 @@ pub fn check_support() -> Result<(), ScreenError> {
     platform::check()
 }
 
-/// Where a target is, at a look at it.
+/// The place of a target at a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sight {
     area: Area,
@@ -152,14 +152,14 @@ trait Grabber {
     /// Where the target is now.
     fn look(&mut self) -> Result<Sight, ScreenError>;
 
-    /// Reads a part, in pixels from the target's corner, that lies within it. `Ok(false)`: not this time, since the
-    /// target is just changing.
+    /// Reads a part, in pixels from the target's corner, that lies within it. `Ok(false)`: not this time, since the target is
+    /// just changing.
     fn grab(&mut self, part: Area, into: &mut Pixels) -> Result<bool, ScreenError>;
 
     /// The pointer as it is drawn now, if it is shown.
     fn cursor(&mut self) -> Option<Cursor>;
 
-    /// Where these windows are on the desktop; those that are hidden are left out.
+    /// Where these windows are on the desktop; those that are hidden are skipped.
     fn windows(&mut self, windows: &[u32]) -> Vec<Area>;
 
     /// Brings a window to the front.

@@ -1,4 +1,4 @@
-//! Pictures as window systems give them, four bytes a pixel: what is drawn into them and what is made of them.
+//! Frames of window systems, four bytes a pixel: what is drawn into them, and the conversion to I420.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::video::pool::FramePool;
 /// Bytes of a pixel.
 const PIXEL: usize = 4;
 
-/// A small picture for people: rows of red, green, blue, alpha without gaps.
+/// A small frame for people: rows of red, green, blue, alpha without gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RgbaImage {
     /// In pixels.
@@ -27,7 +27,7 @@ pub struct RgbaImage {
 /// The pointer at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// Where its picture lies on the desktop.
+    /// The place of its frame on the desktop.
     pub(super) area: Area,
     /// Alpha, red, green, blue from the highest byte down, premultiplied; `width * height` of them.
     pub(super) argb: Vec<u32>,
@@ -42,7 +42,7 @@ pub(super) struct Pixels {
 }
 
 impl Pixels {
-    /// Room for a picture of that size, with undefined content.
+    /// Room for a frame of that size, with undefined content.
     pub(super) fn reset(&mut self, width: u32, height: u32) -> &mut [u8] {
         (self.width, self.height) = (width, height);
         self.data.resize(width as usize * height as usize * PIXEL, 0);
@@ -67,7 +67,7 @@ impl Pixels {
         }
     }
 
-    /// Draws the pointer. `corner` is the place of this picture on the desktop.
+    /// Draws the pointer. `corner` is the place of this frame on the desktop.
     pub(super) fn draw_cursor(&mut self, cursor: &Cursor, corner: (i32, i32)) {
         let place = cursor.area.moved(corner.0.saturating_neg(), corner.1.saturating_neg());
         let Some(part) = self.area().common(&place) else { return };
@@ -121,7 +121,7 @@ fn shrink(pixels: &[u8], (width, height): (u32, u32), most: (u32, u32), has_alph
     Some(RgbaImage { width: new_width, height: new_height, pixels: small.into_vec() })
 }
 
-/// The largest size with the proportions of `size` within `most`, and within itself.
+/// The largest size with the aspect of `size` within `most`, and within itself.
 fn fitted(size: (u32, u32), most: (u32, u32)) -> Option<(u32, u32)> {
     if size.0 == 0 || size.1 == 0 || most.0 == 0 || most.1 == 0 {
         return None;

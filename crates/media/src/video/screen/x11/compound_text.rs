@@ -8,7 +8,7 @@ use encoding_rs::{
 };
 
 const ESCAPE: u8 = 0x1b;
-/// Begins what says in which direction a text runs.
+/// Begins a sequence about the direction of a text.
 const CONTROL_SEQUENCE: u8 = 0x9b;
 const START_OF_TEXT: u8 = 0x02;
 
@@ -26,7 +26,7 @@ enum Set {
     Unknown,
 }
 
-/// The text, with U+FFFD for what nobody can read.
+/// The text, with U+FFFD for unreadable characters.
 pub(super) fn decode(mut bytes: &[u8]) -> String {
     let (mut lower, mut upper) = (Set::Ascii, Set::Single(WINDOWS_1252));
     let mut text = String::new();
@@ -70,7 +70,7 @@ fn is_of_half(byte: u8, is_upper: bool) -> bool {
     if is_upper { byte >= 0xa0 } else { (0x21..0x80).contains(&byte) }
 }
 
-/// Takes what follows an escape; gives what is behind it.
+/// Parses what follows an escape; returns the rest behind it.
 fn escape<'a>(bytes: &'a [u8], lower: &mut Set, upper: &mut Set, text: &mut String) -> &'a [u8] {
     match bytes {
         [b'%', b'G', rest @ ..] => {

@@ -1,4 +1,4 @@
-//! A connection to the X server, and what it is able to.
+//! A connection to the X server, and its abilities.
 
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
@@ -13,7 +13,7 @@ use super::pixel_layout::PixelLayout;
 /// Under this extension an X server shows its windows through another window system, and has no screen of its own.
 const XWAYLAND: &str = "XWAYLAND";
 
-/// A connection of its own for everyone who captures: no lock is shared, and what one asks for ends with it.
+/// A connection for each capture: no lock is shared, and its requests end with it.
 pub(super) struct Display {
     pub(super) connection: RustConnection,
     pub(super) root: Window,
@@ -27,7 +27,7 @@ pub(super) struct Display {
 /// A monitor.
 #[derive(Clone, Debug)]
 pub(super) struct Monitor {
-    /// Made of its name, so it stays the same whatever the server numbers anew.
+    /// Derived from its name, so it stays the same when the server renumbers.
     pub(super) id: u32,
     pub(super) name: String,
     pub(super) area: Area,
@@ -74,7 +74,7 @@ impl Display {
     fn ask_extensions(&mut self) -> Result<(), ReplyError> {
         let connection = &self.connection;
         self.is_xwayland = connection.query_extension(XWAYLAND.as_bytes())?.reply()?.present;
-        // XFixes and Composite answer nothing else before their versions were asked for.
+        // XFixes and Composite answer nothing else before their versions were requested.
         if connection.extension_information(xfixes::X11_EXTENSION_NAME)?.is_some() {
             self.has_cursor = xfixes::query_version(connection, 5, 0)?.reply().is_ok();
         }
@@ -95,7 +95,7 @@ impl Display {
         Ok(Area::of_size(geometry.width.into(), geometry.height.into()))
     }
 
-    /// The monitors; the whole desktop as one where the server does not tell them apart.
+    /// The monitors; the whole desktop as one where the server does not distinguish them.
     pub(super) fn monitors(&self) -> Result<Vec<Monitor>, ScreenError> {
         if self.is_xwayland {
             return Ok(Vec::new());
@@ -122,7 +122,7 @@ impl Display {
         Ok(monitors)
     }
 
-    /// Takes errors and events that nobody waits for, so that they do not gather.
+    /// Discards errors and events that nothing waits for, so that they do not accumulate.
     pub(super) fn forget_events(&self) -> Result<(), ConnectionError> {
         while self.connection.poll_for_event()?.is_some() {}
         Ok(())

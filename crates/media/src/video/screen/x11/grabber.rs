@@ -150,7 +150,7 @@ impl Grabber for ScreenGrabber {
     fn activate(&mut self) {}
 }
 
-/// A window: its own memory in the server where there is such, else what is to be seen of it on the screen.
+/// A window: its own memory in the server if there is one, otherwise its visible part on the screen.
 pub(super) struct WindowGrabber {
     display: Display,
     reader: ImageReader,
@@ -197,7 +197,7 @@ impl WindowGrabber {
         }
         let wanted = part.moved(self.place.area.x, self.place.area.y);
         let Ok(desktop) = self.display.desktop() else { return Ok(false) };
-        // What hangs over the edge of the desktop cannot be read.
+        // What lies beyond the edge of the desktop cannot be read.
         if desktop.common(&wanted) != Some(wanted) {
             return Ok(false);
         }
@@ -224,7 +224,7 @@ impl Grabber for WindowGrabber {
         match self.read(part, into) {
             Ok(read) => Ok(read),
             Err(error) => {
-                // It was resized or hidden since the last look.
+                // It was resized or hidden since the last check.
                 self.forget_pixmap()?;
                 refused(error).map(|()| false)
             }

@@ -1,4 +1,4 @@
-//! Reads pixels from the X server: through a file in shared memory where it gives one, else over the connection.
+//! Reads pixels from the X server: through a file in shared memory if it offers one, otherwise over the connection.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -15,17 +15,17 @@ use super::pixel_layout::PixelLayout;
 
 const ALL_PLANES: u32 = !0;
 
-/// Memory that the X server writes pictures into. Read like a file: mapping it would need unsafe code, and the copy is
-/// needed anyway, to see what changed.
+/// Memory that the X server writes frames into. Read like a file: mapping it would need unsafe code, and the copy is needed
+/// anyway, to find changes.
 struct Segment {
     id: shm::Seg,
     file: File,
     bytes: u32,
-    /// A picture whose pixels lie otherwise than ours.
+    /// A frame whose pixels lie otherwise than ours.
     raw: Vec<u8>,
 }
 
-/// See the module.
+/// Reads rectangles of drawables.
 #[derive(Default)]
 pub(super) struct ImageReader {
     segment: Option<Segment>,

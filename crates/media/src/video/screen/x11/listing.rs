@@ -1,4 +1,4 @@
-//! The list of what can be captured.
+//! The list of screens and windows.
 
 use x11rb::protocol::xproto::Window;
 
@@ -56,7 +56,7 @@ fn is_wanted(size: (u32, u32)) -> bool {
     size.0 > 0 && size.1 > 0
 }
 
-/// What a window shows; nothing if it is minimised, or went meanwhile.
+/// The contents of a window; none if it is minimised, or gone meanwhile.
 fn window_thumbnail(window: Window, size: (u32, u32)) -> Result<Option<RgbaImage>, ScreenError> {
     if !is_wanted(size) {
         return Ok(None);

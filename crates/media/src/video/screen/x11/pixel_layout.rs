@@ -1,17 +1,17 @@
-//! How the pixels of a depth lie in memory. X servers have any of them; where colours take other bits than the eight of blue,
-//! green, red and nothing that we work with, they are brought there.
+//! How the pixels of a depth lie in memory. X servers have any layout; those that differ from eight bits of blue, green, red
+//! and padding are converted.
 
 use x11rb::protocol::xproto::{ImageOrder, Setup, VisualClass, Visualtype};
 
 /// Bytes of a pixel that we work with.
 const PIXEL: usize = 4;
 
-/// See the module.
+/// The layout of one depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PixelLayout {
     /// 2 or 4.
     bytes: usize,
-    /// Rows begin at multiples of so many bytes.
+    /// Rows begin at multiples of this many bytes.
     row_step: usize,
     is_big_endian: bool,
     /// Bits of blue, green and red.
@@ -19,7 +19,7 @@ pub(super) struct PixelLayout {
 }
 
 impl PixelLayout {
-    /// That of drawables of this depth; `None` for palettes and for sizes of pixels that no server has today.
+    /// The layout of drawables of this depth; `None` for palettes and for pixel sizes that no server has today.
     pub(super) fn of_depth(setup: &Setup, depth: u8) -> Option<Self> {
         let format = setup.pixmap_formats.iter().find(|format| format.depth == depth)?;
         let bytes = match format.bits_per_pixel {
@@ -53,12 +53,12 @@ impl PixelLayout {
         (width * self.bytes).next_multiple_of(self.row_step)
     }
 
-    /// Bytes of a picture.
+    /// Bytes of a frame.
     pub(super) fn len(&self, width: usize, height: usize) -> usize {
         self.row_len(width) * height
     }
 
-    /// Brings a picture of that many columns into blue, green, red and an unused byte, without gaps.
+    /// Brings a frame of that many columns into blue, green, red and an unused byte, without gaps.
     pub(super) fn convert(&self, from: &[u8], width: usize, into: &mut [u8]) {
         let channels = self.masks.map(Channel::new);
         for (from, into) in from.chunks_exact(self.row_len(width)).zip(into.chunks_exact_mut(width * PIXEL)) {

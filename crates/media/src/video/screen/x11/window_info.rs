@@ -1,4 +1,4 @@
-//! What windows tell about themselves (Extended Window Manager Hints 1.5, ICCCM 2.0).
+//! Properties of windows (Extended Window Manager Hints 1.5, ICCCM 2.0).
 
 use x11rb::errors::ReplyError;
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, GetPropertyReply, MapState, Window, WindowClass};
@@ -9,7 +9,7 @@ use super::super::pixels;
 use super::compound_text;
 
 /// Longest property that is read, in units of four bytes: an icon of 256 x 256 and smaller ones.
-const MOST_WORDS: u32 = 1 << 18;
+const MAX_WORDS: u32 = 1 << 18;
 
 x11rb::atom_manager! {
     /// Atoms by name.
@@ -26,8 +26,7 @@ x11rb::atom_manager! {
     }
 }
 
-/// Reads properties of windows. What a window does not have, or the window itself, is nothing; an error is one of the
-/// connection.
+/// Reads properties of windows. A missing property, or a missing window, is `None`; an error is one of the connection.
 pub(super) struct WindowInfo<'a> {
     connection: &'a RustConnection,
     atoms: Atoms,
@@ -43,7 +42,7 @@ impl<'a> WindowInfo<'a> {
     }
 
     fn property(&self, window: Window, name: u32) -> Result<Option<GetPropertyReply>, ReplyError> {
-        let request = self.connection.get_property(false, window, name, AtomEnum::ANY, 0, MOST_WORDS)?;
+        let request = self.connection.get_property(false, window, name, AtomEnum::ANY, 0, MAX_WORDS)?;
         match request.reply() {
             Ok(reply) => Ok((reply.value_len > 0).then_some(reply)),
             Err(ReplyError::X11Error(_)) => Ok(None),
@@ -56,7 +55,7 @@ impl<'a> WindowInfo<'a> {
         Ok(property.and_then(|reply| reply.value32().map(Iterator::collect)).unwrap_or_default())
     }
 
-    /// The windows that a person would name: as the window manager lists them, else those on the desktop with a name.
+    /// The application windows: as the window manager lists them, otherwise those on the desktop with a name.
     pub(super) fn applications(&self, root: Window) -> Result<Vec<Window>, ReplyError> {
         let mut windows = self.numbers(root, self.atoms._NET_CLIENT_LIST)?;
         if windows.is_empty() {
@@ -92,13 +91,13 @@ impl<'a> WindowInfo<'a> {
         Ok(is_plain && self.title(window)?.is_some())
     }
 
-    /// What stands in the window's title bar.
+    /// The text of the window's title bar.
     pub(super) fn title(&self, window: Window) -> Result<Option<String>, ReplyError> {
         for name in [self.atoms._NET_WM_NAME, AtomEnum::WM_NAME.into()] {
             let Some(reply) = self.property(window, name)? else { continue };
             let text = match reply.type_ {
                 utf8 if utf8 == self.atoms.UTF8_STRING => String::from_utf8_lossy(&reply.value).into_owned(),
-                // Latin-1 (`STRING`) is what Compound Text begins with.
+                // Latin-1 (`STRING`) is how Compound Text begins.
                 _ => compound_text::decode(&reply.value),
             };
             let text = text.trim_matches(['\0', ' ']);
@@ -119,7 +118,7 @@ impl<'a> WindowInfo<'a> {
     }
 }
 
-/// Of several icons, each behind its width and height, the smallest that fills the box, else the largest.
+/// The smallest of several icons, each behind its width and height, that fills the box, otherwise the largest.
 fn best_icon(mut words: &[u32], most: (u32, u32)) -> Option<((u32, u32), &[u32])> {
     let mut best: Option<((u32, u32), &[u32])> = None;
     while let [width, height, rest @ ..] = words {

@@ -1,4 +1,4 @@
-//! From counters to what the application hears of one way. Sans-IO: time is an argument.
+//! From counters to the quality of one direction. Sans-IO: time is an argument.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::quality::{level, share};
 
-/// A way that carries less than this share of what was wanted is bad, or not more than middling, whatever else it is like.
+/// A path that carries less than this share of the requested bitrate is rated bad; the one below caps at medium.
 const BAD_SHARE: f64 = 0.5;
 const MIDDLING_SHARE: f64 = 0.8;
 /// `ZegoStreamQualityLevel`.
@@ -20,7 +20,7 @@ pub(super) struct Reading {
     pub(super) packets: u64,
     pub(super) lost: u64,
     pub(super) bytes: u64,
-    /// What the way is thought to carry; 0 where nobody knows.
+    /// The estimate of what the path carries; 0 if unknown.
     pub(super) carries_kbps: u64,
     /// 0 = unknown.
     pub(super) rtt_ms: f64,
@@ -29,7 +29,7 @@ pub(super) struct Reading {
 /// `ZegoNetworkSpeedTestQuality`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct SpeedTestQuality {
-    /// Milliseconds until the way was open.
+    /// Milliseconds until the connection was open.
     #[serde(rename = "connectCost")]
     connect_cost: u64,
     /// Milliseconds.
@@ -40,15 +40,15 @@ pub(crate) struct SpeedTestQuality {
     quality: i32,
 }
 
-/// Judges one way.
+/// Evaluates one direction.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(super) struct Evaluation {
     wanted_kbps: u32,
     connect_cost: Option<Duration>,
     before: Option<(Instant, Reading)>,
 }
 
-impl Judge {
+impl Evaluation {
     pub(super) fn new(wanted_kbps: u32) -> Self {
         Self { wanted_kbps, connect_cost: None, before: None }
     }
@@ -57,13 +57,13 @@ impl Judge {
         self.connect_cost.is_some()
     }
 
-    /// The way is open, for the first time or again.
+    /// The connection is open, for the first time or again.
     pub(super) fn connected(&mut self, cost: Duration, now: Instant, reading: Reading) {
         self.connect_cost.get_or_insert(cost);
         self.before.get_or_insert((now, reading));
     }
 
-    /// The quality since the last report; `None` while the way is not open, or nothing came to judge by.
+    /// The quality since the last report; `None` while the connection is not open or nothing arrived.
     pub(super) fn report(&mut self, now: Instant, reading: Reading) -> Option<SpeedTestQuality> {
         let cost = self.connect_cost?;
         let (at, before) = self.before.replace((now, reading))?;
@@ -96,15 +96,15 @@ mod tests {
         Reading { packets, lost, bytes: kilobytes * 1000, carries_kbps: 0, rtt_ms: 40.0 }
     }
 
-    /// The report on three seconds in which so much came of 1000 kbit/s.
+    /// The report on three seconds in which this much of 1000 kbit/s arrived.
     fn report(packets: u64, lost: u64, kilobytes: u64) -> SpeedTestQuality {
-        let (mut judge, now) = (Judge::new(1000), Instant::now());
-        judge.connected(COST, now, Reading::default());
-        judge.report(now + Duration::from_secs(3), reading(packets, lost, kilobytes)).unwrap()
+        let (mut evaluation, now) = (Evaluation::new(1000), Instant::now());
+        evaluation.connected(COST, now, Reading::default());
+        evaluation.report(now + Duration::from_secs(3), reading(packets, lost, kilobytes)).unwrap()
     }
 
     #[test]
-    fn a_way_that_carries_everything_is_excellent() {
+    fn a_path_that_carries_everything_is_excellent() {
         let quality = report(400, 0, 370);
         let good = SpeedTestQuality { connect_cost: 150, rtt: 40, packet_lost_rate: 0.0, quality: 0 };
         assert_eq!(quality, good);
@@ -117,16 +117,16 @@ mod tests {
     }
 
     #[test]
-    fn a_way_that_is_too_narrow_is_no_good_even_without_losses() {
+    fn a_path_that_is_too_narrow_is_bad_even_without_loss() {
         assert_eq!(report(250, 0, 260).quality, MEDIUM);
         assert_eq!(report(100, 0, 100).quality, BAD);
     }
 
     #[test]
-    fn before_the_way_is_open_and_while_nothing_comes_there_is_no_report() {
-        let (mut judge, now) = (Judge::new(1000), Instant::now());
-        assert_eq!(judge.report(now, reading(10, 0, 1)), None);
-        judge.connected(COST, now, reading(10, 0, 1));
-        assert_eq!(judge.report(now + Duration::from_secs(1), reading(10, 0, 1)), None);
+    fn there_is_no_report_without_a_connection_or_packets() {
+        let (mut evaluation, now) = (Evaluation::new(1000), Instant::now());
+        assert_eq!(evaluation.report(now, reading(10, 0, 1)), None);
+        evaluation.connected(COST, now, reading(10, 0, 1));
+        assert_eq!(evaluation.report(now + Duration::from_secs(1), reading(10, 0, 1)), None);
     }
 }

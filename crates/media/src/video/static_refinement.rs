@@ -1,24 +1,24 @@
-//! Lets a screen at rest become sharp.
+//! Sharpens a static screen.
 //!
-//! In screen content mode the codec library repeats a block that did not change as it is, however coarse it was when it
-//! was first sent. A difference of one step in one sample of each block, which nobody sees, makes it look again; then
-//! the bits that a picture at rest leaves over go into what is missing.
+//! In screen content mode the codec library repeats an unchanged block as it is, however coarse it was when it was first
+//! sent. An invisible difference of one step in one sample of each block makes it encode the block again; then the unused
+//! bits of a static screen go into the missing detail.
 
 use super::frame::VideoFrame;
 
 /// Sides of the blocks that the library compares, in samples.
 const BLOCK: usize = 8;
 
-/// See the module. One for each encoder.
+/// The refinement of one encoder.
 #[derive(Debug, Default)]
-pub(super) struct AtRest {
+pub(super) struct StaticRefinement {
     last: Option<VideoFrame>,
     /// Which of two samples of a block differs: another one each time.
     turn: bool,
 }
 
-impl AtRest {
-    /// The picture to encode: with a difference to the last one if there is none.
+impl StaticRefinement {
+    /// The frame to encode: with a difference to the last one if there is none.
     pub(super) fn nudge(&mut self, frame: VideoFrame) -> VideoFrame {
         let rests = self.last.as_ref().is_some_and(|last| same_luma(last, &frame));
         self.last = Some(frame.clone());
@@ -86,20 +86,20 @@ mod tests {
 
     #[test]
     fn a_picture_that_moved_is_left_alone() {
-        let (pool, mut at_rest, now) = (FramePool::new(), AtRest::default(), Instant::now());
+        let (pool, mut static_refinement, now) = (FramePool::new(), StaticRefinement::default(), Instant::now());
         for shift in 0..3 {
             let frame = strokes(&pool, shift, now);
-            assert!(differences(&at_rest.nudge(frame.clone()), &frame).iter().all(|step| *step == 0));
+            assert!(differences(&static_refinement.nudge(frame.clone()), &frame).iter().all(|step| *step == 0));
         }
     }
 
     #[test]
     fn one_that_rests_differs_by_one_step_in_one_sample_of_each_block() {
-        let (pool, mut at_rest, now) = (FramePool::new(), AtRest::default(), Instant::now());
+        let (pool, mut static_refinement, now) = (FramePool::new(), StaticRefinement::default(), Instant::now());
         let frame = strokes(&pool, 0, now);
-        let mut former = at_rest.nudge(frame.clone());
+        let mut former = static_refinement.nudge(frame.clone());
         for _ in 0..3 {
-            let nudged = at_rest.nudge(frame.clone());
+            let nudged = static_refinement.nudge(frame.clone());
             let steps = differences(&nudged, &frame);
             assert_eq!(steps.iter().map(|step| u32::from(*step)).sum::<u32>(), 320 / 8 * 180_u32.div_ceil(8));
             assert!(steps.iter().all(|step| *step <= 1));

@@ -1,4 +1,4 @@
-//! When a played stream stands still, and when it goes on: `onPlayerMediaEvent`. No clock and no I/O.
+//! When a played stream stalls and when it goes on: `onPlayerMediaEvent`. Pure.
 
 /// `ZegoPlayerMediaEvent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,16 +12,16 @@ pub(crate) enum MediaEvent {
 /// One kind of media of one stream, looked at every second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flow {
-    /// What had come at the last look.
+    /// The count at the last check.
     count: u64,
     is_broken: bool,
 }
 
 impl Flow {
-    /// Takes how much has come by now. `is_due` says whether more should have. Gives whether a break began or ended.
+    /// Compares the count with that of the last check. `is_due`: more should have arrived. Returns the stall's begin or end.
     fn look(&mut self, count: u64, is_due: bool) -> Option<bool> {
         let came = std::mem::replace(&mut self.count, count) != count;
-        // What never began cannot break, and what is not due may stand still.
+        // Media that never began cannot stall, and may pause while none is due.
         let is_broken = if came { false } else { self.is_broken || (is_due && count > 0) };
         (std::mem::replace(&mut self.is_broken, is_broken) != is_broken).then_some(is_broken)
     }
@@ -29,13 +29,13 @@ impl Flow {
 
 /// Watches one played stream.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct BreakWatch {
+pub(crate) struct StallDetector {
     audio: Flow,
     video: Flow,
 }
 
-impl BreakWatch {
-    /// The look of this second: sound and pictures that have come, and whether each should still come.
+impl StallDetector {
+    /// The check of this second: audio and video that have arrived, and whether each should have.
     pub(crate) fn look(&mut self, audio: (u64, bool), video: (u64, bool)) -> Vec<MediaEvent> {
         let audio = self
             .audio
@@ -55,8 +55,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_break_is_told_once_and_so_is_its_end() {
-        let mut watch = BreakWatch::default();
+    fn a_stall_and_its_end_are_reported_once() {
+        let mut watch = StallDetector::default();
         let mut look = |audio, video| watch.look((audio, true), (video, true));
         assert_eq!(look(0, 0), [], "it has not begun");
         assert_eq!(look(50, 15), []);
@@ -67,8 +67,8 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_is_muted_or_rests_does_not_break() {
-        let mut watch = BreakWatch::default();
+    fn a_muted_or_static_stream_does_not_stall() {
+        let mut watch = StallDetector::default();
         assert_eq!(watch.look((50, true), (15, true)), []);
         assert_eq!(watch.look((50, false), (15, false)), []);
         assert_eq!(watch.look((50, false), (15, false)), []);

@@ -1,4 +1,4 @@
-//! Breaks of what is played, told.
+//! Reports stalls of played streams.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -7,18 +7,18 @@ use crate::event::{self, PlayerState};
 use crate::roster::DEVICE_OPEN;
 
 impl Actor {
-    /// Tells which streams stand still, and which go on. To be called every second.
-    pub(super) fn tell_media_breaks(&mut self) {
+    /// Emits which streams stall and which go on. Called every second.
+    pub(super) fn emit_playback_stalls(&mut self) {
         let mut events = Vec::new();
         for (stream_id, player) in &mut self.players {
-            // A stream that is gone or interrupted has a state of its own.
+            // A stream that is gone or interrupted has its own state.
             let is_playing = player.state == PlayerState::Playing;
             let stream = self.rooms.get(&player.room).and_then(|room| room.roster.stream(stream_id));
             let Some(stream) = stream.filter(|_| is_playing) else { continue };
             let audio_due = stream.audio.is_some()
                 && stream.microphone_state() == DEVICE_OPEN
                 && !self.play_settings.audio_muted(stream_id);
-            // A shared screen sends little while it rests.
+            // A shared screen sends little while it does not change.
             let video_due = stream.video.as_ref().is_some_and(|track| !track.is_screen)
                 && stream.camera_state() == DEVICE_OPEN
                 && !self.play_settings.video_muted(stream_id);

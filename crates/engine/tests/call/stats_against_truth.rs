@@ -49,7 +49,7 @@ fn comes_near(what: &str, mut measure: impl FnMut() -> (f64, f64), slack: f64) {
 }
 
 #[test]
-fn the_loss_that_is_told_is_that_of_the_link() {
+fn the_reported_loss_is_that_of_the_link() {
     let relay = Relay::start();
     let lossy = Quality { loss: 0.1, delay: Duration::from_millis(40), ..Quality::default() };
     let (mut anna, mut ben) = call(&relay);
@@ -77,7 +77,7 @@ fn the_loss_that_is_told_is_that_of_the_link() {
 }
 
 #[test]
-fn the_round_trip_that_is_told_is_that_of_the_link() {
+fn the_reported_round_trip_is_that_of_the_link() {
     let relay = Relay::start();
     let half = Quality { delay: Duration::from_millis(50), ..Quality::default() };
     relay.set_uplink(half);

@@ -1,4 +1,4 @@
-//! The way to the room server: what stands before it, proxies, and how long a login waits.
+//! The path to the room server: what stands before it, proxies, and how long a login waits.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::door::{Answer, Door};
 use crate::harness::{Client, Server, fakes, profile, runtime};
+use crate::http_ingress::{Answer, Door};
 
 /// What an event's `extendedData` says in words.
 pub fn message(event: &Value) -> String {
@@ -15,7 +15,7 @@ pub fn message(event: &Value) -> String {
     extended["message"].as_str().unwrap().to_owned()
 }
 
-/// Logs in where it must fail; gives the event and how long it took.
+/// Logs in where it must fail; returns the event and how long it took.
 pub fn failure(client: &mut Client) -> (Value, Duration) {
     let began = Instant::now();
     client.login("room", "anna");

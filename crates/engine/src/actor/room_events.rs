@@ -1,4 +1,4 @@
-//! What the application hears of a room: users, streams, their extra info, how many are there.
+//! Room events: users, streams, their extra info, the number of users.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,29 +10,29 @@ use crate::event::{self, NO_EXTENDED_DATA, UpdateType};
 use crate::room::{Phase, RoomKey};
 use crate::roster::{Changes, RemovalReason, Stream};
 
-/// How often the number of users is told.
+/// Interval of the number of users.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 
 impl Actor {
-    /// Gives up those who were there before a reconnect and did not come back.
+    /// Reports users as gone who did not come back after a reconnect.
     pub(super) fn expire_missing(&mut self) {
         let now = Instant::now();
         let rooms = self.rooms.iter_mut().filter(|(_, room)| room.phase == Phase::Connected);
         let changes: Vec<(RoomKey, Changes)> =
             rooms.map(|(key, room)| (key.clone(), room.roster.expire(now))).collect();
-        changes.iter().for_each(|(key, changes)| self.tell_changes(key, changes));
+        changes.iter().for_each(|(key, changes)| self.emit_changes(key, changes));
     }
 
-    /// Tells what changed among the others: users, then streams, then states of what is played.
-    pub(super) fn tell_changes(&mut self, key: &RoomKey, changes: &Changes) {
+    /// Emits what changed among remote participants: users, then streams, then states of played streams.
+    pub(super) fn emit_changes(&mut self, key: &RoomKey, changes: &Changes) {
         let Some(room) = self.rooms.get(key) else { return };
         let (room_id, notify) = (&key.id, room.config.is_user_status_notify);
-        // Of a room that is only visited the application wants a stream, no news.
+        // Of a hidden room the application only wants a stream.
         if !key.guest {
             if notify && !changes.users_added.is_empty() {
                 self.emit(event::room_user_update(room_id, UpdateType::Add, &changes.users_added));
             }
-            self.tell_removed_streams(room_id, &changes.streams_removed);
+            self.emit_removed_streams(room_id, &changes.streams_removed);
             if !changes.streams_added.is_empty() {
                 let streams = changes.streams_added.iter().map(|(id, stream)| item(id, stream)).collect();
                 self.emit(event::room_stream_update(room_id, UpdateType::Add, streams, NO_EXTENDED_DATA));
@@ -49,11 +49,11 @@ impl Actor {
         let absent = changes.streams_removed.iter().map(|(stream_id, ..)| stream_id).chain(&changes.streams_away);
         let touched: Vec<String> = present.chain(absent).cloned().collect();
         touched.iter().for_each(|stream_id| self.sync_player(stream_id));
-        self.settle_stream_ids(key, changes);
+        self.resolve_stream_ids(key, changes);
     }
 
-    /// One event for each reason, since the reason stands beside the list and not in it.
-    fn tell_removed_streams(&self, room_id: &str, removed: &[(String, Stream, RemovalReason)]) {
+    /// One event for each reason, since the reason belongs to the event and not to the stream.
+    fn emit_removed_streams(&self, room_id: &str, removed: &[(String, Stream, RemovalReason)]) {
         let mut by_reason = BTreeMap::<i32, Vec<Value>>::new();
         for (stream_id, stream, reason) in removed {
             by_reason.entry(*reason as i32).or_default().push(item(stream_id, stream));
@@ -66,20 +66,20 @@ impl Actor {
         }
     }
 
-    pub(super) fn tell_room_info(&self, key: &RoomKey, news: Vec<Value>) {
+    pub(super) fn emit_room_info(&self, key: &RoomKey, news: Vec<Value>) {
         if !news.is_empty() && !key.guest {
             self.emit(event::room_extra_info(&key.id, news));
         }
     }
 
-    /// Tells how many users are in each room, right after the login and then from time to time.
-    pub(super) fn tell_user_counts(&mut self) {
+    /// Emits the number of users in each room, right after the login and then periodically.
+    pub(super) fn emit_user_counts(&mut self) {
         let now = Instant::now();
         let mut counts = Vec::new();
         for room in self.rooms.values_mut().filter(|room| room.phase == Phase::Connected && !room.key.guest) {
             if room.counted_at.is_none_or(|at| now.duration_since(at) >= COUNT_INTERVAL) {
                 room.counted_at = Some(now);
-                // Ourselves included.
+                // This user included.
                 counts.push(event::online_user_count(&room.key.id, room.roster.len() + 1));
             }
         }

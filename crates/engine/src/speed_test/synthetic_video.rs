@@ -1,8 +1,8 @@
-//! What looks like the pictures of a video and is only there to fill the way.
+//! Synthetic video: looks like access units, and is only there to fill the path.
 
 use bytes::Bytes;
 
-/// What the parameter sets say, in pixels.
+/// Width in the parameter sets, in pixels.
 pub(super) const WIDTH: u32 = 320;
 pub(super) const HEIGHT: u32 = 180;
 /// Parameter sets of H.264 Baseline, and the beginning of an IDR slice.
@@ -11,21 +11,21 @@ const HEAD: &[u8] = &[
     0x65, 0x88,
 ];
 
-/// Makes pictures; nobody decodes them.
+/// Makes access units that are never decoded.
 #[derive(Debug)]
-pub(super) struct Filler {
+pub(super) struct SyntheticVideo {
     random: u32,
 }
 
-impl Default for Filler {
+impl Default for SyntheticVideo {
     fn default() -> Self {
         Self { random: 1 }
     }
 }
 
-impl Filler {
-    /// A picture of so many bytes, at least its head. Each can be decoded without the others, so that the loss of one asks
-    /// for no other.
+impl SyntheticVideo {
+    /// An access unit of this many bytes, at least its headers. Each can be decoded without the others, so that a loss
+    /// causes no key-frame request.
     pub(super) fn picture(&mut self, bytes: usize) -> Bytes {
         let mut picture = Vec::with_capacity(bytes.max(HEAD.len()));
         picture.extend_from_slice(HEAD);
@@ -43,10 +43,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_has_the_size_asked_for_and_no_start_code_inside() {
-        let mut filler = Filler::default();
+    fn an_access_unit_has_the_requested_size_and_no_start_code_inside() {
+        let mut synthetic_video = SyntheticVideo::default();
         for bytes in [0, HEAD.len(), 100, 5000] {
-            let picture = filler.picture(bytes);
+            let picture = synthetic_video.picture(bytes);
             assert_eq!(picture.len(), bytes.max(HEAD.len()));
             let codes = picture.windows(4).filter(|window| *window == [0, 0, 0, 1]).count();
             assert_eq!(codes, 3);

@@ -1,4 +1,4 @@
-//! What travels inside pictures, and what is taken out of them.
+//! What travels inside frames, and what is taken out of them.
 
 use engine::VideoSource;
 use serde_json::Value;
@@ -14,7 +14,7 @@ fn is_jpeg(answer: &Value) -> bool {
 }
 
 #[test]
-fn bytes_travel_with_the_pictures_of_a_stream() {
+fn sei_arrives_with_the_frames_of_a_stream() {
     let server = Server::start();
     let (anna, mut ben) = Client::pair(&server);
     ben.play("anna-stream");
@@ -31,7 +31,7 @@ fn bytes_travel_with_the_pictures_of_a_stream() {
 }
 
 #[test]
-fn bytes_that_cannot_travel_are_told() {
+fn sei_that_cannot_be_sent_is_reported() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "room", "anna");
     anna.engine.send_sei(b"ABC".to_vec(), 0).unwrap();
@@ -57,7 +57,7 @@ fn a_snapshot_is_taken_on_both_sides() {
 }
 
 #[test]
-fn where_there_is_no_picture_there_is_no_snapshot() {
+fn without_a_frame_there_is_no_snapshot() {
     let server = Server::start();
     let anna = Client::joined(&server, "room", "anna");
     let refused = answer(|reply| anna.engine.take_publish_stream_snapshot(1, reply));
@@ -77,7 +77,7 @@ fn the_video_settings_are_those_that_were_set_last() {
 }
 
 #[test]
-fn a_channel_without_a_source_sends_no_pictures_until_it_has_its_camera_back() {
+fn a_channel_without_a_source_sends_no_frames() {
     let server = Server::start();
     let (anna, ben) = Client::pair(&server);
     let screen = ben.play("anna-stream");

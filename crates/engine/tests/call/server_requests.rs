@@ -26,7 +26,7 @@ fn joined(server: &ScriptedServer) -> (Client, Incoming) {
 }
 
 #[test]
-fn told_to_resume_it_takes_up_the_session_with_its_state_and_the_application_hears_nothing() {
+fn a_server_that_asks_for_a_resume_gets_one_unnoticed() {
     let server = ScriptedServer::start();
     let (mut client, first) = joined(&server);
     first.leave(leave(DisconnectReason::UnknownReason, Action::Resume));
@@ -43,7 +43,7 @@ fn told_to_resume_it_takes_up_the_session_with_its_state_and_the_application_hea
 }
 
 #[test]
-fn told_to_reconnect_it_logs_in_anew() {
+fn a_server_that_asks_for_a_reconnect_gets_a_new_login() {
     let server = ScriptedServer::start();
     let (mut client, first) = joined(&server);
     first.leave(leave(DisconnectReason::StateMismatch, Action::Reconnect));
@@ -55,7 +55,7 @@ fn told_to_reconnect_it_logs_in_anew() {
 }
 
 #[test]
-fn told_to_go_it_does_not_come_back() {
+fn a_client_that_is_removed_does_not_return() {
     let server = ScriptedServer::start();
     let (mut client, first) = joined(&server);
     first.leave(leave(DisconnectReason::ParticipantRemoved, Action::Disconnect));
@@ -65,7 +65,7 @@ fn told_to_go_it_does_not_come_back() {
 }
 
 #[test]
-fn a_session_that_the_server_has_forgotten_is_begun_anew_at_once() {
+fn a_session_that_the_server_forgot_is_replaced_at_once() {
     let server = ScriptedServer::start();
     let (mut client, first) = joined(&server);
     drop(first);
@@ -79,7 +79,7 @@ fn a_session_that_the_server_has_forgotten_is_begun_anew_at_once() {
 }
 
 #[test]
-fn a_user_id_that_somebody_else_took_meanwhile_is_not_fought_over() {
+fn a_user_id_taken_during_an_outage_ends_the_login() {
     let server = ScriptedServer::start();
     let (mut client, first) = joined(&server);
     drop(first);

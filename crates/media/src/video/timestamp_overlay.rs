@@ -1,7 +1,7 @@
-//! The machine-readable strip at the top of the test pattern: which frame this is, and when it was taken.
+//! The machine-readable timestamp strip at the top of the test pattern: frame counter and capture time.
 //!
-//! 2 rows of 32 square cells, a cell's side is 1/32 of the picture's width (cell edges fall on the nearest lower
-//! pixel, so the grid scales with the picture). White is 1, black is 0; row by row, most significant bit first:
+//! 2 rows of 32 square cells, a cell's side is 1/32 of the frame's width (cell edges fall on the nearest lower
+//! pixel, so the grid scales with the frame). White is 1, black is 0; row by row, most significant bit first:
 //! 48 bits of milliseconds since the Unix epoch, 16 bits of frame counter.
 
 use super::frame::{I420, VideoFrame};
@@ -12,10 +12,10 @@ pub(super) const WHITE: u8 = 235;
 pub(super) const BLACK: u8 = 16;
 pub(super) const NEUTRAL: u8 = 128;
 
-/// Luma this near the middle of black and white is no bit: the picture is too damaged, or no pattern at all.
+/// Luma this near the middle of black and white is no bit: the frame is too damaged, or no pattern at all.
 const UNDECIDED: i32 = 30;
 
-/// What the strip says.
+/// The contents of the strip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strip {
     /// Capture time in milliseconds since the Unix epoch; 48 bits.
@@ -34,7 +34,7 @@ impl Strip {
     }
 }
 
-/// Rows of luma that the strip covers in a picture of this width.
+/// Rows of luma that the strip covers in a frame of this width.
 pub(super) fn height(width: u32) -> usize {
     edge(ROWS, width as usize)
 }
@@ -43,7 +43,7 @@ fn edge(cell: usize, width: usize) -> usize {
     cell * width / COLUMNS
 }
 
-/// Writes the strip over whatever is in the picture.
+/// Draws the strip over the frame.
 pub(super) fn draw_over(picture: &mut I420, strip: Strip) {
     let rows = height(picture.width()).div_ceil(2);
     let strides = picture.strides();
@@ -75,9 +75,9 @@ pub(super) fn draw(picture: &mut I420, strip: Strip) {
     }
 }
 
-/// Reads the strip back, from scaled and compressed pictures too.
+/// Reads the strip back, from scaled and compressed frames too.
 ///
-/// `None` if the picture does not show a strip clearly. A picture scaled to another aspect ratio, cropped or mirrored
+/// `None` if the frame does not show a strip clearly. A frame scaled to another aspect ratio, cropped or mirrored
 /// has no readable strip.
 pub fn read_strip(frame: &VideoFrame) -> Option<Strip> {
     let (width, stride, luma) = (frame.width() as usize, frame.strides()[0], frame.y());
@@ -105,7 +105,7 @@ pub fn read_strip(frame: &VideoFrame) -> Option<Strip> {
         }
     }
     let strip = Strip::from_bits(bits);
-    // All black: a dark picture, and no time that a clock could have shown.
+    // All black: a dark frame, and no time that a clock could have shown.
     (strip.capture_ms != 0).then_some(strip)
 }
 

@@ -1,32 +1,32 @@
-//! How unevenly the player takes its sound.
+//! How unevenly the speaker pulls its audio.
 //!
-//! A speaker that takes 20 ms at a time asks for the second 10 ms of them together with the first, so before their time; a
-//! thread that looks at its speaker now and then is a little late, or early, each time. What is asked for early has to have
-//! come early, so it takes that much more waiting. Sans-IO, times in 48 kHz samples.
+//! A speaker that pulls 20 ms at a time asks for the second 10 ms together with the first, so before their time; a thread
+//! that polls its speaker is a little late, or early, each time. Audio that is pulled early has to arrive early, so it adds
+//! to the playout delay. Sans-IO, times in 48 kHz samples.
 
 use super::FRAME_SAMPLES;
 
-/// Expected at least, samples: 2 ms, about what a thread does that looks every 4 ms.
-const LEAST: f32 = 96.0;
-/// Most that is believed, samples: 40 ms.
-const MOST: f32 = 1920.0;
-/// Share of a new measurement in the usual rhythm.
+/// Minimum expectation, samples: 2 ms, about that of a thread that polls every 4 ms.
+const MIN: f32 = 96.0;
+/// Maximum, samples: 40 ms.
+const MAX: f32 = 1920.0;
+/// Weight of a new measurement.
 const SMOOTHING: f32 = 1.0 / 32.0;
-/// One early pull does not make a rhythm: it counts with this share.
+/// Weight of an early pull: one alone is no pattern.
 const ATTACK: f32 = 1.0 / 8.0;
-/// What remains after one more pull (half is gone after 10 s).
+/// What remains after one more pull (half after 10 s).
 const DECAY: f32 = 0.9993;
-/// Off the rhythm by more than this (50 ms) is no rhythm: the player has stood still.
-const STOOD_STILL: f32 = 2400.0;
-/// It may then make up for that; after so many pulls that are off, what it does is the new rhythm.
-const MAY_CATCH_UP: u32 = 50;
+/// A deviation beyond this (50 ms) means that the speaker stalled.
+const STALL: f32 = 2400.0;
+/// It may catch up then; after this many deviating pulls the new pattern counts.
+const CATCH_UP_PULLS: u32 = 50;
 
-/// The first pulls fill the speaker's ring and are no rhythm.
+/// The first pulls fill the speaker's ring and do not count.
 const FILLING: u32 = 20;
 
-/// See the module.
+/// Measures the jitter of pulls.
 #[derive(Debug)]
-pub(crate) struct PullRhythm {
+pub(crate) struct PullJitter {
     filling: u32,
     /// How many pulls there were, and when those of an even player had been, by a smoothed first.
     pulls: i64,
@@ -36,14 +36,14 @@ pub(crate) struct PullRhythm {
     early: f32,
 }
 
-impl Default for PullRhythm {
+impl Default for PullJitter {
     fn default() -> Self {
-        Self { filling: 0, pulls: 0, first: None, usual: 0.0, pulls_off: 0, early: LEAST }
+        Self { filling: 0, pulls: 0, first: None, usual: 0.0, pulls_off: 0, early: MIN }
     }
 }
 
-impl PullRhythm {
-    /// The player takes the next 10 ms.
+impl PullJitter {
+    /// The next 10 ms are pulled.
     pub(crate) fn on_pull(&mut self, now: i64) {
         if self.filling < FILLING {
             self.filling += 1;
@@ -52,22 +52,22 @@ impl PullRhythm {
         let first = *self.first.get_or_insert(now);
         let off = (now - first - self.pulls * FRAME_SAMPLES as i64) as f32 - self.usual;
         self.pulls += 1;
-        if off.abs() > STOOD_STILL {
+        if off.abs() > STALL {
             self.pulls_off += 1;
-            if self.pulls_off > MAY_CATCH_UP {
+            if self.pulls_off > CATCH_UP_PULLS {
                 *self = Self { early: self.early, ..Self::default() };
             }
             return;
         }
         self.pulls_off = 0;
         self.usual += off * SMOOTHING;
-        self.early = (self.early * DECAY).max(LEAST);
+        self.early = (self.early * DECAY).max(MIN);
         if -off > self.early {
-            self.early = (self.early + (-off - self.early) * ATTACK).min(MOST);
+            self.early = (self.early + (-off - self.early) * ATTACK).min(MAX);
         }
     }
 
-    /// By how much sound is asked for before its time, samples.
+    /// How much earlier than due audio is pulled, samples.
     pub(crate) fn early(&self) -> f32 {
         self.early
     }
@@ -80,15 +80,15 @@ mod tests {
     const MS: i64 = 48;
 
     fn early_ms(pulls: i64, at: impl Fn(i64) -> i64) -> f32 {
-        let mut rhythm = PullRhythm::default();
-        (0..pulls).for_each(|pull| rhythm.on_pull(at(pull)));
-        rhythm.early() / MS as f32
+        let mut frame_scheduler = PullJitter::default();
+        (0..pulls).for_each(|pull| frame_scheduler.on_pull(at(pull)));
+        frame_scheduler.early() / MS as f32
     }
 
     #[test]
     fn an_even_player_needs_next_to_nothing() {
         assert_eq!(early_ms(1000, |pull| pull * 480), 2.0);
-        // Clocks that drift apart are no matter: 200 ppm.
+        // Clock drift does not matter: 200 ppm.
         assert_eq!(early_ms(10_000, |pull| pull * 480 + pull * 480 / 5000), 2.0);
     }
 

@@ -1,7 +1,7 @@
-//! What the application puts into pictures, takes out of them, and asks about them.
+//! SEI, snapshots and codec questions of the application.
 
 use super::Actor;
-use crate::command::PictureCommand;
+use crate::command::FrameCommand;
 use crate::engine::Reply;
 use crate::error::code;
 use crate::event;
@@ -9,24 +9,24 @@ use crate::sei::{self, SeiKind};
 use crate::snapshot;
 
 impl Actor {
-    pub(super) fn picture_command(&mut self, command: PictureCommand) {
+    pub(super) fn frame_command(&mut self, command: FrameCommand) {
         match command {
-            PictureCommand::SetSeiKind(kind) => match SeiKind::from_number(kind) {
+            FrameCommand::SetSeiKind(kind) => match SeiKind::from_number(kind) {
                 Some(kind) => self.sei_kind = kind,
                 None => self.debug_error(code::ILLEGAL_PARAM, "setSEIConfig", "the type must be 0 or 1"),
             },
-            PictureCommand::SendSei { data, channel } => self.send_sei(&data, channel),
-            PictureCommand::PublishSnapshot { channel, reply } => self.take_publish_snapshot(channel, reply),
-            PictureCommand::PlaySnapshot { stream_id, reply } => {
-                let picture = self.players.get(&stream_id).map(|player| player.media.next_picture());
+            FrameCommand::SendSei { data, channel } => self.send_sei(&data, channel),
+            FrameCommand::PublishSnapshot { channel, reply } => self.take_publish_snapshot(channel, reply),
+            FrameCommand::PlaySnapshot { stream_id, reply } => {
+                let picture = self.players.get(&stream_id).map(|player| player.media.next_frame());
                 snapshot::answer(picture, code::PLAYER_SNAPSHOT_FAILED, reply);
             }
-            PictureCommand::GetConfig { channel, answer } => {
+            FrameCommand::GetConfig { channel, answer } => {
                 if let Some(state) = self.channel(channel, "getVideoConfig") {
                     let _ = answer.send(state.config.clone());
                 }
             }
-            PictureCommand::SetSource { source, channel } => self.set_video_source(source, channel),
+            FrameCommand::SetSource { source, channel } => self.set_video_source(source, channel),
         }
     }
 
@@ -56,12 +56,12 @@ impl Actor {
         let Some(state) = self.channel(channel, "takePublishStreamSnapshot") else {
             return snapshot::answer(None, code::ILLEGAL_PARAM, reply);
         };
-        let picture = state.feed.next_picture();
+        let picture = state.feed.next_frame();
         snapshot::answer(Some(picture), code::PUBLISHER_SNAPSHOT_FAILED, reply);
     }
 
-    /// Both events of a message in a picture: the second one is meant to come with the picture, and so does the first.
-    pub(super) fn tell_sei(&self, stream_id: &str, data: &[u8]) {
+    /// Emits both events of an SEI message: the second one is meant to be in sync with its frame, and so is the first.
+    pub(super) fn emit_sei(&self, stream_id: &str, data: &[u8]) {
         for name in ["onPlayerRecvSEI", "onPlayerSyncRecvSEI"] {
             self.emit(event::player_sei(name, stream_id, data));
         }

@@ -1,4 +1,4 @@
-//! Which layer of somebody's picture a player asks the room server for.
+//! Which layer of a remote video a player requests from the room server.
 
 use media::video::sink::FrameSink;
 use protocol::messages::{UpdateTrackSettings, VideoQuality};
@@ -24,24 +24,24 @@ impl VideoStreamType {
     }
 }
 
-/// See the module.
+/// The layer that a player requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum LayerWish {
-    /// What the server gives unasked.
+pub(crate) enum LayerRequest {
+    /// The server's default.
     #[default]
     Best,
     Smallest,
-    /// No pictures at all.
+    /// No video at all.
     Nothing,
-    /// The smallest that fills so many pixels.
+    /// The smallest layer that has at least this size.
     Size {
         width: u32,
         height: u32,
     },
 }
 
-impl LayerWish {
-    /// What to ask for, by the application's choice and by the view.
+impl LayerRequest {
+    /// The request for the application's choice and the view.
     pub(crate) fn of(kind: VideoStreamType, view: Option<&dyn FrameSink>) -> Self {
         match kind {
             VideoStreamType::Big => Self::Best,
@@ -55,7 +55,7 @@ impl LayerWish {
         }
     }
 
-    /// The message that tells it.
+    /// The message with this request.
     pub(crate) fn settings(self, track_sid: &str) -> UpdateTrackSettings {
         let mut settings = UpdateTrackSettings {
             track_sids: vec![track_sid.to_owned()],
@@ -90,17 +90,17 @@ mod tests {
 
     #[test]
     fn a_view_gets_the_layer_that_fills_it() {
-        let of = |shown| LayerWish::of(VideoStreamType::Default, Some(&Tile(shown)));
-        assert_eq!(of(Some((320, 180))), LayerWish::Size { width: 320, height: 180 });
-        assert_eq!(of(Some((0, 0))), LayerWish::Smallest);
-        assert_eq!(of(None), LayerWish::Best);
-        assert_eq!(LayerWish::of(VideoStreamType::Default, None), LayerWish::Best);
+        let of = |shown| LayerRequest::of(VideoStreamType::Default, Some(&Tile(shown)));
+        assert_eq!(of(Some((320, 180))), LayerRequest::Size { width: 320, height: 180 });
+        assert_eq!(of(Some((0, 0))), LayerRequest::Smallest);
+        assert_eq!(of(None), LayerRequest::Best);
+        assert_eq!(LayerRequest::of(VideoStreamType::Default, None), LayerRequest::Best);
     }
 
     #[test]
-    fn the_applications_choice_goes_before_the_view() {
+    fn the_applications_choice_overrides_the_view() {
         let tile = Tile(Some((320, 180)));
-        assert_eq!(LayerWish::of(VideoStreamType::Big, Some(&tile)), LayerWish::Best);
-        assert_eq!(LayerWish::of(VideoStreamType::Small, None).settings("TR_v").quality, VideoQuality::Low as i32);
+        assert_eq!(LayerRequest::of(VideoStreamType::Big, Some(&tile)), LayerRequest::Best);
+        assert_eq!(LayerRequest::of(VideoStreamType::Small, None).settings("TR_v").quality, VideoQuality::Low as i32);
     }
 }

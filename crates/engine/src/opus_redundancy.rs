@@ -1,24 +1,23 @@
-//! How much loss the audio encoder should reckon with, and how many earlier packets each carries: the more is lost, the more
-//! redundancy is sent.
+//! How much loss the Opus encoder expects, and how many earlier packets each packet carries: redundancy grows with loss.
 
 use rtp::red::MAX_COPIES;
 
-/// Opus carries a little redundancy in any case: the first loss is reported only after it happened.
-const LEAST_PERCENT: f64 = 5.0;
-/// Beyond this the redundancy costs more than it saves.
-const MOST_PERCENT: f64 = 30.0;
-/// Weight of a report that is worse than what is expected, and of one that is better.
-const RISE: f64 = 0.5;
+/// Minimum expectation: the first loss is reported only after it happened, so there is always some in-band redundancy.
+const MIN_PERCENT: f64 = 5.0;
+/// Maximum expectation: beyond it redundancy costs more than it saves.
+const MAX_PERCENT: f64 = 30.0;
+/// Weight of a report that is worse than the expectation; the one below is for better reports.
+const RISE_WEIGHT: f64 = 0.5;
 const FALL: f64 = 0.1;
-/// Added to what is lost. Near the least, libopus takes voices for music at times and then sends no redundancy at all; and
+/// Added to the reported loss. Near the minimum libopus sometimes takes voices for music and then sends no redundancy;
 /// from 9 % on it always does.
 const SAFETY_PERCENT: f64 = 5.0;
-/// Less loss than this is not worth more.
+/// Below this loss nothing is added.
 const SAFE_BELOW_PERCENT: f64 = 1.0;
-/// Smaller changes are not worth telling.
+/// Smaller changes are not passed to the encoder.
 const NOTICEABLE: f64 = 2.0;
 
-/// One for each audio encoder.
+/// The expectation of one audio encoder.
 #[derive(Debug)]
 pub(crate) struct ExpectedLoss {
     percent: f64,
@@ -27,33 +26,33 @@ pub(crate) struct ExpectedLoss {
 
 impl Default for ExpectedLoss {
     fn default() -> Self {
-        Self { percent: LEAST_PERCENT, told: LEAST_PERCENT }
+        Self { percent: MIN_PERCENT, told: MIN_PERCENT }
     }
 }
 
 impl ExpectedLoss {
-    /// The percentage that the encoder was told last.
+    /// The percentage that the encoder was last configured with.
     pub(crate) fn percent(&self) -> u8 {
         // At most 30.
         self.told.round() as u8
     }
 
-    /// Takes the share of packets lost by the receiver's last report, 0 to 1, about once a second. Gives the
-    /// percentage to tell the encoder, if it changed.
+    /// Takes the share of packets lost in the receiver's last report, 0 to 1, about once a second. Returns the percentage for
+    /// the encoder, if it has changed.
     pub(crate) fn update(&mut self, lost_share: f64) -> Option<u8> {
         if !lost_share.is_finite() {
             return None;
         }
         let lost_percent = lost_share * 100.0;
-        let wanted = if lost_percent < SAFE_BELOW_PERCENT { LEAST_PERCENT } else { lost_percent + SAFETY_PERCENT };
-        let percent = wanted.clamp(LEAST_PERCENT, MOST_PERCENT);
-        let weight = if percent > self.percent { RISE } else { FALL };
+        let wanted = if lost_percent < SAFE_BELOW_PERCENT { MIN_PERCENT } else { lost_percent + SAFETY_PERCENT };
+        let percent = wanted.clamp(MIN_PERCENT, MAX_PERCENT);
+        let weight = if percent > self.percent { RISE_WEIGHT } else { FALL };
         self.percent += weight * (percent - self.percent);
-        let settled = self.percent - LEAST_PERCENT < NOTICEABLE / 2.0 && self.told > LEAST_PERCENT;
+        let settled = self.percent - MIN_PERCENT < NOTICEABLE / 2.0 && self.told > MIN_PERCENT;
         if (self.percent - self.told).abs() < NOTICEABLE && !settled {
             return None;
         }
-        self.told = if settled { LEAST_PERCENT } else { self.percent };
+        self.told = if settled { MIN_PERCENT } else { self.percent };
         Some(self.percent())
     }
 }
@@ -61,21 +60,21 @@ impl ExpectedLoss {
 /// Expected loss from which each packet carries one earlier packet, and two; in-band redundancy alone helps little against
 /// bursts.
 const COPIES_FROM_PERCENT: [u8; MAX_COPIES] = [8, 13];
-/// It has to fall by so much more until there are fewer again.
+/// The expectation has to fall by this much more until there are fewer again.
 const HYSTERESIS_PERCENT: u8 = 2;
-/// The path has to carry this many times what copies add: else it may be they that get lost.
-const ROOM: u64 = 8;
+/// The path has to carry this many times what copies add: otherwise they may cause the loss.
+const HEADROOM_FACTOR: u64 = 8;
 
 /// How many earlier packets each packet of a publisher carries.
 #[derive(Debug, Default)]
 pub(crate) struct Copies(usize);
 
 impl Copies {
-    /// Takes what the encoder was told to expect, its bit rate, and what the path carries. Gives the number of copies.
+    /// Takes the encoder's expectation, its bitrate, and what the path carries. Returns the number of copies.
     pub(crate) fn update(&mut self, expected_percent: u8, audio_bps: u32, path_bps: u64) -> usize {
         let wanted = COPIES_FROM_PERCENT.iter().zip(1..).filter(|(from, copies)| {
             let from = if *copies <= self.0 { **from - HYSTERESIS_PERCENT } else { **from };
-            expected_percent >= from && path_bps >= ROOM * u64::from(audio_bps) * *copies as u64
+            expected_percent >= from && path_bps >= HEADROOM_FACTOR * u64::from(audio_bps) * *copies as u64
         });
         self.0 = wanted.map(|(_, copies)| copies).max().unwrap_or(0);
         self.0
