@@ -21,7 +21,7 @@ use crate::config::VideoConfig;
 use crate::layer_encoder::LayerEncoder;
 use crate::rate_control::{Encoding, RateControl};
 use crate::session::{SenderSlot, VideoSenders};
-use crate::simulcast::{self, Allocator, MAX_LAYERS, WantedLayers};
+use crate::simulcast::{self, LayerAllocator, MAX_LAYERS, WantedLayers};
 use crate::traffic_control::{BelowFloor, Focus, TrafficControl, VideoFloor};
 
 /// Upper bound of SEI messages that wait for a frame: as many as may be sent in a second.
@@ -121,7 +121,7 @@ impl VideoPublisher {
             failed,
             has_failed: false,
             layers: std::iter::repeat_with(LayerEncoder::default).take(layers).collect(),
-            allocator: Allocator::default(),
+            allocator: LayerAllocator::default(),
             floor: VideoFloor::default(),
             epoch: Instant::now(),
             last: None,
@@ -232,7 +232,7 @@ struct EncoderThread {
     has_failed: bool,
     /// From low to high.
     layers: Vec<LayerEncoder>,
-    allocator: Allocator,
+    allocator: LayerAllocator,
     floor: VideoFloor,
     epoch: Instant,
     /// Capture time of the last frame.

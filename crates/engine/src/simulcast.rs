@@ -128,7 +128,7 @@ impl WantedLayers {
 
 /// Divides the budget of one track among its layers.
 #[derive(Debug, Default)]
-pub(crate) struct Allocator {
+pub(crate) struct LayerAllocator {
     on: [bool; MAX_LAYERS],
     rich_since: [Option<Instant>; MAX_LAYERS],
     /// It was wanted and the budget was too small. A layer that was not wanted comes back at once.
@@ -138,7 +138,7 @@ pub(crate) struct Allocator {
     budget_valid_from: [Option<Instant>; MAX_LAYERS],
 }
 
-impl Allocator {
+impl LayerAllocator {
     /// Bits per second for each layer, 0 = not sent. `layers` go from low to high.
     pub(crate) fn allocate(
         &mut self,
@@ -200,7 +200,7 @@ mod tests {
         VideoConfig { layering, bitrate_kbps: 2000, ..VideoConfig::preset(4) }
     }
 
-    fn allocated(allocator: &mut Allocator, now: Instant, kbps: u64) -> [u64; MAX_LAYERS] {
+    fn allocated(allocator: &mut LayerAllocator, now: Instant, kbps: u64) -> [u64; MAX_LAYERS] {
         let layers = layers(&config(Layering::Full), 3);
         allocator.allocate(now, &layers, ALL, kbps * 1000).map(|bps| bps / 1000)
     }
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_unwanted_layer_returns_at_once_when_it_is_wanted() {
-        let (mut allocator, now) = (Allocator::default(), Instant::now());
+        let (mut allocator, now) = (LayerAllocator::default(), Instant::now());
         let layers = layers(&config(Layering::Full), 3);
         let mut wanting = |now, wanted, kbps: u64| allocator.allocate(now, &layers, wanted, kbps * 1000)[2] > 0;
         assert!(wanting(now, ALL, 4000));
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn enough_for_all_gives_each_its_rate() {
-        assert_eq!(allocated(&mut Allocator::default(), Instant::now(), 9000), [180, 600, 2000]);
+        assert_eq!(allocated(&mut LayerAllocator::default(), Instant::now(), 9000), [180, 600, 2000]);
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_small_budget_drops_the_upper_layers_first() {
-        let (mut allocator, now) = (Allocator::default(), Instant::now());
+        let (mut allocator, now) = (LayerAllocator::default(), Instant::now());
         assert_eq!(allocated(&mut allocator, now, 1800), [180, 600, 1020]);
         assert_eq!(allocated(&mut allocator, now, 1770), [180, 600, 0]);
         assert_eq!(allocated(&mut allocator, now, 500), [180, 320, 0]);
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_layer_returns_only_after_a_stable_margin() {
-        let (mut allocator, now) = (Allocator::default(), Instant::now());
+        let (mut allocator, now) = (LayerAllocator::default(), Instant::now());
         allocated(&mut allocator, now, 1000);
         assert_eq!(allocated(&mut allocator, now, 1800)[2], 0, "just enough is not enough");
         assert_eq!(allocated(&mut allocator, now, 2200)[2], 0, "not yet");
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn layers_without_subscribers_are_not_sent() {
-        let mut allocator = Allocator::default();
+        let mut allocator = LayerAllocator::default();
         let layers = layers(&config(Layering::Full), 3);
         let shares = allocator.allocate(Instant::now(), &layers, [false, true, false], 9_000_000);
         assert_eq!(shares, [0, 600_000, 0]);

@@ -42,12 +42,12 @@ fn ms(millis: u64) -> Duration {
 struct Case {
     name: &'static str,
     up: LinkConfig,
-    most_bps: f64,
+    max_bps: f64,
     start_bps: f64,
 }
 
 fn case(name: &'static str, up: LinkConfig) -> Case {
-    Case { name, up, most_bps: 6e6, start_bps: 1e6 }
+    Case { name, up, max_bps: 6e6, start_bps: 1e6 }
 }
 
 fn bandwidth_cases() -> Vec<Case> {
@@ -65,22 +65,22 @@ fn bandwidth_cases() -> Vec<Case> {
         case("steps, loss 5 %", LinkConfig { loss: Loss::Uniform(0.05), ..steps.clone() }),
         case("steps, queue 50 ms", LinkConfig { queue: ms(50), ..steps.clone() }),
         case("steps, queue 15 ms", LinkConfig { queue: ms(15), ..steps }),
-        Case { start_bps: 0.5e6, most_bps: 3e6, ..case("open, from 0.5 Mbit/s", open.clone()) },
-        Case { most_bps: 0.6e6, ..case("open, 0.6 Mbit/s wanted", open.clone()) },
-        Case { most_bps: 0.6e6, ..case("1 Mbit/s, 0.6 Mbit/s wanted", constant(1e6)) },
+        Case { start_bps: 0.5e6, max_bps: 3e6, ..case("open, from 0.5 Mbit/s", open.clone()) },
+        Case { max_bps: 0.6e6, ..case("open, 0.6 Mbit/s wanted", open.clone()) },
+        Case { max_bps: 0.6e6, ..case("1 Mbit/s, 0.6 Mbit/s wanted", constant(1e6)) },
         case("1.5 Mbit/s", constant(1.5e6)),
         case("0.3 Mbit/s", constant(0.3e6)),
-        Case { most_bps: 4e6, ..case("open, loss 5 %", lossy(Loss::Uniform(0.05))) },
-        Case { most_bps: 4e6, ..case("open, loss 10 %", lossy(Loss::Uniform(0.10))) },
-        Case { most_bps: 4e6, ..case("open, loss 20 %", lossy(Loss::Uniform(0.20))) },
-        Case { most_bps: 4e6, ..case("open, bursts 10 %", lossy(Loss::Bursts { rate: 0.1, mean_burst: 4.0 })) },
+        Case { max_bps: 4e6, ..case("open, loss 5 %", lossy(Loss::Uniform(0.05))) },
+        Case { max_bps: 4e6, ..case("open, loss 10 %", lossy(Loss::Uniform(0.10))) },
+        Case { max_bps: 4e6, ..case("open, loss 20 %", lossy(Loss::Uniform(0.20))) },
+        Case { max_bps: 4e6, ..case("open, bursts 10 %", lossy(Loss::Bursts { rate: 0.1, mean_burst: 4.0 })) },
         case("3 Mbit/s, outages of 1 s", LinkConfig { outages, ..constant(3e6) }),
         Case {
-            most_bps: 2.5e6,
+            max_bps: 2.5e6,
             ..case("open, stalls 120 ms", LinkConfig { stalls: Some((ms(400), ms(120))), ..open.clone() })
         },
         Case {
-            most_bps: 2.5e6,
+            max_bps: 2.5e6,
             ..case(
                 "open, stalls 120 ms, bursts 10 %",
                 LinkConfig {
@@ -102,10 +102,10 @@ fn play(case: &Case, seed: u64) -> CallReport {
         time: secs(60),
         up,
         down,
-        most_bps: case.most_bps,
+        max_bps: case.max_bps,
         start_bps: case.start_bps,
-        server_asks: false,
-        starved: None,
+        has_server: false,
+        busy_pauses: None,
     })
 }
 
@@ -129,12 +129,12 @@ fn bandwidth() {
         let reports: Vec<CallReport> = (1..=SEEDS).map(|seed| play(&case, seed)).collect();
         let capacity = |from: f64| {
             let step = case.up.capacity.iter().rev().find(|step| step.0.as_secs_f64() <= from);
-            step.map_or(case.most_bps, |step| step.1)
+            step.map_or(case.max_bps, |step| step.1)
         };
-        let share = |from: f64, picture: bool| {
+        let share = |from: f64, is_video: bool| {
             column(&reports, |report| {
-                let (all, pictures) = report.received_bps(from + 5.0, from + 20.0);
-                (if picture { pictures } else { all }) / capacity(from) * 100.0
+                let (all, video) = report.received_bps(from + 5.0, from + 20.0);
+                (if is_video { video } else { all }) / capacity(from) * 100.0
             })
         };
         let row = json!({
@@ -160,7 +160,7 @@ fn bandwidth() {
 fn loss() {
     for (round_trip, name, loss) in LOSS_CASES {
         let up = LinkConfig { loss, delay: ms(round_trip / 2), ..LinkConfig::default() };
-        let case = Case { most_bps: 2.5e6, ..case(name, up) };
+        let case = Case { max_bps: 2.5e6, ..case(name, up) };
         let reports: Vec<CallReport> = (1..=SEEDS).map(|seed| play(&case, seed)).collect();
         let waits = |report: &CallReport| -> Vec<Option<Duration>> {
             let frames =

@@ -1,4 +1,4 @@
-//! What a peer connection tells its owner.
+//! Events of a peer connection.
 
 use crate::data::DataKind;
 use crate::receive::{AudioReceiver, VideoReceiver};

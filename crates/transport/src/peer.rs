@@ -228,11 +228,11 @@ impl Peer {
 
     /// Makes the receivers match the tracks of an offer.
     fn update_receivers(&self, receiving: &mut HashMap<String, RemoteSection>, sections: Vec<RemoteSection>) {
-        let mut wanted: HashMap<String, RemoteSection> =
+        let mut current: HashMap<String, RemoteSection> =
             sections.into_iter().map(|section| (section.mid.clone(), section)).collect();
         receiving.retain(|mid, old| {
-            if wanted.get(mid).is_some_and(|later| old.continues_as(later))
-                && let Some(later) = wanted.remove(mid)
+            if current.get(mid).is_some_and(|later| old.continues_as(later))
+                && let Some(later) = current.remove(mid)
             {
                 self.chain.inbound.update(later.ssrc, &later.formats, later.orientation);
                 *old = later;
@@ -241,7 +241,7 @@ impl Peer {
             self.chain.inbound.remove(old.ssrc);
             false
         });
-        for (mid, section) in wanted {
+        for (mid, section) in current {
             self.chain.events.emit(match section.undecodable() {
                 None => PeerEvent::Track(self.start_receiving(&section)),
                 Some(codecs) => {

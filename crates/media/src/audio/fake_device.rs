@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{RecvTimeoutError, Sender};
 
-use super::pacer::{BEAT, Pacer};
+use super::frame_ticker::{FRAME_INTERVAL, FrameTicker};
 use super::stereo::{StereoFrame, interleave};
 use super::stream::{CHANNELS, InputStream, OutputStream, StreamStatus, stereo_ring_capacity};
 use super::wav::{self, Recording};
@@ -42,9 +42,9 @@ impl PacedThread {
     fn spawn(name: &str, mut beat: impl FnMut(u64) + Send + 'static) -> Result<Self, AudioDeviceError> {
         let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
         let run = move || {
-            let mut pacer = Pacer::new(Instant::now());
-            while stopped.recv_deadline(pacer.next()) == Err(RecvTimeoutError::Timeout) {
-                pacer.due(Instant::now()).for_each(&mut beat);
+            let mut ticker = FrameTicker::new(Instant::now());
+            while stopped.recv_deadline(ticker.next()) == Err(RecvTimeoutError::Timeout) {
+                ticker.due(Instant::now()).for_each(&mut beat);
             }
         };
         let thread = std::thread::Builder::new()
@@ -73,7 +73,8 @@ impl Source {
     fn fill(&mut self, beat: u64, frame: &mut StereoFrame) {
         match self {
             Self::Tone { start, started, is_stereo } => {
-                let at = |start: Duration| start + BEAT.saturating_mul(u32::try_from(beat).unwrap_or(u32::MAX));
+                let at =
+                    |start: Duration| start + FRAME_INTERVAL.saturating_mul(u32::try_from(beat).unwrap_or(u32::MAX));
                 let actual = since_epoch().saturating_sub(started.elapsed());
                 if actual.abs_diff(*start) > CLOCK_STEP {
                     *start = actual;

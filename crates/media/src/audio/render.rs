@@ -8,9 +8,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::device_slot::{DeviceSlot, Opener};
 use super::device_volumes::DeviceVolumes;
+use super::frame_ticker::FrameTicker;
 use super::mixer::{Mixer, gain_of_volume, ramp};
 use super::output_buffer_target::OutputBufferTarget;
-use super::pacer::Pacer;
 use super::player::Voice;
 use super::resample::Resampler;
 use super::stereo::{StereoFrame, interleave};
@@ -77,7 +77,7 @@ pub(crate) struct RenderThread {
     output_buffer_target: OutputBufferTarget,
     last_progress: Instant,
     /// Beats while no speaker does.
-    pacer: Option<Pacer>,
+    ticker: Option<FrameTicker>,
 }
 
 impl RenderThread {
@@ -108,7 +108,7 @@ impl RenderThread {
             interleaved: Vec::new(),
             output_buffer_target: OutputBufferTarget::new(now),
             last_progress: now,
-            pacer: None,
+            ticker: None,
         }
     }
 
@@ -148,7 +148,7 @@ impl RenderThread {
         }
         self.slot.want(!self.is_idle(), now);
         if self.is_idle() {
-            self.pacer = None;
+            self.ticker = None;
         }
     }
 
@@ -172,14 +172,14 @@ impl RenderThread {
     fn play(&mut self, now: Instant) {
         if self.fill_speaker(now) {
             self.last_progress = now;
-            self.pacer = None;
+            self.ticker = None;
             return;
         }
         let has_speaker = self.slot.stream().is_some();
         if has_speaker && now.saturating_duration_since(self.last_progress) < STALLED_AFTER {
             return;
         }
-        let due = self.pacer.get_or_insert_with(|| Pacer::new(now)).due(now);
+        let due = self.ticker.get_or_insert_with(|| FrameTicker::new(now)).due(now);
         for _ in due {
             self.mix(now, now);
         }

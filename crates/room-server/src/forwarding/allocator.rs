@@ -71,7 +71,7 @@ pub enum Share {
 
 /// The shares of one subscriber. See the module's description.
 #[derive(Debug, Default)]
-pub struct Allocator {
+pub struct DownlinkAllocator {
     slots: HashMap<String, Slot>,
     is_narrow: bool,
     /// Since when there is too little, or, on a narrow way, enough.
@@ -117,7 +117,7 @@ impl Slot {
     }
 }
 
-impl Allocator {
+impl DownlinkAllocator {
     /// Shares `estimate` bits per second among `videos`, given in the order in which they come at equal priority, and
     /// gives the share of each in the same order. `audio` is what sound takes. To be called every few hundred ms.
     pub fn allocate(&mut self, now: Instant, estimate: u64, audio: u64, videos: &[Video]) -> Vec<Share> {
@@ -271,14 +271,14 @@ mod tests {
     }
 
     struct Link {
-        allocator: Allocator,
+        allocator: DownlinkAllocator,
         now: Instant,
         videos: Vec<Video>,
     }
 
     impl Link {
         fn with(videos: Vec<Video>) -> Self {
-            Self { allocator: Allocator::default(), now: Instant::now(), videos }
+            Self { allocator: DownlinkAllocator::default(), now: Instant::now(), videos }
         }
 
         fn turn(&mut self, estimate: u64) -> Vec<Share> {

@@ -7,7 +7,7 @@ use protocol::messages::{Response, StreamState, StreamStateInfo, StreamStateUpda
 use super::Hub;
 use super::ids::ParticipantId;
 use super::layers::announced_bps;
-use crate::forwarding::allocator::{Allocator, Layer, Share, Video, desired, givable};
+use crate::forwarding::allocator::{DownlinkAllocator, Layer, Share, Video, desired, givable};
 use crate::forwarding::core::MediaKind;
 use crate::forwarding::layer_selector::{BEST, rank};
 use crate::forwarding::probe_timer::ProbeTimer;
@@ -24,7 +24,7 @@ const DESIRED_STEP: u64 = 20;
 pub struct Bandwidth {
     /// What it carries in bits per second, as far as known.
     estimate: Option<u64>,
-    allocator: Allocator,
+    allocator: DownlinkAllocator,
     shared_at: Option<Instant>,
     /// What sound took of it then, in bits per second.
     audio: u64,

@@ -1,4 +1,4 @@
-//! What the relay is told.
+//! Commands of the relay.
 
 use super::link::{LinkConfig, Loss};
 use serde::Deserialize;

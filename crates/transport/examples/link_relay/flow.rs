@@ -1,4 +1,4 @@
-//! One client's route to the server and back.
+//! The path of one client to the server and back.
 
 use super::FromServer;
 use super::control::Links;
@@ -15,26 +15,26 @@ use tokio::task::JoinHandle;
 
 /// IPv4 and UDP.
 const HEADERS: usize = 28;
-/// A column of the report.
+/// Length of a bin of the report.
 const BIN: Duration = Duration::from_millis(100);
 const MAX_DATAGRAM_BYTES: usize = 2048;
-/// Behind an SRTP packet's payload.
+/// Bytes of the SRTP tag.
 const AUTHENTICATION: usize = 16;
 
 pub struct Flow {
     pub name: String,
-    pub up: Way,
-    pub down: Way,
+    pub up: Direction,
+    pub down: Direction,
     socket: Option<(Arc<UdpSocket>, JoinHandle<()>)>,
 }
 
 impl Flow {
     pub fn new(links: &Links, now: Instant) -> Self {
-        let (up, down) = (Way::new(links.up.config(), now), Way::new(links.down.config(), now));
+        let (up, down) = (Direction::new(links.up.config(), now), Direction::new(links.down.config(), now));
         Self { name: links.name.clone(), up, down, socket: None }
     }
 
-    /// Gets an address of its own towards the server, a new one if it had one.
+    /// Binds a new socket towards the server.
     pub async fn connect(
         &mut self,
         client: SocketAddr,
@@ -47,7 +47,7 @@ impl Flow {
         let task = tokio::spawn(async move {
             let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
             loop {
-                // A port that is closed for the moment is no reason to end.
+                // A port may be closed for a while.
                 let Ok(length) = reading.recv(&mut buffer).await else { continue };
                 if from_server.send((client, buffer[..length].to_vec())).await.is_err() {
                     return;
@@ -86,8 +86,8 @@ impl Flow {
     }
 }
 
-/// One direction.
-pub struct Way {
+/// One direction of the path.
+pub struct Direction {
     link: Link<Vec<u8>>,
     /// Links that were replaced, until they are empty.
     old: Vec<Link<Vec<u8>>>,
@@ -100,7 +100,7 @@ pub struct Way {
     payloads: BTreeMap<u32, Vec<u64>>,
 }
 
-impl Way {
+impl Direction {
     fn new(config: LinkConfig, now: Instant) -> Self {
         Self {
             link: Link::new(config, now),
@@ -159,11 +159,11 @@ impl Way {
         let [sent, lost, overflowed] = [0, 1, 2].map(|index| counts[index] - self.sent_before[index]);
         let waits = self.link.queue_delays.iter().skip(self.waits_before);
         let waits: Vec<[u64; 2]> = waits.map(|(at, wait)| [at.as_millis() as u64, wait.as_millis() as u64]).collect();
-        // The picture is what takes most.
-        let picture = self.payloads.values().max_by_key(|bins| bins.iter().sum::<u64>());
+        // The largest stream is the video.
+        let video = self.payloads.values().max_by_key(|bins| bins.iter().sum::<u64>());
         json!({
             "sent": sent, "lost": lost, "overflowed": overflowed,
-            "waits": waits, "bytes": self.bytes, "picture": picture,
+            "waits": waits, "bytes": self.bytes, "picture": video,
         })
     }
 }
@@ -175,7 +175,7 @@ fn add(bins: &mut Vec<u64>, bin: usize, bytes: usize) {
     bins[bin] += bytes as u64;
 }
 
-/// SSRC and bytes of payload of an SRTP packet; RTCP, STUN and DTLS are none (RFC 7983, RFC 5761).
+/// SSRC and payload size of an SRTP packet; `None` for RTCP, STUN and DTLS (RFC 7983, RFC 5761).
 fn rtp(packet: &[u8]) -> Option<(u32, usize)> {
     let (first, second) = (*packet.first()?, *packet.get(1)?);
     if first >> 6 != 2 || (192..=223).contains(&second) {

@@ -1,14 +1,14 @@
 //! The lab's link in real time: a UDP relay between real clients and a real server.
 //!
-//! Clients send to the relay's port, which it prints; it hands on to the server, for each client from a socket of its own,
-//! and back. What a link does to the packets is told on standard input, one JSON object a line, answered by one line:
+//! Clients send to the relay's port, which it prints. It forwards to the server, from one socket for each client, and back.
+//! Commands are read from standard input, one JSON object per line, each answered by one line:
 //!
-//! - `{"server": "127.0.0.1:7882"}`: where to hand on to.
-//! - `{"newcomers": {"name": …, "up": LINK, "down": LINK}}`: the links of the clients that come from now on.
-//! - `{"change": {"name": …, "up": LINK, "down": LINK}}`: new links for those that are there; their times begin now.
-//! - `{"rebind": NAME}`: as a router that forgot: the server sees these clients at new addresses from now on.
-//! - `{"mark": null}`: the report begins now.
-//! - `{"report": NAME}`: what went over the links since.
+//! - `{"server": "127.0.0.1:7882"}`: where to forward to.
+//! - `{"newcomers": {"name": …, "up": LINK, "down": LINK}}`: the links of clients that connect from now on.
+//! - `{"change": {"name": …, "up": LINK, "down": LINK}}`: new links for connected clients; their times start now.
+//! - `{"rebind": NAME}`: the server sees these clients at new addresses from now on, as after a router restart.
+//! - `{"mark": null}`: starts the report.
+//! - `{"report": NAME}`: traffic of the links since the start of the report.
 //!
 //! LINK: `{seed, loss, burst, delayMs, jitterMs, reorder, reorderMs, duplicate, capacity: [[fromMs, bps]], queueMs,
 //! outages: [[fromMs, toMs]]}`, all optional. `burst` is the mean length of a loss in packets.
@@ -62,7 +62,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Hands on what has arrived.
+    /// Forwards what has arrived.
     async fn deliver(&mut self) {
         for (client, flow) in &mut self.flows {
             let now = Instant::now();
@@ -80,7 +80,7 @@ impl Relay {
         self.flows.values().filter_map(Flow::next_arrival).min()
     }
 
-    async fn obey(&mut self, command: Command) -> io::Result<serde_json::Value> {
+    async fn execute(&mut self, command: Command) -> io::Result<serde_json::Value> {
         let now = Instant::now();
         match command {
             Command::Server(server) => self.server = Some(server),
@@ -108,7 +108,7 @@ impl Relay {
     }
 }
 
-/// Lines of standard input; its end ends the relay.
+/// Lines of standard input. The relay ends with it.
 fn commands() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     std::thread::spawn(move || {
@@ -136,7 +136,7 @@ async fn main() -> io::Result<()> {
             line = lines.recv() => {
                 let Some(line) = line else { return Ok(()) };
                 let answer = match serde_json::from_str(&line) {
-                    Ok(command) => relay.obey(command).await?,
+                    Ok(command) => relay.execute(command).await?,
                     Err(error) => serde_json::json!({ "error": error.to_string() }),
                 };
                 println!("{answer}");

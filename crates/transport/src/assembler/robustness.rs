@@ -4,7 +4,7 @@ use super::tests::{Bench, delta, keyframe};
 use super::*;
 use crate::test_random::Random;
 
-/// Seeds kept for good; one that finds a bug joins them.
+/// Permanent seeds; one that finds a bug is added.
 const SEEDS: [u64; 8] = [1, 2, 3, 0xdead_beef, 0x5eed, 77, 1_000_003, u64::MAX];
 const FRAMES: u32 = 120;
 
@@ -62,7 +62,7 @@ fn reordering_within_the_window_loses_no_frame() {
         let mut random = Random(seed);
         let mut packets = stream(random.below(65_536) as u16);
         for _ in 0..200 {
-            // The very first packet tells where the stream begins, so it stays in place.
+            // The first packet marks the start of the stream, so it stays in place.
             let at = 1 + random.below(packets.len() as u64 - 4) as usize;
             packets.swap(at, at + 1 + random.below(3) as usize);
         }

@@ -1,5 +1,5 @@
-//! The end of the receiving chain: takes RTP out of the stack, hands it to the track it belongs to,
-//! and sends the NACKs and key frame requests that come of it.
+//! Received streams, and the interceptor that takes their RTP out of the stack, passes it to its track, and sends NACKs and
+//! key frame requests.
 
 use super::InterceptorState;
 use super::ssrc_table::SsrcTable;
@@ -31,14 +31,15 @@ use std::time::{Duration, Instant};
 /// A consumer's request for a key frame is noticed with the next packet, or after this time. The stack's driver cannot
 /// be woken from outside without sending something.
 const HEARTBEAT: Duration = Duration::from_millis(25);
-/// A gap older than this is of no use to any frame; the assembler gives up before.
+/// Age at which missing packets are forgotten; the assembler gives them up earlier.
 const MAX_NACK_AGE: Duration = Duration::from_millis(1500);
 
-/// RTP clocks.
+/// RTP clock rate of video.
 pub(super) const VIDEO_CLOCK_HZ: u32 = 90_000;
+/// RTP clock rate of Opus.
 pub(super) const AUDIO_CLOCK_HZ: u32 = 48_000;
 
-/// One received video track.
+/// Loss recovery and frame assembly of a received video track.
 #[derive(Debug)]
 pub(crate) struct VideoPipeline {
     nack: NackTracker,
@@ -66,7 +67,7 @@ impl VideoPipeline {
             };
             match self.queue.push(unit) {
                 Push::Done | Push::Closed => {}
-                // What is left would refer to what was dropped.
+                // The remaining frames would refer to a dropped one.
                 Push::DroppedOldest if is_keyframe => self.queue.keep_newest(),
                 Push::DroppedOldest => {
                     self.queue.clear();
@@ -77,7 +78,7 @@ impl VideoPipeline {
     }
 }
 
-/// One received audio track: packets pass in the order of their arrival; the jitter buffer sorts them.
+/// Queue of a received audio track: packets keep the order of arrival, and the jitter buffer sorts them.
 #[derive(Debug)]
 pub(crate) struct AudioPipeline {
     queue: Arc<MediaQueue<ReceivedAudio>>,
@@ -99,18 +100,18 @@ enum Pipeline {
 #[derive(Debug)]
 pub(crate) struct InboundStream {
     formats: Vec<(u8, Format)>,
-    /// Number of the header extension with a picture's orientation.
+    /// ID of the header extension with the video orientation.
     orientation: Option<u8>,
     pipeline: Pipeline,
     reception: ReceptionStats,
     counters: Arc<ReceiverCounters>,
 }
 
-/// What is in a packet.
+/// Content of a packet.
 #[derive(Clone, Copy)]
 enum Content {
-    Sound { is_redundant: bool },
-    Picture(VideoCodec),
+    Audio { is_redundant: bool },
+    Video(VideoCodec),
 }
 
 impl InboundStream {
@@ -135,9 +136,9 @@ impl InboundStream {
 
     fn content(&self, payload_type: u8) -> Option<Content> {
         match self.format(payload_type)? {
-            Format::Opus => Some(Content::Sound { is_redundant: false }),
-            Format::Red => Some(Content::Sound { is_redundant: true }),
-            Format::Video(codec) => Some(Content::Picture(*codec)),
+            Format::Opus => Some(Content::Audio { is_redundant: false }),
+            Format::Red => Some(Content::Audio { is_redundant: true }),
+            Format::Video(codec) => Some(Content::Video(*codec)),
             Format::Repair(_) | Format::Foreign(_) => None,
         }
     }
@@ -149,10 +150,10 @@ impl InboundStream {
         };
         self.reception.on_packet(header.sequence_number, header.timestamp, now);
         self.counters.jitter_micros.store(self.reception.jitter().as_micros() as u64, Ordering::Relaxed);
-        self.take(header.sequence_number, &header, content, packet.payload, false, now, rtt);
+        self.deliver_payload(header.sequence_number, &header, content, packet.payload, false, now, rtt);
     }
 
-    /// Something that was not agreed upon.
+    /// Counts a packet that was not negotiated.
     fn on_foreign(&mut self, payload_type: u8) {
         let name = match self.format(payload_type) {
             Some(Format::Foreign(name)) => name.clone(),
@@ -163,18 +164,18 @@ impl InboundStream {
         unreadable.foreign_codec = Some(name);
     }
 
-    /// A retransmission: the payload begins with the sequence number it repairs (RFC 4588 section 4).
+    /// Handles a retransmission, whose payload begins with the original sequence number (RFC 4588 section 4).
     fn on_retransmission(&mut self, packet: rtc::rtp::Packet, now: Instant, rtt: &SharedRtt) {
         let header = packet.header;
         let Some(repaired) = packet.payload.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes)) else { return };
         let Some(Format::Repair(original)) = self.format(header.payload_type) else { return };
         let Some(content) = self.content(*original) else { return };
         self.reception.on_repair(repaired);
-        self.take(repaired, &header, content, packet.payload.slice(2..), true, now, rtt);
+        self.deliver_payload(repaired, &header, content, packet.payload.slice(2..), true, now, rtt);
     }
 
     #[allow(clippy::too_many_arguments, reason = "one packet, taken apart")]
-    fn take(
+    fn deliver_payload(
         &mut self,
         sequence: u16,
         header: &rtc::rtp::Header,
@@ -188,14 +189,14 @@ impl InboundStream {
         self.counters.bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
         self.counters.lost.store(self.reception.lost(), Ordering::Relaxed);
         match (&mut self.pipeline, content) {
-            (Pipeline::Video(video), Content::Picture(codec)) => {
+            (Pipeline::Video(video), Content::Video(codec)) => {
                 let take = if is_repair { NackTracker::on_repair } else { NackTracker::on_packet };
                 if let Some(sample) = take(&mut video.nack, sequence, now) {
                     rtt.update(sample);
                 }
                 let recovered = video.nack.take_recovered();
                 self.counters.recovered.fetch_add(recovered, Ordering::Relaxed);
-                // A copy of what came anyway is no packet more: losses are a share of those that were sent once.
+                // A copy of a packet that arrived anyway does not count: losses are a share of the original packets.
                 if !is_repair || recovered > 0 {
                     self.counters.packets.fetch_add(1, Ordering::Relaxed);
                 }
@@ -209,7 +210,7 @@ impl InboundStream {
                 }
                 video.deliver();
             }
-            (Pipeline::Audio(audio), Content::Sound { is_redundant }) if !payload.is_empty() => {
+            (Pipeline::Audio(audio), Content::Audio { is_redundant }) if !payload.is_empty() => {
                 self.counters.packets.fetch_add(1, Ordering::Relaxed);
                 self.counters.frames.fetch_add(1, Ordering::Relaxed);
                 audio.queue.push(ReceivedAudio { sequence, timestamp, payload, is_redundant, arrival: now });
@@ -218,7 +219,7 @@ impl InboundStream {
         }
     }
 
-    /// Everything that time or the last packet made due.
+    /// Collects the feedback that is due.
     fn feedback(&mut self, ssrc: u32, now: Instant, rtt: Duration, out: &mut Vec<Box<dyn rtc::rtcp::Packet>>) {
         let Pipeline::Video(video) = &mut self.pipeline else { return };
         video.assembler.handle_timeout(now, rtt);
@@ -276,7 +277,7 @@ impl InboundStreams {
         }
     }
 
-    /// The stream has these formats from now on, and this number for orientations.
+    /// Changes a stream's formats and the ID of its orientation extension.
     pub(crate) fn update(&self, ssrc: u32, formats: &[(u8, Format)], orientation: Option<u8>) {
         if let Some(stream) = self.0.lock().streams.get_mut(&ssrc) {
             stream.formats = formats.to_vec();
@@ -306,13 +307,13 @@ impl InboundStreams {
         }
     }
 
-    /// Visits the counters of every stream.
+    /// Calls `visit` with the counters of every stream.
     pub(crate) fn for_each_counters(&self, mut visit: impl FnMut(&ReceiverCounters)) {
         self.0.lock().streams.values().for_each(|stream| visit(&stream.counters));
     }
 }
 
-/// The interceptor.
+/// Interceptor for everything that is received.
 pub(super) struct ReceiveInterceptor {
     state: Arc<InterceptorState>,
     reads: VecDeque<TaggedPacket>,

@@ -1,5 +1,5 @@
-//! Reports and media that were damaged on purpose, through the whole packet chain: whatever comes, nothing panics, little is
-//! kept, and what is right again afterwards is understood. The seeds are in `fuzz-seeds/`; one seed is one run.
+//! Damaged reports and media through the whole interceptor chain: nothing panics, queues stay bounded, and valid media is
+//! delivered again afterwards. The seeds are in `fuzz-seeds/`; one seed is one run.
 
 use super::inbound::VIDEO_CLOCK_HZ;
 use super::*;
@@ -17,12 +17,12 @@ use rtc::{rtcp, rtp};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// Sources as the seeds have them: what is sent, what is received, and the repetitions of either.
+/// SSRCs in the seeds: sent and received streams with their RTX streams.
 const SENT_VIDEO: u32 = 0x1111;
-const SENT_REPEATED: u32 = 0x6666;
+const SENT_RTX: u32 = 0x6666;
 const VIDEO: u32 = 0x3333;
 const AUDIO: u32 = 0x4444;
-const REPEATED: u32 = 0x5555;
+const RTX: u32 = 0x5555;
 const NUMBER_EXTENSION: u16 = 3;
 const STEPS: usize = 3000;
 /// More than is ever in flight at once.
@@ -59,7 +59,7 @@ fn media(bytes: &[u8]) -> Option<Packet> {
     rtp::Packet::unmarshal(&mut &bytes[..]).ok().map(Packet::Rtp)
 }
 
-/// A peer that sends a picture and receives a picture and a sound.
+/// A peer that sends video and receives video and audio.
 struct Scene<C> {
     chain: C,
     state: Arc<InterceptorState>,
@@ -88,11 +88,11 @@ fn scene() -> Scene<impl Interceptor> {
         rtp_header_extensions: vec![extension.clone()],
         ..StreamInfo::default()
     };
-    chain.bind_local_stream(&info(SENT_VIDEO, Some(SENT_REPEATED), 96, VIDEO_CLOCK_HZ));
-    chain.bind_remote_stream(&info(VIDEO, Some(REPEATED), 96, VIDEO_CLOCK_HZ));
+    chain.bind_local_stream(&info(SENT_VIDEO, Some(SENT_RTX), 96, VIDEO_CLOCK_HZ));
+    chain.bind_remote_stream(&info(VIDEO, Some(RTX), 96, VIDEO_CLOCK_HZ));
     chain.bind_remote_stream(&info(AUDIO, None, 111, 48_000));
     let stream = OutboundStream {
-        track_id: "picture".to_owned(),
+        track_id: "camera".to_owned(),
         is_video: true,
         layer: 0,
         rid: None,
@@ -100,7 +100,7 @@ fn scene() -> Scene<impl Interceptor> {
         counters: Arc::<SenderCounters>::default(),
         clock: CaptureClock::new(VIDEO_CLOCK_HZ),
     };
-    state.outbound.insert(SENT_VIDEO, SENT_REPEATED, stream);
+    state.outbound.insert(SENT_VIDEO, SENT_RTX, stream);
     let (video, audio) = (Arc::new(MediaQueue::new(QUEUE)), Arc::new(MediaQueue::new(QUEUE)));
     let counters = Arc::<ReceiverCounters>::default();
     let pipeline = VideoPipeline::new(Arc::clone(&video));
@@ -110,11 +110,7 @@ fn scene() -> Scene<impl Interceptor> {
         (98, Format::Video(VideoCodec::Vp8)),
         (99, Format::Repair(98)),
     ];
-    state.inbound.insert(
-        VIDEO,
-        Some(REPEATED),
-        InboundStream::video(formats, Some(4), pipeline, Arc::clone(&counters)),
-    );
+    state.inbound.insert(VIDEO, Some(RTX), InboundStream::video(formats, Some(4), pipeline, Arc::clone(&counters)));
     let pipeline = AudioPipeline::new(Arc::clone(&audio));
     let formats = vec![(111, Format::Opus), (63, Format::Red)];
     state.inbound.insert(AUDIO, None, InboundStream::audio(formats, pipeline, Arc::default()));
@@ -128,12 +124,12 @@ impl<C: Interceptor> Scene<C> {
 
     fn receive(&mut self, packet: Option<Packet>) {
         let Some(packet) = packet else { return };
-        // What the stack cannot use is an error to nobody.
+        // The stack rejects some packets, which is fine.
         let _ = self.chain.handle_read(self.tagged(packet));
         while self.chain.poll_read().is_some() {}
     }
 
-    /// One picture's packet more is sent, and time goes on.
+    /// Sends one video packet and lets time pass.
     fn step(&mut self) {
         self.sequence = self.sequence.wrapping_add(1);
         let header = rtp::Header {
@@ -154,7 +150,7 @@ impl<C: Interceptor> Scene<C> {
 }
 
 #[test]
-fn the_seeds_are_understood() {
+fn the_seeds_are_valid() {
     for seed in seeds("reports") {
         assert!(reports(&seed).is_some(), "{seed:02x?}");
     }
@@ -164,11 +160,11 @@ fn the_seeds_are_understood() {
         scene.receive(media(&std::fs::read(path).unwrap()));
         scene.step();
     }
-    assert_eq!((scene.video.len(), scene.audio.len()), (2, 2), "a key picture, another one, and two sounds");
+    assert_eq!((scene.video.len(), scene.audio.len()), (2, 2), "a key frame, another frame, and two audio packets");
 }
 
 #[test]
-fn damaged_reports_and_media_are_dropped_and_what_follows_is_understood() {
+fn valid_media_is_delivered_after_damaged_packets() {
     let (report_seeds, media_seeds) = (seeds("reports"), seeds("media"));
     for seed in [1, 0x5eed, 0xdead_beef, u64::MAX] {
         let mut random = Random(seed);
@@ -183,7 +179,7 @@ fn damaged_reports_and_media_are_dropped_and_what_follows_is_understood() {
         }
         let estimate = scene.state.budgets.estimate_bps();
         assert!((50_000..=100_000_000).contains(&estimate), "seed {seed}: {estimate} bit/s");
-        // A stream that begins anew, as after a restart of its sender.
+        // The stream restarts, as after a restart of its sender.
         scene.video.clear();
         let before = scene.counters.frames.load(Ordering::Relaxed);
         for (number, name) in (40_000u16..).zip((0..60).flat_map(|_| ["parameter_sets", "idr_begins", "idr_ends"])) {
@@ -195,6 +191,6 @@ fn damaged_reports_and_media_are_dropped_and_what_follows_is_understood() {
             scene.step();
         }
         let shown = scene.counters.frames.load(Ordering::Relaxed) - before;
-        assert!(shown >= 30, "seed {seed}: {shown} of 60 pictures");
+        assert!(shown >= 30, "seed {seed}: {shown} of 60 frames");
     }
 }

@@ -17,7 +17,7 @@ impl<S> Default for SsrcTable<S> {
 }
 
 impl<S> SsrcTable<S> {
-    /// Enters a stream; gives the one whose place it takes.
+    /// Inserts a stream and returns the one that it replaces.
     pub(super) fn insert(&mut self, ssrc: u32, rtx_ssrc: Option<u32>, stream: S) -> Option<S> {
         if let Some(rtx_ssrc) = rtx_ssrc {
             self.repairs.insert(rtx_ssrc, ssrc);
@@ -30,12 +30,12 @@ impl<S> SsrcTable<S> {
         self.streams.remove(&ssrc)
     }
 
-    /// What a stream with this SSRC repairs, if it is one of retransmissions.
+    /// The SSRC that an RTX stream repairs; `None` if this SSRC is not one of RTX.
     pub(super) fn repaired_by(&self, ssrc: u32) -> Option<u32> {
         self.repairs.get(&ssrc).copied()
     }
 
-    /// The stream that a packet with this SSRC belongs to, be it an original or a repetition.
+    /// The stream that a packet with this SSRC belongs to, be it media or RTX.
     pub(super) fn of_packet(&self, ssrc: u32) -> Option<&S> {
         self.streams.get(&self.repaired_by(ssrc).unwrap_or(ssrc))
     }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repetition_belongs_to_the_stream_that_it_repairs_until_that_is_removed() {
+    fn rtx_belongs_to_its_stream_until_that_is_removed() {
         let mut table = SsrcTable::default();
         assert_eq!(table.insert(1, Some(2), "camera"), None);
         assert_eq!(table.insert(3, None, "microphone"), None);

@@ -1,6 +1,6 @@
-//! Does the sender find out what the link carries, and stay with it?
+//! Bandwidth estimation: the sender finds the capacity of the link and uses it.
 //!
-//! Shares are of all bytes on the link, headers, audio and repairs included.
+//! Shares are of all bytes on the link, headers, audio and retransmissions included.
 
 use super::call::{CallConfig, CallReport, run};
 use super::link::{LinkConfig, Loss};
@@ -16,16 +16,16 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A call whose feedback has the delay, the loss and the outages of the route there. Runs with three seeds.
-fn calls(time: u64, most_bps: f64, start_bps: f64, up: LinkConfig) -> Vec<CallReport> {
-    calls_on(None, time, most_bps, start_bps, up)
+/// Calls whose feedback has the delay, loss and outages of the forward direction, with three seeds.
+fn calls(time: u64, max_bps: f64, start_bps: f64, up: LinkConfig) -> Vec<CallReport> {
+    calls_on_busy_machines(None, time, max_bps, start_bps, up)
 }
 
-/// The same on machines whose threads get to run only so often, see [`CallConfig`].
-fn calls_on(
-    starved: Option<RangeInclusive<u64>>,
+/// The same on machines whose threads wake up late, see [`CallConfig`].
+fn calls_on_busy_machines(
+    busy_pauses: Option<RangeInclusive<u64>>,
     time: u64,
-    most_bps: f64,
+    max_bps: f64,
     start_bps: f64,
     up: LinkConfig,
 ) -> Vec<CallReport> {
@@ -37,10 +37,10 @@ fn calls_on(
                 time: secs(time),
                 up,
                 down,
-                most_bps,
+                max_bps,
                 start_bps,
-                server_asks: false,
-                starved: starved.clone(),
+                has_server: false,
+                busy_pauses: busy_pauses.clone(),
             })
         })
         .collect()
@@ -56,8 +56,8 @@ fn shares(report: &CallReport) -> [f64; 3] {
     [(0.0, 3e6), (20.0, 1e6), (40.0, 4e6)].map(|(from, bps)| report.received_bps(from + 5.0, from + 20.0).0 / bps)
 }
 
-/// Least estimate after the first five seconds.
-fn least_estimate(report: &CallReport) -> f64 {
+/// Lowest estimate after the first five seconds.
+fn min_estimate(report: &CallReport) -> f64 {
     let settled = report.samples.iter().filter(|sample| sample.at >= secs(5));
     settled.map(|sample| sample.estimate_bps).fold(f64::INFINITY, f64::min)
 }
@@ -72,7 +72,7 @@ fn the_rate_follows_the_capacity_down_and_up() {
 }
 
 #[test]
-fn it_follows_on_a_long_path_too() {
+fn the_rate_follows_the_capacity_on_a_long_path_too() {
     for report in calls(60, 6e6, 1e6, LinkConfig { delay: ms(75), ..steps() }) {
         assert!(shares(&report).iter().all(|share| *share >= 0.85), "{:?}", shares(&report));
         assert!(report.queue_percentile(0.95, 0.0, 60.0) <= ms(100));
@@ -80,7 +80,7 @@ fn it_follows_on_a_long_path_too() {
 }
 
 #[test]
-fn jitter_is_not_taken_for_a_queue() {
+fn jitter_does_not_look_like_a_queue() {
     for report in calls(60, 6e6, 1e6, LinkConfig { jitter: ms(10), ..steps() }) {
         assert!(shares(&report).iter().all(|share| *share >= 0.85), "{:?}", shares(&report));
     }
@@ -90,7 +90,7 @@ fn jitter_is_not_taken_for_a_queue() {
 }
 
 #[test]
-fn a_bottleneck_that_queues_next_to_nothing_is_used_without_flooding_it() {
+fn a_bottleneck_with_a_short_queue_is_used_without_flooding_it() {
     for report in calls(60, 6e6, 1e6, LinkConfig { queue: ms(15), ..steps() }) {
         assert!(shares(&report).iter().all(|share| *share >= 0.80), "{:?}", shares(&report));
         let sent = report.arrivals.len() as u64 + report.link.overflowed;
@@ -110,7 +110,7 @@ fn loss_on_top_of_the_steps_costs_little() {
 }
 
 #[test]
-fn an_open_link_is_found_within_four_seconds() {
+fn the_capacity_of_an_open_link_is_found_within_four_seconds() {
     for report in calls(10, 3e6, 0.5e6, LinkConfig::default()) {
         let reached = report.reached(2.5e6);
         assert!(reached.is_some_and(|at| at <= secs(4)), "{reached:?}");
@@ -121,7 +121,7 @@ fn an_open_link_is_found_within_four_seconds() {
 fn a_constant_capacity_is_used_for_a_minute_without_a_collapse() {
     for report in calls(60, 6e6, 1e6, LinkConfig { capacity: vec![(secs(0), 1.5e6)], ..LinkConfig::default() }) {
         assert!(report.received_bps(5.0, 60.0).0 >= 0.85 * 1.5e6);
-        assert!(least_estimate(&report) >= 0.9e6, "{}", least_estimate(&report));
+        assert!(min_estimate(&report) >= 0.9e6, "{}", min_estimate(&report));
         assert!(report.queue_percentile(0.95, 0.0, 60.0) <= ms(100));
         assert!(report.longest_gap(1.0, 59.0) <= ms(200));
     }
@@ -136,7 +136,7 @@ fn a_narrow_link_still_carries_a_call() {
 }
 
 #[test]
-fn loss_that_sending_less_does_not_cure_leaves_the_rate_alone() {
+fn random_loss_does_not_lower_the_rate() {
     let bursts = Loss::Bursts { rate: 0.1, mean_burst: 4.0 };
     for (loss, arrives) in
         [(Loss::Uniform(0.05), 0.95), (Loss::Uniform(0.10), 0.9), (Loss::Uniform(0.20), 0.8), (bursts, 0.9)]
@@ -149,7 +149,7 @@ fn loss_that_sending_less_does_not_cure_leaves_the_rate_alone() {
 }
 
 #[test]
-fn after_an_outage_the_picture_is_back_at_once() {
+fn after_an_outage_video_is_back_at_once() {
     let outages = vec![secs(10)..secs(11), secs(20)..secs(21), secs(30)..secs(31)];
     for report in calls(40, 6e6, 1e6, LinkConfig { capacity: vec![(secs(0), 3e6)], outages, ..LinkConfig::default() }) {
         assert!(report.longest_gap(1.0, 40.0) <= ms(1300), "{:?}", report.longest_gap(1.0, 40.0));
@@ -158,7 +158,7 @@ fn after_an_outage_the_picture_is_back_at_once() {
 }
 
 #[test]
-fn reordered_and_doubled_packets_confuse_nothing() {
+fn reordered_and_duplicate_packets_do_no_harm() {
     let up = LinkConfig { capacity: vec![(secs(0), 3e6)], reorder: 0.02, duplicate: 0.02, ..LinkConfig::default() };
     for report in calls(60, 6e6, 1e6, up) {
         assert!(report.received_bps(5.0, 60.0).0 >= 0.85 * 3e6);
@@ -166,7 +166,7 @@ fn reordered_and_doubled_packets_confuse_nothing() {
 }
 
 #[test]
-fn most_frames_are_handed_over_soon_after_capture() {
+fn most_frames_are_delivered_soon_after_capture() {
     for report in calls(60, 6e6, 1e6, LinkConfig { capacity: vec![(secs(0), 3e6)], ..LinkConfig::default() }) {
         // 25 ms of the link, and as much as the link takes for a frame at this rate.
         assert!(percentile(report.latencies(1.0, 59.0), 0.95) <= ms(110));
@@ -174,7 +174,7 @@ fn most_frames_are_handed_over_soon_after_capture() {
 }
 
 #[test]
-fn a_machine_that_is_busy_now_and_then_is_not_taken_for_a_narrow_path() {
+fn stalls_of_a_busy_machine_do_not_look_like_a_narrow_path() {
     for (period, longest, loss, least) in
         [(ms(250), ms(60), Loss::None, 2.5e6), (ms(400), ms(120), Loss::Bursts { rate: 0.1, mean_burst: 4.0 }, 0.8e6)]
     {
@@ -188,11 +188,11 @@ fn a_machine_that_is_busy_now_and_then_is_not_taken_for_a_narrow_path() {
 }
 
 #[test]
-fn machines_that_have_no_time_are_not_taken_for_a_narrow_path() {
-    for starved in [5..=30, 20..=80] {
-        for report in calls_on(Some(starved.clone()), 60, 2.5e6, 1e6, LinkConfig::default()) {
-            let (least, carried) = (least_estimate(&report), report.received_bps(5.0, 60.0).0);
-            assert!(least >= 1.2e6 && carried >= 2.4e6, "{starved:?}: {least} {carried}");
+fn machines_that_are_always_busy_do_not_look_like_a_narrow_path() {
+    for busy_pauses in [5..=30, 20..=80] {
+        for report in calls_on_busy_machines(Some(busy_pauses.clone()), 60, 2.5e6, 1e6, LinkConfig::default()) {
+            let (least, carried) = (min_estimate(&report), report.received_bps(5.0, 60.0).0);
+            assert!(least >= 1.2e6 && carried >= 2.4e6, "{busy_pauses:?}: {least} {carried}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A call in one direction: an encoder, the sending half, a link there and back, the receiving half.
+//! A call in one direction: an encoder, the sending half, a link in both directions, the receiving half.
 
 use super::link::{Link, LinkConfig, LinkStats};
 use super::rng::Rng;
@@ -21,7 +21,7 @@ use transport::rtt::SharedRtt;
 /// SSRCs of the streams.
 const AUDIO: u32 = 1;
 const VIDEO: u32 = 2;
-/// RTP with the transport-wide number, SRTP tag, UDP, IPv4.
+/// Headers of RTP with the transport-wide number, SRTP tag, UDP and IPv4.
 const HEADERS: usize = 12 + 8 + 16 + 28;
 const MAX_PAYLOAD: usize = 1160;
 const FPS: u64 = 30;
@@ -31,10 +31,10 @@ const PADDING: usize = 1000;
 const AUDIO_PAYLOAD: usize = 120;
 const AUDIO_SIZE: DataSize = DataSize::of(AUDIO_PAYLOAD + HEADERS);
 const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
-/// A key frame's size in frames of the present rate.
+/// Size of a key frame in mean frame sizes.
 const KEYFRAME_SIZE: f64 = 5.0;
 const KEYFRAME_DISTANCE: Duration = Duration::from_millis(300);
-/// Rhythm of the receiver's transport-wide feedback.
+/// Interval of transport-wide feedback.
 const FEEDBACK: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug)]
@@ -43,59 +43,58 @@ pub struct CallConfig {
     pub up: LinkConfig,
     pub down: LinkConfig,
     /// The encoder follows the estimate up to this many bits per second.
-    pub most_bps: f64,
+    pub max_bps: f64,
     pub start_bps: f64,
-    /// A server right beside the receiver asks the sender for what is missing, in its own route.
-    pub server_asks: bool,
-    /// Both machines are so busy that a wake-up of the sending or receiving thread comes so many milliseconds after the one
-    /// before, whatever waits for it.
-    pub starved: Option<RangeInclusive<u64>>,
+    /// A server next to the receiver sends the NACKs, with a timing of its own.
+    pub has_server: bool,
+    /// Both machines are so busy that the sending and the receiving thread wake up only after pauses of this range, in ms.
+    pub busy_pauses: Option<RangeInclusive<u64>>,
 }
 
-/// When a thread on a busy machine gets to run.
-struct Turns {
+/// Schedule of a thread on a busy machine.
+struct BusyThread {
     pauses: Option<RangeInclusive<u64>>,
     rng: Rng,
     next: u64,
 }
 
-impl Turns {
+impl BusyThread {
     fn new(config: &CallConfig, seed: u64) -> Self {
-        Self { pauses: config.starved.clone(), rng: Rng::new(config.up.seed ^ seed), next: 0 }
+        Self { pauses: config.busy_pauses.clone(), rng: Rng::new(config.up.seed ^ seed), next: 0 }
     }
 
-    /// Whether it will run in this millisecond of the run.
-    fn is_next(&self, at: u64) -> bool {
+    /// Whether the thread wakes in this millisecond of the run.
+    fn wakes_at(&self, at: u64) -> bool {
         self.pauses.is_none() || at >= self.next
     }
 
-    /// Whether it runs in this millisecond of the run.
-    fn come(&mut self, at: u64) -> bool {
-        let is_next = self.is_next(at);
-        let Some(pauses) = self.pauses.as_ref().filter(|_| is_next) else { return is_next };
+    /// Whether the thread wakes in this millisecond; if so, schedules its next wake-up.
+    fn wake(&mut self, at: u64) -> bool {
+        let wakes_at = self.wakes_at(at);
+        let Some(pauses) = self.pauses.as_ref().filter(|_| wakes_at) else { return wakes_at };
         let span = (pauses.end() - pauses.start()) as f64;
         self.next = at + pauses.start() + (span * self.rng.unit()) as u64;
         true
     }
 }
 
-/// How `str0m` asks: what is missing at a fixed rhythm, again after what it takes for the round trip, a few times.
+/// NACKs as `str0m` sends them: at a fixed interval, repeated after an assumed round trip, a few times.
 #[derive(Default)]
-struct ServerAsks {
+struct ServerNacks {
     seen: BTreeSet<u64>,
     newest: u64,
     asked: BTreeMap<u64, (Instant, u32)>,
     next: Option<Instant>,
 }
 
-const SERVER_RHYTHM: Duration = Duration::from_millis(33);
-const SERVER_REPEATS: Duration = Duration::from_millis(105);
-const SERVER_TRIES: u32 = 5;
+const SERVER_NACK_INTERVAL: Duration = Duration::from_millis(33);
+const SERVER_RETRY_INTERVAL: Duration = Duration::from_millis(105);
+const SERVER_MAX_ATTEMPTS: u32 = 5;
 const SERVER_WINDOW: u64 = 100;
-/// From the server to the receiver and back.
-const NEAR: Duration = Duration::from_millis(1);
+/// Round trip between the server and the receiver.
+const SERVER_RTT: Duration = Duration::from_millis(1);
 
-impl ServerAsks {
+impl ServerNacks {
     fn on_packet(&mut self, sequence: u16) {
         let ahead = i64::from(sequence.wrapping_sub(self.newest as u16) as i16);
         let number = self.newest.saturating_add_signed(ahead);
@@ -107,12 +106,12 @@ impl ServerAsks {
         if self.next.is_some_and(|next| now < next) {
             return Vec::new();
         }
-        self.next = Some(now + SERVER_RHYTHM);
+        self.next = Some(now + SERVER_NACK_INTERVAL);
         let first = self.seen.first().copied().unwrap_or(self.newest).max(self.newest.saturating_sub(SERVER_WINDOW));
         let mut due = Vec::new();
         for number in (first..self.newest).filter(|number| !self.seen.contains(number)) {
             let (at, tries) = self.asked.entry(number).or_insert((now, 0));
-            if *tries == 0 || *tries < SERVER_TRIES && now >= *at + SERVER_REPEATS {
+            if *tries == 0 || *tries < SERVER_MAX_ATTEMPTS && now >= *at + SERVER_RETRY_INTERVAL {
                 (*at, *tries) = (now, *tries + 1);
                 due.push(number as u16);
             }
@@ -121,16 +120,16 @@ impl ServerAsks {
     }
 }
 
-/// A frame's route.
+/// The course of one frame.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameLog {
     pub captured: Duration,
-    /// The encoder left it out, since the pacer was behind.
+    /// Whether the encoder skipped it because of the backlog.
     pub skipped: bool,
     pub delivered: Option<Duration>,
 }
 
-/// One line every 100 ms.
+/// State of the sender, sampled every 100 ms.
 #[derive(Clone, Copy, Debug)]
 #[allow(dead_code, reason = "the tests look at the estimate only, the example at all of it")]
 pub struct Sample {
@@ -145,9 +144,9 @@ pub struct Sample {
 pub struct CallReport {
     pub frames: Vec<FrameLog>,
     pub samples: Vec<Sample>,
-    /// Time of arrival, bytes of the datagram, picture bytes in it (first copy only).
+    /// Time of arrival, bytes of the datagram, bytes of video in it (first copy only).
     pub arrivals: Vec<(Duration, usize, usize)>,
-    /// Time and wait of each packet at the bottleneck.
+    /// Time and queueing delay of each packet at the bottleneck.
     pub queue_delays: Vec<(Duration, Duration)>,
     pub link: LinkStats,
     pub retransmissions: u64,
@@ -163,7 +162,7 @@ enum Wire {
 }
 
 #[derive(Clone, Debug)]
-enum Back {
+enum FromReceiver {
     Feedback(Vec<PacketStatus>),
     Nack(Vec<u16>),
     KeyframeRequest,
@@ -178,7 +177,7 @@ struct Receiver {
     assembler: Assembler,
     rtt: SharedRtt,
     next_feedback: Instant,
-    server: Option<ServerAsks>,
+    server: Option<ServerNacks>,
 }
 
 impl Receiver {
@@ -205,8 +204,8 @@ impl Receiver {
         }
     }
 
-    fn answer(&mut self, now: Instant) -> Vec<Back> {
-        let mut back = Vec::new();
+    fn poll_feedback(&mut self, now: Instant) -> Vec<FromReceiver> {
+        let mut reply = Vec::new();
         let rtt = self.rtt.or_default();
         self.assembler.handle_timeout(now, rtt);
         if let Some(oldest) = self.assembler.oldest_needed() {
@@ -214,28 +213,28 @@ impl Receiver {
         }
         let mut missing = self.nack.poll(now, rtt);
         if let Some(server) = &mut self.server {
-            // What the server lacks it cannot repeat; it asks for itself.
+            // The server cannot retransmit what it lacks; it sends NACKs itself.
             missing = server.poll(now);
         }
         if !missing.is_empty() {
-            back.push(Back::Nack(missing));
+            reply.push(FromReceiver::Nack(missing));
         }
         if self.assembler.poll_keyframe_request(now, rtt) {
-            back.push(Back::KeyframeRequest);
+            reply.push(FromReceiver::KeyframeRequest);
         }
         if now >= self.next_feedback && self.newest >= self.next_reported && !self.arrived.is_empty() {
             self.next_feedback = now + FEEDBACK;
-            // The receiver counts in quarters of a millisecond, from a time of its own.
+            // The receiver reports quarters of a millisecond, from an epoch of its own.
             let rounded = |at: Duration| Duration::from_micros(at.as_micros() as u64 / 250 * 250 + 5_000_000);
             let report = (self.next_reported..=self.newest).map(|number| PacketStatus {
                 sequence: number as u16,
                 arrival: self.arrived.get(&number).map(|at| rounded(*at)),
             });
-            back.push(Back::Feedback(report.collect()));
+            reply.push(FromReceiver::Feedback(report.collect()));
             self.next_reported = self.newest + 1;
             self.arrived.clear();
         }
-        back
+        reply
     }
 }
 
@@ -246,13 +245,13 @@ struct Sender {
     payloader: H264Payloader,
     sequence: u16,
     rng: Rng,
-    most_bps: f64,
-    keyframe_wanted: bool,
+    max_bps: f64,
+    keyframe_requested: bool,
     last_keyframe: Option<Instant>,
 }
 
 impl Sender {
-    fn repeat(&mut self, missing: Vec<u16>, now: Instant, spacing: Duration) {
+    fn retransmit(&mut self, missing: Vec<u16>, now: Instant, spacing: Duration) {
         for sequence in missing {
             let Some(packet) = self.retransmissions.retransmit(sequence, now, spacing) else { continue };
             let bytes = DataSize::of(packet.payload.len() + HEADERS);
@@ -262,15 +261,15 @@ impl Sender {
 
     /// False if the frame was skipped.
     fn encode(&mut self, now: Instant, timestamp: u32) -> bool {
-        let bps = self.control.video_budget(now).as_bps().min(self.most_bps);
+        let bps = self.control.video_budget(now).as_bps().min(self.max_bps);
         if self.control.backlog() > MAX_ENCODER_BACKLOG {
             return false;
         }
         let distant = self.last_keyframe.is_none_or(|last| now - last >= KEYFRAME_DISTANCE);
-        let is_keyframe = self.keyframe_wanted && distant;
+        let is_keyframe = self.keyframe_requested && distant;
         let mut bytes = bps / 8.0 / FPS as f64 * (0.7 + 0.6 * self.rng.unit());
         if is_keyframe {
-            self.keyframe_wanted = false;
+            self.keyframe_requested = false;
             self.last_keyframe = Some(now);
             bytes *= KEYFRAME_SIZE;
         }
@@ -295,7 +294,7 @@ impl Sender {
     }
 }
 
-/// Annex B: parameter sets before an IDR slice, or one other slice; the rest is filling.
+/// An access unit in Annex B: parameter sets and an IDR slice, or one other slice.
 fn access_unit(is_keyframe: bool, bytes: usize) -> Bytes {
     let mut unit = Vec::with_capacity(bytes + 32);
     if is_keyframe {
@@ -311,8 +310,8 @@ pub fn run(config: &CallConfig) -> CallReport {
     let began = Instant::now();
     let mut report = CallReport::default();
     let mut up: Link<(Wire, usize)> = Link::new(config.up.clone(), began);
-    let mut down: Link<Back> = Link::new(config.down.clone(), began);
-    let desired = Bitrate::bps(config.most_bps / VIDEO_PAYLOAD_SHARE) + Bitrate::kbps(80);
+    let mut down: Link<FromReceiver> = Link::new(config.down.clone(), began);
+    let desired = Bitrate::bps(config.max_bps / VIDEO_PAYLOAD_SHARE) + Bitrate::kbps(80);
     let limits = BitrateLimits { start: Bitrate::bps(config.start_bps), min: Bitrate::kbps(100), desired };
     let mut sender = Sender {
         control: SendController::new(limits),
@@ -321,8 +320,8 @@ pub fn run(config: &CallConfig) -> CallReport {
         payloader: H264Payloader::default(),
         sequence: 1000,
         rng: Rng::new(config.up.seed ^ 0xabcd),
-        most_bps: config.most_bps,
-        keyframe_wanted: true,
+        max_bps: config.max_bps,
+        keyframe_requested: true,
         last_keyframe: None,
     };
     let mut receiver = Receiver {
@@ -334,9 +333,9 @@ pub fn run(config: &CallConfig) -> CallReport {
         assembler: Assembler::default(),
         rtt: SharedRtt::default(),
         next_feedback: began,
-        server: config.server_asks.then(ServerAsks::default),
+        server: config.has_server.then(ServerNacks::default),
     };
-    let (mut sender_turns, mut receiver_turns) = (Turns::new(config, 0x51ee), Turns::new(config, 0x51ef));
+    let (mut sender_thread, mut receiver_thread) = (BusyThread::new(config, 0x51ee), BusyThread::new(config, 0x51ef));
     for at in 0..config.time.as_millis() as u64 {
         let (elapsed, now) = (Duration::from_millis(at), began + Duration::from_millis(at));
         if elapsed >= Duration::from_secs_f64(report.frames.len() as f64 / FPS as f64) {
@@ -347,7 +346,7 @@ pub fn run(config: &CallConfig) -> CallReport {
         if at % AUDIO_INTERVAL.as_millis() as u64 == 0 {
             sender.control.enqueue(Priority::Audio, AUDIO, AUDIO_SIZE, Wire::Audio { number: 0 });
         }
-        if sender_turns.come(at) {
+        if sender_thread.wake(at) {
             if sender.control.next_timeout(now).is_some_and(|timeout| timeout <= now) {
                 sender.control.handle_timeout(now);
             }
@@ -387,46 +386,46 @@ pub fn run(config: &CallConfig) -> CallReport {
                 up.send(now, size.as_bytes() as usize, (wire, video_bytes));
             }
         }
-        let receiver_runs = receiver_turns.come(at);
-        while receiver_runs && let Some((arrival, (wire, picture))) = up.receive(now) {
+        let receiver_runs = receiver_thread.wake(at);
+        while receiver_runs && let Some((arrival, (wire, video_bytes))) = up.receive(now) {
             let bytes = match &wire {
                 Wire::Audio { .. } => AUDIO_PAYLOAD + HEADERS,
                 Wire::Video { packet, .. } => packet.payload.len() + HEADERS,
                 Wire::Padding { .. } => PADDING,
             };
-            report.arrivals.push((arrival - began, bytes, picture));
-            // A thread that wakes late sees late what came.
-            receiver.on_packet(wire, if config.starved.is_some() { now } else { arrival });
+            report.arrivals.push((arrival - began, bytes, video_bytes));
+            // A thread that wakes late reads arrivals late.
+            receiver.on_packet(wire, if config.busy_pauses.is_some() { now } else { arrival });
         }
         if at % 1000 == 500 {
-            // As the connection's own checks measure it.
-            receiver.rtt.update(if config.server_asks { NEAR } else { config.up.delay + config.down.delay });
+            // As ICE's consent checks measure it.
+            receiver.rtt.update(if config.has_server { SERVER_RTT } else { config.up.delay + config.down.delay });
         }
-        for back in if receiver_runs { receiver.answer(now) } else { Vec::new() } {
-            report.keyframe_requests += u64::from(matches!(back, Back::KeyframeRequest));
-            down.send(now, 100, back);
+        for reply in if receiver_runs { receiver.poll_feedback(now) } else { Vec::new() } {
+            report.keyframe_requests += u64::from(matches!(reply, FromReceiver::KeyframeRequest));
+            down.send(now, 100, reply);
         }
         while let Some(frame) = receiver.assembler.poll_frame() {
             let index = (frame.timestamp / (90_000 / FPS as u32)) as usize;
             report.frames[index].delivered.get_or_insert(elapsed);
         }
-        while sender_turns.is_next(at + 1)
-            && let Some((_, back)) = down.receive(now)
+        while sender_thread.wakes_at(at + 1)
+            && let Some((_, reply)) = down.receive(now)
         {
-            match back {
-                Back::Feedback(acknowledgements) => {
-                    let told = acknowledgements.iter().map(|told| (told.sequence, told.arrival.is_some()));
-                    let lost = sender.log.on_told(told);
-                    sender.control.on_feedback(now, acknowledgements);
+            match reply {
+                FromReceiver::Feedback(statuses) => {
+                    let reported = statuses.iter().map(|status| (status.sequence, status.arrival.is_some()));
+                    let lost = sender.log.on_told(reported);
+                    sender.control.on_feedback(now, statuses);
                     if let Some(spacing) = sender.control.unrequested_spacing(now) {
-                        sender.repeat(lost, now, spacing);
+                        sender.retransmit(lost, now, spacing);
                     }
                 }
-                Back::Nack(missing) => {
+                FromReceiver::Nack(missing) => {
                     let spacing = sender.control.requested_spacing();
-                    sender.repeat(missing, now, spacing);
+                    sender.retransmit(missing, now, spacing);
                 }
-                Back::KeyframeRequest => sender.keyframe_wanted = true,
+                FromReceiver::KeyframeRequest => sender.keyframe_requested = true,
             }
         }
         if at % 100 == 0 {

@@ -1,5 +1,5 @@
-//! The lab: our sending and receiving halves over an emulated link, faster than real time and the same in
-//! every run. What is checked is what a caller would see.
+//! The lab: our sending and receiving halves over an emulated link, faster than real time and reproducible. The tests check
+//! what a user would see.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 

@@ -1,18 +1,18 @@
-//! What a caller would see of a call.
+//! Measures of a call as its user would see it.
 
 use super::call::CallReport;
 use std::time::Duration;
 
 impl CallReport {
-    /// Mean bits per second on the link, and of pictures, over a time of the run.
+    /// Mean bits per second of all datagrams, and of video payload, between two times of the run.
     pub fn received_bps(&self, from: f64, to: f64) -> (f64, f64) {
         let (from_at, to_at) = (Duration::from_secs_f64(from), Duration::from_secs_f64(to));
         let inside = self.arrivals.iter().filter(|arrival| (from_at..to_at).contains(&arrival.0));
-        let (all, picture) = inside.fold((0, 0), |sums, arrival| (sums.0 + arrival.1, sums.1 + arrival.2));
-        (all as f64 * 8.0 / (to - from), picture as f64 * 8.0 / (to - from))
+        let (all, video) = inside.fold((0, 0), |sums, arrival| (sums.0 + arrival.1, sums.1 + arrival.2));
+        (all as f64 * 8.0 / (to - from), video as f64 * 8.0 / (to - from))
     }
 
-    /// Longest time between two frames handed over, looking at a time of the run only.
+    /// Longest time between two delivered frames, between two times of the run.
     pub fn longest_gap(&self, from: f64, to: f64) -> Duration {
         let (from, to) = (Duration::from_secs_f64(from), Duration::from_secs_f64(to));
         let mut times: Vec<Duration> = self.frames.iter().filter_map(|frame| frame.delivered).collect();
@@ -23,21 +23,21 @@ impl CallReport {
         times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
     }
 
-    /// Wait at the bottleneck that this share of the packets of a time of the run stayed below.
+    /// Percentile of the queueing delay at the bottleneck, between two times of the run.
     pub fn queue_percentile(&self, share: f64, from: f64, to: f64) -> Duration {
         let (from, to) = (Duration::from_secs_f64(from), Duration::from_secs_f64(to));
         let waits = self.queue_delays.iter().filter(|wait| (from..to).contains(&wait.0)).map(|wait| wait.1).collect();
         percentile(waits, share)
     }
 
-    /// Times from capture to hand-over of the frames captured in a time of the run.
+    /// Times from capture to delivery of the frames captured between two times of the run.
     pub fn latencies(&self, from: f64, to: f64) -> Vec<Duration> {
         let (from, to) = (Duration::from_secs_f64(from), Duration::from_secs_f64(to));
         let inside = self.frames.iter().filter(|frame| (from..to).contains(&frame.captured));
         inside.filter_map(|frame| Some(frame.delivered? - frame.captured)).collect()
     }
 
-    /// When the picture's received rate over a second first reached this many bits per second.
+    /// When the received bitrate over a second first reached `bps`.
     pub fn reached(&self, bps: f64) -> Option<Duration> {
         let end = self.samples.last()?.at.as_secs_f64();
         let mut from = 0.0;
@@ -51,7 +51,7 @@ impl CallReport {
     }
 }
 
-/// The value that this share of the values stays below; zero if there are none.
+/// A percentile; zero without values.
 pub fn percentile(mut values: Vec<Duration>, share: f64) -> Duration {
     values.sort();
     let index = (values.len() as f64 * share) as usize;

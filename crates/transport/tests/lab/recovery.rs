@@ -1,4 +1,4 @@
-//! Do frames arrive whole and in time although packets get lost?
+//! Loss recovery: frames arrive complete and in time although packets get lost.
 
 use super::call::{CallConfig, CallReport, run};
 use super::link::{LinkConfig, Loss};
@@ -9,13 +9,13 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A minute at 2.5 Mbit/s with loss both routes, with three seeds.
+/// Calls of a minute at 2.5 Mbit/s with loss in both directions, with three seeds.
 fn calls(round_trip: u64, loss: Loss) -> Vec<CallReport> {
-    calls_by(round_trip, loss, false)
+    calls_through(round_trip, loss, false)
 }
 
-/// The same with a server beside the receiver, if `server_asks`.
-fn calls_by(round_trip: u64, loss: Loss, server_asks: bool) -> Vec<CallReport> {
+/// The same, with a server next to the receiver if `has_server`.
+fn calls_through(round_trip: u64, loss: Loss, has_server: bool) -> Vec<CallReport> {
     (1..=3)
         .map(|seed| {
             let up = LinkConfig { seed, loss, delay: ms(round_trip / 2), ..LinkConfig::default() };
@@ -24,16 +24,16 @@ fn calls_by(round_trip: u64, loss: Loss, server_asks: bool) -> Vec<CallReport> {
                 time: Duration::from_secs(60),
                 up,
                 down,
-                most_bps: 2.5e6,
+                max_bps: 2.5e6,
                 start_bps: 1e6,
-                server_asks,
-                starved: None,
+                has_server,
+                busy_pauses: None,
             })
         })
         .collect()
 }
 
-/// Shares of the frames encoded between the 5th and the 58th second: handed over, and within `limit`.
+/// Shares of the frames encoded between the 5th and the 58th second that were delivered, and delivered within `limit`.
 fn shares(report: &CallReport, limit: Duration) -> (f64, f64) {
     let measured = report.frames.iter().filter(|frame| !frame.skipped && (5..58).contains(&frame.captured.as_secs()));
     let waits: Vec<_> = measured.map(|frame| frame.delivered.map(|at| at - frame.captured)).collect();
@@ -43,7 +43,7 @@ fn shares(report: &CallReport, limit: Duration) -> (f64, f64) {
 }
 
 #[test]
-fn five_percent_on_a_short_path_costs_no_frame_and_little_time() {
+fn five_percent_loss_on_a_short_path_costs_no_frame_and_little_time() {
     for report in calls(50, Loss::Uniform(0.05)) {
         let (whole, in_time) = shares(&report, ms(200));
         assert!(whole >= 1.0 && in_time >= 0.99, "{whole} {in_time}");
@@ -53,9 +53,9 @@ fn five_percent_on_a_short_path_costs_no_frame_and_little_time() {
 }
 
 #[test]
-fn a_server_that_asks_slowly_costs_neither_frames_nor_much_time() {
+fn slow_nacks_of_a_server_cost_no_frame_and_little_time() {
     for (round_trip, p95, p99) in [(50, 90, 140), (150, 240, 330)] {
-        for report in calls_by(round_trip, Loss::Uniform(0.05), true) {
+        for report in calls_through(round_trip, Loss::Uniform(0.05), true) {
             let late = |share| percentile(report.latencies(5.0, 58.0), share).as_millis();
             let (whole, _) = shares(&report, ms(500));
             assert!(whole >= 1.0 && late(0.95) <= p95 && late(0.99) <= p99, "{whole} {} {}", late(0.95), late(0.99));
@@ -65,7 +65,7 @@ fn a_server_that_asks_slowly_costs_neither_frames_nor_much_time() {
 }
 
 #[test]
-fn five_percent_on_a_long_path_costs_no_frame() {
+fn five_percent_loss_on_a_long_path_costs_no_frame() {
     for report in calls(150, Loss::Uniform(0.05)) {
         let (whole, in_time) = shares(&report, ms(500));
         assert!(whole >= 0.999 && in_time >= 0.98, "{whole} {in_time}");
@@ -74,7 +74,7 @@ fn five_percent_on_a_long_path_costs_no_frame() {
 }
 
 #[test]
-fn bursts_cost_next_to_no_frame() {
+fn bursts_of_loss_cost_hardly_any_frame() {
     for round_trip in [80, 150] {
         for report in calls(round_trip, Loss::Bursts { rate: 0.1, mean_burst: 4.0 }) {
             let (whole, in_time) = shares(&report, ms(600));
@@ -84,7 +84,7 @@ fn bursts_cost_next_to_no_frame() {
 }
 
 #[test]
-fn ten_percent_is_still_a_call() {
+fn a_call_survives_ten_percent_loss() {
     for round_trip in [50, 150] {
         for report in calls(round_trip, Loss::Uniform(0.10)) {
             let (whole, in_time) = shares(&report, ms(600));
@@ -94,7 +94,7 @@ fn ten_percent_is_still_a_call() {
 }
 
 #[test]
-fn repairs_do_not_cost_much_more_than_what_was_lost() {
+fn retransmissions_hardly_exceed_the_losses() {
     for (round_trip, loss) in [(50, 0.05), (150, 0.05), (50, 0.10)] {
         for report in calls(round_trip, Loss::Uniform(loss)) {
             let copies = report.retransmissions as f64 / report.link.lost as f64;
@@ -104,7 +104,7 @@ fn repairs_do_not_cost_much_more_than_what_was_lost() {
 }
 
 #[test]
-fn nothing_is_sent_twice_where_nothing_is_lost() {
+fn packets_are_duplicated_only_where_packets_are_lost() {
     for report in calls(50, Loss::None) {
         assert_eq!(report.duplicates, 0);
     }
@@ -114,14 +114,14 @@ fn nothing_is_sent_twice_where_nothing_is_lost() {
 }
 
 #[test]
-fn nothing_is_sent_twice_where_there_is_no_room() {
+fn packets_are_not_duplicated_without_spare_capacity() {
     for seed in 1..=3 {
         let capacity = vec![(Duration::ZERO, 3e6)];
         let up = LinkConfig { seed, loss: Loss::Uniform(0.05), capacity, ..LinkConfig::default() };
         let down = LinkConfig { seed: seed + 1000, capacity: Vec::new(), ..up.clone() };
         let time = Duration::from_secs(60);
         let report =
-            run(&CallConfig { time, up, down, most_bps: 2.5e6, start_bps: 1e6, server_asks: false, starved: None });
+            run(&CallConfig { time, up, down, max_bps: 2.5e6, start_bps: 1e6, has_server: false, busy_pauses: None });
         assert!(report.duplicates * 50 <= report.link.sent, "{} of {}", report.duplicates, report.link.sent);
     }
 }

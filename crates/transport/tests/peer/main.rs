@@ -1,4 +1,4 @@
-//! The client's peer connection against an independent WebRTC stack in the server's place.
+//! The client's peer connection against an independent WebRTC stack as the server.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use transport::{Peer, PeerConfig, PeerEvent, PeerState, Role, VideoCodec};
 
-/// A peer and what it tells.
+/// A peer and its events.
 struct Client {
     peer: Arc<Peer>,
     events: UnboundedReceiver<PeerEvent>,
@@ -58,7 +58,7 @@ impl Client {
         self.wait("connection", |event| matches!(event, PeerEvent::State(PeerState::Connected)).then_some(())).await;
     }
 
-    /// Publisher's negotiation.
+    /// Negotiates as the publisher.
     async fn negotiate(&self, server: &Server, ice_restart: bool) {
         let offer = self.peer.create_offer(ice_restart).await.unwrap();
         let answer = server.call(move |core| core.answer(&offer));
@@ -66,7 +66,7 @@ impl Client {
     }
 }
 
-/// An access unit whose content tells its number. Key frames carry parameter sets.
+/// An access unit that contains its number. Key frames carry parameter sets.
 fn access_unit(number: u32, is_keyframe: bool, size: usize) -> Vec<u8> {
     let mut unit = Vec::new();
     if is_keyframe {
@@ -84,7 +84,7 @@ fn bytes(unit: Vec<u8>) -> Bytes {
     Bytes::from(unit)
 }
 
-/// RTP version 2 and a payload type outside the RTCP range (RFC 5761), and no audio.
+/// Whether this is a video packet: RTP version 2, a payload type outside the RTCP range (RFC 5761), and larger than audio.
 fn is_large_rtp(datagram: &[u8]) -> bool {
     datagram.len() > 500 && datagram[0] & 0xc0 == 0x80 && !(192..=223).contains(&datagram[1])
 }

@@ -1,5 +1,5 @@
-//! The whole sending side over real sockets and a poor network, in real time. The lab knows finer figures; here it
-//! is seen that the parts are connected.
+//! The whole sending side over real sockets and a poor network, in real time. The lab measures more precisely; this test shows
+//! that the parts are connected.
 
 use super::link::LinkConfig;
 use super::server::{Seen, Server};
@@ -12,7 +12,7 @@ use transport::{AccessUnitToSend, AddTrack, PeerEvent, Role};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_narrow_link_that_gets_narrower_is_filled_and_not_flooded() {
+async fn a_narrow_link_that_gets_narrower_is_used_and_not_flooded() {
     let capacity = vec![(Duration::ZERO, 2e6), (4 * SECOND, 0.7e6)];
     let up = LinkConfig { capacity, delay: Duration::from_millis(20), ..LinkConfig::default() };
     let down = LinkConfig { delay: Duration::from_millis(20), ..LinkConfig::default() };
@@ -46,7 +46,7 @@ async fn a_narrow_link_that_gets_narrower_is_filled_and_not_flooded() {
         inside.map(|(_, size)| *size as f64 * 8.0).sum::<f64>() / f64::from(to - from)
     };
     let (wide, narrow) = (rate(2, 4), rate(6, 9));
-    eprintln!("2 Mbit/s: {wide:.0}, 0.7 Mbit/s: {narrow:.0} bit/s of pictures, {:?}", camera.stats());
+    eprintln!("2 Mbit/s: {wide:.0}, 0.7 Mbit/s: {narrow:.0} bit/s of video, {:?}", camera.stats());
     // A busy machine delays packets like a poor path, so there is room below; above there is the link.
     assert!((0.9e6..=2e6).contains(&wide), "{wide}");
     assert!((0.3e6..=0.7e6).contains(&narrow), "{narrow}");

@@ -77,7 +77,7 @@ async fn the_servers_key_frame_request_names_the_track() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn layers_arrive_under_their_names_and_each_is_repaired_and_asked_for_key_frames_by_itself() {
+async fn layers_are_named_and_repaired_each_by_itself() {
     let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     client.peer.add_audio(track("microphone")).await.unwrap();
@@ -123,7 +123,7 @@ fn lose_nth_video_packet(core: &mut Core, n: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_packet_is_sent_again_on_request() {
+async fn a_lost_packet_is_retransmitted_on_request() {
     let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     let camera = client.peer.add_video(track("camera")).await.unwrap();
@@ -148,7 +148,7 @@ fn next_frame(server: &mut Server) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_track_is_added_and_removed_while_the_first_goes_on() {
+async fn a_second_track_is_added_and_removed_beside_the_first() {
     let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     let camera = client.peer.add_video(track("camera")).await.unwrap();
@@ -188,7 +188,7 @@ async fn an_ice_restart_keeps_the_media_flowing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_dropped_frame_only_a_key_frame_is_sent_and_the_encoder_is_asked_for_it() {
+async fn after_a_dropped_frame_the_encoder_is_asked_for_a_key_frame() {
     let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     let camera = client.peer.add_video(track("camera")).await.unwrap();
@@ -205,7 +205,7 @@ async fn after_a_dropped_frame_only_a_key_frame_is_sent_and_the_encoder_is_asked
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connection_set_up_takes_well_below_the_stacks_own_check_interval() {
+async fn a_connection_is_up_well_before_the_default_check_interval() {
     let mut times = Vec::new();
     for _ in 0..5 {
         let server = Server::start();
@@ -223,7 +223,7 @@ async fn connection_set_up_takes_well_below_the_stacks_own_check_interval() {
 }
 
 /// Sends a frame of the budgeted size every 33 ms, each of which the server has to get, until enough is true
-/// or the most frames are sent; tells how many were.
+/// or `most` frames are sent; returns the number of frames.
 async fn send_by_budget(camera: &VideoSender, server: &mut Server, most: u32, enough: impl Fn() -> bool) -> u32 {
     let mut interval = tokio::time::interval(Duration::from_millis(33));
     for index in 1..=most {
@@ -240,7 +240,7 @@ async fn send_by_budget(camera: &VideoSender, server: &mut Server, most: u32, en
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_servers_feedback_lets_the_budget_grow_to_what_is_wanted() {
+async fn the_servers_feedback_lets_the_budget_grow_to_the_desired_rate() {
     let mut server = Server::start();
     let mut client = Client::new(Role::Publisher).await;
     let camera = client.peer.add_video(track("camera")).await.unwrap();
@@ -250,7 +250,7 @@ async fn the_servers_feedback_lets_the_budget_grow_to_what_is_wanted() {
     assert!(camera.budget().bps <= 1_000_000, "it begins with care");
     // Half a second on an idle machine; a busy one delays packets like a poor path.
     let frames = send_by_budget(&camera, &mut server, 300, || camera.budget().bps == 2_000_000).await;
-    eprintln!("the wanted rate was reached after {frames} frames");
+    eprintln!("the desired rate was reached after {frames} frames");
     assert_eq!(camera.budget().bps, 2_000_000);
     assert!(client.peer.stats().await.send_estimate_bps > 2_000_000);
     client.peer.close().await;

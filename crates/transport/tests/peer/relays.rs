@@ -43,7 +43,7 @@ async fn expect_media(server: &mut Server, config: PeerConfig, route: RouteKind)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn media_flow_over_a_relay_reached_by_udp_tcp_and_tls() {
+async fn media_flows_over_relays_reached_by_udp_tcp_and_tls() {
     let Some(coturn) = Coturn::start() else { return };
     let dial = DialConfig { ca: Some(coturn.ca.clone()), ..DialConfig::default() };
     for (route, kind) in [("udp", RouteKind::TurnUdp), ("tcp", RouteKind::TurnTcp), ("tls", RouteKind::TurnTls)] {
@@ -56,7 +56,7 @@ async fn media_flow_over_a_relay_reached_by_udp_tcp_and_tls() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relay_that_ends_is_told_and_another_one_takes_over() {
+async fn after_a_relay_ends_another_one_takes_over() {
     let (Some(mut first), Some(second)) = (Coturn::start(), Coturn::start()) else { return };
     let mut server = Server::start();
     let servers = vec![first.ice_server("tcp", "password")];
@@ -72,7 +72,7 @@ async fn a_relay_that_ends_is_told_and_another_one_takes_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_credentials_and_relays_of_every_bad_kind_are_named_and_hurt_nobody() {
+async fn unusable_relays_are_reported_and_do_no_harm() {
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let talker = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -129,7 +129,7 @@ fn response(kind: u16, transaction: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relay_that_gives_addresses_of_nobody_and_floods_hurts_nobody() {
+async fn a_relay_that_floods_does_no_harm() {
     let relay = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = relay.local_addr().unwrap();
     tokio::spawn(async move {
@@ -138,14 +138,14 @@ async fn a_relay_that_gives_addresses_of_nobody_and_floods_hurts_nobody() {
             if length < 20 {
                 continue;
             }
-            // An address that nobody has, and a life of 600 s; permissions are granted all the same.
-            let nobody: &[u8] = &[0, 1, 0x21 ^ 1, 0x12, 0x21 ^ 203, 0x12, 0xa4 ^ 113, 0x42 ^ 9];
+            // An unused address with a lifetime of 600 s; permissions are granted all the same.
+            let unused: &[u8] = &[0, 1, 0x21 ^ 1, 0x12, 0x21 ^ 203, 0x12, 0xa4 ^ 113, 0x42 ^ 9];
             let (kind, transaction) = (u16::from_be_bytes([buffer[0], buffer[1]]) | 0x100, buffer[4..20].to_vec());
             let needs_password = length < 60 && kind == 0x103;
             let answer = if needs_password {
                 response(0x113, &transaction, &[(9, &[0, 0, 4, 1]), (0x14, b"realm"), (0x15, b"nonce")])
             } else {
-                response(kind, &transaction, &[(0x16, nobody), (0x0d, &600u32.to_be_bytes())])
+                response(kind, &transaction, &[(0x16, unused), (0x0d, &600u32.to_be_bytes())])
             };
             let _ = relay.send_to(&answer, from).await;
             for length in 0..200usize {
@@ -170,7 +170,7 @@ async fn a_relay_that_gives_addresses_of_nobody_and_floods_hurts_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tcp_candidates_that_talk_nonsense_flood_or_hang_up_are_named_and_hurt_nobody() {
+async fn misbehaving_tcp_candidates_are_reported_and_do_no_harm() {
     let mut candidates = Vec::new();
     for talk in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &[0xff; 4096], b""] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -13,7 +13,7 @@ use str0m::media::{MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
-/// What arrived.
+/// What the server has received.
 #[derive(Debug)]
 pub enum Seen {
     Media { kind: MediaKind, rid: Option<String>, data: Vec<u8>, contiguous: bool, at: Instant },
@@ -22,7 +22,7 @@ pub enum Seen {
     Data(String, Vec<u8>),
 }
 
-/// Decides whether a datagram is lost. Arguments: it goes to the peer; its bytes.
+/// Decides whether a datagram is lost. Arguments: whether it goes to the peer, and its bytes.
 pub type Loss = Box<dyn FnMut(bool, &[u8]) -> bool + Send>;
 
 pub struct Core {
@@ -41,7 +41,7 @@ impl Core {
         self.rtc.sdp_api().accept_offer(offer).unwrap().to_sdp_string()
     }
 
-    /// Makes an offer out of the given changes.
+    /// Creates an offer with the given changes.
     pub fn offer<T>(&mut self, change: impl FnOnce(&mut SdpApi<'_>) -> T) -> (String, T) {
         let mut api = self.rtc.sdp_api();
         let result = change(&mut api);
@@ -50,7 +50,7 @@ impl Core {
         (offer.to_sdp_string(), result)
     }
 
-    /// Takes the peer's answer.
+    /// Applies the peer's answer.
     pub fn accept(&mut self, answer: &str) {
         let answer = SdpAnswer::from_sdp_string(answer).unwrap();
         self.rtc.sdp_api().accept_answer(self.pending.take().unwrap(), answer).unwrap();
@@ -109,7 +109,7 @@ type Command = Box<dyn FnOnce(&mut Core) + Send>;
 pub struct Server {
     commands: mpsc::Sender<Command>,
     seen: mpsc::Receiver<Seen>,
-    /// Seen while something else was waited for.
+    /// Events that arrived while another one was awaited.
     earlier: Vec<Seen>,
     wake: UdpSocket,
     address: SocketAddr,
@@ -156,14 +156,14 @@ impl Server {
         answer.recv_timeout(Duration::from_secs(5)).unwrap()
     }
 
-    /// Takes everything that was seen so far.
+    /// Takes all events so far.
     pub fn take_all(&mut self) -> Vec<Seen> {
         let mut all = std::mem::take(&mut self.earlier);
         all.extend(self.seen.try_iter());
         all
     }
 
-    /// Waits for something that matches; everything else stays for later.
+    /// Waits for an event that matches; all others are kept.
     pub fn wait<T>(&mut self, what: &str, mut pick: impl FnMut(&Seen) -> Option<T>) -> T {
         for (index, seen) in self.earlier.iter().enumerate() {
             if let Some(picked) = pick(seen) {
@@ -219,7 +219,7 @@ fn run(
     while !stop.load(Ordering::Relaxed) && core.started.elapsed() < Duration::from_secs(60) {
         while let Ok(command) = commands.try_recv() {
             command(&mut core);
-            // One change, then everything that follows from it.
+            // Each command is followed by its effects.
             drain(&mut core, socket, seen);
         }
         let timeout = drain(&mut core, socket, seen);

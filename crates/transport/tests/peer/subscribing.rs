@@ -53,20 +53,20 @@ async fn media_and_data_of_the_server_arrive() {
     .await;
     let (first, second) = (next_track(&mut client).await, next_track(&mut client).await);
     client.connected().await;
-    let (picture, sound) = if first.track_id == "TR_camera" { (first, second) } else { (second, first) };
-    assert_eq!((picture.stream_id.as_str(), picture.track_id.as_str()), ("PA_x|TR_camera", "TR_camera"));
-    assert_eq!(sound.track_id, "TR_microphone");
+    let (video_track, audio_track) = if first.track_id == "TR_camera" { (first, second) } else { (second, first) };
+    assert_eq!((video_track.stream_id.as_str(), video_track.track_id.as_str()), ("PA_x|TR_camera", "TR_camera"));
+    assert_eq!(audio_track.track_id, "TR_microphone");
 
     let unit = access_unit(1, true, 30_000);
     let sent = unit.clone();
     server.call(move |core| core.send_video(camera, 1, sent));
     server.call(move |core| core.send(microphone, 960, vec![0x78, 9]));
-    let mut picture = video(picture);
-    let received = recv(&mut picture).await.unwrap();
+    let mut video_track = video(video_track);
+    let received = recv(&mut video_track).await.unwrap();
     assert_eq!(received.data, unit);
     assert!(received.is_keyframe && received.contiguous);
-    let RemoteMedia::Audio(mut sound) = sound.media else { panic!("no audio") };
-    assert_eq!(sound.recv().await.unwrap().payload.as_ref(), [0x78, 9]);
+    let RemoteMedia::Audio(mut audio_track) = audio_track.media else { panic!("no audio") };
+    assert_eq!(audio_track.recv().await.unwrap().payload.as_ref(), [0x78, 9]);
 
     client.wait("open channel", |event| matches!(event, PeerEvent::DataOpen(DataKind::Reliable)).then_some(())).await;
     server.wait("open channel", |seen| matches!(seen, Seen::ChannelOpen).then_some(()));
@@ -79,8 +79,8 @@ async fn media_and_data_of_the_server_arrive() {
         .await;
     assert_eq!(payload.as_ref(), b"hello");
     client.peer.close().await;
-    assert!(picture.recv().await.is_none());
-    assert!(sound.recv().await.is_none());
+    assert!(video_track.recv().await.is_none());
+    assert!(audio_track.recv().await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,16 +162,16 @@ async fn a_lost_packet_is_requested_and_the_frame_arrives_complete() {
     let server = Server::start();
     let mut client = Client::new(Role::Subscriber).await;
     let camera = renegotiate(&client, &server, |api| add(api, MediaKind::Video, "TR_camera")).await;
-    let mut picture = video(next_track(&mut client).await);
+    let mut video_track = video(next_track(&mut client).await);
     client.connected().await;
     let sent = Instant::now();
     server.call(move |core| {
         lose_nth_video_packet(core, 4);
         core.send_video(camera, 1, access_unit(1, true, 12_000));
     });
-    let received = recv(&mut picture).await.unwrap();
+    let received = recv(&mut video_track).await.unwrap();
     assert_eq!(received.data, access_unit(1, true, 12_000));
-    let handle = picture.handle();
+    let handle = video_track.handle();
     assert!(handle.stats().nacks >= 1);
     eprintln!("recovered after {:.1} ms", sent.elapsed().as_secs_f64() * 1e3);
     client.peer.close().await;
@@ -194,7 +194,7 @@ async fn every_frame_survives_a_lossy_link() {
     let server = Server::start();
     let mut client = Client::new(Role::Subscriber).await;
     let camera = renegotiate(&client, &server, |api| add(api, MediaKind::Video, "TR_camera")).await;
-    let mut picture = video(next_track(&mut client).await);
+    let mut video_track = video(next_track(&mut client).await);
     client.connected().await;
     server.call(move |core| {
         // By default this stack stops answering NACKs while more than 15 % of what it sends are answers.
@@ -202,10 +202,10 @@ async fn every_frame_survives_a_lossy_link() {
         api.stream_tx_by_mid(camera, None).unwrap().set_rtx_cache(2000, Duration::from_secs(3), None);
         lose_every(core, 13);
     });
-    let handle = picture.handle();
+    let handle = video_track.handle();
     let viewer = tokio::spawn(async move {
         for number in 0..=FRAMES {
-            let received = recv(&mut picture).await.unwrap();
+            let received = recv(&mut video_track).await.unwrap();
             assert_eq!(received.data, access_unit(number, number == 0, 5000));
             assert!(received.contiguous);
         }
@@ -228,11 +228,11 @@ async fn a_key_frame_can_be_requested_from_the_server() {
     let mut server = Server::start();
     let mut client = Client::new(Role::Subscriber).await;
     let camera = renegotiate(&client, &server, |api| add(api, MediaKind::Video, "TR_camera")).await;
-    let mut picture = video(next_track(&mut client).await);
+    let mut video_track = video(next_track(&mut client).await);
     client.connected().await;
     server.call(move |core| core.send_video(camera, 1, access_unit(1, true, 3000)));
-    recv(&mut picture).await.unwrap();
-    picture.handle().request_keyframe();
+    recv(&mut video_track).await.unwrap();
+    video_track.handle().request_keyframe();
     server.wait("the key frame request", |seen| matches!(seen, Seen::KeyframeRequest).then_some(()));
     client.peer.close().await;
 }
@@ -242,17 +242,17 @@ async fn a_server_side_ice_restart_keeps_the_media_flowing() {
     let server = Server::start();
     let mut client = Client::new(Role::Subscriber).await;
     let camera = renegotiate(&client, &server, |api| add(api, MediaKind::Video, "TR_camera")).await;
-    let mut picture = video(next_track(&mut client).await);
+    let mut video_track = video(next_track(&mut client).await);
     client.connected().await;
     server.call(move |core| core.send_video(camera, 1, access_unit(1, true, 3000)));
-    recv(&mut picture).await.unwrap();
+    recv(&mut video_track).await.unwrap();
     renegotiate(&client, &server, |api| {
         api.ice_restart(true);
     })
     .await;
     client.connected().await;
     server.call(move |core| core.send_video(camera, 2, access_unit(2, false, 3000)));
-    assert_eq!(recv(&mut picture).await.unwrap().data, access_unit(2, false, 3000));
+    assert_eq!(recv(&mut video_track).await.unwrap().data, access_unit(2, false, 3000));
     client.peer.close().await;
 }
 
@@ -261,7 +261,7 @@ async fn closed_is_the_last_event_and_nothing_panics_afterwards() {
     let server = Server::start();
     let mut client = Client::new(Role::Subscriber).await;
     renegotiate(&client, &server, |api| add(api, MediaKind::Video, "TR_camera")).await;
-    let mut picture = video(next_track(&mut client).await);
+    let mut video_track = video(next_track(&mut client).await);
     client.connected().await;
     client.peer.close().await;
     client.peer.close().await;
@@ -270,8 +270,8 @@ async fn closed_is_the_last_event_and_nothing_panics_afterwards() {
         last = Some(event);
     }
     assert!(matches!(last, Some(PeerEvent::State(PeerState::Closed))), "{last:?}");
-    assert!(picture.recv().await.is_none());
-    picture.handle().request_keyframe();
+    assert!(video_track.recv().await.is_none());
+    video_track.handle().request_keyframe();
     assert!(client.peer.create_offer(false).await.is_err());
     assert!(client.peer.accept_offer("v=0").await.is_err());
     assert!(client.peer.send_data(DataKind::Reliable, bytes::Bytes::new()).is_err());
