@@ -36,6 +36,7 @@ pub mod probe_controller;
 pub mod probe_measurement;
 pub mod queue_delay;
 pub mod repair;
+pub mod report_monitor;
 pub mod send_controller;
 mod sent_rate;
 pub mod stream_queues;
