@@ -56,6 +56,7 @@ await step('typescript lint', npm, 'run', '--silent', 'lint');
 /** With the class that only the bench and tests have. */
 const workspace = ['--release', '--workspace', '--features', 'zego-express-engine-electron/bench'];
 await step('rust lint', 'cargo', 'clippy', ...workspace, '--all-targets', '--', '-D', 'warnings');
+await step('circles between files', npm, 'run', '--silent', 'cycles');
 await step('rust tests', 'cargo', 'test', ...workspace, '--no-fail-fast');
 build();
 must(npm, 'run', '--silent', 'build:bench');

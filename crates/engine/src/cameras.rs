@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unplugged_camera_comes_back_by_itself_with_a_first_frame() {
+    fn an_unplugged_camera_returns_by_itself_with_a_first_frame() {
         let mut house = House::new(None);
         house.want();
         house.pass(Duration::from_secs(10));

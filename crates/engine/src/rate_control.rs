@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_left_out_while_older_ones_wait() {
+    fn frames_are_skipped_while_older_ones_wait() {
         assert!(!RateControl::skips(budget(1000)));
         assert!(RateControl::skips(SendBudget { bps: 1_000_000, backlog: MAX_ENCODER_BACKLOG * 2 }));
     }

@@ -189,7 +189,7 @@ fn assert_together(seen: &Seen, what: &str) {
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 
 #[test]
-fn on_an_even_network_pictures_are_shown_nearly_at_once() {
+fn on_an_even_network_frames_are_shown_nearly_at_once() {
     for seed in SEEDS {
         let seen = call(seed, whole(25, 2), whole(25, 2));
         assert_together(&seen, "even");
@@ -198,7 +198,7 @@ fn on_an_even_network_pictures_are_shown_nearly_at_once() {
 }
 
 #[test]
-fn on_an_uneven_network_pictures_come_evenly_and_with_their_sound() {
+fn on_an_uneven_network_frames_come_evenly_and_with_their_audio() {
     for seed in SEEDS {
         for jitter in [30, 60, 100] {
             let way = whole(25, jitter);
@@ -220,7 +220,7 @@ fn a_medium_that_takes_longer_than_the_other_is_waited_for() {
 }
 
 #[test]
-fn repairs_of_the_picture_do_not_part_it_from_its_sound() {
+fn repairs_of_the_frame_do_not_part_it_from_its_audio() {
     for seed in SEEDS {
         for (delay, jitter) in [(25, 5), (75, 5), (25, 60)] {
             let way = Way { delay, jitter, loss: 5 };

@@ -90,7 +90,7 @@ fn the_seeds_decode_completely() {
 }
 
 #[test]
-fn damaged_streams_neither_crash_nor_stop_the_decoder_for_good() {
+fn damaged_streams_neither_crash_nor_stop_the_decoder_finally() {
     let mut random = Random(from_env("MUTATION_SEED", 0x5eed_0001));
     let mut shown = 0;
     for round in 0..from_env("MUTATION_ROUNDS", 400) {

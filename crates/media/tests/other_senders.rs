@@ -55,7 +55,7 @@ fn counters(frames: &[VideoFrame]) -> Vec<u16> {
 }
 
 #[test]
-fn pictures_that_come_before_earlier_ones_are_all_shown_in_order() {
+fn frames_that_come_before_earlier_ones_are_all_shown_in_order() {
     let units = by_slice(include_bytes!("../seeds/reordered.h264"));
     assert_eq!(units.len(), 6);
     // The next IDR frame lets the last ones go.
@@ -64,7 +64,7 @@ fn pictures_that_come_before_earlier_ones_are_all_shown_in_order() {
 }
 
 #[test]
-fn several_slices_behind_a_delimiter_are_one_picture_at_once() {
+fn several_slices_behind_a_delimiter_are_one_frame_at_once() {
     let units = by_delimiter(include_bytes!("../seeds/slices.h264"));
     let mut decoder = decoder(VideoCodec::H264).unwrap();
     for (index, unit) in units.iter().enumerate() {
@@ -77,7 +77,7 @@ fn several_slices_behind_a_delimiter_are_one_picture_at_once() {
 
 #[cfg(feature = "vp8")]
 #[test]
-fn vp8_is_shown_picture_by_picture() {
+fn vp8_is_shown_frame_by_frame() {
     let shown = decode(VideoCodec::Vp8, &by_ivf(include_bytes!("../seeds/vp8.ivf"))).unwrap();
     assert_eq!(counters(&shown), [0, 1, 2, 3, 4, 5]);
     assert_eq!((shown[0].width(), shown[0].height()), (96, 64));
@@ -118,7 +118,7 @@ fn below(state: &mut u64, limit: usize) -> usize {
 
 #[cfg(feature = "vp8")]
 #[test]
-fn damaged_vp8_neither_crashes_nor_stops_the_decoder_for_good() {
+fn damaged_vp8_neither_crashes_nor_stops_the_decoder_finally() {
     let intact = by_ivf(include_bytes!("../seeds/vp8.ivf"));
     let rounds = std::env::var("MUTATION_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(400);
     let (mut random, mut shown_before) = (0x5eed_0008, 0);

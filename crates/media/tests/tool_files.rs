@@ -86,7 +86,7 @@ const RED: [u8; 3] = [81, 90, 240];
 const RED_IN_GREY: [u8; 3] = [81, 128, 128];
 
 #[test]
-fn a_red_picture_in_any_y4m_is_red() {
+fn a_red_frame_in_any_y4m_is_red() {
     let source = "-f lavfi -i color=red:s=61x47:r=30000/1001,format=rgb24 -frames:v 3 -strict -1";
     for format in ["yuv420p", "yuv411p", "yuv422p", "yuv444p", "gray"] {
         for range in ["tv", "pc"] {
@@ -109,7 +109,7 @@ fn a_red_picture_in_any_y4m_is_red() {
 }
 
 #[test]
-fn a_red_picture_in_any_mjpeg_is_red() {
+fn a_red_frame_in_any_mjpeg_is_red() {
     let source = "-f lavfi -i color=red:s=61x47:r=30,format=rgb24 -frames:v 3";
     for format in ["yuvj420p", "yuvj422p", "yuvj444p"] {
         for tables in ["default", "optimal"] {

@@ -130,7 +130,7 @@ fn udp_that_is_closed_in_the_middle_of_a_call_makes_room_for_tcp() {
 }
 
 #[test]
-fn a_connection_that_breaks_comes_back() {
+fn a_connection_that_breaks_returns() {
     let relay = Relay::with_tcp();
     relay.let_media_through(false);
     let users = call(&relay.url());
@@ -151,7 +151,7 @@ fn a_connection_that_breaks_comes_back() {
 }
 
 #[test]
-fn media_without_a_way_are_an_error_of_the_stream_and_come_by_themselves_when_there_is_one() {
+fn media_without_a_path_are_an_error_of_the_stream_and_come_by_themselves_when_there_is_one() {
     let relay = Relay::start();
     relay.let_media_through(false);
     let begun = Instant::now();

@@ -39,7 +39,7 @@ fn nothing_was_told_of_others(client: &mut Client) {
 }
 
 #[test]
-fn video_goes_on_while_signalling_is_lost_and_resumed() {
+fn video_continues_while_signalling_is_lost_and_resumed() {
     let Call { relay, mut anna, mut ben, screen } = call();
     relay.let_signalling_in(false);
     relay.cut_signalling();

@@ -105,7 +105,7 @@ fn a_stream_of_another_room_is_played_by_a_visitor_whom_nobody_there_sees() {
 }
 
 #[test]
-fn a_user_moves_to_another_room_and_its_preview_goes_on() {
+fn a_user_moves_to_another_room_and_its_preview_continues() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "one", "anna");
     let mut ben = Client::joined(&server, "two", "ben");

@@ -50,7 +50,7 @@ fn a_mute_outlives_the_stream_until_it_is_taken_back() {
 }
 
 #[test]
-fn a_channel_without_a_source_of_sound_sends_none_and_the_others_know() {
+fn a_channel_without_a_source_of_audio_sends_none_and_the_others_know() {
     let server = Server::start();
     let mut anna = Client::joined(&server, "room", "anna");
     anna.engine.set_audio_source(false, 0).unwrap();
@@ -85,7 +85,7 @@ fn what_is_set_for_a_stream_before_it_is_played_counts_when_it_is() {
 }
 
 #[test]
-fn unmuting_all_leaves_alone_what_was_muted_by_itself_and_the_other_way_round() {
+fn unmuting_all_leaves_alone_what_was_muted_by_itself_and_the_other_path_round() {
     let server = Server::start();
     let (_anna, ben) = Client::pair(&server);
     ben.play("anna-stream");

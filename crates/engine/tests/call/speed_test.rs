@@ -71,7 +71,7 @@ fn a_login_a_publish_or_a_play_ends_a_speed_test() {
 }
 
 #[test]
-fn a_speed_test_that_cannot_be_is_told() {
+fn a_speed_test_that_cannot_be_is_reported() {
     let server = Server::start();
     let nobody = Client::with(EngineProfile { app_sign: String::new(), ..profile(&server.url()) }, fakes());
     let nowhere = Client::with(profile("ws://127.0.0.1:9"), fakes());

@@ -78,7 +78,7 @@ fn marks(client: &Client, ages: &Ages, count: usize) -> Vec<Mark> {
 }
 
 #[test]
-fn picture_and_sound_come_together_and_the_picture_at_once() {
+fn frame_and_audio_come_together_and_the_frame_at_once() {
     let server = Server::start();
     let (_anna, ben) = Client::pair(&server);
     let ages = Arc::new(Ages::default());
@@ -96,7 +96,7 @@ fn picture_and_sound_come_together_and_the_picture_at_once() {
 }
 
 #[test]
-fn the_applications_buffer_range_holds_picture_and_sound_back() {
+fn the_applications_buffer_range_holds_frame_and_audio_back() {
     let server = Server::start();
     let (_anna, mut ben) = Client::pair(&server);
     let ages = Arc::new(Ages::default());

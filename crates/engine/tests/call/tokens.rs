@@ -30,7 +30,7 @@ fn by_token(server: &Server, token: String) -> Client {
 }
 
 #[test]
-fn a_token_about_to_end_is_told_and_after_its_end_what_runs_goes_on_but_nothing_new_is_published() {
+fn a_token_about_to_end_is_reported_and_after_its_end_what_runs_continues_but_nothing_new_is_published() {
     let server = Server::start();
     let mut anna = by_token(&server, token(4, Grants::participant()));
     anna.publish("runs");

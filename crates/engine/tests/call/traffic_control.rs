@@ -68,7 +68,7 @@ fn below_its_floor_there_is_no_video_until_the_link_is_good_again() {
 }
 
 #[test]
-fn below_its_floor_video_may_go_on_at_two_pictures_a_second() {
+fn below_its_floor_video_may_go_on_at_two_frames_a_second() {
     let relay = Relay::start();
     let (anna, _ben) = call(&relay, |anna| {
         anna.engine.set_min_video_bitrate_for_traffic_control(400, 1).unwrap();
@@ -80,7 +80,7 @@ fn below_its_floor_video_may_go_on_at_two_pictures_a_second() {
 }
 
 #[test]
-fn on_a_narrow_link_the_picture_gets_smaller_or_keeps_the_size_that_was_asked_for() {
+fn on_a_narrow_link_the_frame_gets_smaller_or_keeps_the_size_that_was_asked_for() {
     let relay = Relay::start();
     let (anna, mut ben) = call(&relay, |_| {});
     relay.set_uplink(narrow(200));
@@ -92,7 +92,7 @@ fn on_a_narrow_link_the_picture_gets_smaller_or_keeps_the_size_that_was_asked_fo
 }
 
 #[test]
-fn the_sound_gives_way_to_the_picture_where_it_may() {
+fn the_audio_is_replaced_by_the_frame_where_it_may() {
     let relay = Relay::start();
     let (anna, _ben) = call(&relay, |anna| {
         anna.engine.set_audio_config(AudioConfig { bitrate_kbps: 128, ..AudioConfig::default() }, 0).unwrap();
@@ -110,7 +110,7 @@ fn the_sound_gives_way_to_the_picture_where_it_may() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_told_and_change_nothing() {
+fn settings_that_cannot_be_are_reported_and_change_nothing() {
     let relay = Relay::start();
     let mut anna = joined(&relay, "anna");
     let told = |anna: &mut Client, function: &str, code: i32| {
@@ -131,7 +131,7 @@ fn settings_that_cannot_be_are_told_and_change_nothing() {
 }
 
 #[test]
-fn losses_on_the_way_to_the_listeners_make_the_sound_more_redundant() {
+fn losses_in_transit_to_the_listeners_make_the_audio_more_redundant() {
     let relay = Relay::start();
     let (anna, _ben) = call(&relay, |_| {});
     wait_for("the first reckoning", || publisher(&anna)["audioExpectedLossPercent"] == 5);
@@ -167,7 +167,7 @@ impl Drop for Noise {
 }
 
 #[test]
-fn a_publisher_that_minds_its_listeners_sends_what_their_ways_carry() {
+fn a_publisher_that_minds_its_listeners_sends_what_their_paths_carry() {
     let (relay, noise) = (Relay::start(), Noise::new());
     let mut fakes = fakes();
     fakes.insert("zego_fake_camera".into(), noise.0.display().to_string());

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_callback_of_any_length_is_survived() {
+    fn a_callback_of_any_length_does_not_panic() {
         let (mut microphone, _reader) = microphone(16, 2);
         let mut speaker = speaker(&[0.5; 20], 3);
         for length in 0..40 {

@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_devices_is_told_once() {
+    fn a_machine_without_devices_is_reported_once() {
         let mut house = House::new(&[]);
         house.slot.want(true, house.now);
         assert_eq!(house.settle(Duration::from_secs(60)), None);
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selected_device_that_is_not_there_gives_way_to_the_default() {
+    fn a_selected_device_that_is_not_there_is_replaced_by_the_default() {
         let mut house = House::new(&[""]);
         house.slot.select("usb", house.now);
         house.slot.want(true, house.now);
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unplugged_device_gives_way_to_the_default_at_once() {
+    fn an_unplugged_device_is_replaced_by_the_default_at_once() {
         let mut house = unplugged();
         assert_eq!(house.settle(SHORT).as_deref(), Some(""));
         assert_eq!(house.seen.1.load(Ordering::Relaxed), 1, "sound goes through again");
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_that_goes_too_is_told_and_comes_back() {
+    fn a_default_that_goes_too_is_reported_and_returns() {
         let mut house = unplugged();
         house.settle(SHORT);
         house.present.lock().clear();

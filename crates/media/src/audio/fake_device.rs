@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_somebody_else_locks_is_a_busy_microphone() {
+    fn a_file_that_another_process_locks_is_a_busy_microphone() {
         let path = recording("busy");
         let other = std::fs::File::open(&path).unwrap();
         other.lock().unwrap();

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_gives_way_most() {
+    fn silence_gives_path_most() {
         let mut out = Vec::new();
         assert_eq!(stretch(&[0.0; 960], Stretch::Accelerate, Limits::default(), &mut out), MAX_LAG);
     }

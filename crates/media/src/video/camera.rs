@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_somebody_else_locks_is_busy() {
+    fn a_file_that_another_process_locks_is_busy() {
         let path = std::env::temp_dir().join(format!("media-{}-busy.y4m", std::process::id()));
         let other = std::fs::File::create(&path).unwrap();
         other.lock().unwrap();

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn short_pictures_are_errors() {
+    fn short_frames_are_errors() {
         use PixelFormat::{Bgr, I420, Mjpeg, Nv12, Rgb, Yuyv};
         for format in [I420, Nv12, Yuyv, Mjpeg, Rgb, Bgr] {
             assert!(read(format, (32, 4), 0, &[0; 100]).is_err(), "{format:?}");

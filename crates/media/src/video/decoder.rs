@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_joined_in_the_middle_waits_for_its_keyframe() {
+    fn a_stream_joined_in_the_middle_waits_for_its_key_frame() {
         let units = stream(6, &[3]);
         let mut decoder = VideoDecoder::new().unwrap();
         for unit in &units[1..3] {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_frame_asks_for_a_keyframe_and_recovers_with_it() {
+    fn a_lost_frame_asks_for_a_key_frame_and_recovers_with_it() {
         let units = stream(20, &[12]);
         let mut decoder = VideoDecoder::new().unwrap();
         for (index, unit) in units.iter().enumerate().filter(|(index, _)| *index != 5) {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_frame_asks_for_a_keyframe_and_recovers_with_it() {
+    fn a_damaged_frame_asks_for_a_key_frame_and_recovers_with_it() {
         let mut units = stream(12, &[8]);
         let mut cut = units[3].data.to_vec();
         cut.truncate(cut.len() / 2);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn parameter_sets_alone_give_no_picture_and_still_count() {
+    fn parameter_sets_alone_give_no_frame_and_still_count() {
         let unit = stream(1, &[]).remove(0);
         let mut sets = Vec::new();
         let mut picture = Vec::new();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_larger_than_allowed_never_reach_the_decoder() {
+    fn frames_larger_than_allowed_never_reach_the_decoder() {
         for (columns, rows) in [(257, 1), (1, 257), (256, 145), (100_000, 100_000)] {
             let error = VideoDecoder::new().unwrap().decode(&baseline_set(columns, rows), Instant::now()).unwrap_err();
             assert_eq!(error, DecodeError::TooLarge { width: 16 * columns, height: 16 * rows });

@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_decodes_to_the_same_picture() {
+    fn what_is_encoded_decodes_to_the_same_frame() {
         for content in [Content::Camera, Content::Screen] {
             let mut encoder = VideoEncoder::new(EncoderConfig { content, ..CONFIG }).unwrap();
             let mut decoder = VideoDecoder::new().unwrap();
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scaled_picture_carries_a_readable_strip_through_the_codec() {
+    fn a_scaled_frame_carries_a_readable_strip_through_the_codec() {
         let mut camera = Camera::new(1280, 720);
         for (width, height, bitrate_bps) in [(640, 360, 300_000), (320, 180, 150_000)] {
             let config = EncoderConfig { width, height, bitrate_bps, ..CONFIG };
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn keyframes_come_first_and_on_demand_only_each_with_parameter_sets() {
+    fn key_frames_come_first_and_on_demand_only_each_with_parameter_sets() {
         let mut encoder = VideoEncoder::new(CONFIG).unwrap();
         let mut camera = Camera::new(640, 360);
         let mut keyframes = Vec::new();
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_rate_is_followed_without_a_keyframe() {
+    fn a_new_rate_is_followed_without_a_key_frame() {
         let mut encoder = VideoEncoder::new(CONFIG).unwrap();
         let mut camera = Camera::new(640, 360);
         rate(&mut encoder, &mut camera, 15, 30);
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_was_low_at_first_rises_without_a_keyframe() {
+    fn a_rate_that_was_low_at_first_rises_without_a_key_frame() {
         let config = EncoderConfig { width: 480, height: 270, fps: 15, bitrate_bps: 70_000, ..CONFIG };
         let mut encoder = VideoEncoder::new(config).unwrap();
         let mut camera = Camera::new(480, 270);
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_takes_all_the_bits_it_gets_is_not_left_out_now_and_then() {
+    fn a_frame_that_takes_all_the_bits_it_gets_is_not_skipped_now_and_then() {
         let mut encoder = VideoEncoder::new(EncoderConfig { bitrate_bps: 2_500_000, ..CONFIG }).unwrap();
         let mut camera = Camera::new(640, 360);
         rate(&mut encoder, &mut camera, 60, 30);
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_size_starts_with_a_keyframe_and_the_decoder_follows() {
+    fn a_new_size_starts_with_a_key_frame_and_the_decoder_follows() {
         let mut encoder = VideoEncoder::new(CONFIG).unwrap();
         let mut decoder = VideoDecoder::new().unwrap();
         let mut camera = Camera::new(1280, 720);

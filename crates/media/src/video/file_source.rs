@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_cut_to_the_aspect_ratio_asked_for() {
+    fn frames_are_cut_to_the_aspect_ratio_asked_for() {
         let file = Scratch::new("aspect.y4m", &y4m("F30:1", 1));
         let mut source = open(&file.0, CaptureFormat { width: 64, height: 64, fps: 30 }).unwrap();
         let frame = source.frame(Moment { instant: Instant::now(), unix_ms: 0, tick: 0 }).unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rewound_mjpeg_file_shows_its_pictures_in_turn() {
+    fn a_rewound_mjpeg_file_shows_its_frames_in_turn() {
         let file =
             Scratch::new("two.mjpeg", &[super::super::mjpeg::tests::GREY, super::super::mjpeg::tests::WHITE].concat());
         let levels = play(&file.0, 30, 4);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_damaged_is_left_out_of_the_loop() {
+    fn a_frame_that_is_damaged_is_skipped_of_the_loop() {
         use super::super::mjpeg::tests::{GREY, WHITE};
         let mut damaged = GREY.to_vec();
         let size = damaged.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap() + 4;

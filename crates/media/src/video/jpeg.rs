@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_without_huffman_tables_is_the_one_with_them() {
+    fn a_frame_without_huffman_tables_is_the_one_with_them() {
         let bare = without(DEFAULTS, 0xc4);
         assert!(bare.len() + 400 < DEFAULTS.len() && !has_huffman_tables(&bare));
         assert_eq!(planes(&bare).unwrap(), planes(DEFAULTS).unwrap());
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_without_anything_to_decode_with_is_an_error() {
+    fn a_frame_without_anything_to_decode_with_is_an_error() {
         assert!(planes(&without(GREY, 0xdb)).is_err(), "no quantization");
         assert!(planes(b"").is_err() && planes(b"\xff\xd8").is_err());
     }

@@ -105,7 +105,7 @@ pub(super) mod tests {
     pub(in super::super) const BARS: &[u8] = include_bytes!("../../seeds/bars.jpg");
 
     #[test]
-    fn pictures_are_found_between_rubbish() {
+    fn frames_are_found_between_garbage() {
         let file = [b"--boundary\r\n", GREY, b"\xff\xff\r\n", WHITE, GREY].concat();
         let ranges = find_frames(&file);
         assert_eq!(ranges.len(), 3);
@@ -114,7 +114,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_thumbnail_inside_a_picture_does_not_end_it() {
+    fn a_thumbnail_inside_a_frame_does_not_end_it() {
         let mut outer = GREY[..2].to_vec();
         outer.extend([0xff, 0xe1]);
         outer.extend(u16::try_from(GREY.len() + 2).unwrap().to_be_bytes());
@@ -125,14 +125,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_cut_off_is_left_out() {
+    fn a_frame_that_is_cut_off_is_skipped() {
         for len in 0..GREY.len() {
             assert!(find_frames(&GREY[..len]).is_empty(), "{len} bytes");
         }
     }
 
     #[test]
-    fn damaged_pictures_are_errors_or_pictures_but_no_panic() {
+    fn damaged_frames_are_errors_or_frames_but_no_panic() {
         let mut reader = JpegReader::default();
         let mut state = 0x5eed_u32;
         let mut random = |limit: usize| {

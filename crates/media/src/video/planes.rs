@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_without_colour_is_grey() {
+    fn a_frame_without_colour_is_grey() {
         assert_eq!(ends(&[50; 15], (5, 3), Chroma::Mono, false), [[50, 128, 128]; 2]);
     }
 

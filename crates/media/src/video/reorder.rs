@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_that_are_shown_earlier_come_first_and_an_idr_picture_lets_all_go() {
+    fn frames_that_are_shown_earlier_come_first_and_an_idr_frame_lets_all_go() {
         let places = [(0, false), (8, false), (4, true), (2, true), (6, true), (0, false)];
         let shown: Vec<i64> = order(&places, Some(2)).into_iter().map(|(_, count)| count).collect();
         assert_eq!(shown, [0, 2, 4, 6, 8]);

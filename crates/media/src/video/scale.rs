@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_from_behind_a_row_comes_into_the_picture() {
+    fn nothing_from_behind_a_row_comes_into_the_frame() {
         for (width, height) in [(480, 270), (1180, 960), (60, 40)] {
             let mut picture = FramePool::new().take(width, height);
             let (strides, sizes) = (picture.strides(), picture.plane_sizes());
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_of_a_few_pixels_is_a_picture() {
+    fn a_frame_of_a_few_pixels_is_a_frame() {
         let frame = pattern(640, 360);
         for (width, height) in (1..9).flat_map(|width| (1..9).map(move |height| (width, height))) {
             for scaled in [scale(&frame, width, height), fill(&frame, width, height)] {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn mirroring_twice_gives_the_picture_back() {
+    fn mirroring_twice_gives_the_frame_back() {
         for (width, height) in [(1280, 720), (33, 5), (7, 3)] {
             let frame = pattern(width, height);
             let mirrored = mirror(&frame);

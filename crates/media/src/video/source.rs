@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_picture_is_left_out_and_does_not_end_the_source() {
+    fn a_damaged_frame_is_skipped_and_does_not_end_the_source() {
         let (sender, receiver) = bounded(20);
         let sink = Arc::new(move |_: &VideoFrame| sender.try_send(()).unwrap_or_default());
         let on_error = Box::new(|error| panic!("{error}"));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_of_damaged_pictures_alone_reports_once_and_ends() {
+    fn a_source_of_damaged_frames_alone_reports_once_and_ends() {
         let lost = CaptureError::new("it", CameraFailure::Failed, "damaged");
         assert_eq!(reported(damaged(true, true), Duration::ZERO), [lost]);
     }

@@ -365,7 +365,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn colours_and_the_order_of_pictures_are_read() {
+    fn colours_and_the_order_of_frames_are_read() {
         let sps = with_usability(|bits| {
             let signal =
                 bits.bits(0b00, 2).bits(1, 1).bits(5, 3).bits(1, 1).bits(1, 1).bits(1, 8).bits(1, 8).bits(1, 8);

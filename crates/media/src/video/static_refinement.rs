@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_moved_is_left_alone() {
+    fn a_frame_that_moved_is_left_alone() {
         let (pool, mut static_refinement, now) = (FramePool::new(), StaticRefinement::default(), Instant::now());
         for shift in 0..3 {
             let frame = strokes(&pool, shift, now);

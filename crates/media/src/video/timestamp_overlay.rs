@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_without_a_strip_give_none() {
+    fn frames_without_a_timestamp_strip_give_none() {
         assert_eq!(read_strip(&blank(640, 360).freeze(Instant::now())), None);
         let mut grey = blank(640, 360);
         grey.planes_mut()[0].fill(126);

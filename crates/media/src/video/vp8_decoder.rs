@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn pictures_larger_than_allowed_never_reach_the_library() {
+    fn frames_larger_than_allowed_never_reach_the_library() {
         for (width, height) in [(MAX_SIDE + 1, 16), (16, MAX_SIDE + 1), (MAX_SIDE, MAX_AREA / MAX_SIDE + 1)] {
             assert_eq!(decode(&header(width as u16, height as u16)), Err(DecodeError::TooLarge { width, height }));
         }
     }
 
     #[test]
-    fn a_frame_that_is_none_asks_for_a_keyframe() {
+    fn a_frame_that_is_none_asks_for_a_key_frame() {
         for data in [&[1u8][..], &[0], &[0x10, 0, 0, 1, 2, 3, 4, 0, 4, 0], &header(0, 4), &header(64, 64)] {
             assert_eq!(decode(data), Err(DecodeError::KeyframeNeeded), "{data:?}");
         }

@@ -263,7 +263,7 @@ fn mutes_and_volume_act_on_what_is_heard() {
 }
 
 #[test]
-fn a_microphone_that_is_not_there_gives_way_to_the_default() {
+fn a_microphone_that_is_not_there_is_replaced_by_the_default() {
     let loopback = Loopback::start("switch");
     loopback.run_for(Duration::from_millis(500));
     // Not the fake microphone of this pipeline, and no real one: reported, and the default (the tone) continues.
@@ -323,7 +323,7 @@ fn a_removed_encoder_gets_nothing_more() {
 }
 
 #[test]
-fn the_speakers_file_goes_on_when_playing_begins_again() {
+fn the_speakers_file_continues_when_playing_begins_again() {
     let file = std::env::temp_dir().join(format!("media-audio-{}-again.wav", std::process::id()));
     let fakes = FakeDevices { speaker: Some(file.to_string_lossy().into_owned()), ..FakeDevices::default() };
     let pipeline = AudioPipeline::new(fakes, Arc::new(Events::default()));

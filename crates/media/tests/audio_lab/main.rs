@@ -86,7 +86,7 @@ fn clocks_that_drift_apart_are_not_heard() {
 }
 
 #[test]
-fn sound_is_back_soon_after_an_outage() {
+fn audio_is_back_soon_after_an_outage() {
     for heard in calls(Network { outage: 10_000.0..11_000.0, ..Network::default() }) {
         assert!(heard.back_ms <= 200.0, "{} ms", heard.back_ms);
     }
@@ -118,7 +118,7 @@ fn who_speaks_at_the_same_time_is_heard() {
 }
 
 #[test]
-fn who_speaks_while_somebody_else_does_is_understood() {
+fn who_speaks_while_another_process_does_is_understood() {
     for seed in SEEDS {
         let recorded = Room { near_from: Some(4.0), ..ROOM }.record(12, seed);
         let (before, after) = recorded.understood(5.0, 12.0);

@@ -376,7 +376,7 @@ fn clocks_that_drift_apart_neither_starve_nor_flood() {
 }
 
 #[test]
-fn nonsense_from_the_network_is_survived() {
+fn nonsense_from_the_network_does_not_panic() {
     let arrivals: Vec<Arrival> = hum(100, (0, 0)).into_iter().chain(with_copies(hum(100, (0, 0)))).collect();
     for seed in 1..=20 {
         let mut random = Random(seed * 6_700_417);

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pointer_lies_over_the_picture_as_far_as_it_covers() {
+    fn the_pointer_lies_over_the_frame_as_far_as_it_covers() {
         let mut pixels = grey(16, 16);
         pixels.draw_cursor(&cursor(102, 203, 0xffff_0000), (100, 200));
         assert_eq!((at(&pixels, 2, 3), at(&pixels, 5, 6)), ([0, 0, 255], [0, 0, 255]), "opaque red");

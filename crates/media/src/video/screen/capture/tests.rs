@@ -100,7 +100,7 @@ impl Running {
 }
 
 #[test]
-fn a_window_at_rest_shares_its_pixels_from_picture_to_picture() {
+fn a_window_at_rest_shares_its_pixels_from_frame_to_frame() {
     let running = start(FakeWindow::new(64, 48), settings());
     let (first, second) = (running.frame(|_| true), running.frame(|_| true));
     assert_eq!(first.y().as_ptr(), second.y().as_ptr());
@@ -110,7 +110,7 @@ fn a_window_at_rest_shares_its_pixels_from_picture_to_picture() {
 }
 
 #[test]
-fn a_window_that_grows_gives_larger_pictures_and_says_so() {
+fn a_window_that_grows_gives_larger_frames_and_says_so() {
     let running = start(FakeWindow::new(64, 48), settings());
     running.frame(|_| true);
     running.window.resize(101, 77);
@@ -119,7 +119,7 @@ fn a_window_that_grows_gives_larger_pictures_and_says_so() {
 }
 
 #[test]
-fn a_minimised_window_pauses_and_comes_back() {
+fn a_minimised_window_pauses_and_returns() {
     let running = start(FakeWindow::new(64, 48), settings());
     running.frame(|_| true);
     let show = |is_shown| running.window.sight.lock().as_mut().unwrap().is_shown = is_shown;
@@ -133,7 +133,7 @@ fn a_minimised_window_pauses_and_comes_back() {
 }
 
 #[test]
-fn a_window_that_is_minimised_from_the_start_is_told_of() {
+fn a_window_that_is_minimised_from_the_start_is_reported() {
     let window = FakeWindow::new(64, 48);
     window.sight.lock().as_mut().unwrap().is_shown = false;
     let running = start(window, settings());
@@ -142,7 +142,7 @@ fn a_window_that_is_minimised_from_the_start_is_told_of() {
 }
 
 #[test]
-fn a_closed_window_is_told_of_and_ends_the_pictures() {
+fn a_closed_window_is_reported_and_ends_the_frames() {
     let running = start(FakeWindow::new(64, 48), settings());
     running.frame(|_| true);
     *running.window.sight.lock() = None;
@@ -153,7 +153,7 @@ fn a_closed_window_is_told_of_and_ends_the_pictures() {
 }
 
 #[test]
-fn regions_cut_the_picture_and_one_outside_is_told_of_once() {
+fn regions_cut_the_frame_and_one_outside_is_reported_once() {
     let running = start(FakeWindow::new(64, 48), settings());
     let area = |x, y, width, height| Area { x, y, width, height };
     running.capture.set(ScreenSettings { region: area(10, 10, 40, 20), ..settings() });
@@ -181,7 +181,7 @@ fn excluded_windows_are_painted_over_on_a_screen() {
 }
 
 #[test]
-fn a_target_that_is_not_there_is_told_of() {
+fn a_target_that_is_not_there_is_reported() {
     let ((frame_sink, _frames), (event_sink, events)) = (unbounded(), unbounded());
     let open = |target| Err(ScreenError::Gone(target));
     let _capture = ScreenCapture::start_with(settings(), Arc::new(Record(frame_sink, event_sink)), open).unwrap();

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_icon_is_left_out() {
+    fn a_broken_icon_is_skipped() {
         assert_eq!(best_icon(&[], (10, 10)), None);
         assert_eq!(best_icon(&[u32::MAX, u32::MAX, 1], (10, 10)), None);
         assert_eq!(best_icon(&[0, 0, 0], (10, 10)), None);
