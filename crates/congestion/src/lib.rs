@@ -19,6 +19,8 @@
 //! libwebrtc has too carry its names. Sans-IO: time is an argument, and so are the reports of the receiver.
 
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod alr;

@@ -8,6 +8,8 @@
 //! Video is sent as H.264 (RFC 6184, packetization mode 1) and received as that or VP8 (RFC 7741), audio is Opus (RFC 7587).
 
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod assembler;
