@@ -16,18 +16,19 @@ const MAX_WAITING: usize = 256;
 /// Loss at which packets are duplicated: less is not worth it, and more occurs in bursts mostly, which hit both packets.
 const DUPLICATION_LOSS: Range<f64> = 0.015..0.08;
 /// Packets are duplicated if the estimate is at least this multiple of what is sent.
-pub(crate) const MIN_SPARE_CAPACITY_RATIO: f64 = 3.0;
+const MIN_SPARE_CAPACITY_RATIO: f64 = 3.0;
 
 /// Whether the path carries so much more than is sent that its loss cannot be congestion loss.
 #[must_use]
 pub(crate) fn has_spare_capacity(estimator: &BandwidthEstimator) -> bool {
-    estimator.is_queue_free() && estimator.estimate() >= estimator.target() * MIN_SPARE_CAPACITY_RATIO
+    estimator.estimate() >= estimator.target() * MIN_SPARE_CAPACITY_RATIO && estimator.is_queue_free()
 }
 
 /// Whether video packets should be duplicated.
 #[must_use]
 pub(crate) fn is_worthwhile(estimator: &BandwidthEstimator) -> bool {
-    has_spare_capacity(estimator) && estimator.loss().is_some_and(|loss| DUPLICATION_LOSS.contains(&loss))
+    // The loss is the cheapest to check, which matters for a server that asks with every packet.
+    estimator.loss().is_some_and(|loss| DUPLICATION_LOSS.contains(&loss)) && has_spare_capacity(estimator)
 }
 
 /// Schedules duplicates. `K` identifies a packet.

@@ -8,10 +8,10 @@ use super::loss_control::LossControl;
 use super::probe_cluster::ProbeCluster;
 use super::probe_controller::{ProbeConditions, ProbeController};
 use super::queue_delay::QueueDelay;
+use super::report_monitor::ReportMonitor;
 use super::throughput::Throughput;
 use super::trendline::{BandwidthUsage, TrendlineEstimator};
 use rtp::{Bitrate, DataSize};
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Short window of the throughput, for the capacity that a full queue shows.
@@ -34,21 +34,6 @@ const MIN_NOTED_QUEUE: Duration = Duration::from_millis(6);
 const QUEUE_MEMORY: Duration = Duration::from_secs(3);
 /// A decrease explains the loss that is reported within this time after it.
 const DECREASE_EXPLAINS_LOSS: Duration = Duration::from_millis(1500);
-/// Sending pauses when reports are later than the usual response time by more than this.
-const REPORT_TIMEOUT: Duration = Duration::from_millis(250);
-/// A receiver without any report this long after the first packet supports none.
-const FIRST_REPORT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A packet without a report after this time will never have one: the report was lost.
-const LOST_REPORT_AGE: Duration = Duration::from_secs(2);
-/// Fewer unreported packets than this multiple of the smallest recent report are no sign of silence: some receivers report
-/// only after a number of packets.
-const MIN_SILENT_BATCHES: f64 = 1.5;
-/// Number of recent reports that the smallest one is taken from.
-const RECENT_REPORTS: usize = 8;
-/// Packets that are remembered as unreported.
-const MAX_UNREPORTED: usize = 8192;
-/// Response time before the first report.
-const DEFAULT_RESPONSE_TIME: Duration = Duration::from_millis(150);
 
 /// Bounds of the estimate, in whole datagrams.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,15 +60,7 @@ pub struct BandwidthEstimator {
     loss: LossControl,
     probes: ProbeController,
     alr: AlrDetector,
-    /// Departures that no report covers yet.
-    unreported: VecDeque<Instant>,
-    /// Numbers of packets in the last reports.
-    report_sizes: VecDeque<usize>,
-    first_sent: Option<Instant>,
-    is_reported: bool,
-    /// Smoothed time from a departure to its report.
-    response_time: Option<Duration>,
-    min_response_time: Option<Duration>,
+    reports: ReportMonitor,
     last_tick: Option<Instant>,
     /// When a packet last waited in a queue.
     queue_seen: Option<Instant>,
@@ -104,12 +81,7 @@ impl BandwidthEstimator {
             loss: LossControl::default(),
             probes: ProbeController::default(),
             alr: AlrDetector::default(),
-            unreported: VecDeque::new(),
-            report_sizes: VecDeque::new(),
-            first_sent: None,
-            is_reported: false,
-            response_time: None,
-            min_response_time: None,
+            reports: ReportMonitor::default(),
             last_tick: None,
             queue_seen: None,
         }
@@ -123,12 +95,8 @@ impl BandwidthEstimator {
 
     /// Counts a packet that left. `in_probe`: it belongs to the cluster of [`poll_probe`](Self::poll_probe).
     pub fn on_sent(&mut self, now: Instant, size: DataSize, in_probe: bool) {
-        self.first_sent.get_or_insert(now);
+        self.reports.on_sent(now);
         self.alr.on_sent(size);
-        if self.unreported.len() == MAX_UNREPORTED {
-            self.unreported.pop_front();
-        }
-        self.unreported.push_back(now);
         if in_probe {
             self.probes.on_sent(now, size);
         }
@@ -137,7 +105,7 @@ impl BandwidthEstimator {
     /// Adds a report of the receiver: results in the order of departure, up to the newest packet that it covers.
     pub fn on_results(&mut self, now: Instant, results: &[PacketResult]) {
         let Some(newest) = results.last() else { return };
-        self.note_report(now, newest.departure, results.len());
+        self.reports.on_report(now, newest.departure, results.len());
         // The lower of the two is right soonest after the capacity fell.
         let windows = [SHORT_WINDOW, MEDIUM_WINDOW].into_iter();
         let throughput = windows.filter_map(|window| self.throughput.rate(window)).reduce(Bitrate::min);
@@ -166,22 +134,6 @@ impl BandwidthEstimator {
         self.update_rate(now, is_queue_disproved);
     }
 
-    fn note_report(&mut self, now: Instant, newest_departure: Instant, packets: usize) {
-        self.is_reported = true;
-        if self.report_sizes.len() == RECENT_REPORTS {
-            self.report_sizes.pop_front();
-        }
-        self.report_sizes.push_back(packets);
-        while self.unreported.front().is_some_and(|departure| *departure <= newest_departure) {
-            self.unreported.pop_front();
-        }
-        let response = now.saturating_duration_since(newest_departure);
-        self.response_time = Some(self.response_time.map_or(response, |known| (known * 7 + response) / 8));
-        // The minimum creeps up, so that a longer path is noticed in time.
-        let min = self.min_response_time.map_or(response, |min| (min + min / 256).min(response));
-        self.min_response_time = Some(min);
-    }
-
     fn update_rate(&mut self, now: Instant, is_queue_disproved: bool) {
         let usage = match self.trendline.usage() {
             BandwidthUsage::Normal if self.loss.forbids_increase() => BandwidthUsage::Underuse,
@@ -197,7 +149,7 @@ impl BandwidthEstimator {
             throughput_short: sent_rate(SHORT_WINDOW),
             throughput: sent_rate(MEDIUM_WINDOW),
             is_app_limited: self.alr.is_limited(),
-            response_time: self.response_time.unwrap_or(DEFAULT_RESPONSE_TIME),
+            response_time: self.reports.response_time(),
             is_queue_disproved,
         };
         let update = self.delay.update(now, self.rate, &seen);
@@ -235,7 +187,7 @@ impl BandwidthEstimator {
     /// When [`handle_timeout`](Self::handle_timeout) has work next.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        let first = self.first_sent?;
+        let first = self.reports.first_sent()?;
         Some(self.last_tick.map_or(first, |last| last + TICK_INTERVAL))
     }
 
@@ -278,7 +230,7 @@ impl BandwidthEstimator {
     /// The rate to send at now: at most the desired rate, and less while a queue drains.
     #[must_use]
     pub fn target(&self) -> Bitrate {
-        if self.is_without_reports() {
+        if self.reports.is_unsupported() {
             return self.limits.desired;
         }
         let share = self.delay.send_share(self.queue.newest());
@@ -288,32 +240,19 @@ impl BandwidthEstimator {
     /// Whether reports have been missing for so long that sending should pause.
     #[must_use]
     pub fn is_silent(&self, now: Instant) -> bool {
-        let usual = self.response_time.unwrap_or(DEFAULT_RESPONSE_TIME);
-        let ages = self.unreported.iter().map(|departure| now.saturating_duration_since(*departure));
-        let mut awaited = ages.filter(|age| *age < LOST_REPORT_AGE);
-        let smallest_report = self.report_sizes.iter().min().copied().unwrap_or_default() as f64;
-        self.is_reported
-            && awaited.next().is_some_and(|oldest| oldest > usual + REPORT_TIMEOUT)
-            && (awaited.count() + 1) as f64 > smallest_report * MIN_SILENT_BATCHES
+        self.reports.is_silent(now)
     }
 
     /// Whether the receiver has reported anything.
     #[must_use]
     pub fn has_reports(&self) -> bool {
-        self.is_reported
-    }
-
-    /// Whether the receiver has never reported anything: there is nothing to estimate from.
-    fn is_without_reports(&self) -> bool {
-        let sent = self.unreported.back().zip(self.first_sent);
-        let sent_for = sent.map(|(last, first)| last.saturating_duration_since(first));
-        !self.is_reported && sent_for.is_some_and(|time| time > FIRST_REPORT_TIMEOUT)
+        self.reports.has_reports()
     }
 
     /// The present time from a packet to its answer, the queue on the path included.
     #[must_use]
     pub fn round_trip(&self) -> Duration {
-        self.min_response_time.unwrap_or(DEFAULT_RESPONSE_TIME) + self.queue.newest()
+        self.reports.min_response_time() + self.queue.newest()
     }
 
     /// Whether a queue on the path is being drained.
@@ -370,41 +309,6 @@ mod tests {
         send(&mut estimator, began, 2000, 3100, false);
         assert_eq!(estimator.target(), LIMITS.desired);
         assert!(!estimator.is_silent(began + ms(3100)));
-    }
-
-    #[test]
-    fn missing_reports_are_silence_until_they_come_again() {
-        let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
-        send(&mut estimator, began, 0, 1000, true);
-        assert!(!estimator.is_silent(began + ms(1100)));
-        send(&mut estimator, began, 1000, 1500, false);
-        assert!(estimator.is_silent(began + ms(1500)));
-        send(&mut estimator, began, 1500, 2000, true);
-        assert!(!estimator.is_silent(began + ms(2000)));
-    }
-
-    #[test]
-    fn a_receiver_that_reports_every_20_packets_is_not_silent() {
-        let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
-        let mut results = Vec::new();
-        for at in (0..10_000).step_by(66) {
-            let now = began + ms(at);
-            assert!(!estimator.is_silent(now), "after {at} ms");
-            estimator.on_sent(now, DataSize::bytes(300), false);
-            results.push(PacketResult { departure: now, arrival: Some(ms(at)), size: DataSize::bytes(300) });
-            if results.len() > 20 {
-                estimator.on_results(now + ms(1), &results);
-                results.clear();
-            }
-        }
-    }
-
-    #[test]
-    fn a_report_lost_before_a_pause_is_no_silence_after_it() {
-        let (mut estimator, began) = (BandwidthEstimator::new(LIMITS), Instant::now());
-        send(&mut estimator, began, 0, 1000, true);
-        estimator.on_sent(began + ms(1000), DataSize::bytes(1250), false);
-        assert!(!estimator.is_silent(began + ms(8000)));
     }
 
     #[test]

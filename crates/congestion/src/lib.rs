@@ -19,6 +19,8 @@
 //! libwebrtc has too carry its names. Sans-IO: time is an argument, and so are the reports of the receiver.
 
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod alr;
@@ -36,6 +38,7 @@ pub mod probe_controller;
 pub mod probe_measurement;
 pub mod queue_delay;
 pub mod repair;
+pub mod report_monitor;
 pub mod send_controller;
 mod sent_rate;
 pub mod stream_queues;

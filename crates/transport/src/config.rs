@@ -1,7 +1,7 @@
 //! Settings of a peer connection.
 
 use crate::payload::VideoCodec;
-use crate::routes::RouteMemory;
+use crate::routes::route::RouteMemory;
 use dial::Dialer;
 use std::net::IpAddr;
 use std::sync::Arc;

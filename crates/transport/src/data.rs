@@ -1,8 +1,8 @@
 //! The two data channels of the signalling protocol.
 
+use crate::data_kind::DataKind;
 use crate::error::TransportError;
-use crate::event::PeerEvent;
-use crate::interceptors::InterceptorState;
+use crate::event::{EventSender, PeerEvent};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,32 +15,6 @@ const MAX_MESSAGE_BYTES: usize = 65_536;
 const MAX_QUEUED_BYTES: usize = 4 << 20;
 /// Bytes the stack may hold per channel before its `send` waits.
 pub(crate) const STACK_BUFFER_BYTES: usize = 1 << 20;
-
-/// Kind of a data channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DataKind {
-    /// Ordered and reliable. Label `_reliable`.
-    Reliable,
-    /// Unordered, without retransmission. Label `_lossy`.
-    Lossy,
-}
-
-impl DataKind {
-    pub(crate) const ALL: [Self; 2] = [Self::Reliable, Self::Lossy];
-
-    /// Label of the data channel.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Reliable => "_reliable",
-            Self::Lossy => "_lossy",
-        }
-    }
-
-    fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.label() == label)
-    }
-}
 
 /// Outgoing messages of one kind, whichever channel carries them.
 #[derive(Debug)]
@@ -63,12 +37,12 @@ impl Lane {
 pub(crate) struct DataChannels {
     reliable: Lane,
     lossy: Lane,
-    chain: Arc<InterceptorState>,
+    events: Arc<EventSender>,
 }
 
 impl DataChannels {
-    pub(crate) fn new(chain: Arc<InterceptorState>) -> Self {
-        Self { reliable: Lane::new(), lossy: Lane::new(), chain }
+    pub(crate) fn new(events: Arc<EventSender>) -> Self {
+        Self { reliable: Lane::new(), lossy: Lane::new(), events }
     }
 
     fn lane(&self, kind: DataKind) -> &Lane {
@@ -98,7 +72,7 @@ impl DataChannels {
             let lane = self.lane(kind);
             (Arc::clone(&lane.messages), Arc::clone(&lane.queued))
         });
-        let chain = Arc::clone(&self.chain);
+        let events = Arc::clone(&self.events);
         tokio::spawn(async move {
             let label = match kind {
                 Some(kind) => kind.label().to_owned(),
@@ -114,22 +88,22 @@ impl DataChannels {
             let (messages, queued) = if kind == DataKind::Reliable { reliable } else { lossy };
             let (opened, open) = watch::channel(false);
             tokio::select! {
-                () = read(&*channel, kind, &chain, &opened) => {}
+                () = read(&*channel, kind, &events, &opened) => {}
                 () = write(&*channel, &messages, &queued, open) => {}
             }
         });
     }
 }
 
-async fn read(channel: &dyn DataChannel, kind: DataKind, chain: &InterceptorState, opened: &watch::Sender<bool>) {
+async fn read(channel: &dyn DataChannel, kind: DataKind, events: &EventSender, opened: &watch::Sender<bool>) {
     while let Some(event) = channel.poll().await {
         match event {
             DataChannelEvent::OnOpen => {
                 opened.send_replace(true);
-                chain.events.emit(PeerEvent::DataOpen(kind));
+                events.emit(PeerEvent::DataOpen(kind));
             }
             DataChannelEvent::OnMessage(message) => {
-                chain.events.emit(PeerEvent::DataReceived { kind, payload: message.data.freeze() });
+                events.emit(PeerEvent::DataReceived { kind, payload: message.data.freeze() });
             }
             DataChannelEvent::OnClose => return,
             _ => {}

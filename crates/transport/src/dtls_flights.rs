@@ -58,11 +58,12 @@ struct Record<'a> {
 /// The records of a datagram, up to the first malformed one.
 fn records(mut rest: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
-        let (header, after) = rest.split_at_checked(RECORD_HEADER)?;
-        let length = usize::from(u16::from_be_bytes([header[11], header[12]]));
+        let (&[kind, _, _, epoch_high, epoch_low, .., length_high, length_low], after) =
+            rest.split_first_chunk::<RECORD_HEADER>()?;
+        let length = usize::from(u16::from_be_bytes([length_high, length_low]));
         let (body, after) = after.split_at_checked(length)?;
         rest = after;
-        Some(Record { kind: header[0], epoch: u16::from_be_bytes([header[3], header[4]]), body })
+        Some(Record { kind, epoch: u16::from_be_bytes([epoch_high, epoch_low]), body })
     })
 }
 

@@ -123,7 +123,7 @@ impl DtlsSocket {
         let mut kept = 0;
         for start in (0..length).step_by(stride) {
             let end = (start + stride).min(length);
-            if self.is_for_stack(&buffer[start..end]) {
+            if buffer.get(start..end).is_some_and(|datagram| self.is_for_stack(datagram)) {
                 buffer.copy_within(start..end, kept);
                 kept += end - start;
             }

@@ -1,6 +1,6 @@
 //! Events of a peer connection.
 
-use crate::data::DataKind;
+use crate::data_kind::DataKind;
 use crate::receive::{AudioReceiver, VideoReceiver};
 use bytes::Bytes;
 use parking_lot::Mutex;

@@ -8,16 +8,15 @@
 //! Video is sent as H.264 (RFC 6184, packetization mode 1) and received as that or VP8 (RFC 7741), audio is Opus (RFC 7587).
 
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod assembler;
 pub mod lip_sync;
 pub mod loss_log;
 pub mod nack;
-pub mod orientation;
-pub mod payload;
 pub mod playout;
-pub mod reception;
 pub mod retransmission_buffer;
 pub mod rtt;
 
@@ -26,6 +25,7 @@ mod budget;
 mod codecs;
 mod config;
 mod data;
+mod data_kind;
 mod dtls_flights;
 mod dtls_runtime;
 mod error;
@@ -33,9 +33,13 @@ mod event;
 mod feedback_gaps;
 mod interceptors;
 mod media_queue;
+mod orientation;
+mod payload;
 mod peer;
 mod peer_builder;
+mod peer_stats;
 mod receive;
+mod reception;
 mod remote_media;
 mod routes;
 mod send;
@@ -45,16 +49,16 @@ pub use addresses::local_address_towards;
 pub use budget::SendBudget;
 pub use config::{AddTrack, IceServer, IceTransportPolicy, PeerConfig, Role};
 pub use congestion::send_controller::MAX_ENCODER_BACKLOG;
-pub use data::DataKind;
+pub use data_kind::DataKind;
 pub use error::TransportError;
 pub use event::{MediaKind, PeerEvent, PeerState, RemoteMedia, RemoteTrack};
 pub use orientation::Rotation;
 pub use payload::VideoCodec;
 pub use peer::Peer;
+pub use peer_stats::PeerStats;
 pub use receive::{
-    AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceivedAudio, Unreadable, VideoReceiver,
-    VideoReceiverHandle,
+    AudioReceiver, AudioReceiverHandle, ReceivedAccessUnit, ReceivedAudio, VideoReceiver, VideoReceiverHandle,
 };
-pub use routes::{MediaRoute, RouteKind, RouteMemory};
+pub use routes::route::{MediaRoute, RouteKind, RouteMemory};
 pub use send::{AUDIO_BLOCK_TYPE, AccessUnitToSend, AudioSender, VideoSender};
-pub use stats::{PeerStats, ReceiverStats, SenderStats};
+pub use stats::{ReceiverStats, SenderStats, Unreadable};

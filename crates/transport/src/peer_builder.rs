@@ -1,18 +1,20 @@
 //! Builds the `webrtc` crate's peer connection: settings and callbacks.
 
 use crate::config::{PeerConfig, Role};
-use crate::data::{DataChannels, DataKind, STACK_BUFFER_BYTES};
+use crate::data::{DataChannels, STACK_BUFFER_BYTES};
+use crate::data_kind::DataKind;
 use crate::dtls_runtime::DtlsRuntime;
 use crate::error::TransportError;
-use crate::event::{PeerEvent, PeerState};
-use crate::interceptors::{self, InterceptorState};
+use crate::event::{EventSender, PeerEvent, PeerState};
+use crate::interceptors::{self, ReceiveState, SendState};
 use crate::routes::Routes;
+use crate::rtt::SharedRtt;
 use crate::{addresses, codecs, config};
 use rtc::data_channel::RTCDataChannelInit;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::configuration::interceptor_registry::configure_simulcast_extension_headers;
 use rtc::statistics::report::RTCStatsReportEntry;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -48,7 +50,8 @@ const SRTP_PROFILES: [SrtpProtectionProfile; 3] = [
 /// Builds the stack's peer connection with our interceptors in it.
 pub(crate) async fn build(
     config: &PeerConfig,
-    chain: &Arc<InterceptorState>,
+    sending: &Arc<SendState>,
+    receiving: &Arc<ReceiveState>,
     handler: Handler,
     routes: Arc<Routes>,
 ) -> Result<Arc<dyn PeerConnection>, TransportError> {
@@ -57,7 +60,7 @@ pub(crate) async fn build(
         configure_simulcast_extension_headers(&mut engine)
             .map_err(TransportError::during("registering the layers' header extensions"))?;
     }
-    let registry = interceptors::registry(chain, &mut engine)?;
+    let registry = interceptors::registry(sending, receiving, &mut engine)?;
     let settings = SettingEngineBuilder::new()
         .with_srtp_protection_profiles(SRTP_PROFILES.to_vec())
         .with_srtp_replay_protection_window(SRTP_REPLAY_WINDOW)
@@ -106,7 +109,8 @@ pub(crate) async fn open_channel(
 /// first NACK is answered.
 pub(crate) async fn watch_rtt(
     stack: Weak<dyn PeerConnection>,
-    chain: Arc<InterceptorState>,
+    rtt: Arc<SharedRtt>,
+    checks_answered: Arc<AtomicU64>,
     mut was_connected: watch::Receiver<bool>,
 ) {
     if was_connected.wait_for(|connected| *connected).await.is_err() {
@@ -124,8 +128,8 @@ pub(crate) async fn watch_rtt(
                 && pair.current_round_trip_time > 0.0
             {
                 responses_seen = pair.responses_received;
-                chain.checks_answered.fetch_add(1, Ordering::Relaxed);
-                chain.rtt.update(Duration::from_secs_f64(pair.current_round_trip_time.min(10.0)));
+                checks_answered.fetch_add(1, Ordering::Relaxed);
+                rtt.update(Duration::from_secs_f64(pair.current_round_trip_time.min(10.0)));
             }
         }
         tokio::time::sleep(RTT_INTERVAL).await;
@@ -134,7 +138,7 @@ pub(crate) async fn watch_rtt(
 
 /// The stack's callbacks. They run on its driver, so they only forward events.
 pub(crate) struct Handler {
-    pub(crate) chain: Arc<InterceptorState>,
+    pub(crate) events: Arc<EventSender>,
     pub(crate) data: Weak<DataChannels>,
     pub(crate) routes: Arc<Routes>,
     /// Whether the connection is up; shared with the senders.
@@ -155,7 +159,7 @@ impl PeerConnectionEventHandler for Handler {
             "sdpMid": "0",
             "sdpMLineIndex": 0,
         });
-        self.chain.events.emit(PeerEvent::LocalCandidate { candidate_init_json: json.to_string() });
+        self.events.emit(PeerEvent::LocalCandidate { candidate_init_json: json.to_string() });
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
@@ -178,7 +182,7 @@ impl PeerConnectionEventHandler for Handler {
             // A disconnected peer may recover, and then delivers what was sent meanwhile.
             _ => {}
         }
-        self.chain.events.emit(PeerEvent::State(state));
+        self.events.emit(PeerEvent::State(state));
     }
 
     async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {

@@ -119,9 +119,11 @@ impl Playout {
         self.frames = self.frames.saturating_add(1);
         // The first frames have equal weight, so the histogram is representative from the start.
         let forget = FORGET_FACTOR.min(1.0 - 1.0 / f64::from(self.frames));
-        let bucket = ((late / BUCKET_SECONDS) as usize).min(BUCKETS - 1);
         self.histogram.iter_mut().for_each(|share| *share *= forget);
-        self.histogram[bucket] += 1.0 - forget;
+        let bucket = ((late / BUCKET_SECONDS) as usize).min(BUCKETS - 1);
+        if let Some(share) = self.histogram.get_mut(bucket) {
+            *share += 1.0 - forget;
+        }
     }
 
     /// Delay in seconds that nearly all frames meet, within the bounds.

@@ -3,7 +3,7 @@
 use crate::media_queue::MediaQueue;
 use crate::orientation::Rotation;
 use crate::payload::VideoCodec;
-use crate::stats::{ReceiverCounters, ReceiverStats};
+use crate::stats::{ReceiverCounters, ReceiverStats, Unreadable};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,17 +46,6 @@ pub struct ReceivedAudio {
     pub is_redundant: bool,
     /// When it arrived.
     pub arrival: Instant,
-}
-
-/// Counters of received video that cannot be decoded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unreadable {
-    /// Packets with payload types that were not negotiated.
-    pub foreign_packets: u64,
-    /// Codec of the last such packet, as far as the server named it.
-    pub foreign_codec: Option<String>,
-    /// Complete frames that were malformed, or left out for want of a key frame.
-    pub useless_frames: u64,
 }
 
 /// Received video. Dropping it discards what arrives from then on.

@@ -5,8 +5,7 @@
 
 use crate::budget::SendBudget;
 use crate::codecs::{H264_PAYLOAD_TYPE, OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE};
-use crate::event::PeerEvent;
-use crate::interceptors::InterceptorState;
+use crate::interceptors::SendState;
 use crate::stats::{SenderCounters, SenderStats};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -89,21 +88,18 @@ impl TrackGate {
 }
 
 /// The stream of a video sender.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct VideoStream {
     pub(crate) ssrc: u32,
     /// Key of the budget, which the layers of a track share.
     pub(crate) budget: u32,
-    pub(crate) track_id: String,
-    /// Index of the layer, from the lowest.
-    pub(crate) layer: usize,
 }
 
 /// Sends H.264. All methods may be called from any thread and never block.
 #[derive(Debug)]
 pub struct VideoSender {
     gate: Arc<TrackGate>,
-    chain: Arc<InterceptorState>,
+    state: Arc<SendState>,
     stream: VideoStream,
     /// A frame was dropped, and all up to the next key frame would refer to it.
     awaiting_keyframe: AtomicBool,
@@ -113,7 +109,7 @@ pub struct VideoSender {
 impl VideoSender {
     /// Sends one access unit. It is dropped while the peer is not connected, while the track is not yet negotiated, and
     /// while the pacer is a second behind. After a drop everything up to the next key frame is dropped as well, and
-    /// [`PeerEvent::KeyframeRequested`] asks the encoder for one.
+    /// [`PeerEvent::KeyframeRequested`](crate::PeerEvent) asks the encoder for one.
     pub fn send(&self, unit: AccessUnitToSend) {
         if unit.data.is_empty() {
             return;
@@ -126,8 +122,8 @@ impl VideoSender {
             }
             self.awaiting_keyframe.store(false, Ordering::Relaxed);
         }
-        self.chain.budgets.on_sent(self.stream.budget, Instant::now());
-        let behind = self.chain.budgets.backlog() > MAX_BACKLOG;
+        self.state.budgets.on_sent(self.stream.budget, Instant::now());
+        let behind = self.state.budgets.backlog() > MAX_BACKLOG;
         if behind {
             self.gate.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -140,19 +136,19 @@ impl VideoSender {
 
     /// Sets when the frame with this RTP timestamp was captured, for the lip sync of receivers.
     pub fn set_capture_time(&self, timestamp: u32, at: Instant) {
-        self.chain.outbound.on_captured(self.stream.ssrc, timestamp, at);
+        self.state.streams.on_captured(self.stream.ssrc, timestamp, at);
     }
 
     /// Sets the bitrate of encoded video that the track, with all its layers, could make use of at most. The estimate goes
     /// no further than all tracks together desire.
     pub fn set_desired_bps(&self, bps: u64) {
-        self.chain.budgets.set_desired(self.stream.budget, bps);
+        self.state.budgets.set_desired(self.stream.budget, bps);
     }
 
     /// The present budget of all layers of the track together; to be read before each frame.
     #[must_use]
     pub fn budget(&self) -> SendBudget {
-        self.chain.budgets.budget(self.stream.budget, Instant::now())
+        self.state.budgets.budget(self.stream.budget, Instant::now())
     }
 
     /// Statistics of the track.
@@ -169,8 +165,7 @@ impl VideoSender {
         let mut last = self.last_request.lock();
         if last.is_none_or(|last| now.saturating_duration_since(last) >= MIN_KEYFRAME_INTERVAL) {
             *last = Some(now);
-            let VideoStream { track_id, layer, .. } = self.stream.clone();
-            self.chain.events.emit(PeerEvent::KeyframeRequested { track_id, layer });
+            self.state.request_keyframe(self.stream.ssrc);
         }
     }
 }
@@ -182,14 +177,14 @@ pub const AUDIO_BLOCK_TYPE: u8 = OPUS_PAYLOAD_TYPE;
 #[derive(Debug)]
 pub struct AudioSender {
     gate: Arc<TrackGate>,
-    chain: Arc<InterceptorState>,
+    state: Arc<SendState>,
     ssrc: u32,
 }
 
 impl AudioSender {
     /// Sets when the first sample of the packet with this RTP timestamp was captured, for the lip sync of receivers.
     pub fn set_capture_time(&self, timestamp: u32, at: Instant) {
-        self.chain.outbound.on_captured(self.ssrc, timestamp, at);
+        self.state.streams.on_captured(self.ssrc, timestamp, at);
     }
 
     /// Sends one Opus packet with its RTP timestamp (48 kHz). It is dropped while the peer is not
@@ -273,7 +268,7 @@ pub(crate) fn start_video(
     stream: VideoStream,
     connected: Arc<AtomicBool>,
     counters: Arc<SenderCounters>,
-    chain: Arc<InterceptorState>,
+    state: Arc<SendState>,
 ) -> (Arc<VideoSender>, Arc<TrackGate>) {
     let (queue, mut units) = mpsc::channel::<Outgoing>(VIDEO_QUEUE_CAPACITY);
     let gate = gate(connected, Arc::clone(&counters), queue);
@@ -293,7 +288,7 @@ pub(crate) fn start_video(
     });
     let sender = VideoSender {
         gate: Arc::clone(&gate),
-        chain,
+        state,
         stream,
         awaiting_keyframe: AtomicBool::new(true),
         last_request: Mutex::new(None),
@@ -307,7 +302,7 @@ pub(crate) fn start_audio(
     ssrc: u32,
     connected: Arc<AtomicBool>,
     counters: Arc<SenderCounters>,
-    chain: Arc<InterceptorState>,
+    state: Arc<SendState>,
 ) -> (Arc<AudioSender>, Arc<TrackGate>) {
     let (queue, mut packets) = mpsc::channel::<Outgoing>(AUDIO_QUEUE_CAPACITY);
     let gate = gate(connected, Arc::clone(&counters), queue);
@@ -320,5 +315,5 @@ pub(crate) fn start_audio(
             counters.frames.fetch_add(1, Ordering::Relaxed);
         }
     });
-    (Arc::new(AudioSender { gate: Arc::clone(&gate), chain, ssrc }), gate)
+    (Arc::new(AudioSender { gate: Arc::clone(&gate), state, ssrc }), gate)
 }

@@ -1,11 +1,13 @@
 //! Damaged reports and media through the whole interceptor chain: nothing panics, queues stay bounded, and valid media is
 //! delivered again afterwards. The seeds are in `fuzz-seeds/`; one seed is one run.
 
-use super::inbound::VIDEO_CLOCK_HZ;
+use super::inbound_stream::VIDEO_CLOCK_HZ;
 use super::*;
+use crate::event::EventSender;
 use crate::media_queue::MediaQueue;
 use crate::payload::VideoCodec;
 use crate::remote_media::Format;
+use crate::rtt::SharedRtt;
 use crate::stats::{ReceiverCounters, SenderCounters};
 use ::rtp::clock::CaptureClock;
 use bytes::Bytes;
@@ -62,7 +64,7 @@ fn media(bytes: &[u8]) -> Option<Packet> {
 /// A peer that sends video and receives video and audio.
 struct Scene<C> {
     chain: C,
-    state: Arc<InterceptorState>,
+    sending: Arc<SendState>,
     now: Instant,
     sequence: u16,
     video: Arc<MediaQueue<crate::receive::ReceivedAccessUnit>>,
@@ -73,8 +75,10 @@ struct Scene<C> {
 
 fn scene() -> Scene<impl Interceptor> {
     let (sender, events) = tokio::sync::mpsc::unbounded_channel();
-    let state = Arc::new(InterceptorState::new(EventSender::new(sender)));
-    let mut chain = registry(&state, &mut MediaEngine::default()).unwrap().build();
+    let rtt = Arc::<SharedRtt>::default();
+    let sending = Arc::new(SendState::new(Arc::clone(&rtt), Arc::new(EventSender::new(sender))));
+    let receiving = Arc::new(ReceiveState::new(rtt));
+    let mut chain = registry(&sending, &receiving, &mut MediaEngine::default()).unwrap().build();
     let extension = RTPHeaderExtension {
         uri: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01".to_owned(),
         id: NUMBER_EXTENSION,
@@ -100,7 +104,7 @@ fn scene() -> Scene<impl Interceptor> {
         counters: Arc::<SenderCounters>::default(),
         clock: CaptureClock::new(VIDEO_CLOCK_HZ),
     };
-    state.outbound.insert(SENT_VIDEO, SENT_RTX, stream);
+    sending.streams.insert(SENT_VIDEO, SENT_RTX, stream);
     let (video, audio) = (Arc::new(MediaQueue::new(QUEUE)), Arc::new(MediaQueue::new(QUEUE)));
     let counters = Arc::<ReceiverCounters>::default();
     let pipeline = VideoPipeline::new(Arc::clone(&video));
@@ -110,11 +114,11 @@ fn scene() -> Scene<impl Interceptor> {
         (98, Format::Video(VideoCodec::Vp8)),
         (99, Format::Repair(98)),
     ];
-    state.inbound.insert(VIDEO, Some(RTX), InboundStream::video(formats, Some(4), pipeline, Arc::clone(&counters)));
+    receiving.streams.insert(VIDEO, Some(RTX), InboundStream::video(formats, Some(4), pipeline, Arc::clone(&counters)));
     let pipeline = AudioPipeline::new(Arc::clone(&audio));
     let formats = vec![(111, Format::Opus), (63, Format::Red)];
-    state.inbound.insert(AUDIO, None, InboundStream::audio(formats, pipeline, Arc::default()));
-    Scene { chain, state, now: Instant::now(), sequence: 0, video, audio, counters, _events: events }
+    receiving.streams.insert(AUDIO, None, InboundStream::audio(formats, pipeline, Arc::default()));
+    Scene { chain, sending, now: Instant::now(), sequence: 0, video, audio, counters, _events: events }
 }
 
 impl<C: Interceptor> Scene<C> {
@@ -177,7 +181,7 @@ fn valid_media_is_delivered_after_damaged_packets() {
             scene.step();
             assert!(scene.video.len() <= QUEUE && scene.audio.len() <= QUEUE);
         }
-        let estimate = scene.state.budgets.estimate_bps();
+        let estimate = scene.sending.budgets.estimate_bps();
         assert!((50_000..=100_000_000).contains(&estimate), "seed {seed}: {estimate} bit/s");
         // The stream restarts, as after a restart of its sender.
         scene.video.clear();

@@ -4,8 +4,8 @@
 //! It is the interceptor nearest to the wire, so that it numbers the packets that really leave, retransmissions and padding
 //! included.
 
-use super::InterceptorState;
 use super::retransmitter::Retransmitter;
+use super::send_state::{START_BITRATE, SendState};
 use crate::feedback_gaps::FeedbackGaps;
 use crate::loss_log::LossLog;
 use ::rtp::rtcp::arrivals::packet_statuses;
@@ -25,8 +25,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The first estimate: video of a small size passes almost everywhere.
-pub(crate) const START_BITRATE: Bitrate = Bitrate::mbps(1);
 /// The lowest estimate.
 const MIN_BITRATE: Bitrate = Bitrate::kbps(100);
 /// Overhead of a datagram around the RTP packet: IPv4, UDP, SRTP tag.
@@ -40,7 +38,7 @@ type MediaKey = (u32, u16);
 
 /// Interceptor for everything that is sent.
 pub(super) struct SendInterceptor {
-    state: Arc<InterceptorState>,
+    state: Arc<SendState>,
     control: SendController<rtp::Packet, MediaKey>,
     retransmitter: Retransmitter,
     gaps: FeedbackGaps,
@@ -58,7 +56,7 @@ pub(super) struct SendInterceptor {
 }
 
 impl SendInterceptor {
-    pub(super) fn new(state: Arc<InterceptorState>) -> Self {
+    pub(super) fn new(state: Arc<SendState>) -> Self {
         let limits = BitrateLimits { start: START_BITRATE, min: MIN_BITRATE, desired: START_BITRATE };
         Self {
             state,
@@ -77,7 +75,7 @@ impl SendInterceptor {
 
     fn on_packet(&mut self, packet: rtp::Packet) {
         let ssrc = packet.header.ssrc;
-        let is_video = self.state.outbound.is_video(ssrc);
+        let is_video = self.state.streams.is_video(ssrc);
         if !is_video {
             self.control.set_audio_reported(self.number_extensions.contains_key(&ssrc));
         }
@@ -123,7 +121,7 @@ impl SendInterceptor {
     fn restart_video(&mut self) {
         tracing::debug!("an outage has ended, video restarts");
         self.control.clear_video();
-        for ssrc in self.state.outbound.video_ssrcs() {
+        for ssrc in self.state.streams.video_ssrcs() {
             self.retransmitter.forget(ssrc);
             self.state.request_keyframe(ssrc);
         }
@@ -167,7 +165,7 @@ impl SendInterceptor {
             }
         };
         let is_copy = matches!(priority, Priority::Retransmission | Priority::Duplicate);
-        self.state.outbound.on_departure(packet.header.ssrc, packet.payload.len(), is_copy);
+        self.state.streams.on_departure(packet.header.ssrc, packet.payload.len(), is_copy);
         let original = self.retransmitter.original(&packet).filter(|_| priority != Priority::Duplicate);
         if let Some(key) = original.filter(|_| priority == Priority::Video) {
             self.control.duplicate_if_worthwhile(now, key);
@@ -191,7 +189,7 @@ impl SendInterceptor {
 
     /// Prepares the header extensions that identify a layer (RFC 8852).
     fn prepare_layer_extensions(&mut self, info: &StreamInfo) {
-        let Some((mid, rid)) = self.state.outbound.layer_names(info.ssrc) else { return };
+        let Some((mid, rid)) = self.state.streams.layer_names(info.ssrc) else { return };
         let id = |uri: &str| {
             let extension = info.rtp_header_extensions.iter().find(|extension| extension.uri == uri);
             extension.and_then(|extension| u8::try_from(extension.id).ok()).filter(|id| *id != 0)

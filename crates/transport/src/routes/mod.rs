@@ -9,7 +9,7 @@ mod fallback;
 mod framing;
 mod link;
 mod opening;
-mod route;
+pub(crate) mod route;
 mod send_queue;
 pub(crate) mod socket;
 mod stream;
@@ -31,12 +31,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
 use crate::config::{IceServer, IceTransportPolicy, PeerConfig};
-use crate::event::{PeerEvent, PeerState};
-use crate::interceptors::InterceptorState;
+use crate::event::{EventSender, PeerEvent, PeerState};
 use candidates::{Remote, ServerCandidate};
 use fallback::Fallback;
 use link::{Inbox, Link};
-pub use route::{MediaRoute, RouteKind, RouteMemory};
+use route::{MediaRoute, RouteKind, RouteMemory};
 use send_queue::SendQueue;
 use synthetic::Table;
 use turn_server::TurnServer;
@@ -50,7 +49,7 @@ pub(crate) struct Routes {
     dialer: Option<Dialer>,
     turn_servers: Mutex<Vec<TurnServer>>,
     /// Reports to the owner of the connection that the route in use has ended, long before the stack notices.
-    chain: Arc<InterceptorState>,
+    events: Arc<EventSender>,
     state: Mutex<State>,
     /// Wakes the task that opens routes.
     changed: Notify,
@@ -116,7 +115,7 @@ impl Routes {
     /// Creates the routes of a connection. The receiver is for [`open_due_routes`].
     pub(crate) fn new(
         config: &PeerConfig,
-        chain: Arc<InterceptorState>,
+        events: Arc<EventSender>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Link>>) {
         let (ready, links) = mpsc::unbounded_channel();
         let routes = Self {
@@ -124,7 +123,7 @@ impl Routes {
             memory: Arc::clone(&config.memory),
             dialer: config.dialer.clone().or_else(|| Dialer::new(&DialConfig::default()).ok()),
             turn_servers: Mutex::new(turn_server::usable(&config.ice_servers, config.policy)),
-            chain,
+            events,
             state: Mutex::default(),
             changed: Notify::new(),
             ready,
@@ -278,7 +277,7 @@ impl Routes {
     fn on_broken(&self, route: &MediaRoute, why: &str) {
         self.on_failed(route, why);
         if self.route().as_ref() == Some(route) {
-            self.chain.events.emit(PeerEvent::State(PeerState::Failed));
+            self.events.emit(PeerEvent::State(PeerState::Failed));
         }
     }
 
@@ -299,12 +298,11 @@ impl Drop for Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EventSender;
 
     fn routes() -> (Arc<Routes>, mpsc::UnboundedReceiver<PeerEvent>) {
         let (sender, events) = mpsc::unbounded_channel();
-        let chain = Arc::new(InterceptorState::new(EventSender::new(sender)));
-        (Routes::new(&PeerConfig::default(), chain).0, events)
+        let sender = Arc::new(EventSender::new(sender));
+        (Routes::new(&PeerConfig::default(), sender).0, events)
     }
 
     fn open(routes: &Routes, remote: &str) -> Arc<Link> {

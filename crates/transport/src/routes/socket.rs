@@ -72,7 +72,7 @@ impl RouteSocket {
         let polled = self.inner.poll_recv(cx, bufs, meta);
         if let Poll::Ready(Ok(1..)) = &polled
             && let (Some(buffer), Some(meta)) = (bufs.first(), meta.first())
-            && is_answer(&buffer[..meta.len.min(buffer.len())])
+            && buffer.get(..meta.len).is_some_and(is_answer)
         {
             self.routes.on_udp_answer();
         }

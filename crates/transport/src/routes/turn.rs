@@ -114,8 +114,12 @@ async fn udp_carrier(server: &TurnServer) -> std::io::Result<Carrier> {
         loop {
             // An error only reports that an earlier packet was undeliverable.
             match receiving.recv(&mut buffer).await {
-                Ok(length) if arrivals.send(Bytes::copy_from_slice(&buffer[..length])).await.is_err() => return,
-                Ok(_) => {}
+                Ok(length) => {
+                    let message = buffer.get(..length).unwrap_or_default();
+                    if arrivals.send(Bytes::copy_from_slice(message)).await.is_err() {
+                        return;
+                    }
+                }
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }

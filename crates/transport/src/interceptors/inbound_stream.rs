@@ -1,8 +1,5 @@
-//! Received streams, and the interceptor that takes their RTP out of the stack, passes it to its track, and sends NACKs and
-//! key frame requests.
+//! One received stream: loss recovery, frame assembly, and the feedback that it sends.
 
-use super::InterceptorState;
-use super::ssrc_table::SsrcTable;
 use crate::assembler::{Assembler, Packet as VideoPacket};
 use crate::media_queue::{MediaQueue, Push};
 use crate::nack::NackTracker;
@@ -14,23 +11,12 @@ use crate::remote_media::Format;
 use crate::rtt::SharedRtt;
 use crate::stats::ReceiverCounters;
 use bytes::Bytes;
-use parking_lot::Mutex;
-use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use rtc::rtcp::sender_report::SenderReport;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
-use rtc::sansio::Protocol;
-use rtc::shared::TransportContext;
-use rtc::shared::error::Error;
-use rtp::clock::{NtpTime, SenderClock};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// A consumer's request for a key frame is noticed with the next packet, or after this time. The stack's driver cannot
-/// be woken from outside without sending something.
-const HEARTBEAT: Duration = Duration::from_millis(25);
 /// Age at which missing packets are forgotten; the assembler gives them up earlier.
 const MAX_NACK_AGE: Duration = Duration::from_millis(1500);
 
@@ -99,12 +85,12 @@ enum Pipeline {
 /// A received RTP stream.
 #[derive(Debug)]
 pub(crate) struct InboundStream {
-    formats: Vec<(u8, Format)>,
+    pub(super) formats: Vec<(u8, Format)>,
     /// ID of the header extension with the video orientation.
-    orientation: Option<u8>,
+    pub(super) orientation: Option<u8>,
     pipeline: Pipeline,
     reception: ReceptionStats,
-    counters: Arc<ReceiverCounters>,
+    pub(super) counters: Arc<ReceiverCounters>,
 }
 
 /// Content of a packet.
@@ -143,7 +129,8 @@ impl InboundStream {
         }
     }
 
-    fn on_packet(&mut self, packet: rtc::rtp::Packet, now: Instant, rtt: &SharedRtt) {
+    /// Handles a media packet.
+    pub(super) fn on_packet(&mut self, packet: rtc::rtp::Packet, now: Instant, rtt: &SharedRtt) {
         let header = packet.header;
         let Some(content) = self.content(header.payload_type) else {
             return self.on_foreign(header.payload_type);
@@ -165,7 +152,7 @@ impl InboundStream {
     }
 
     /// Handles a retransmission, whose payload begins with the original sequence number (RFC 4588 section 4).
-    fn on_retransmission(&mut self, packet: rtc::rtp::Packet, now: Instant, rtt: &SharedRtt) {
+    pub(super) fn on_retransmission(&mut self, packet: rtc::rtp::Packet, now: Instant, rtt: &SharedRtt) {
         let header = packet.header;
         let Some(repaired) = packet.payload.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes)) else { return };
         let Some(Format::Repair(original)) = self.format(header.payload_type) else { return };
@@ -220,7 +207,13 @@ impl InboundStream {
     }
 
     /// Collects the feedback that is due.
-    fn feedback(&mut self, ssrc: u32, now: Instant, rtt: Duration, out: &mut Vec<Box<dyn rtc::rtcp::Packet>>) {
+    pub(super) fn poll_feedback(
+        &mut self,
+        ssrc: u32,
+        now: Instant,
+        rtt: Duration,
+        out: &mut Vec<Box<dyn rtc::rtcp::Packet>>,
+    ) {
         let Pipeline::Video(video) = &mut self.pipeline else { return };
         video.assembler.handle_timeout(now, rtt);
         video.deliver();
@@ -245,7 +238,8 @@ impl InboundStream {
         self.counters.unreadable.lock().useless_frames = stats.malformed + stats.skipped;
     }
 
-    fn next_timeout(&self, rtt: Duration) -> Option<Instant> {
+    /// When feedback is due next.
+    pub(super) fn next_timeout(&self, rtt: Duration) -> Option<Instant> {
         match &self.pipeline {
             Pipeline::Video(video) => {
                 [video.nack.next_timeout(), video.assembler.next_timeout(rtt)].into_iter().flatten().min()
@@ -254,7 +248,7 @@ impl InboundStream {
         }
     }
 
-    fn is_video(&self) -> bool {
+    pub(super) fn is_video(&self) -> bool {
         matches!(self.pipeline, Pipeline::Video(_))
     }
 
@@ -264,156 +258,4 @@ impl InboundStream {
             Pipeline::Audio(audio) => audio.queue.close(),
         }
     }
-}
-
-/// The received streams by SSRC.
-#[derive(Debug, Default)]
-pub(crate) struct InboundStreams(Mutex<SsrcTable<InboundStream>>);
-
-impl InboundStreams {
-    pub(crate) fn insert(&self, ssrc: u32, rtx_ssrc: Option<u32>, stream: InboundStream) {
-        if let Some(old) = self.0.lock().insert(ssrc, rtx_ssrc, stream) {
-            old.close();
-        }
-    }
-
-    /// Changes a stream's formats and the ID of its orientation extension.
-    pub(crate) fn update(&self, ssrc: u32, formats: &[(u8, Format)], orientation: Option<u8>) {
-        if let Some(stream) = self.0.lock().streams.get_mut(&ssrc) {
-            stream.formats = formats.to_vec();
-            stream.orientation = orientation;
-        }
-    }
-
-    pub(crate) fn remove(&self, ssrc: u32) {
-        if let Some(old) = self.0.lock().remove(ssrc) {
-            old.close();
-        }
-    }
-
-    fn on_sender_report(&self, report: &SenderReport) {
-        if let Some(stream) = self.0.lock().streams.get(&report.ssrc) {
-            let rate = if stream.is_video() { VIDEO_CLOCK_HZ } else { AUDIO_CLOCK_HZ };
-            let mut clock = stream.counters.sender_clock.lock();
-            clock
-                .get_or_insert_with(|| SenderClock::new(rate))
-                .on_report(NtpTime::from_bits(report.ntp_time), report.rtp_time);
-        }
-    }
-
-    pub(crate) fn close_all(&self) {
-        for (_, stream) in self.0.lock().streams.drain() {
-            stream.close();
-        }
-    }
-
-    /// Calls `visit` with the counters of every stream.
-    pub(crate) fn for_each_counters(&self, mut visit: impl FnMut(&ReceiverCounters)) {
-        self.0.lock().streams.values().for_each(|stream| visit(&stream.counters));
-    }
-}
-
-/// Interceptor for everything that is received.
-pub(super) struct ReceiveInterceptor {
-    state: Arc<InterceptorState>,
-    reads: VecDeque<TaggedPacket>,
-    writes: VecDeque<TaggedPacket>,
-    heartbeat: Option<Instant>,
-}
-
-impl ReceiveInterceptor {
-    pub(super) fn new(state: Arc<InterceptorState>) -> Self {
-        Self { state, reads: VecDeque::new(), writes: VecDeque::new(), heartbeat: None }
-    }
-
-    fn write_feedback(&mut self, now: Instant, packets: Vec<Box<dyn rtc::rtcp::Packet>>) {
-        if !packets.is_empty() {
-            let transport = TransportContext::default();
-            let message = AttributedPacket::new(Packet::Rtcp(packets));
-            self.writes.push_back(TaggedPacket { now, transport, message });
-        }
-    }
-}
-
-impl Protocol<TaggedPacket, TaggedPacket, ()> for ReceiveInterceptor {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
-        let TaggedPacket { now, transport, message } = tagged;
-        let AttributedPacket { attributes, packet } = message;
-        self.state.arrivals.fetch_add(1, Ordering::Relaxed);
-        match packet {
-            Packet::Rtp(packet) => {
-                let mut feedback = Vec::new();
-                {
-                    let mut table = self.state.inbound.0.lock();
-                    let repaired = table.repaired_by(packet.header.ssrc);
-                    let ssrc = repaired.unwrap_or(packet.header.ssrc);
-                    if let Some(stream) = table.streams.get_mut(&ssrc) {
-                        match repaired {
-                            Some(_) => stream.on_retransmission(packet, now, &self.state.rtt),
-                            None => stream.on_packet(packet, now, &self.state.rtt),
-                        }
-                        stream.feedback(ssrc, now, self.state.rtt.or_default(), &mut feedback);
-                        if self.heartbeat.is_none() && stream.is_video() {
-                            self.heartbeat = Some(now + HEARTBEAT);
-                        }
-                    }
-                }
-                self.write_feedback(now, feedback);
-            }
-            packet => {
-                if let Packet::Rtcp(packets) = &packet {
-                    let reports = packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<SenderReport>());
-                    reports.for_each(|report| self.state.inbound.on_sender_report(report));
-                }
-                let message = AttributedPacket { attributes, packet };
-                self.reads.push_back(TaggedPacket { now, transport, message });
-            }
-        }
-        Ok(())
-    }
-
-    fn poll_read(&mut self) -> Option<TaggedPacket> {
-        self.reads.pop_front()
-    }
-
-    fn handle_write(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
-        self.writes.push_back(tagged);
-        Ok(())
-    }
-
-    fn poll_write(&mut self) -> Option<TaggedPacket> {
-        self.writes.pop_front()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        let rtt = self.state.rtt.or_default();
-        let mut feedback = Vec::new();
-        let mut any_video = false;
-        for (ssrc, stream) in &mut self.state.inbound.0.lock().streams {
-            any_video |= stream.is_video();
-            stream.feedback(*ssrc, now, rtt, &mut feedback);
-        }
-        self.heartbeat = any_video.then(|| now + HEARTBEAT);
-        self.write_feedback(now, feedback);
-        Ok(())
-    }
-
-    fn poll_timeout(&mut self) -> Option<Instant> {
-        let rtt = self.state.rtt.or_default();
-        let table = self.state.inbound.0.lock();
-        table.streams.values().filter_map(|stream| stream.next_timeout(rtt)).chain(self.heartbeat).min()
-    }
-}
-
-impl Interceptor for ReceiveInterceptor {
-    fn bind_local_stream(&mut self, _info: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
 }
