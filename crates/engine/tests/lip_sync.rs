@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use media::audio::codec::{OpusEncoder, PACKET_SAMPLES};
 use media::audio::jitter_buffer::JitterBuffer;
 use media::audio::{AudioPacket, DelayRange, FRAME_SAMPLES};
+use netsim::Random;
 use rtp::red::RedWriter;
 use transport::lip_sync::{LipSync, PlayoutPoint};
 use transport::playout::Playout;
@@ -21,7 +22,7 @@ const DECODING_MS: u64 = 4;
 
 /// The path of one medium, in milliseconds.
 #[derive(Clone, Copy)]
-struct Way {
+struct MediaPath {
     delay: u64,
     /// Added, evenly distributed; packets keep their order.
     jitter: u64,
@@ -29,9 +30,9 @@ struct Way {
     loss: u64,
 }
 
-/// A way that loses nothing.
-fn whole(delay: u64, jitter: u64) -> Way {
-    Way { delay, jitter, loss: 0 }
+/// A path that loses nothing.
+fn whole(delay: u64, jitter: u64) -> MediaPath {
+    MediaPath { delay, jitter, loss: 0 }
 }
 
 struct Seen {
@@ -50,45 +51,38 @@ fn quantile(values: &[f64], share: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * share) as usize]
 }
 
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        if limit == 0 { 0 } else { (self.0 >> 33) % limit }
-    }
-}
-
 /// Packets that one frame is sent in.
-const PICTURE_PACKETS: u64 = 8;
+const FRAME_PACKETS: u64 = 8;
 /// From the gap to the request for what is missing.
 const NOTICED_MS: u64 = 10;
 
 /// How much later the last packet of a frame is there, if some are lost. Where the path has room repairs are sent twice.
-fn repairs_ms(rng: &mut Rng, way: Way) -> u64 {
-    let mut repairs = || match rng.below(100) < way.loss {
-        true => 1 + std::iter::repeat_with(|| rng.below(10_000)).take_while(|lot| *lot < way.loss * way.loss).count(),
+fn repairs_ms(random: &mut Random, path: MediaPath) -> u64 {
+    let mut repairs = || match random.below(100) < path.loss {
+        true => {
+            1 + std::iter::repeat_with(|| random.below(10_000)).take_while(|lot| *lot < path.loss * path.loss).count()
+        }
         false => 0,
     };
-    (0..PICTURE_PACKETS).map(|_| repairs() as u64).max().unwrap_or(0) * (2 * way.delay + NOTICED_MS)
+    (0..FRAME_PACKETS).map(|_| repairs() as u64).max().unwrap_or(0) * (2 * path.delay + NOTICED_MS)
 }
 
 /// Arrival times of frames that are sent at `sent`, by number. None passes another, all are repaired.
-fn pictures(rng: &mut Rng, sent: impl Iterator<Item = u64>, way: Way) -> BTreeMap<u64, Vec<u64>> {
+fn frames(random: &mut Random, sent: impl Iterator<Item = u64>, path: MediaPath) -> BTreeMap<u64, Vec<u64>> {
     let (mut arrivals, mut last) = (BTreeMap::<u64, Vec<u64>>::new(), 0);
     for (number, sent) in (0u64..).zip(sent) {
-        last = last.max(sent + way.delay + rng.below(way.jitter) + repairs_ms(rng, way));
+        last = last.max(sent + path.delay + random.below(path.jitter) + repairs_ms(random, path));
         arrivals.entry(last).or_default().push(number);
     }
     arrivals
 }
 
 /// The same of packets of audio, of which those that are lost are left out.
-fn sounds(rng: &mut Rng, sent: impl Iterator<Item = u64>, way: Way) -> BTreeMap<u64, Vec<u64>> {
+fn audio_packets(random: &mut Random, sent: impl Iterator<Item = u64>, path: MediaPath) -> BTreeMap<u64, Vec<u64>> {
     let (mut arrivals, mut last) = (BTreeMap::<u64, Vec<u64>>::new(), 0);
     for (number, sent) in (0u64..).zip(sent) {
-        last = last.max(sent + way.delay + rng.below(way.jitter));
-        if rng.below(100) >= way.loss {
+        last = last.max(sent + path.delay + random.below(path.jitter));
+        if random.below(100) >= path.loss {
             arrivals.entry(last).or_default().push(number);
         }
     }
@@ -105,12 +99,12 @@ fn voice(number: u64) -> [f32; PACKET_SAMPLES] {
 }
 
 /// A call of half a minute. Frames are 33 ms apart and leave 5 ms after their capture, audio after its 20 ms.
-fn call(seed: u64, video: Way, audio: Way) -> Seen {
-    let mut rng = Rng(seed);
+fn call(seed: u64, video: MediaPath, audio: MediaPath) -> Seen {
+    let mut random = Random::new(seed);
     let start = Instant::now();
     let at = |ms: u64| start + Duration::from_millis(ms);
-    let pictures = pictures(&mut rng, (0..SECONDS * 30).map(|number| number * 100 / 3 + 5), video);
-    let packets = sounds(&mut rng, (0..SECONDS * 50).map(|number| number * 20 + 22), audio);
+    let frames = frames(&mut random, (0..SECONDS * 30).map(|number| number * 100 / 3 + 5), video);
+    let packets = audio_packets(&mut random, (0..SECONDS * 50).map(|number| number * 20 + 22), audio);
     let (mut playout, mut sync, mut buffer) = (Playout::default(), LipSync::default(), JitterBuffer::new().unwrap());
     // As publishers do that are reported of such losses.
     let mut encoder = OpusEncoder::new(32_000, if audio.loss > 0 { audio.loss as u8 + 5 } else { 0 }, false).unwrap();
@@ -140,7 +134,7 @@ fn call(seed: u64, video: Way, audio: Way) -> Seen {
                 presented: at(now + SPEAKER_MS),
             });
         }
-        for number in pictures.get(&now).into_iter().flatten() {
+        for number in frames.get(&now).into_iter().flatten() {
             waiting.push((playout.on_frame((number * 3000) as u32, at(now)), sync.video_delay(), *number));
         }
         // One after the other, as a decoder works.
@@ -201,8 +195,8 @@ fn on_an_even_network_frames_are_shown_nearly_at_once() {
 fn on_an_uneven_network_frames_come_evenly_and_with_their_audio() {
     for seed in SEEDS {
         for jitter in [30, 60, 100] {
-            let way = whole(25, jitter);
-            let seen = call(seed, way, way);
+            let path = whole(25, jitter);
+            let seen = call(seed, path, path);
             assert_together(&seen, &format!("{jitter} ms of jitter"));
             let (short, long) = (quantile(&seen.steps, 0.05), quantile(&seen.steps, 0.95));
             assert!(short >= 20.0 && long <= 47.0, "{jitter} ms of jitter: steps of {short:.0} to {long:.0} ms");
@@ -214,7 +208,7 @@ fn on_an_uneven_network_frames_come_evenly_and_with_their_audio() {
 fn a_medium_that_takes_longer_than_the_other_is_waited_for() {
     for seed in SEEDS {
         let (quick, slow) = (whole(20, 5), whole(220, 20));
-        assert_together(&call(seed, slow, quick), "late pictures");
+        assert_together(&call(seed, slow, quick), "late frames");
         assert_together(&call(seed, quick, slow), "late sound");
     }
 }
@@ -223,9 +217,9 @@ fn a_medium_that_takes_longer_than_the_other_is_waited_for() {
 fn repairs_of_the_frame_do_not_part_it_from_its_audio() {
     for seed in SEEDS {
         for (delay, jitter) in [(25, 5), (75, 5), (25, 60)] {
-            let way = Way { delay, jitter, loss: 5 };
+            let path = MediaPath { delay, jitter, loss: 5 };
             let what = format!("5 % loss, {delay} ms of delay, {jitter} ms of jitter");
-            assert_together(&call(seed, way, way), &what);
+            assert_together(&call(seed, path, path), &what);
         }
     }
 }

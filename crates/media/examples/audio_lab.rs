@@ -10,8 +10,6 @@ mod cost;
 mod listening;
 #[path = "../tests/audio_lab/network.rs"]
 mod network;
-#[path = "../tests/audio_lab/rng.rs"]
-mod rng;
 #[path = "../tests/audio_lab/room.rs"]
 mod room;
 #[path = "../tests/audio_lab/speech.rs"]
@@ -21,7 +19,8 @@ mod stoi;
 
 use listening::{Heard, listen};
 use media::audio::ProcessingConfig;
-use network::{Jitter, Loss, Network};
+use netsim::Loss;
+use network::{Jitter, Network};
 use room::Room;
 use serde_json::{Value, json};
 

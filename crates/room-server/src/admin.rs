@@ -258,7 +258,7 @@ mod tests {
     use protocol::token::Grants;
 
     use super::*;
-    use crate::mutation::Random;
+    use netsim::Random;
 
     fn claims(grants: Grants) -> Claims {
         Claims { room: "r".into(), grants, ..Claims::default() }

@@ -73,7 +73,7 @@ mod tests {
     use protocol::messages::{AddTrackRequest, SessionDescription};
 
     use super::*;
-    use crate::mutation::Random;
+    use netsim::Random;
 
     fn request() -> JoinRequest {
         JoinRequest { metadata: "m".into(), participant_sid: "PA_1".into(), ..JoinRequest::default() }

@@ -23,8 +23,6 @@ mod join_request;
 mod keys;
 mod limits;
 mod metrics;
-#[cfg(test)]
-mod mutation;
 mod net;
 mod number_hasher;
 mod reached;

@@ -6,16 +6,12 @@
 
 #[path = "../tests/lab/call.rs"]
 mod call;
-#[path = "../tests/lab/link.rs"]
-mod link;
 #[path = "../tests/lab/measure.rs"]
 mod measure;
-#[path = "../tests/lab/rng.rs"]
-mod rng;
 
 use call::{CallConfig, CallReport, run};
-use link::{LinkConfig, Loss};
 use measure::percentile;
+use netsim::{LinkConfig, Loss};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -277,11 +277,11 @@ mod tests {
 
     #[test]
     fn malformed_datagrams_pass_and_leave_no_state() {
-        let mut random = crate::test_random::Random(0x7e57);
+        let mut random = netsim::Random::new(0x7e57);
         let mut flights = DtlsFlights::default();
         let start = Instant::now();
         for _ in 0..10_000 {
-            let length = random.place(60);
+            let length = random.index(60);
             let datagram: Vec<u8> = (0..length).map(|_| 20 + random.below(4) as u8).collect();
             flights.on_received(start, &datagram);
         }

@@ -44,8 +44,6 @@ mod remote_media;
 mod routes;
 mod send;
 mod stats;
-#[cfg(test)]
-mod test_random;
 
 pub use addresses::local_address_towards;
 pub use budget::SendBudget;

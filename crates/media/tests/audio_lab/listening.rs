@@ -2,12 +2,12 @@
 
 use super::cost::Cost;
 use super::network::{DELAY_MS, Network};
-use super::rng::Rng;
 use super::speech::Speech;
 use bytes::Bytes;
 use media::audio::codec::{OpusEncoder, PACKET_SAMPLES};
 use media::audio::jitter_buffer::{JitterBuffer, JitterStats};
 use media::audio::{AudioPacket, FRAME_SAMPLES, Frame};
+use netsim::Random;
 use rtp::red::RedWriter;
 use std::time::{Duration, Instant};
 
@@ -107,7 +107,7 @@ pub fn listen(network: &Network, seconds: usize, seed: u64) -> Heard {
 
     let epoch = Instant::now();
     let instant = |ms: f64| epoch + Duration::from_secs_f64(ms / 1000.0);
-    let mut rng = Rng::new(seed ^ 0xface);
+    let mut rng = Random::new(seed ^ 0xface);
     let mut buffer = JitterBuffer::new().expect("a decoder");
     let (mut delays, mut powers, mut cost) = (Vec::new(), Vec::new(), Cost::default());
     // In pairs of 10 ms: one packet, as a rule.

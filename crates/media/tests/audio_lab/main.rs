@@ -6,14 +6,14 @@
 mod cost;
 mod listening;
 mod network;
-mod rng;
 mod room;
 mod speech;
 mod stoi;
 
 use listening::{Heard, listen};
 use media::audio::ProcessingConfig;
-use network::{Jitter, Loss, Network};
+use netsim::Loss;
+use network::{Jitter, Network};
 use room::Room;
 
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
@@ -130,9 +130,9 @@ fn who_speaks_while_another_process_does_is_understood() {
 fn a_voice_is_understood_by_itself_and_ever_less_under_noise() {
     let mut talker = speech::Speech::new(1, 190.0, 0.08);
     let voice: Vec<f32> = (0..5 * 48_000).map(|_| talker.sample()).collect();
-    let mut rng = rng::Rng::new(1);
+    let mut rng = netsim::Random::new(1);
     let mut under = |noise: f64| {
-        let heard: Vec<f32> = voice.iter().map(|sample| sample + (noise * rng::signed(&mut rng)) as f32).collect();
+        let heard: Vec<f32> = voice.iter().map(|sample| sample + (noise * rng.signed()) as f32).collect();
         stoi::stoi(&voice, &heard)
     };
     let understood = [0.0, 0.01, 0.1, 1.0].map(&mut under);

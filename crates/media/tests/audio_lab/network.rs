@@ -1,20 +1,7 @@
 //! What a network does to a stream of audio packets: loss, jitter that reorders, outages, clocks that drift apart.
 
-use super::rng::Rng;
+use netsim::{Loss, LossProcess, Random};
 use std::ops::Range;
-
-/// How packets get lost.
-#[derive(Clone, Copy, Debug)]
-pub enum Loss {
-    None,
-    /// Each on its own, with this probability.
-    Uniform(f64),
-    /// Gilbert-Elliott: all are lost in the bad state; `rate` is their share over time, `mean_burst` in packets.
-    Bursts {
-        rate: f64,
-        mean_burst: f64,
-    },
-}
 
 /// How much later than the fastest way a packet comes, independent of its neighbours.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +35,8 @@ pub const DELAY_MS: f64 = 25.0;
 impl Network {
     /// When each of `packets` comes that are sent every 20 ms of the sender's clock, ms of the receiver's; `None` if lost.
     pub fn arrivals(&self, packets: usize, seed: u64) -> Vec<Option<f64>> {
-        let mut rng = Rng::new(seed);
-        let mut in_burst = false;
+        let mut rng = Random::new(seed);
+        let mut loss = LossProcess::new(self.loss);
         (0..packets)
             .map(|packet| {
                 let sent = self.sent_ms(packet as f64);
@@ -57,16 +44,7 @@ impl Network {
                     Jitter::Uniform(most) => most * rng.unit(),
                     Jitter::Exponential(mean) => -mean * (1.0 - rng.unit()).ln(),
                 };
-                let is_lost = match self.loss {
-                    Loss::None => false,
-                    Loss::Uniform(rate) => rng.chance(rate),
-                    Loss::Bursts { rate, mean_burst } => {
-                        let leave = 1.0 / mean_burst;
-                        let enter = rate / (1.0 - rate) * leave;
-                        in_burst = if in_burst { !rng.chance(leave) } else { rng.chance(enter) };
-                        in_burst
-                    }
-                };
+                let is_lost = loss.is_lost(&mut rng);
                 (!is_lost && !self.outage.contains(&sent)).then_some(sent + DELAY_MS + late)
             })
             .collect()

@@ -2,11 +2,11 @@
 //! somebody may speak into it.
 
 use super::cost::Cost;
-use super::rng::{Rng, signed};
 use super::speech::Speech;
 use super::stoi::stoi;
 use media::audio::processing::{ProcessingConfig, Processor};
 use media::audio::{FRAME_SAMPLES, Frame};
+use netsim::Random;
 use realfft::RealFftPlanner;
 
 /// Length of the room's answer, samples: 60 ms.
@@ -47,9 +47,9 @@ pub struct Recorded {
 }
 
 /// What the room answers to a click: the direct audio, then a dying noise. Its energy is that of the coupling.
-fn answer(rng: &mut Rng) -> Vec<f32> {
+fn answer(rng: &mut Random) -> Vec<f32> {
     let mut answer: Vec<f64> = (0..ANSWER)
-        .map(|at| if at == 0 { 1.0 } else { 0.25 * signed(rng) * (-6.9 * at as f64 / 48_000.0 / REVERBERATION).exp() })
+        .map(|at| if at == 0 { 1.0 } else { 0.25 * rng.signed() * (-6.9 * at as f64 / 48_000.0 / REVERBERATION).exp() })
         .collect();
     let energy = answer.iter().map(|tap| tap * tap).sum::<f64>().sqrt();
     answer.iter_mut().for_each(|tap| *tap *= COUPLING / energy);
@@ -71,7 +71,7 @@ fn between(signal: &[f32], at: f64) -> f32 {
 impl Room {
     /// Runs the capture chain as its thread does: each 10 ms of the microphone, after all references that have come.
     pub fn record(&self, seconds: usize, seed: u64) -> Recorded {
-        let mut rng = Rng::new(seed);
+        let mut rng = Random::new(seed);
         let mut far = Speech::new(seed + 100, 120.0, 0.12);
         let played: Vec<f32> = (0..(seconds + 1) * 48_000).map(|_| far.sample()).collect();
         let answer = answer(&mut rng);
@@ -96,7 +96,7 @@ impl Room {
             let near: Frame =
                 std::array::from_fn(|index| if begin + index >= near_from { talker.sample() } else { 0.0 });
             let microphone: Frame =
-                std::array::from_fn(|index| echo[index] + near[index] + NOISE * signed(&mut rng) as f32);
+                std::array::from_fn(|index| echo[index] + near[index] + NOISE * rng.signed() as f32);
             // The mixer has made a frame when the speaker's clock came to it.
             let now = ((begin + FRAME_SAMPLES) as f64 + WAKE * rng.unit()) * rate;
             let mut sent = microphone;

@@ -2,7 +2,7 @@
 //!
 //! Source and filter after Klatt (1980), much simplified; a new audio every 60 to 250 ms.
 
-use super::rng::{Rng, signed};
+use netsim::Random;
 
 const RATE: f64 = 48_000.0;
 /// Formants of five vowels, Hz.
@@ -56,7 +56,7 @@ enum Sound {
 
 /// One talker.
 pub struct Speech {
-    rng: Rng,
+    rng: Random,
     /// Share of the time that is silent, about.
     pauses: f64,
     pitch: f64,
@@ -78,7 +78,7 @@ impl Speech {
     /// A talker who begins at once; `pitch` in Hz; `pauses` is the chance that a pause of half a second follows a audio.
     pub fn new(seed: u64, pitch: f64, pauses: f64) -> Self {
         let mut speech = Self {
-            rng: Rng::new(seed),
+            rng: Random::new(seed),
             pauses,
             pitch,
             glide: 1.0,
@@ -107,7 +107,7 @@ impl Speech {
         self.left = (ms * RATE / 1000.0) as u32;
         self.loudness = LOUDNESS * (0.5 + self.rng.unit());
         self.glide = 0.85 + 0.3 * self.rng.unit();
-        self.slope = GLIDE * signed(&mut self.rng);
+        self.slope = GLIDE * self.rng.signed();
         let vowel = VOWELS[(self.rng.unit() * VOWELS.len() as f64) as usize];
         for ((formant, frequency), bandwidth) in self.formants.iter_mut().zip(vowel).zip(BANDWIDTHS) {
             formant.tune(frequency, bandwidth);
@@ -129,7 +129,7 @@ impl Speech {
             self.begin(next);
         }
         self.left -= 1;
-        let noise = signed(&mut self.rng);
+        let noise = self.rng.signed();
         let wanted = if self.sound == Sound::Pause { 0.0 } else { self.loudness };
         // Audio swell and fade within some 10 ms.
         self.envelope += (wanted - self.envelope) / (0.006 * RATE);
@@ -149,7 +149,7 @@ impl Speech {
         self.phase += self.pitch * self.glide * self.wobble / RATE;
         if self.phase >= 1.0 {
             self.phase -= 1.0;
-            self.wobble = 1.0 + WOBBLE * signed(&mut self.rng);
+            self.wobble = 1.0 + WOBBLE * self.rng.signed();
         }
         let ramp = 0.5 - self.phase;
         self.glottis += (ramp - self.glottis) * 0.15;

@@ -2,7 +2,7 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::limits::Limits;
-use crate::mutation::Random;
+use netsim::Random;
 
 fn read(yaml: &str) -> Result<ServerConfig, ConfigError> {
     let mut config = ServerConfig::default();

@@ -22,7 +22,7 @@ use super::downlink::{Downlink, LineSettings, PayloadTypes};
 use super::dtls_keys::ExportedKeys;
 use super::forwarder::{Context, Fate, Forwarder};
 use super::layer_selector::{BEST, LayerSelector};
-use crate::mutation::Random;
+use netsim::Random;
 
 const LINES: [&str; 2] = ["0", "1"];
 const LAYERS: [&str; 3] = ["q", "h", "f"];
@@ -317,9 +317,9 @@ fn whatever_happens_in_a_call_no_number_is_used_twice_and_little_is_kept() {
     let seeds = seeds();
     let mut random = Random::new(0xf0_4a4d);
     for _ in 0..400 {
-        let parts = [0; 2].map(|_| random.below(seeds.len())).map(|seed| random.mutate(&seeds[seed]));
+        let parts = [0; 2].map(|_| random.index(seeds.len())).map(|seed| random.mutate(&seeds[seed]));
         run(&parts.concat());
-        let length = random.below(300);
+        let length = random.index(300);
         let noise: Vec<u8> = (0..length).map(|_| random.byte()).collect();
         run(&noise);
     }

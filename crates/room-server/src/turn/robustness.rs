@@ -17,7 +17,7 @@ use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 
 use super::credentials::Credentials;
 use super::server::{ALLOCATIONS_MAX, Handled, REALM, TurnClient, TurnServer, Via};
-use crate::mutation::Random;
+use netsim::Random;
 
 const SECRET: &[u8] = b"secret of this process";
 const NOW: u64 = 1_700_000_000;

@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite;
 use crate::client::{Client, ClientEvent, payload_of};
 use crate::harness::{KEY, OTHER_KEY, SECRET, Server, claims, claims_with};
 use crate::http::request;
-use crate::mutation::Random;
+use netsim::Random;
 
 /// Packets that have to arrive after the harm was done.
 const PACKETS_AFTER: usize = 25;

@@ -11,8 +11,6 @@ mod limits;
 mod line_reuse;
 mod media;
 mod messages;
-#[path = "../../src/mutation.rs"]
-mod mutation;
 mod narrow_link;
 mod networks;
 mod one_connection;

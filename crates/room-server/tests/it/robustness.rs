@@ -5,7 +5,7 @@ use str0m::media::MediaKind;
 
 use crate::client::ClientEvent;
 use crate::harness::Server;
-use crate::mutation::Random;
+use netsim::Random;
 
 #[tokio::test]
 async fn garbage_on_one_connection_leaves_the_media_of_others_alone() {
@@ -42,7 +42,7 @@ async fn noise_on_the_media_port_is_ignored() {
     let noise = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut random = Random::new(0x5eed);
     for _ in 0..2000 {
-        let length = random.below(200);
+        let length = random.index(200);
         let bytes: Vec<u8> = (0..length).map(|_| random.byte()).collect();
         noise.send_to(&bytes, server.server.media_addr()).unwrap();
     }
@@ -62,7 +62,7 @@ async fn thousands_of_broken_messages_do_not_stop_the_server() {
     for round in 0..20 {
         let mut eve = server.join("r", "eve").await;
         for _ in 0..150 {
-            let seed = &seeds[random.below(seeds.len())];
+            let seed = &seeds[random.index(seeds.len())];
             eve.send_raw(&random.mutate(seed));
         }
         if round % 5 == 0 {

@@ -1,6 +1,6 @@
 //! Commands of the relay.
 
-use super::link::{LinkConfig, Loss};
+use netsim::{LinkConfig, Loss};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::FromServer;
 use super::control::Links;
-use super::link::{Link, LinkConfig};
+use netsim::{Link, LinkConfig};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io;

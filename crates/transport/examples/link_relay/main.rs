@@ -17,10 +17,6 @@
 
 mod control;
 mod flow;
-#[path = "../../tests/lab/link.rs"]
-mod link;
-#[path = "../../tests/lab/rng.rs"]
-mod rng;
 
 use control::{Command, Links};
 use flow::Flow;

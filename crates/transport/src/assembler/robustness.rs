@@ -2,7 +2,7 @@
 
 use super::tests::{Bench, delta, keyframe};
 use super::*;
-use crate::test_random::Random;
+use netsim::Random;
 
 /// Permanent seeds; one that finds a bug is added.
 const SEEDS: [u64; 8] = [1, 2, 3, 0xdead_beef, 0x5eed, 77, 1_000_003, u64::MAX];
@@ -42,7 +42,7 @@ fn check(frames: &[Frame]) {
 #[test]
 fn no_frame_is_shown_without_its_reference() {
     for seed in SEEDS {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut packets = stream(random.below(65_536) as u16);
         packets.retain(|_| random.below(100) >= 4);
         for _ in 0..60 {
@@ -59,7 +59,7 @@ fn no_frame_is_shown_without_its_reference() {
 #[test]
 fn reordering_within_the_window_loses_no_frame() {
     for seed in SEEDS {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut packets = stream(random.below(65_536) as u16);
         for _ in 0..200 {
             // The first packet marks the start of the stream, so it stays in place.
@@ -76,7 +76,7 @@ fn reordering_within_the_window_loses_no_frame() {
 #[test]
 fn mutated_packets_never_panic() {
     for seed in SEEDS {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut packets = stream(0);
         for packet in &mut packets {
             if random.below(4) != 0 {

@@ -9,9 +9,9 @@ use crate::payload::VideoCodec;
 use crate::remote_media::Format;
 use crate::rtt::SharedRtt;
 use crate::stats::{ReceiverCounters, SenderCounters};
-use crate::test_random::Random;
 use ::rtp::clock::CaptureClock;
 use bytes::Bytes;
+use netsim::Random;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, RTPHeaderExtension, StreamInfo, TaggedPacket};
 use rtc::shared::TransportContext;
 use rtc::shared::marshal::Unmarshal;
@@ -32,9 +32,9 @@ const QUEUE: usize = 64;
 
 /// One of the seeds, up to seven of its bytes changed, inserted, or cut off with all that follow.
 fn damaged(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = seeds[random.place(seeds.len())].clone();
+    let mut bytes = seeds[random.index(seeds.len())].clone();
     for _ in 0..random.below(8) {
-        let at = random.place(bytes.len());
+        let at = random.index(bytes.len());
         let byte = random.below(256) as u8;
         match random.below(5) {
             0 | 1 if at < bytes.len() => bytes[at] = byte,
@@ -171,7 +171,7 @@ fn the_seeds_are_valid() {
 fn valid_media_is_delivered_after_damaged_packets() {
     let (report_seeds, media_seeds) = (seeds("reports"), seeds("media"));
     for seed in [1, 0x5eed, 0xdead_beef, u64::MAX] {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut scene = scene();
         for _ in 0..STEPS {
             let report = damaged(&mut random, &report_seeds);

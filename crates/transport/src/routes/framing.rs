@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn random_bytes_are_never_a_panic() {
-        let mut random = crate::test_random::Random(7);
+        let mut random = netsim::Random::new(7);
         for _ in 0..2000 {
             let bytes: Vec<u8> = (0..random.below(64)).map(|_| random.below(256) as u8).collect();
             for framing in [Framing::Length, Framing::Turn] {

@@ -3,8 +3,8 @@
 //! Shares are of all bytes on the link, headers, audio and retransmissions included.
 
 use super::call::{CallConfig, CallReport, run};
-use super::link::{LinkConfig, Loss};
 use super::measure::percentile;
+use netsim::{LinkConfig, Loss};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 

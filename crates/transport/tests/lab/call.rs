@@ -1,10 +1,10 @@
 //! A call in one direction: an encoder, the sending half, a link in both directions, the receiving half.
 
-use super::link::{Link, LinkConfig, LinkStats};
-use super::rng::Rng;
 use bytes::Bytes;
 use congestion::send_controller::{MAX_ENCODER_BACKLOG, VIDEO_PAYLOAD_SHARE};
 use congestion::{BitrateLimits, PacketStatus, Priority, SendAction, SendController};
+use netsim::Random;
+use netsim::{Link, LinkConfig, LinkStats};
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
 use rtp::{Bitrate, DataSize};
@@ -54,13 +54,13 @@ pub struct CallConfig {
 /// Schedule of a thread on a busy machine.
 struct BusyThread {
     pauses: Option<RangeInclusive<u64>>,
-    rng: Rng,
+    rng: Random,
     next: u64,
 }
 
 impl BusyThread {
     fn new(config: &CallConfig, seed: u64) -> Self {
-        Self { pauses: config.busy_pauses.clone(), rng: Rng::new(config.up.seed ^ seed), next: 0 }
+        Self { pauses: config.busy_pauses.clone(), rng: Random::new(config.up.seed ^ seed), next: 0 }
     }
 
     /// Whether the thread wakes in this millisecond of the run.
@@ -244,7 +244,7 @@ struct Sender {
     retransmissions: RetransmissionBuffer<VideoPacket>,
     payloader: H264Payloader,
     sequence: u16,
-    rng: Rng,
+    rng: Random,
     max_bps: f64,
     keyframe_requested: bool,
     last_keyframe: Option<Instant>,
@@ -319,7 +319,7 @@ pub fn run(config: &CallConfig) -> CallReport {
         retransmissions: RetransmissionBuffer::default(),
         payloader: H264Payloader::default(),
         sequence: 1000,
-        rng: Rng::new(config.up.seed ^ 0xabcd),
+        rng: Random::new(config.up.seed ^ 0xabcd),
         max_bps: config.max_bps,
         keyframe_requested: true,
         last_keyframe: None,

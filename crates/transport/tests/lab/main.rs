@@ -5,7 +5,5 @@
 
 mod bandwidth;
 mod call;
-mod link;
 mod measure;
 mod recovery;
-mod rng;

@@ -1,8 +1,8 @@
 //! Loss recovery: frames arrive complete and in time although packets get lost.
 
 use super::call::{CallConfig, CallReport, run};
-use super::link::{LinkConfig, Loss};
 use super::measure::percentile;
+use netsim::{LinkConfig, Loss};
 use std::time::Duration;
 
 fn ms(millis: u64) -> Duration {

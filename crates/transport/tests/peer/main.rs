@@ -3,15 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod coturn;
-#[path = "../lab/link.rs"]
-#[allow(dead_code, reason = "the lab's own tests look at more of it")]
-mod link;
 mod poor_network;
 mod publishing;
 mod relay;
 mod relays;
-#[path = "../lab/rng.rs"]
-mod rng;
 mod server;
 mod subscribing;
 

@@ -1,9 +1,9 @@
 //! The whole sending side over real sockets and a poor network, in real time. The lab measures more precisely; this test shows
 //! that the parts are connected.
 
-use super::link::LinkConfig;
 use super::server::{Seen, Server};
 use super::{Client, access_unit, bytes};
+use netsim::LinkConfig;
 use std::time::{Duration, Instant};
 use str0m::media::MediaKind;
 use transport::MAX_ENCODER_BACKLOG;

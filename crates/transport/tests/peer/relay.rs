@@ -1,6 +1,6 @@
 //! A poor network between peer and server: a relay that passes datagrams through emulated links, in real time.
 
-use crate::link::{Link, LinkConfig};
+use netsim::{Link, LinkConfig};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! The room server's side of a connection, played by a str0m ICE-lite peer on a thread of its own.
 
-use crate::link::LinkConfig;
 use crate::relay::Relay;
+use netsim::LinkConfig;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};

@@ -1,28 +1,19 @@
-//! One direction of a network path: loss, delay, jitter, reordering, duplication, a bottleneck with a
-//! drop-tail queue, outages. One seed is one run, and time is an argument.
+//! One direction of a network path: loss, delay, jitter, reordering, duplication, a bottleneck with a drop-tail queue,
+//! outages. One seed is one run, and time is an argument.
 
-use super::rng::Rng;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// How packets get lost at random.
-#[derive(Clone, Copy, Debug)]
-pub enum Loss {
-    None,
-    /// Each packet on its own, with this probability.
-    Uniform(f64),
-    /// Gilbert-Elliott: everything is lost in the bad state. `rate` is the share of packets lost over
-    /// time, `mean_burst` the mean length of a bad state in packets.
-    Bursts {
-        rate: f64,
-        mean_burst: f64,
-    },
-}
+use crate::loss::{Loss, LossProcess};
+use crate::random::Random;
 
+/// The properties of a link.
 #[derive(Clone, Debug)]
 pub struct LinkConfig {
+    /// The seed of all its randomness.
     pub seed: u64,
+    /// Random loss.
     pub loss: Loss,
     /// Propagation delay.
     pub delay: Duration,
@@ -30,14 +21,16 @@ pub struct LinkConfig {
     pub jitter: Duration,
     /// Share of packets that are held back by `reorder_delay`, so that later ones overtake them.
     pub reorder: f64,
+    /// How long these are held back.
     pub reorder_delay: Duration,
     /// Share of packets that arrive twice.
     pub duplicate: f64,
     /// Bits per second from this time of the run on, in order; empty means no bottleneck.
     pub capacity: Vec<(Duration, f64)>,
-    /// What finds more than this in front of it is dropped.
+    /// Packets that would wait longer than this at the bottleneck are dropped.
     pub queue: Duration,
-    /// Once in so long a machine on the way gets no processor, up to so long; what came meanwhile goes on at once then.
+    /// Scheduling stalls of a machine on the path: one in each period of the first length, lasting up to the second; packets
+    /// that arrive meanwhile are delivered at its end.
     pub stalls: Option<(Duration, Duration)>,
     /// Nothing gets through in these times of the run.
     pub outages: Vec<Range<Duration>>,
@@ -61,41 +54,48 @@ impl Default for LinkConfig {
     }
 }
 
-/// What became of a packet at the bottleneck.
+/// Counters of a link.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LinkStats {
+    /// Packets sent.
     pub sent: u64,
+    /// Packets lost at random or in an outage.
     pub lost: u64,
+    /// Packets dropped by the full queue.
     pub overflowed: u64,
 }
 
+/// A link that carries packets of type `T`.
 #[derive(Debug)]
 pub struct Link<T> {
     config: LinkConfig,
     began: Instant,
-    rng: Rng,
-    bad: bool,
+    random: Random,
+    loss: LossProcess,
     /// Until when the bottleneck is busy.
     busy_until: Duration,
     /// Latest arrival handed out, so that jitter does not reorder.
     last_arrival: Duration,
-    flying: BTreeMap<(Duration, u64), T>,
+    in_flight: BTreeMap<(Duration, u64), T>,
     counter: u64,
-    /// Time of each packet in the queue, with the time it came.
+    /// Arrival of each packet at the queue, and its time in there.
     pub queue_delays: Vec<(Duration, Duration)>,
+    /// Counters.
     pub stats: LinkStats,
 }
 
 impl<T: Clone> Link<T> {
+    /// A link whose run begins now.
+    #[must_use]
     pub fn new(config: LinkConfig, began: Instant) -> Self {
         Self {
-            rng: Rng::new(config.seed),
+            random: Random::new(config.seed),
+            loss: LossProcess::new(config.loss),
             config,
             began,
-            bad: false,
             busy_until: Duration::ZERO,
             last_arrival: Duration::ZERO,
-            flying: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             counter: 0,
             queue_delays: Vec::new(),
             stats: LinkStats::default(),
@@ -106,10 +106,10 @@ impl<T: Clone> Link<T> {
     pub fn send(&mut self, now: Instant, bytes: usize, packet: T) {
         self.stats.sent += 1;
         let at = now.saturating_duration_since(self.began);
-        // Drawn for every packet, so that one packet more or less does not change the fate of all others.
-        let lost = self.is_lost();
+        // Drawn for every packet, so that one packet more or less does not change the run of all others.
+        let lost = self.loss.is_lost(&mut self.random);
         let (jitter, held, twice) =
-            (self.rng.unit(), self.rng.chance(self.config.reorder), self.rng.chance(self.config.duplicate));
+            (self.random.unit(), self.random.chance(self.config.reorder), self.random.chance(self.config.duplicate));
         let Some(left) = self.pass_bottleneck(at, bytes) else {
             self.stats.overflowed += 1;
             return;
@@ -126,37 +126,37 @@ impl<T: Clone> Link<T> {
         }
         for _ in 0..=usize::from(twice) {
             self.counter += 1;
-            self.flying.insert((arrival, self.counter), packet.clone());
+            self.in_flight.insert((arrival, self.counter), packet.clone());
         }
     }
 
     /// The next packet that has arrived by now, with the time of its arrival.
     pub fn receive(&mut self, now: Instant) -> Option<(Instant, T)> {
-        let (&(arrival, _), _) = self.flying.first_key_value()?;
+        let (&(arrival, _), _) = self.in_flight.first_key_value()?;
         if self.began + arrival > now {
             return None;
         }
-        let (_, packet) = self.flying.pop_first()?;
+        let (_, packet) = self.in_flight.pop_first()?;
         Some((self.began + arrival, packet))
     }
 
     /// When [`Self::receive`] has something next.
-    #[allow(dead_code, reason = "for links in real time; the lab looks every millisecond")]
+    #[must_use]
     pub fn next_arrival(&self) -> Option<Instant> {
-        self.flying.first_key_value().map(|((arrival, _), _)| self.began + *arrival)
+        self.in_flight.first_key_value().map(|((arrival, _), _)| self.began + *arrival)
     }
 
     /// Each period has a stall somewhere in it, of a length of its own.
     fn after_stall(&self, arrival: Duration) -> Duration {
         let Some((period, longest)) = self.config.stalls else { return arrival };
         let number = (arrival.as_secs_f64() / period.as_secs_f64()) as u64;
-        let mut rng = Rng::new(self.config.seed.wrapping_mul(7919).wrapping_add(number));
-        let length = longest.mul_f64(rng.unit());
-        let begin = period.mul_f64(number as f64) + period.saturating_sub(length).mul_f64(rng.unit());
+        let mut random = Random::new(self.config.seed.wrapping_mul(7919).wrapping_add(number));
+        let length = longest.mul_f64(random.unit());
+        let begin = period.mul_f64(number as f64) + period.saturating_sub(length).mul_f64(random.unit());
         if (begin..begin + length).contains(&arrival) { begin + length } else { arrival }
     }
 
-    /// When the packet is through the bottleneck; `None` if its queue is full.
+    /// When the packet has passed the bottleneck; `None` if its queue is full.
     fn pass_bottleneck(&mut self, at: Duration, bytes: usize) -> Option<Duration> {
         if self.config.capacity.is_empty() {
             return Some(at);
@@ -171,7 +171,7 @@ impl<T: Clone> Link<T> {
         Some(self.busy_until)
     }
 
-    /// When so many bits are through that begin at `start`.
+    /// When this many bits that begin at `start` have been sent.
     fn transmit(&self, start: Duration, mut bits: f64) -> Duration {
         let mut from = start;
         loop {
@@ -189,25 +189,10 @@ impl<T: Clone> Link<T> {
     }
 
     /// Bits per second at this time of the run.
+    #[must_use]
     pub fn capacity(&self, at: Duration) -> f64 {
         let step = self.config.capacity.iter().rev().find(|step| step.0 <= at);
         step.map_or(f64::INFINITY, |step| step.1)
-    }
-
-    fn is_lost(&mut self) -> bool {
-        match self.config.loss {
-            Loss::None => false,
-            Loss::Uniform(rate) => self.rng.chance(rate),
-            Loss::Bursts { rate, mean_burst } => {
-                let leave = 1.0 / mean_burst;
-                let enter = leave * rate / (1.0 - rate);
-                let change = if self.bad { leave } else { enter };
-                if self.rng.chance(change) {
-                    self.bad = !self.bad;
-                }
-                self.bad
-            }
-        }
     }
 }
 
