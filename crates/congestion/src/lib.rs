@@ -1,12 +1,32 @@
-//! Send-side bandwidth estimation from transport-wide feedback.
+//! What may be sent over a path, and when: bandwidth estimation from transport-wide feedback, pacing, probes, repair.
 //!
-//! One small controller a file, combined in [`estimator`]. The signal flow:
+//! [`SendController`] joins everything for one end of a path: the uplink of a client, or a downlink of the server. The signal
+//! flow:
 //!
 //! ```text
-//! feedback -> sent history -> inter-arrival groups -> trendline ---+
-//!                          -> queue delay (less arrival stalls) ---+-> delay control -> loss control -> estimate
-//!                          -> throughput ---- link capacity -------+                        ^
-//!                          -> probe results ----------------------------------------------- +
+//!            feedback
+//!                |
+//!          sent history ----------> report monitor (response time, silence)
+//!                |
+//!    +-----------+------------+-----------------+--------------+
+//!    |           |            |                 |              |
+//! inter-      arrival     throughput       loss control    probe measurement
+//! arrival     stalls          |            (trials)            |
+//!    |           |            |                 |          probe controller
+//! trendline   queue           |                 |              |
+//!    |        delay           |                 |              |
+//!    +-----------+------------+                 |              |
+//!                |                              |              |
+//!          delay control <-> link capacity      |              |
+//!                |                              |              |
+//!                +-------------> estimate <-----+--------------+
+//!                                    |
+//!                            send controller
+//!                                    |
+//!            +-------------+---------+----+--------------+
+//!            |             |              |              |
+//!         target         pacer         repair       duplication
+//!      (encoders)   (stream queues)
 //! ```
 //!
 //! Growing delay means that more is sent than the path carries ([`inter_arrival`], [`trendline`], [`queue_delay`]),

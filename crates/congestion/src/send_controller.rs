@@ -272,6 +272,30 @@ mod tests {
         assert!(longest_wait(false) < ms(20));
     }
 
+    #[test]
+    fn a_key_frame_of_one_track_does_not_delay_another() {
+        const CAMERA: u32 = 1;
+        const SCREEN: u32 = 2;
+        let (mut control, began, packet) = (controller(Bitrate::mbps(1)), Instant::now(), DataSize::bytes(1200));
+        (0..100).for_each(|_| control.enqueue(Priority::Video, SCREEN, packet, began));
+        let mut waits = Vec::new();
+        for at in 0..500 {
+            let now = began + ms(at);
+            if at % 66 == 0 {
+                control.enqueue(Priority::Video, CAMERA, DataSize::bytes(300), now);
+            }
+            while let Some(action) = control.poll(now) {
+                if let SendAction::Packet { packet: queued, size, .. } = action
+                    && size != packet
+                {
+                    waits.push(now - queued);
+                }
+            }
+        }
+        assert!(control.backlog() > ms(100), "the key frame is still being sent");
+        assert!(waits.len() == 8 && waits.iter().all(|wait| *wait <= ms(15)), "{waits:?}");
+    }
+
     /// Forwards media of `rate` over a path of `capacity`, with padding where a probe needs it. Returns the estimate.
     fn forward(control: &mut SendController<Instant, u16>, seconds: u64, rate: Bitrate, capacity: Bitrate) -> Bitrate {
         const PACKET: DataSize = DataSize::bytes(1200);
