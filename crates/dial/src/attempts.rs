@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Time from one attempt to the next (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 /// Addresses that are tried; a name with more is played with, or broken.
-const ADDRESSES_MAX: usize = 16;
+const MAX_ADDRESSES: usize = 16;
 
 /// The attempts to reach one server.
 #[derive(Debug)]
@@ -36,15 +36,15 @@ impl Attempts {
         let (mut first, mut second) = (VecDeque::new(), VecDeque::new());
         let mut is_v6 = None;
         // A list may be endless for what we know; twice as many are enough to see both families.
-        for address in addresses.into_iter().take(ADDRESSES_MAX * 64) {
+        for address in addresses.into_iter().take(MAX_ADDRESSES * 64) {
             let is_first = *is_v6.get_or_insert(address.is_ipv6()) == address.is_ipv6();
             let family = if is_first { &mut first } else { &mut second };
-            if family.len() < ADDRESSES_MAX && !family.contains(&address) {
+            if family.len() < MAX_ADDRESSES && !family.contains(&address) {
                 family.push_back(address);
             }
         }
         let mut waiting = VecDeque::new();
-        while waiting.len() < ADDRESSES_MAX && !(first.is_empty() && second.is_empty()) {
+        while waiting.len() < MAX_ADDRESSES && !(first.is_empty() && second.is_empty()) {
             waiting.extend(first.pop_front());
             waiting.extend(second.pop_front());
         }
@@ -130,7 +130,7 @@ mod tests {
             count += 1;
             attempts.failed();
         }
-        assert_eq!(count, ADDRESSES_MAX);
+        assert_eq!(count, MAX_ADDRESSES);
     }
 
     #[test]

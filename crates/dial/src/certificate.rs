@@ -14,12 +14,12 @@ use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use crate::pin::{Pins, pin_of};
 
-/// Names of a certificate that are told; a certificate may have thousands.
+/// Names of a certificate that are reported; a certificate may have thousands.
 const NAMES_TOLD: usize = 5;
 /// What the library says of a server that shows the certificate of an authority; it has no variant for it.
 const CA_AS_SERVER: &str = "CaUsedAsEndEntity";
-/// Longest name of an issuer that is told, in characters.
-const ISSUER_MAX: usize = 200;
+/// Maximum name of an issuer that is reported, in characters.
+const MAX_ISSUER: usize = 200;
 
 /// Trusts by roots, or by pins alone where there are some.
 #[derive(Debug)]
@@ -188,7 +188,7 @@ fn date(time: UnixTime) -> String {
 /// Name of the issuer, and whether that is the certificate's own.
 fn issuer(certificate: &CertificateDer<'_>) -> Option<(String, bool)> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let issuer = certificate.issuer().to_string().chars().take(ISSUER_MAX).collect();
+    let issuer = certificate.issuer().to_string().chars().take(MAX_ISSUER).collect();
     Some((issuer, certificate.issuer() == certificate.subject()))
 }
 

@@ -24,7 +24,7 @@ use crate::race::{self, place};
 use crate::roots;
 use crate::tunnel;
 
-/// Longest wait for a TLS handshake.
+/// Maximum wait for a TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Opens connections as configured. Cheap to clone.

@@ -9,8 +9,8 @@ use crate::config::ProxySetting;
 use crate::error::DialError;
 use crate::race::place;
 
-/// Longest value of an environment variable that is looked at, in bytes.
-const VARIABLE_MAX: usize = 64 * 1024;
+/// Maximum value of an environment variable that is looked at, in bytes.
+const MAX_VARIABLE: usize = 64 * 1024;
 
 /// Chooses a proxy by the server's name.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Proxies {
         let either = |name: &str| {
             [name.to_owned(), name.to_ascii_lowercase()]
                 .iter()
-                .find_map(|name| env(name).filter(|value| !value.is_empty() && value.len() <= VARIABLE_MAX))
+                .find_map(|name| env(name).filter(|value| !value.is_empty() && value.len() <= MAX_VARIABLE))
         };
         Ok(match setting {
             ProxySetting::Direct => Self { matcher: None, is_named: true },

@@ -11,9 +11,9 @@ use tokio::time::{sleep_until, timeout};
 use crate::attempts::{Attempts, Step};
 use crate::error::DialError;
 
-/// Longest wait for the name's addresses.
+/// Maximum wait for the name's addresses.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
-/// Longest wait for a connection to one of them.
+/// Maximum wait for a connection to one of them.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection to a host, by its name or address.
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_nobody_listens_the_reason_names_each_address() {
+    async fn where_nothing_listens_the_reason_names_each_address() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let other = SocketAddr::from(([127, 0, 0, 2], closed.port()));
         let reasons = race(Attempts::new([closed, other])).await.unwrap_err();

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::error::DialError;
 
 /// Largest file of certificates that is read, in bytes; the systems' lists are some 200 kB.
-const FILE_MAX: u64 = 16 * 1024 * 1024;
+const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// Reads the application's own: PEM text, or the path of a file with it.
 pub(crate) fn own(ca: &str) -> Result<Vec<CertificateDer<'static>>, DialError> {
@@ -35,8 +35,8 @@ pub(crate) fn own(ca: &str) -> Result<Vec<CertificateDer<'static>>, DialError> {
 fn read(path: &Path) -> Result<Vec<u8>, DialError> {
     let bad = |reason: String| DialError::Config(format!("the CA file {} cannot be read: {reason}", path.display()));
     let length = std::fs::metadata(path).map_err(|error| bad(error.to_string()))?.len();
-    if length > FILE_MAX {
-        return Err(bad(format!("it is larger than {FILE_MAX} bytes")));
+    if length > MAX_FILE {
+        return Err(bad(format!("it is larger than {MAX_FILE} bytes")));
     }
     std::fs::read(path).map_err(|error| bad(error.to_string()))
 }

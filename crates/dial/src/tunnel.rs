@@ -1,4 +1,4 @@
-//! The way through a proxy, once it is reached.
+//! The path through a proxy, once it is reached.
 
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
@@ -16,14 +16,14 @@ use crate::error::DialError;
 use crate::proxy::{Kind, Proxy};
 use crate::race::{self, place};
 
-/// Longest wait for a proxy's answer.
+/// Maximum wait for a proxy's answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Largest head of an answer, in bytes.
-const HEAD_MAX: usize = 16 * 1024;
+const MAX_HEAD: usize = 16 * 1024;
 /// Most fields of an answer.
-const FIELDS_MAX: usize = 100;
-/// Longest reason of a proxy that is told, in characters.
-const REASON_MAX: usize = 100;
+const MAX_FIELDS: usize = 100;
+/// Maximum reason of a proxy that is reported, in characters.
+const MAX_REASON: usize = 100;
 
 /// A connection to the server that the proxy has opened for us.
 pub(crate) async fn through(proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, DialError> {
@@ -66,12 +66,12 @@ async fn connect(mut stream: TcpStream, proxy: &Proxy, target: &str) -> Result<T
     }
 }
 
-/// Reads what a proxy has said up to now: whether the way is open, or more has to come.
+/// Reads what a proxy has said up to now: whether the path is open, or more has to come.
 fn answer(head: &[u8]) -> Result<bool, String> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
     match response.parse(head) {
-        Ok(httparse::Status::Partial) if head.len() < HEAD_MAX => Ok(false),
+        Ok(httparse::Status::Partial) if head.len() < MAX_HEAD => Ok(false),
         Ok(httparse::Status::Partial) => Err("answers without end".to_owned()),
         Ok(httparse::Status::Complete(length)) => match response.code.unwrap_or_default() {
             // The server behind it never speaks first, so more would be the proxy's own.
@@ -79,7 +79,7 @@ fn answer(head: &[u8]) -> Result<bool, String> {
             200..=299 => Err("says more than its answer".to_owned()),
             407 => Err("wants another user name and password (407)".to_owned()),
             status => {
-                let reason: String = response.reason.unwrap_or_default().chars().take(REASON_MAX).collect();
+                let reason: String = response.reason.unwrap_or_default().chars().take(MAX_REASON).collect();
                 Err(format!("refused the connection: {status} {reason}").trim_end().to_owned())
             }
         },
@@ -121,22 +121,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_complete_yes_opens_the_way() {
+    fn only_a_complete_yes_opens_the_path() {
         assert_eq!(answer(b"HTTP/1.1 200 OK\r\nVia: x\r\n"), Ok(false));
         assert_eq!(answer(b"HTTP/1.0 200 Connection established\r\n\r\n"), Ok(true));
         assert!(answer(b"HTTP/1.1 200 OK\r\n\r\n<html>").is_err());
     }
 
     #[test]
-    fn a_no_is_told_with_the_proxys_own_words() {
+    fn a_no_is_reported_with_the_proxys_own_words() {
         assert!(answer(b"HTTP/1.1 403 Blocked by policy\r\n\r\n").unwrap_err().contains("403 Blocked by policy"));
         assert!(answer(b"HTTP/1.1 407 Auth\r\n\r\n").unwrap_err().contains("password"));
     }
 
     #[test]
-    fn garbage_and_an_answer_without_end_are_told_apart() {
+    fn garbage_and_an_answer_without_end_are_reported_apart() {
         assert!(answer(b"\x16\x03\x01\x02\x00").unwrap_err().contains("HTTP"));
-        let endless = [b"HTTP/1.1 200 OK\r\nA: ".as_slice(), &vec![b'a'; HEAD_MAX]].concat();
+        let endless = [b"HTTP/1.1 200 OK\r\nA: ".as_slice(), &vec![b'a'; MAX_HEAD]].concat();
         assert!(answer(&endless).unwrap_err().contains("end"));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use protocol::conventions::{TOPIC_BARRAGE, TOPIC_BROADCAST, TOPIC_COMMAND};
-use protocol::limits::MESSAGE_TEXT_MAX;
+use protocol::limits::MAX_MESSAGE_TEXT;
 use protocol::messages::{DataPacket, UserPacket, data_packet};
 
 use crate::error::code;
@@ -24,7 +24,7 @@ pub(crate) enum RoomMessage {
 pub(crate) fn check_text(text: &str) -> Result<(), i32> {
     match text.len() {
         0 => Err(code::IM_CONTENT_NULL),
-        1..=MESSAGE_TEXT_MAX => Ok(()),
+        1..=MAX_MESSAGE_TEXT => Ok(()),
         _ => Err(code::IM_CONTENT_TOO_LONG),
     }
 }

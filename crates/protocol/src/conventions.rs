@@ -52,15 +52,15 @@ pub fn key_of_room_info(name: &str) -> Option<&str> {
     name.strip_prefix(ROOM_INFO_PREFIX)
 }
 
-/// The stream ID that a publisher chose for a track, if it chose one: it is the name of the track and of its stream alike.
+/// The stream ID that a publisher chose for a track, if it chose one: the name of the track and of its stream are equal.
 ///
-/// Our own publishers do that, and a stock client can. Anything else in those fields is a word of the client's own for the
-/// track ("microphone"), which many use at the same time: such a track belongs to the stream of [`derived_stream_id`].
+/// Our own publishers do that, and a stock client can. Anything else in those fields is the client's own name for the track
+/// ("microphone"), which many use at the same time: such a track belongs to the stream of [`derived_stream_id`].
 pub fn chosen_stream_id<'a>(name: &'a str, stream: &str) -> Option<&'a str> {
     (!name.is_empty() && name == stream).then_some(name)
 }
 
-/// What LiveKit's own server writes into the `stream` of a track whose publisher left it empty.
+/// The `stream` that LiveKit's server writes for a track whose publisher left it empty.
 pub fn stream_by_livekit(source: i32) -> &'static str {
     match TrackSource::try_from(source) {
         Ok(TrackSource::ScreenShare | TrackSource::ScreenShareAudio) => "screen",
@@ -68,8 +68,8 @@ pub fn stream_by_livekit(source: i32) -> &'static str {
     }
 }
 
-/// The stream ID of a track for which none was chosen: that of its publisher, or `<identity>_screen` for a shared screen.
-/// `source` is a [`TrackSource`] number.
+/// The stream ID of a track without a chosen one: that of its publisher, or `<identity>_screen` for a shared screen. `source`
+/// is a [`TrackSource`] number.
 pub fn derived_stream_id(identity: &str, source: i32) -> String {
     match TrackSource::try_from(source) {
         Ok(TrackSource::ScreenShare | TrackSource::ScreenShareAudio) => format!("{identity}_screen"),
@@ -77,7 +77,7 @@ pub fn derived_stream_id(identity: &str, source: i32) -> String {
     }
 }
 
-/// The `n`-th ID to try, from 1, where the derived one is taken: by another stream, or since its stream has a track of that
+/// The `n`-th ID to try, from 1, where the derived one is in use: by another stream, or since its stream has a track of that
 /// kind already (a second camera).
 pub fn numbered_stream_id(derived: &str, n: usize) -> String {
     if n <= 1 { derived.to_owned() } else { format!("{derived}_{n}") }

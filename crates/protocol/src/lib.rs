@@ -1,5 +1,5 @@
-//! What both ends of the wire must agree on: messages, access tokens, the vendor's `04` tokens, the `zg.*`
-//! conventions and the limits on identifiers. No I/O.
+//! The agreement of both ends of the wire: messages, access tokens, the vendor's `04` tokens, the `zg.*` conventions and the
+//! limits of identifiers. No I/O.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 

@@ -3,27 +3,27 @@
 use thiserror::Error;
 
 /// Longest room ID in bytes. All these are inclusive.
-pub const ROOM_ID_MAX: usize = 128;
+pub const MAX_ROOM_ID: usize = 128;
 /// Longest user ID in bytes.
-pub const USER_ID_MAX: usize = 64;
+pub const MAX_USER_ID: usize = 64;
 /// Longest user name in bytes.
-pub const USER_NAME_MAX: usize = 256;
+pub const MAX_USER_NAME: usize = 256;
 /// Longest ID in bytes of a stream that we publish.
-pub const STREAM_ID_MAX: usize = 256;
+pub const MAX_STREAM_ID: usize = 256;
 
 /// Longest text of a broadcast, barrage or custom command in bytes.
-pub const MESSAGE_TEXT_MAX: usize = 1024;
+pub const MAX_MESSAGE_TEXT: usize = 1024;
 /// Longest payload of one data packet in bytes, before it is split into SCTP chunks.
-pub const DATA_PAYLOAD_MAX: usize = 64_000;
+pub const MAX_DATA_PAYLOAD: usize = 64_000;
 /// Longest signalling message in bytes that a server reads.
-pub const SIGNAL_MESSAGE_MAX: usize = 2 * 1024 * 1024;
-/// Bytes that are read from a signalling connection at once. The WebSocket library keeps and clears as many for each connection
-/// whenever it looks for a message; its 128 KiB were a third of what an idle participant took.
+pub const MAX_SIGNAL_MESSAGE: usize = 2 * 1024 * 1024;
+/// Read buffer of a signalling connection, in bytes. The WebSocket library keeps and clears that much for each connection
+/// whenever it looks for a message; its default of 128 KiB was a third of an idle participant's memory.
 pub const SIGNAL_READ_BUFFER: usize = 8 * 1024;
 /// Longest identity or room name in bytes that a server accepts from a stock client.
-pub const WIRE_NAME_MAX: usize = 256;
-/// Most bytes of a participant's metadata, and of its attributes' names and values together.
-pub const METADATA_MAX: usize = 64 * 1024;
+pub const MAX_WIRE_NAME: usize = 256;
+/// Upper bound of a participant's metadata, and of its attributes' names and values together, in bytes.
+pub const MAX_METADATA: usize = 64 * 1024;
 
 /// Why an identifier was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -40,24 +40,24 @@ pub enum IdError {
     TooLong,
 }
 
-/// Checks a room ID: 1 to [`ROOM_ID_MAX`] bytes of letters, digits and the vendor's punctuation.
+/// Checks a room ID: 1 to [`MAX_ROOM_ID`] bytes of letters, digits and the vendor's punctuation.
 pub fn validate_room_id(id: &str) -> Result<(), IdError> {
-    validate(id, ROOM_ID_MAX, is_name_character)
+    validate(id, MAX_ROOM_ID, is_name_character)
 }
 
-/// Checks a user ID: 1 to [`USER_ID_MAX`] bytes of letters, digits and the vendor's punctuation.
+/// Checks a user ID: 1 to [`MAX_USER_ID`] bytes of letters, digits and the vendor's punctuation.
 pub fn validate_user_id(id: &str) -> Result<(), IdError> {
-    validate(id, USER_ID_MAX, is_name_character)
+    validate(id, MAX_USER_ID, is_name_character)
 }
 
-/// Checks a user name: 1 to [`USER_NAME_MAX`] bytes. People read it and write it as they are called, so it has no alphabet.
+/// Checks a user name: 1 to [`MAX_USER_NAME`] bytes. People read it and write it as they are called, so it has no alphabet.
 pub fn validate_user_name(name: &str) -> Result<(), IdError> {
-    validate(name, USER_NAME_MAX, |_| true)
+    validate(name, MAX_USER_NAME, |_| true)
 }
 
-/// Checks the ID of a stream that is to be published: 1 to [`STREAM_ID_MAX`] bytes of letters, digits, `-` and `_`.
+/// Checks the ID of a stream that is to be published: 1 to [`MAX_STREAM_ID`] bytes of letters, digits, `-` and `_`.
 pub fn validate_stream_id(id: &str) -> Result<(), IdError> {
-    validate(id, STREAM_ID_MAX, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    validate(id, MAX_STREAM_ID, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
 
 fn validate(id: &str, max_bytes: usize, allowed: impl Fn(char) -> bool) -> Result<(), IdError> {
@@ -73,7 +73,7 @@ fn validate(id: &str, max_bytes: usize, allowed: impl Fn(char) -> bool) -> Resul
     Ok(())
 }
 
-/// The documents show a typographic apostrophe where a keyboard gives the straight one; both are taken.
+/// The vendor's documents show a typographic apostrophe where a keyboard has the straight one; both are accepted.
 fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || "~!@#$%^&*()_+=-`;'’,.<>\\".contains(c)
 }

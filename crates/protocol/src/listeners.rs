@@ -1,5 +1,5 @@
-//! What our room server tells a publisher about the ways to those who play its tracks: a report of metrics on the reliable
-//! data channel, the protocol's own slot for numbers, which stock clients read past.
+//! The room server's report to a publisher about its subscribers' downlinks: a report of metrics on the reliable data channel,
+//! the protocol's own slot for numbers, which stock clients ignore.
 
 use crate::messages::{DataPacket, MetricSample, MetricsBatch, TimeSeriesMetric, data_packet};
 
@@ -9,17 +9,17 @@ const OWN_NAMES_FROM: u32 = 4096;
 const LOSS: &str = "zg.listener_loss";
 const KBPS: &str = "zg.listener_kbps";
 
-/// The worst over all who play something of a publisher.
+/// The worst values of all subscribers of a publisher.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ListenerReport {
-    /// Share of packets lost on the way to them, 0 to 1, before any repair.
+    /// Share of packets lost on the downlink, 0 to 1, before any repair.
     pub loss: f32,
-    /// What the way to them carries for this publisher's pictures, kbit/s; 0 while nobody knows.
+    /// What the downlink carries for this publisher's video, kbit/s; 0 if unknown.
     pub kbps: u32,
 }
 
 impl ListenerReport {
-    /// As it goes to the publisher. `now_ms` is the server's clock, milliseconds since the Unix epoch.
+    /// The packet to the publisher. `now_ms` is the server's clock, milliseconds since the Unix epoch.
     pub fn to_packet(self, now_ms: i64) -> DataPacket {
         let metric = |label: u32, value: f32| TimeSeriesMetric {
             label: OWN_NAMES_FROM + label,
@@ -35,8 +35,8 @@ impl ListenerReport {
         DataPacket { value: Some(data_packet::Value::Metrics(batch)), ..DataPacket::default() }
     }
 
-    /// Reads a packet; `None` if it is no such report. What a participant says of itself is none: the server writes the
-    /// sender into every packet that it passes on, and none into its own.
+    /// Parses a packet; `None` if it is no such report. A participant cannot send one: the server writes the sender into every
+    /// packet that it forwards, and none into its own.
     pub fn from_packet(packet: &DataPacket) -> Option<Self> {
         let Some(data_packet::Value::Metrics(batch)) = &packet.value else { return None };
         if !packet.participant_identity.is_empty() || !packet.participant_sid.is_empty() {

@@ -1,8 +1,8 @@
-//! How a server shows that it knows an app's secret before it is sent a token: it answers a question (`GET`
-//! [`PATH`]`?app=ID&nonce=HEX`) with what only the secret can make of it.
+//! How a server proves that it knows an app's secret before a token is sent to it: it answers a challenge (`GET`
+//! [`PATH`]`?app=ID&nonce=HEX`) with a value that needs the secret.
 //!
-//! HMAC-SHA-256 (RFC 2104) over a label, the server's port and the question. With the port in it an answer is of no use to
-//! somebody who passes the question on to the true server, which listens elsewhere.
+//! HMAC-SHA-256 (RFC 2104) over a label, the server's port and the challenge. With the port in it an answer is of no use to a
+//! process that passes the challenge on to the true server, which listens elsewhere.
 
 use std::fmt::Write as _;
 

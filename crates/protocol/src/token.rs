@@ -21,7 +21,7 @@ mod reading;
 const LEEWAY_S: u64 = 60;
 
 /// Longest token that is looked at, in bytes.
-const TOKEN_MAX: usize = 64 * 1024;
+const MAX_TOKEN: usize = 64 * 1024;
 
 /// What the holder of a token may do in its room.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,7 +295,7 @@ fn peek(token: &str) -> Result<WireClaims, TokenError> {
         #[serde(default)]
         crit: Value,
     }
-    if token.len() > TOKEN_MAX {
+    if token.len() > MAX_TOKEN {
         return Err(TokenError::Malformed);
     }
     let mut parts = token.split('.');

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 /// Longest token that is looked at, in bytes.
-const TOKEN_MAX: usize = 16 * 1024;
+const MAX_TOKEN: usize = 16 * 1024;
 /// Length of the initialisation vector in bytes: one AES block.
 const IV_LENGTH: usize = 16;
 /// Key of `privilege` for entering the room.
@@ -130,7 +130,7 @@ pub fn is_token04(token: &str) -> bool {
 /// [`Token04Error::Version`], [`Token04Error::Malformed`].
 pub fn peek_expiry(token: &str) -> Result<u64, Token04Error> {
     let encoded = token.strip_prefix("04").ok_or(Token04Error::Version)?;
-    if token.len() > TOKEN_MAX {
+    if token.len() > MAX_TOKEN {
         return Err(Token04Error::Malformed);
     }
     let bytes = STANDARD.decode(encoded).map_err(|_| Token04Error::Malformed)?;
@@ -152,7 +152,7 @@ pub fn decode(token: &str, server_secret: &str) -> Result<Token04, Token04Error>
         payload: String,
     }
     let encoded = token.strip_prefix("04").ok_or(Token04Error::Version)?;
-    if token.len() > TOKEN_MAX {
+    if token.len() > MAX_TOKEN {
         return Err(Token04Error::Malformed);
     }
     let bytes = STANDARD.decode(encoded).map_err(|_| Token04Error::Malformed)?;

@@ -34,19 +34,19 @@ pub enum AdminRequest {
     CreateRoom(Box<CreateRoomRequest>),
     /// Rooms of the app.
     ListRooms(ListRoomsRequest),
-    /// Ends a room for everybody.
+    /// Ends a room for all participants.
     DeleteRoom(DeleteRoomRequest),
-    /// Who is in a room.
+    /// Lists the participants of a room.
     ListParticipants(ListParticipantsRequest),
     /// One of them.
     GetParticipant(RoomParticipantIdentity),
-    /// Throws somebody out.
+    /// Removes a participant.
     RemoveParticipant(RoomParticipantIdentity),
-    /// Mutes somebody's track.
+    /// Mutes a participant's track.
     MutePublishedTrack(MuteRoomTrackRequest),
-    /// Changes name, metadata, attributes or rights of somebody.
+    /// Changes name, metadata, attributes or permissions of a participant.
     UpdateParticipant(UpdateParticipantRequest),
-    /// Subscribes or unsubscribes for somebody.
+    /// Subscribes or unsubscribes a participant.
     UpdateSubscriptions(UpdateSubscriptionsRequest),
     /// Sends a message.
     SendData(SendDataRequest),
@@ -227,7 +227,7 @@ pub async fn administer(
     }
 }
 
-/// LiveKit's other services (egress, ingress, telephony, agents) are not here, which their clients are told in their terms.
+/// The answer of LiveKit's other services (egress, ingress, telephony, agents), which are not built.
 pub async fn not_implemented(Path((service, _)): Path<(String, String)>) -> Response {
     AdminError::Unimplemented(service).into_response()
 }

@@ -1,4 +1,4 @@
-//! Who may enter, and what they may do.
+//! Admission: who may join, and with which permissions.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,14 +12,14 @@ use thiserror::Error;
 use crate::keys::KeyStore;
 use crate::limits::{Limits, TooLong};
 
-/// Someone who may enter a room.
+/// A participant that may join a room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
     /// App (API key) that the room belongs to.
     pub app: String,
     /// Name of the room.
     pub room: String,
-    /// Who it is.
+    /// Its identity.
     pub identity: String,
     /// Display name.
     pub name: String,
@@ -27,15 +27,15 @@ pub struct Admission {
     pub metadata: String,
     /// Attributes shown to others.
     pub attributes: BTreeMap<String, String>,
-    /// What they may do.
+    /// Its permissions.
     pub permission: Permission,
     /// The grants of the token that say so; `None` for the vendor's tokens.
     pub grants: Option<Grants>,
-    /// Most participants if this join creates the room; 0 is no limit.
+    /// Upper bound of participants if this join creates the room; 0 is no limit.
     pub max_participants: u32,
 }
 
-/// What someone may do in a room.
+/// What a participant may do in a room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permission {
     /// Publish tracks.
@@ -168,8 +168,8 @@ fn of_claims(claims: Claims) -> Result<Admission, AuthError> {
     })
 }
 
-/// An `04` token says neither which room (unless it is bound to one) nor what the user is called; both then come from
-/// the query: `room`, `name`, `max_participants`.
+/// An `04` token names neither the room (unless it is bound to one) nor the user; both come from the query then: `room`,
+/// `name`, `max_participants`.
 fn admit_token04(keys: &KeyStore, token: &str, query: &HashMap<String, String>) -> Result<Admission, AuthError> {
     let (app, token) = keys
         .server_secrets()
@@ -214,7 +214,7 @@ const SOURCES: [(&str, TrackSource); 4] = [
     ("screen_share_audio", TrackSource::ScreenShareAudio),
 ];
 
-/// The grants `base`, with what `permission` says.
+/// The grants `base`, with those of `permission`.
 pub fn grants_of(permission: &Permission, base: &Grants) -> Grants {
     let names = SOURCES.iter().filter(|(_, source)| permission.sources.contains(&(*source as i32)));
     Grants {

@@ -25,7 +25,7 @@ const DEV_KEY: (&str, &str) = ("devkey", "secret");
 #[derive(Debug, Parser)]
 #[command(name = "zego-room-server", version)]
 struct Args {
-    /// Address or host name to listen on, "" for all that the machine has; can be given several times (default 127.0.0.1)
+    /// Address or host name to listen on, "" for all addresses of the machine; can be given several times (default 127.0.0.1)
     #[arg(long, value_name = "ADDRESS")]
     bind: Vec<String>,
     /// TCP port for signalling; media use the UDP port two above or any free one (default 7880)
@@ -43,17 +43,17 @@ struct Args {
     /// The same as YAML, one "APPID: APPSIGN" a line: for the environment, which other users of the machine cannot read
     #[arg(long = "keys", value_name = "YAML", env = "LIVEKIT_KEYS", hide_env_values = true)]
     keys_yaml: Option<String>,
-    /// File with that, which may not be readable by everybody
+    /// File with these, readable by its owner only
     #[arg(long, value_name = "FILE", env = "LIVEKIT_KEY_FILE")]
     key_file: Option<PathBuf>,
     /// Server secret of an app for the vendor's 04 tokens, as APPID:SECRET; can be given several times
     #[arg(long = "server-secret", value_name = "APPID:SECRET", value_parser = parse_key)]
     server_secrets: Vec<(String, String)>,
-    /// Address that others know this machine by, as that of a router before it: clients are told of it first, and of the
-    /// machine's own ones; can be given several times
+    /// Address that others know this machine by, as that of a router before it, offered to clients before the machine's own ones;
+    /// can be given several times
     #[arg(long, env = "NODE_IP", value_delimiter = ',')]
     node_ip: Vec<IpAddr>,
-    /// UDP port that clients are told for media, if a router hands another port on to ours
+    /// UDP port offered to clients for media, if a router forwards another port to ours
     #[arg(long, env = "ADVERTISED_UDP_PORT")]
     advertised_udp_port: Option<u16>,
     /// Certificate (PEM, with those that lead to a root), so that clients connect to wss:// and https://; it is read again
@@ -72,13 +72,13 @@ struct Args {
     /// YAML file with keys as in livekit.yaml, see docs/room-server.md
     #[arg(long, value_name = "FILE", env = "LIVEKIT_CONFIG_FILE")]
     config: Option<PathBuf>,
-    /// What would stand in that file
+    /// The contents of that file
     #[arg(long, value_name = "YAML", env = "LIVEKIT_CONFIG", hide_env_values = true)]
     config_body: Option<String>,
     /// Answer 404 on /rtc/v1, so that clients use two peer connections
     #[arg(long, env = "ROOM_SERVER_TWO_CONNECTIONS")]
     two_connections: bool,
-    /// Serve numbers for Prometheus at /metrics, to everybody who can reach the port
+    /// Serve metrics for Prometheus at /metrics, to all clients that can reach the port
     #[arg(long)]
     metrics: bool,
     /// For trying things out, on loopback only: the join page gets an access token from the server, and without any
@@ -96,7 +96,7 @@ pub fn run_cli(args: impl IntoIterator<Item = OsString>) -> i32 {
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(error) => {
-            // Help and version come here as well; nothing is left to do if they cannot be printed.
+            // Help and version come here as well; there is nothing to do if they cannot be printed.
             let _ = error.print();
             return error.exit_code();
         }
@@ -141,7 +141,7 @@ fn start_log(config: &LogConfig) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && !config.json);
-    // Someone else's subscriber is fine, too.
+    // Another subscriber in this process is fine, too.
     let _ = if config.json { log.json().try_init() } else { log.try_init() };
 }
 
@@ -193,10 +193,10 @@ async fn wait_for_signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-/// File first, then arguments on top of it. Gives the keys of the file that have no effect as well.
+/// The file first, then the arguments. Returns the keys of the file that have no effect as well.
 fn config_of(args: Args) -> Result<(ServerConfig, Vec<UnusedKey>), String> {
     let keys = KeyPolicy::Fixed(BTreeMap::new());
-    let mut config = ServerConfig { keys, tcp_port: TcpPort::Usual, ..ServerConfig::default() };
+    let mut config = ServerConfig { keys, tcp_port: TcpPort::Default, ..ServerConfig::default() };
     let mut unused = Vec::new();
     if let Some(path) = args.config {
         let yaml = read_text(&path).map_err(|error| error.to_string())?;
@@ -284,19 +284,19 @@ mod tests {
     #[test]
     fn media_over_tcp_is_served_unless_it_is_switched_off() {
         let port = |arguments: &[&str]| config(&[&["--key", "1:a"], arguments].concat()).unwrap().tcp_port;
-        assert_eq!(port(&[]), TcpPort::Usual);
+        assert_eq!(port(&[]), TcpPort::Default);
         assert_eq!(port(&["--tcp-port", "7000", "--config-body", "rtc: {tcp_port: 7001}"]), TcpPort::Fixed(7000));
         assert_eq!(port(&["--tcp-port", "0"]), TcpPort::None);
     }
 
     #[test]
-    fn a_mistake_in_the_configuration_is_told() {
+    fn a_mistake_in_the_configuration_is_reported() {
         assert!(config(&["--key", "1:a", "--config-body", "port: many"]).unwrap_err().contains("port"));
         assert!(config(&["--key", "1:a", "--config", "/nowhere/at/all.yaml"]).unwrap_err().contains("/nowhere"));
     }
 
     #[test]
-    fn it_listens_where_it_is_told_to() {
+    fn it_listens_where_it_is_reported_to() {
         let binds = |arguments: &[&str]| config(&[&["--key", "1:a"], arguments].concat()).unwrap().binds();
         let ips = |texts: &[&str]| texts.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect::<Vec<_>>();
         assert_eq!(binds(&["--bind", ""]), ips(&["0.0.0.0", "::"]));

@@ -39,13 +39,13 @@ impl MediaCodec {
         Self::ALL.into_iter().find(|codec| codec.mime_type().eq_ignore_ascii_case(name))
     }
 
-    /// Whether it is for pictures.
+    /// Whether it is a video codec.
     pub fn is_video(self) -> bool {
         !matches!(self, Self::Opus | Self::RedundantOpus)
     }
 }
 
-/// The codecs that are taken, in the order in which they are preferred.
+/// The accepted codecs, in the order of preference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnabledCodecs {
     taken: Vec<MediaCodec>,
@@ -54,8 +54,8 @@ pub struct EnabledCodecs {
 }
 
 impl Default for EnabledCodecs {
-    /// Everything is taken. Clients are asked for H.264, which our own players and every browser decode; a client that lists
-    /// what it may publish and finds VP8 there would take that.
+    /// All codecs are accepted. Clients are asked for H.264, which our own players and every browser decode; a client that gets a
+    /// list with VP8 would use that.
     fn default() -> Self {
         let asked_for = MediaCodec::ALL.into_iter().filter(|codec| !codec.is_video() || *codec == MediaCodec::H264);
         Self { taken: MediaCodec::ALL.to_vec(), asked_for: asked_for.collect() }
@@ -75,18 +75,18 @@ impl EnabledCodecs {
         if taken.is_empty() { Self::default() } else { Self { asked_for: taken.clone(), taken } }
     }
 
-    /// Whether it is taken.
+    /// Whether it is accepted.
     pub fn takes(&self, codec: MediaCodec) -> bool {
         self.taken.contains(&codec)
     }
 
-    /// Those for pictures, best first.
+    /// The video codecs, best first.
     pub fn video(&self) -> impl Iterator<Item = MediaCodec> {
         self.taken.iter().copied().filter(|codec| codec.is_video())
     }
 
-    /// What a track of pictures is published with whose publisher wants this, `vp8` or `video/VP8`: that, or the best one
-    /// if it is not taken. Empty if the publisher does not say, or if no pictures are taken at all.
+    /// The codec for a video track whose publisher wants this, `vp8` or `video/VP8`: that one, or the best one if it is not
+    /// accepted. Empty if the publisher does not say, or if no video is accepted.
     pub fn video_for(&self, wanted: &str) -> &'static str {
         if wanted.is_empty() {
             return "";
@@ -96,12 +96,12 @@ impl EnabledCodecs {
         codec.or_else(|| self.video().next()).map_or("", MediaCodec::mime_type)
     }
 
-    /// What a room tells of itself.
+    /// The codecs in a room's information.
     pub fn of_room(&self) -> Vec<CodecMessage> {
         messages(&self.taken)
     }
 
-    /// What clients are asked to publish with.
+    /// The codecs that publishers are asked for.
     pub fn for_publishers(&self) -> Vec<CodecMessage> {
         messages(&self.asked_for)
     }

@@ -26,8 +26,8 @@ pub enum KeyPolicy {
 pub enum TcpPort {
     /// None.
     None,
-    /// The one above that of signalling, as with LiveKit; none if that is taken.
-    Usual,
+    /// The one above that of signalling, as with LiveKit; none if that is in use.
+    Default,
     /// This one; 0 is any free one.
     Fixed(u16),
 }
@@ -39,7 +39,7 @@ impl TcpPort {
     }
 }
 
-/// A STUN or TURN server that clients are told to use.
+/// A STUN or TURN server for clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IceServerConfig {
     /// Addresses as in RFC 7064 and RFC 7065: `stun:host:port`, `turn:host:port?transport=udp`.
@@ -48,8 +48,8 @@ pub struct IceServerConfig {
     pub username: String,
     /// Password, empty for STUN.
     pub credential: String,
-    /// What the relay shares with us (coturn's `static-auth-secret`): then every participant gets a user name and password
-    /// of its own that live for a time. Empty if the relay has fixed ones.
+    /// The relay's shared secret (coturn's `static-auth-secret`): then every participant gets temporary credentials of its own.
+    /// Empty if the relay has fixed ones.
     pub secret: String,
     /// How long those live; `None` is 5 minutes.
     pub ttl: Option<Duration>,
@@ -68,8 +68,8 @@ pub struct TlsFiles {
 /// ports. It reaches nothing but the media of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnConfig {
-    /// `None`: on the port of signalling, and told to those who come to it without a proxy between. `Some(true)`: told to
-    /// everybody but clients on this machine.
+    /// `None`: on the port of signalling, offered to clients without a proxy between. `Some(true)`: offered to all but clients on
+    /// this machine.
     pub enabled: Option<bool>,
     /// Name by which clients reach it; `None` is the one by which they reached signalling.
     pub domain: Option<String>,
@@ -79,7 +79,7 @@ pub struct TurnConfig {
     pub tls_port: Option<u16>,
     /// Certificate of that port; `None` is that of signalling.
     pub tls: Option<TlsFiles>,
-    /// Whether something before `tls_port` speaks TLS, so that plain connections come in.
+    /// Whether TLS ends before `tls_port`, so that plain connections arrive.
     pub external_tls: bool,
     /// How long the user names and passwords live that participants get.
     pub ttl: Duration,
@@ -95,7 +95,7 @@ impl Default for TurnConfig {
 /// How the program writes its log. The library writes none by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogConfig {
-    /// `trace`, `debug`, `info`, `warn` or `error`; `None` is `info`. `RUST_LOG` goes before it.
+    /// `trace`, `debug`, `info`, `warn` or `error`; `None` is `info`. `RUST_LOG` overrides it.
     pub level: Option<String>,
     /// One JSON object a line instead of text.
     pub json: bool,
@@ -110,55 +110,55 @@ pub struct ServerConfig {
     pub further_binds: Vec<IpAddr>,
     /// TCP port for signalling; 0 is any free one.
     pub port: u16,
-    /// UDP port for media; `None` is `port + 2` or, if that is taken, any free one.
+    /// UDP port for media; `None` is `port + 2` or, if that is in use, any free one.
     pub udp_port: Option<u16>,
-    /// Last port of a range that begins with `udp_port`: the first of them that is free is taken.
+    /// Last port of a range that begins with `udp_port`: the first free one is used.
     pub udp_port_last: Option<u16>,
     /// TCP port for media.
     pub tcp_port: TcpPort,
-    /// Whether clients are told of the TCP port only, to find out whether that way works.
+    /// Whether the TCP port is the only candidate, to test it.
     pub force_tcp: bool,
-    /// Address that others know this machine by, as that of a router before it. Clients are told of it first.
+    /// Address that others know this machine by, as that of a router before it. Offered to clients first.
     pub node_ip: Option<IpAddr>,
     /// Further such addresses, as that of the other family.
     pub further_node_ips: Vec<IpAddr>,
-    /// Which of the machine's addresses clients are told of.
+    /// Which of the machine's addresses are offered to clients.
     pub candidates: CandidateRules,
-    /// UDP port that clients are told for media, when a router hands another port on to ours.
+    /// UDP port offered to clients for media, when a router forwards another port to ours.
     pub advertised_udp_port: Option<u16>,
-    /// With what signalling speaks TLS (`wss://`); `None` is not at all.
+    /// Certificate of signalling (`wss://`); `None` is without TLS.
     pub tls: Option<TlsFiles>,
     /// The relay in this server.
     pub turn: TurnConfig,
     /// Servers that help clients find a way to us.
     pub ice_servers: Vec<IceServerConfig>,
-    /// Who may use the server.
+    /// The keys of the apps.
     pub keys: KeyPolicy,
     /// Server secrets for the vendor's `04` tokens, by app ID.
     pub server_secrets: BTreeMap<String, String>,
     /// How long a participant is kept whose signalling connection is lost while its media still flow.
     pub reconnect_timeout: Duration,
-    /// How long a room that a call created waits for somebody, unless the call says otherwise.
+    /// How long a room created by CreateRoom waits for its first participant, unless the call says otherwise.
     pub empty_timeout: Duration,
     /// How long a room stays when the last participant has left.
     pub departure_timeout: Duration,
-    /// Most participants of a room, unless its creation says otherwise; 0 is no limit.
+    /// Upper bound of a room's participants, unless its creation says otherwise; 0 is no limit.
     pub max_participants: u32,
     /// Codecs that clients may publish with.
     pub codecs: EnabledCodecs,
     /// How long texts may be.
     pub limits: Limits,
-    /// How often one address may ask to join; `None` is [`JoinRate::USUAL`] for all but loopback.
+    /// Join rate of one address; `None` is [`JoinRate::DEFAULT`] for all but loopback.
     pub join_rate: Option<JoinRate>,
-    /// Where it is told what happens in the rooms.
+    /// Webhooks for events of rooms.
     pub webhooks: Option<WebhookConfig>,
-    /// Whether clients may use one peer connection for both ways (`/rtc/v1`). If not, they fall back to two.
+    /// Whether clients may use one peer connection for both directions (`/rtc/v1`). If not, they fall back to two.
     pub single_peer_connection: bool,
-    /// Whether `/metrics` tells numbers about the server to everybody who asks.
+    /// Whether `/metrics` is served on the port of signalling.
     pub metrics: bool,
     /// TCP port with nothing but `/metrics`; 0 is any free one.
     pub metrics_port: Option<u16>,
-    /// Whether `POST /dev/token` gives everybody an access token. Only for a server that is bound to loopback.
+    /// Whether `POST /dev/token` gives all visitors an access token. Only for a server that is bound to loopback.
     pub dev: bool,
     /// How the program writes its log.
     pub log: LogConfig,
@@ -171,7 +171,7 @@ impl ServerConfig {
         distinct(&all)
     }
 
-    /// Whether nobody but this machine itself can reach the server.
+    /// Whether only this machine itself can reach the server.
     pub fn is_loopback(&self) -> bool {
         self.binds().iter().all(IpAddr::is_loopback)
     }

@@ -1,8 +1,8 @@
 //! The configuration file. Its keys are those of LiveKit's `livekit.yaml` where they mean the same, so that one file
 //! serves both servers.
 //!
-//! What livekit-server starts with has to start this server as well. So a key that has no effect here is never an error; it
-//! is named in a warning, and another one if LiveKit's server does not know it either.
+//! A file that starts livekit-server has to start this server as well. So a key that has no effect here is never an error; it
+//! is named in a warning, and a second warning says if LiveKit's server does not know it either.
 
 mod reading;
 mod relays;
@@ -26,7 +26,7 @@ use crate::join_rate::JoinRate;
 use crate::net::Filter;
 use crate::webhooks::WebhookConfig;
 
-/// What is wrong with a configuration.
+/// Why a configuration cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -35,7 +35,7 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
     /// It is longer than a configuration can be.
@@ -52,7 +52,7 @@ pub enum ConfigError {
     NoAddress {
         /// The name.
         name: String,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
     /// A value is not one of those that are possible.
@@ -60,9 +60,9 @@ pub enum ConfigError {
     Value {
         /// The key.
         key: &'static str,
-        /// What it has.
+        /// Its value.
         value: String,
-        /// What it could have.
+        /// The possible values.
         possible: &'static str,
     },
     /// `webhook` has addresses and no key that signs.
@@ -77,14 +77,14 @@ pub enum ConfigError {
 }
 
 impl ServerConfig {
-    /// Takes over what a YAML file says. Gives the keys that have no effect here.
+    /// Applies a YAML file. Returns the keys that have no effect here.
     ///
     /// # Errors
-    /// See [`ConfigError`]; then nothing was taken over.
+    /// See [`ConfigError`]; then nothing was applied.
     pub fn apply_yaml(&mut self, yaml: &str) -> Result<Vec<UnusedKey>, ConfigError> {
         let (file, mut unused) = parse::<ConfigFile>(yaml)?;
         if file.rtc.use_external_ip {
-            // Whoever relies on that has to be told, since nobody outside would get media.
+            // It is named in any case, since without it no client outside would get media.
             let key = "rtc.use_external_ip (give the address as rtc.node_ip)".to_owned();
             unused.push(UnusedKey { key, is_livekits: true });
         }
@@ -156,7 +156,7 @@ impl ServerConfig {
             self.node_ip = Some(*first);
             self.further_node_ips = further.to_vec();
         }
-        self.candidates.told_only |= rtc.external_ip_only;
+        self.candidates.configured_only |= rtc.external_ip_only;
         self.candidates.loopback = rtc.enable_loopback_candidate.unwrap_or(self.candidates.loopback);
         let is_filtered = !rtc.interfaces.includes.is_empty() || !rtc.interfaces.excludes.is_empty();
         if is_filtered {
@@ -200,7 +200,7 @@ impl ServerConfig {
         limits.identity = limit.max_participant_identity_length.unwrap_or(limits.identity);
         limits.participant_name = limit.max_participant_name_length.unwrap_or(limits.participant_name);
         if limit.joins_per_second.is_some() || limit.join_burst.is_some() {
-            let present = self.join_rate.unwrap_or(JoinRate::USUAL);
+            let present = self.join_rate.unwrap_or(JoinRate::DEFAULT);
             self.join_rate = Some(JoinRate {
                 per_second: limit.joins_per_second.unwrap_or(present.per_second),
                 burst: limit.join_burst.unwrap_or(present.burst),

@@ -1,9 +1,8 @@
-//! The HTTP face: `/rtc` and `/rtc/v1` (WebSocket), `validate` below each, the join page at `/` (module `join_page`).
+//! The HTTP service: `/rtc` and `/rtc/v1` (WebSocket), `validate` below each, the join page at `/` (module `join_page`), and
+//! `/twirp/livekit.RoomService/` for applications' backends (module `admin`).
 //!
-//! `/twirp/livekit.RoomService/` is for the servers of applications (module `admin`).
-//!
-//! `/rtc/v1` is for clients with one peer connection. Where it is not served, the 404 on both of its paths makes clients
-//! fall back to `/rtc` by themselves. Clients from before it was there put the same request into the query of `/rtc`.
+//! `/rtc/v1` is for clients with one peer connection. Where it is not served, the 404 on both of its paths makes clients fall
+//! back to `/rtc`. Older clients put the same request into the query of `/rtc`.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +18,7 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_TYP
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use protocol::limits::{SIGNAL_MESSAGE_MAX, SIGNAL_READ_BUFFER};
+use protocol::limits::{MAX_SIGNAL_MESSAGE, SIGNAL_READ_BUFFER};
 use protocol::messages::JoinRequest;
 use protocol::proof;
 use protocol::refusal::Refusal;
@@ -42,11 +41,11 @@ use crate::signalling::{SignalSender, serve};
 /// Type of the text format that monitoring reads.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What the handlers share.
+/// State that the handlers share.
 pub struct HttpState {
-    /// Who may enter.
+    /// The keys of the apps.
     pub keys: Arc<KeyStore>,
-    /// Where signalling goes.
+    /// The channel to the hub.
     pub hub: mpsc::Sender<Command>,
     /// Counts signalling connections.
     pub connections: AtomicU64,
@@ -54,7 +53,7 @@ pub struct HttpState {
     pub joins: Mutex<JoinLimiter>,
     /// How long texts may be.
     pub limits: Limits,
-    /// Whether clients may use one peer connection for both ways.
+    /// Whether clients may use one peer connection for both directions.
     pub single_peer_connection: bool,
     /// Port of signalling.
     pub port: u16,
@@ -159,7 +158,7 @@ async fn not_served() -> Response {
     (StatusCode::NOT_FOUND, [(ACCESS_CONTROL_ALLOW_ORIGIN, anybody)]).into_response()
 }
 
-/// What a client wants of its connection.
+/// The parameters of a client's connection.
 struct Wishes {
     auto_subscribe: bool,
     resume: Option<String>,
@@ -189,13 +188,13 @@ fn accept(
     };
     let hub = state.hub.clone();
     upgrade
-        .max_message_size(SIGNAL_MESSAGE_MAX)
-        .max_frame_size(SIGNAL_MESSAGE_MAX)
+        .max_message_size(MAX_SIGNAL_MESSAGE)
+        .max_frame_size(MAX_SIGNAL_MESSAGE)
         .read_buffer_size(SIGNAL_READ_BUFFER)
         .on_upgrade(move |socket| serve(socket, hub, connect, outgoing))
 }
 
-/// Browsers do not tell a page why an upgrade failed, so clients ask here without the upgrade.
+/// Browsers do not report why an upgrade failed, so clients ask here without the upgrade.
 async fn validate(
     State(state): State<Arc<HttpState>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,

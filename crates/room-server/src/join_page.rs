@@ -17,14 +17,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use flate2::read::GzDecoder;
-use protocol::limits::WIRE_NAME_MAX;
+use protocol::limits::MAX_WIRE_NAME;
 use protocol::token::{Claims, mint};
 use serde::Deserialize;
 
 use crate::http::HttpState;
 
 const INDEX: &str = include_str!("../join-page/index.html");
-/// In [`INDEX`]: whether tokens are given out.
+/// In [`INDEX`]: whether tokens are available.
 const DEV_MARK: &str = "data-dev=\"no\"";
 const DEV_MARK_ON: &str = "data-dev=\"yes\"";
 
@@ -50,7 +50,7 @@ const PACKED_FILES: [(&str, &str, &[u8]); 2] = [
     ("livekit-client.LICENSE.txt", TEXT, include_bytes!(concat!(env!("OUT_DIR"), "/livekit-client.LICENSE.txt.gz"))),
 ];
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame. The client library keeps time in a worker of its own.
+/// Nothing from elsewhere, nothing inline, in no frame. The client library has a timer in a worker of its own.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       media-src 'self' blob: mediastream:; connect-src 'self' ws: wss:; worker-src 'self' blob:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -58,7 +58,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// How long browsers keep the files. An update of the server should be seen soon.
 const KEEP: &str = "max-age=300";
 
-/// The routes. With `dev` everybody gets a token at `POST /dev/token`.
+/// The routes. With `dev` all visitors get a token at `POST /dev/token`.
 pub fn routes(dev: bool) -> Router<Arc<HttpState>> {
     let index = if dev { INDEX.replacen(DEV_MARK, DEV_MARK_ON, 1) } else { INDEX.to_owned() };
     let index = Bytes::from(index);
@@ -112,7 +112,7 @@ fn has(headers: &HeaderMap, name: &axum::http::HeaderName, wanted: &str) -> bool
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| value.contains(wanted))
 }
 
-/// Who wants a token, and for which room.
+/// The request for a token.
 #[derive(Debug, Deserialize)]
 struct TokenRequest {
     room: String,
@@ -130,8 +130,8 @@ async fn dev_token(State(state): State<Arc<HttpState>>, headers: HeaderMap, body
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     };
-    let is_name = |name: &str| !name.is_empty() && name.len() <= WIRE_NAME_MAX;
-    if !is_name(&request.room) || !is_name(&request.identity) || request.name.len() > WIRE_NAME_MAX {
+    let is_name = |name: &str| !name.is_empty() && name.len() <= MAX_WIRE_NAME;
+    if !is_name(&request.room) || !is_name(&request.identity) || request.name.len() > MAX_WIRE_NAME {
         return (StatusCode::BAD_REQUEST, "room or identity is missing or too long").into_response();
     }
     let Some((key, secret)) = state.keys.first() else {

@@ -5,20 +5,20 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 /// Addresses that are remembered. When there are more, those that have been quiet the longest are forgotten.
-const ADDRESSES_MAX: usize = 65_536;
+const MAX_ADDRESSES: usize = 65_536;
 
 /// How many joins an address may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoinRate {
-    /// So many in a second, for long.
+    /// Joins a second, sustained.
     pub per_second: u32,
-    /// So many at once.
+    /// Joins at once.
     pub burst: u32,
 }
 
 impl JoinRate {
-    /// For addresses of other machines, when nothing else is configured: an office behind one address can come at once.
-    pub const USUAL: Self = Self { per_second: 20, burst: 300 };
+    /// For addresses of other machines, by default: an office behind one address can join at once.
+    pub const DEFAULT: Self = Self { per_second: 20, burst: 300 };
 }
 
 /// The buckets.
@@ -37,10 +37,9 @@ struct Bucket {
 }
 
 impl JoinLimiter {
-    /// With a rate of one's own; `None` for the usual one, which leaves this machine alone: a proxy may sit there.
-    /// A rate of 0 is no limit.
+    /// With this rate; `None` for the default one, which exempts this machine: a proxy may run there. A rate of 0 is no limit.
     pub fn new(rate: Option<JoinRate>) -> Self {
-        Self { rate: rate.unwrap_or(JoinRate::USUAL), spares_loopback: rate.is_none(), buckets: HashMap::new() }
+        Self { rate: rate.unwrap_or(JoinRate::DEFAULT), spares_loopback: rate.is_none(), buckets: HashMap::new() }
     }
 
     /// Whether an address may ask once more; if so it counts.
@@ -75,7 +74,7 @@ impl JoinLimiter {
     }
 
     fn forget_some(&mut self, now: Instant) {
-        if self.buckets.len() < ADDRESSES_MAX {
+        if self.buckets.len() < MAX_ADDRESSES {
             return;
         }
         let rate = f64::from(self.rate.per_second);
@@ -83,13 +82,13 @@ impl JoinLimiter {
             now.saturating_duration_since(bucket.at) < Duration::from_secs_f64(bucket.level / rate)
         });
         // All of them are busy: that is no time to keep accounts.
-        if self.buckets.len() >= ADDRESSES_MAX {
+        if self.buckets.len() >= MAX_ADDRESSES {
             self.buckets.clear();
         }
     }
 }
 
-/// One customer of IPv6 has at least a /64.
+/// One IPv6 customer has at least a /64.
 fn group(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
@@ -167,6 +166,6 @@ mod tests {
         for n in 0..200_000_u32 {
             limiter.take(now, IpAddr::V4(n.into()));
         }
-        assert!(limiter.buckets.len() <= ADDRESSES_MAX);
+        assert!(limiter.buckets.len() <= MAX_ADDRESSES);
     }
 }

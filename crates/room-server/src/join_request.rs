@@ -1,5 +1,4 @@
-//! The query of `/rtc/v1`: one `join_request` that holds what older clients spread over the query and their first
-//! messages.
+//! The query of `/rtc/v1`: one `join_request` with what older clients spread over the query and their first messages.
 
 use std::io::Read;
 
@@ -13,7 +12,7 @@ use thiserror::Error;
 
 /// Largest request after inflation, in bytes. Clients send about 10 kB; a full offer with all attributes that are
 /// allowed stays below this.
-const INFLATED_MAX: u64 = 512 * 1024;
+const MAX_INFLATED: u64 = 512 * 1024;
 
 /// Some clients pad, some do not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -21,7 +20,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What is wrong with a join request.
+/// Why a join request is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JoinRequestError {
@@ -32,7 +31,7 @@ pub enum JoinRequestError {
     #[error("join_request is malformed")]
     Malformed,
     /// It is too large.
-    #[error("join_request is larger than {INFLATED_MAX} bytes")]
+    #[error("join_request is larger than {MAX_INFLATED} bytes")]
     TooLarge,
 }
 
@@ -53,9 +52,9 @@ pub fn decode(text: &str) -> Result<JoinRequest, JoinRequestError> {
 
 fn inflate(bytes: &[u8]) -> Result<Vec<u8>, JoinRequestError> {
     let mut inflated = Vec::new();
-    let mut reader = GzDecoder::new(bytes).take(INFLATED_MAX + 1);
+    let mut reader = GzDecoder::new(bytes).take(MAX_INFLATED + 1);
     reader.read_to_end(&mut inflated).map_err(|_| JoinRequestError::Malformed)?;
-    if inflated.len() as u64 > INFLATED_MAX {
+    if inflated.len() as u64 > MAX_INFLATED {
         return Err(JoinRequestError::TooLarge);
     }
     Ok(inflated)

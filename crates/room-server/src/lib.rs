@@ -1,9 +1,9 @@
 //! The room server that takes the place of the vendor's cloud: LiveKit's client protocol (`/rtc` with two
 //! peer connections, `/rtc/v1` with one), rooms, forwarding of media and data. Runs inside the addon's process or on its own.
 //!
-//! Layers, from outside: `http` speaks WebSocket, `auth` decides who may enter, `hub` holds all rooms as one
-//! state machine without clock or socket, `forwarding` numbers packets and drives the WebRTC engine, `net` owns the
-//! UDP socket and the thread in which hub and forwarding run.
+//! Layers, from outside: `http` speaks WebSocket, `auth` decides about admission, `hub` holds all rooms as one state machine
+//! without clock or socket, `forwarding` numbers packets and drives the WebRTC engine, `net` owns the UDP sockets and the
+//! thread in which hub and forwarding run.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::limits::{METADATA_MAX, WIRE_NAME_MAX};
+use protocol::limits::{MAX_METADATA, MAX_WIRE_NAME};
 use thiserror::Error;
 
 /// Longest texts, in bytes; 0 is no limit.
@@ -23,16 +23,16 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            metadata: METADATA_MAX,
-            attributes: METADATA_MAX,
-            room_name: WIRE_NAME_MAX,
-            identity: WIRE_NAME_MAX,
-            participant_name: WIRE_NAME_MAX,
+            metadata: MAX_METADATA,
+            attributes: MAX_METADATA,
+            room_name: MAX_WIRE_NAME,
+            identity: MAX_WIRE_NAME,
+            participant_name: MAX_WIRE_NAME,
         }
     }
 }
 
-/// What is too long.
+/// Which value is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{what} is longer than {max} bytes")]
 pub struct TooLong {
@@ -72,7 +72,7 @@ fn check(what: &'static str, length: usize, max: usize) -> Result<(), TooLong> {
     if max > 0 && length > max { Err(TooLong { what, max }) } else { Ok(()) }
 }
 
-/// `present` with the changes of a client: an empty value takes an attribute away.
+/// `present` with a client's changes: an empty value removes an attribute.
 pub fn merged<'a>(
     present: &BTreeMap<String, String>,
     changes: impl IntoIterator<Item = (&'a String, &'a String)>,

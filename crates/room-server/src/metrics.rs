@@ -18,11 +18,11 @@ pub struct Metrics {
     pub subscriptions: Gauge,
     /// Logins that succeeded.
     pub joins: Counter,
-    /// Connections that were taken up again.
+    /// Resumed connections.
     pub resumes: Counter,
     /// Key frames that publishers were asked for.
     pub keyframe_requests: Counter,
-    /// Datagrams that came.
+    /// Received datagrams.
     pub datagrams_received: Counter,
     /// Bytes in them.
     pub bytes_received: Counter,

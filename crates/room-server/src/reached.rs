@@ -10,9 +10,9 @@ use axum::http::uri::Authority;
 use crate::front::arrival::Arrival;
 
 /// Longest name of a host (RFC 1035, section 2.3.4).
-const HOST_MAX: usize = 253;
+const MAX_HOST: usize = 253;
 
-/// See the module's description.
+/// How a client reached the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reached {
     /// The name of the host, or its address (of IPv6 in brackets), as the client said it. `None` if it said nothing that
@@ -20,16 +20,16 @@ pub struct Reached {
     pub host: Option<String>,
     /// The port, as the client said it.
     pub port: u16,
-    /// The port of ours.
+    /// Our port.
     pub local_port: u16,
     /// Whether TLS is spoken here.
     pub is_tls: bool,
-    /// Whether somebody between says that they handed the request on.
+    /// Whether a proxy says that it forwarded the request.
     pub is_proxied: bool,
 }
 
 impl Reached {
-    /// Whether the client itself is at the other end of the connection, as far as can be told.
+    /// Whether the client itself is the peer of the connection, as far as can be told.
     pub fn is_direct(&self) -> bool {
         self.host.is_some() && !self.is_proxied && self.port == self.local_port && self.port != 0
     }
@@ -54,7 +54,7 @@ fn is_host(text: &str) -> bool {
         return inner.parse::<std::net::Ipv6Addr>().is_ok();
     }
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    !text.is_empty() && text.len() <= HOST_MAX && text.bytes().all(is_of_name)
+    !text.is_empty() && text.len() <= MAX_HOST && text.bytes().all(is_of_name)
 }
 
 impl<S: Sync> FromRequestParts<S> for Reached {

@@ -35,7 +35,7 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(800);
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Something else listens there already.
+    /// Another process listens there already.
     #[error("address {0} is in use")]
     AddressInUse(SocketAddr),
     /// The system does not let us listen there.
@@ -43,10 +43,10 @@ pub enum StartError {
     Bind {
         /// Where.
         address: SocketAddr,
-        /// What it says.
+        /// The system's error.
         error: io::Error,
     },
-    /// [`KeyPolicy::Fixed`] has no keys, so nobody could enter.
+    /// [`KeyPolicy::Fixed`] has no keys, so no client could join.
     #[error("no keys are configured")]
     NoKeys,
     /// [`KeyPolicy::Embedded`] with an address that others can reach.
@@ -55,7 +55,7 @@ pub enum StartError {
     /// [`ServerConfig::dev`] with an address that others can reach.
     #[error("a server that gives everybody a token may only listen on loopback")]
     DevNotLoopback,
-    /// What the TLS library says of itself.
+    /// The TLS library's error.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
     /// The certificate or its private key cannot be used.
@@ -112,10 +112,10 @@ impl RoomServer {
         let tcp_media_address = tcp_media.first().map(TcpListener::local_addr).transpose()?;
         let metrics_address = metrics_listeners.first().map(TcpListener::local_addr).transpose()?;
 
-        let (webhooks, notices) = match &config.webhooks {
+        let (webhooks, webhook_events) = match &config.webhooks {
             Some(config) => {
-                let (webhooks, notices) = Webhooks::start(config, |key| keys.secret(key))?;
-                (Some(webhooks), Some(notices))
+                let (webhooks, webhook_events) = Webhooks::start(config, |key| keys.secret(key))?;
+                (Some(webhooks), Some(webhook_events))
             }
             None => (None, None),
         };
@@ -147,7 +147,8 @@ impl RoomServer {
             false => (None, None),
         };
         let factory = Box::new(Str0mFactory::new(candidates, config.codecs.clone()));
-        let hub = Hub::new(factory, keys.clone(), metrics.clone(), HubSettings::new(&config, ice_servers, notices));
+        let hub =
+            Hub::new(factory, keys.clone(), metrics.clone(), HubSettings::new(&config, ice_servers, webhook_events));
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (stop, stopped) = watch::channel(false);
         let tcp = (!tcp_media.is_empty()).then(|| {
@@ -235,7 +236,7 @@ impl RoomServer {
         self.keys.add(api_key, secret)
     }
 
-    /// Tells everybody to leave, and stops. Takes less than a second, and up to one more when webhooks are to be sent.
+    /// Asks all participants to leave, and stops. Takes less than a second, and up to one more when webhooks are to be sent.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         if let Some(media) = self.media.take() {
@@ -248,7 +249,7 @@ impl RoomServer {
         if timeout(STOP_TIMEOUT, &mut self.http).await.is_err() {
             self.http.abort();
         }
-        // The media thread, which has ended, held the way into their queues.
+        // The media thread, which has ended, held the senders of their queues.
         if let Some(webhooks) = self.webhooks.take() {
             webhooks.finish(STOP_TIMEOUT).await;
         }
@@ -262,7 +263,7 @@ impl Drop for RoomServer {
     }
 }
 
-/// Who can be overheard is told so once.
+/// Warns once about signalling without TLS.
 fn warn_of_plain(config: &ServerConfig) {
     if config.tls.is_none() && !config.is_loopback() {
         tracing::warn!(

@@ -13,18 +13,18 @@ use crate::hub::ids::ConnectionId;
 
 /// How often clients shall send a sign of life, in seconds.
 pub const PING_INTERVAL: i32 = 5;
-/// After this silence clients give the connection up, in seconds.
+/// Clients give the connection up after this silence, in seconds.
 pub const PING_TIMEOUT: i32 = 15;
 /// How often clients are asked for a sign of life: those built on LiveKit's Go SDK send none by themselves, but every
 /// WebSocket answers a ping (RFC 6455, section 5.5.2).
 const PING_EVERY: Duration = Duration::from_secs(5);
-/// After this silence we give it up: a bit later, so that the client is the one to act.
-const SILENCE_MAX: Duration = Duration::from_secs(20);
-/// A client that does not take a message for this long is as good as gone.
+/// The server gives it up after this silence: a bit later, so that the client acts first.
+const MAX_SILENCE: Duration = Duration::from_secs(20);
+/// A client that does not take a message for this long has gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an ended connection is kept for the client's answer. Closing a socket while something unread lies in it
-/// resets the connection, and then clients take an orderly end for a broken one.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long an ended connection is kept for the client's answer. Closing a socket with unread data resets the connection, and
+/// then clients take an orderly end for a failure.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Messages that wait for a client before it counts as not reading.
 pub const QUEUE_LENGTH: usize = 512;
 
@@ -50,7 +50,7 @@ impl SignalSender {
     }
 }
 
-/// A message as it goes over the wire.
+/// A message as it is sent.
 pub fn encode(message: Response) -> Bytes {
     SignalResponse { message: Some(message) }.encode_to_vec().into()
 }
@@ -67,7 +67,7 @@ pub async fn serve(
         return;
     }
     exchange(&mut socket, &hub, id, &mut outgoing).await;
-    // The hub may be gone, then nobody needs to know.
+    // The hub may have stopped, then nothing needs to know.
     let _ = hub.send(Command::Disconnected(id)).await;
     close(&mut socket).await;
 }
@@ -77,7 +77,7 @@ async fn close(socket: &mut WebSocket) {
     let frame = CloseFrame { code: close_code::NORMAL, reason: "".into() };
     // The client may have closed already.
     if timeout(WRITE_TIMEOUT, socket.send(Message::Close(Some(frame)))).await.is_ok_and(|sent| sent.is_ok()) {
-        let _ = timeout(FAREWELL, async { while matches!(socket.recv().await, Some(Ok(_))) {} }).await;
+        let _ = timeout(CLOSE_TIMEOUT, async { while matches!(socket.recv().await, Some(Ok(_))) {} }).await;
     }
 }
 
@@ -92,7 +92,7 @@ async fn exchange(
     id: ConnectionId,
     outgoing: &mut mpsc::Receiver<Bytes>,
 ) {
-    let mut silence_ends = Instant::now() + SILENCE_MAX;
+    let mut silence_ends = Instant::now() + MAX_SILENCE;
     let mut ping_at = Instant::now() + PING_EVERY;
     loop {
         tokio::select! {
@@ -104,7 +104,7 @@ async fn exchange(
             }
             message = socket.recv() => {
                 let Some(Ok(message)) = message else { return };
-                silence_ends = Instant::now() + SILENCE_MAX;
+                silence_ends = Instant::now() + MAX_SILENCE;
                 let Message::Binary(bytes) = message else { continue };
                 match SignalRequest::decode(bytes) {
                     Ok(SignalRequest { message: Some(request) }) => {

@@ -14,11 +14,11 @@ const UDP_PORT_OFFSET: u16 = 2;
 const TCP_PORT_OFFSET: u16 = 1;
 /// LiveKit's port for signalling, from which media ports are counted where signalling has a well-known one.
 const COUNTED_FROM: u16 = 7880;
-/// Browsers take no candidate at a port below this but 80 and 443, which could be another service's
-/// (libwebrtc, `P2PTransportChannel`).
-const LEAST_PORT: u16 = 1024;
+/// Browsers accept no candidate at a port below this but 80 and 443, which could be another service's (libwebrtc,
+/// `P2PTransportChannel`).
+const MIN_BROWSER_PORT: u16 = 1024;
 
-/// See the module's description.
+/// The sockets of a server.
 pub struct Sockets {
     /// For signalling, at least one.
     pub signalling: Vec<TcpListener>,
@@ -37,7 +37,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Opens what this configuration wants.
+    /// Opens the sockets of a configuration.
     ///
     /// # Errors
     /// [`StartError::AddressInUse`], [`StartError::Bind`].
@@ -46,7 +46,7 @@ impl Sockets {
         let binds = config.binds();
         let signalling = listeners(&binds, config.port)?;
         let address = first_address(&signalling)?;
-        // Not where somebody says how media come in.
+        // Not where the configuration says how media arrive.
         let is_told = config.node_ip.is_some() || config.advertised_udp_port.is_some();
         let is_local = config.is_loopback() && !is_told;
         let media_ips = if is_local { everywhere(&binds) } else { binds.clone() };
@@ -54,7 +54,7 @@ impl Sockets {
         let tcp_media = match config.tcp_port {
             TcpPort::None => Vec::new(),
             TcpPort::Fixed(port) => listeners(&binds, port)?,
-            TcpPort::Usual => match media_port(address.port(), TCP_PORT_OFFSET) {
+            TcpPort::Default => match media_port(address.port(), TCP_PORT_OFFSET) {
                 Some(port) => listeners(&binds, port)
                     .inspect_err(|error| tracing::warn!(port, %error, "no media over TCP"))
                     .unwrap_or_default(),
@@ -78,10 +78,10 @@ impl Sockets {
     }
 }
 
-/// Where the first of these listens.
+/// The address of the first listener.
 ///
 /// # Errors
-/// What the system says; that there is none.
+/// The system's error; that there is none.
 pub fn first_address(listeners: &[TcpListener]) -> io::Result<SocketAddr> {
     listeners.first().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?.local_addr()
 }
@@ -107,7 +107,7 @@ fn media_sockets(ips: &[IpAddr], config: &ServerConfig) -> Result<Vec<UdpSocket>
     at_usual.map_or_else(|| bind_udp(ips, 0..=0), Ok).map_err(start_error)
 }
 
-/// The usual port for media beside that port for signalling.
+/// The default port for media beside that port for signalling.
 fn media_port(signalling: u16, offset: u16) -> Option<u16> {
     let counted_from = if is_refused(signalling.saturating_add(offset)) { COUNTED_FROM } else { signalling };
     counted_from.checked_add(offset)
@@ -115,7 +115,7 @@ fn media_port(signalling: u16, offset: u16) -> Option<u16> {
 
 /// Whether browsers would not send media to that port.
 fn is_refused(port: u16) -> bool {
-    port < LEAST_PORT && port != 80 && port != 443
+    port < MIN_BROWSER_PORT && port != 80 && port != 443
 }
 
 fn warn_of_refused_ports(config: &ServerConfig) {

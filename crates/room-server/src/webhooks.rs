@@ -1,8 +1,8 @@
-//! Tells an application's own server what happens in the rooms, as LiveKit's server does: one `POST` of a `WebhookEvent`
-//! in JSON for each event, signed by an access token that holds the SHA-256 of the body.
+//! Webhooks, as LiveKit's server sends them: one `POST` of a `WebhookEvent` in JSON for each event of the rooms, signed by an
+//! access token with the SHA-256 of the body.
 //!
-//! Rooms never wait for it: events go into a queue with room for [`QUEUE_LENGTH`], and what does not fit is dropped.
-//! Each address has a queue of its own, in which events keep their order.
+//! Rooms never wait for it: events go into a queue of [`QUEUE_LENGTH`], and more are dropped. Each address has a queue of its
+//! own, in which events keep their order.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,7 +28,7 @@ use tokio::time::{sleep, timeout};
 
 /// Events that may wait for one address.
 pub const QUEUE_LENGTH: usize = 1000;
-/// How often an event is sent to an address that does not take it, before it is given up.
+/// Attempts to send an event to an address.
 const ATTEMPTS: u32 = 5;
 /// Wait before the second attempt; doubled before each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -36,19 +36,19 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Life of the signature.
 const SIGNATURE_LIFE: Duration = Duration::from_secs(300);
-/// The type that LiveKit's server gives its webhooks.
+/// The content type of LiveKit's webhooks.
 const BODY_TYPE: &str = "application/webhook+json";
 
-/// Where events go, and who signs them.
+/// The addresses, and the key that signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookConfig {
     /// Addresses, `http:` or `https:`.
     pub urls: Vec<String>,
-    /// API key whose secret signs. Events of all apps are told, as with LiveKit's server.
+    /// API key whose secret signs. Events of all apps are sent, as with LiveKit's server.
     pub api_key: String,
 }
 
-/// What is wrong with the configuration of webhooks.
+/// Why a configuration of webhooks cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WebhookConfigError {
@@ -66,7 +66,7 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Starts them on the current tokio runtime. `secret_of` gives the secret of an API key.
+    /// Starts them on the current tokio runtime. `secret_of` returns the secret of an API key.
     ///
     /// # Errors
     /// See [`WebhookConfigError`].
@@ -79,7 +79,7 @@ impl Webhooks {
             Signer { api_key: config.api_key.clone(), secret: secret_of(&config.api_key).ok_or_else(unknown)? };
         let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).build(https);
-        let (notices, incoming) = mpsc::channel(QUEUE_LENGTH);
+        let (webhook_events, incoming) = mpsc::channel(QUEUE_LENGTH);
         let mut queues = Vec::new();
         let mut senders = Vec::new();
         for url in &config.urls {
@@ -89,7 +89,7 @@ impl Webhooks {
             senders.push(tokio::spawn(address.send_all(events)));
         }
         senders.push(tokio::spawn(distribute(incoming, queues)));
-        Ok((Self { senders }, notices))
+        Ok((Self { senders }, webhook_events))
     }
 
     /// Waits until everything is sent that was in the queues; not for longer than `patience`.

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_told_once_across_the_wrap() {
+    fn what_is_lost_is_reported_once_across_the_wrap() {
         let mut log = log([65_534, 65_535, 0, 1]);
         assert_eq!(log.on_told([(65_534, true), (65_535, false), (0, false), (1, true)]), [65_535, 0]);
         assert!(log.on_told([(65_535, false), (0, false)]).is_empty());
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_would_miss_is_left_out() {
+    fn what_nobody_would_miss_is_skipped() {
         let mut log = log(0..10);
         log.on_sent(10, None);
         assert!(log.on_told([(10, false)]).is_empty());

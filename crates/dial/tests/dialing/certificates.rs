@@ -48,7 +48,7 @@ async fn a_certificate_for_another_name_tells_which() {
 }
 
 #[tokio::test]
-async fn dates_are_told_and_that_the_clock_may_be_wrong() {
+async fn dates_are_reported_and_that_the_clock_may_be_wrong() {
     let authority = Authority::new("Acme");
     let old = authority.issue(&["localhost"], |params| {
         (params.not_before, params.not_after) = (date_time_ymd(2019, 1, 1), date_time_ymd(2020, 2, 3));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dial::{DialError, Dialer};
 use futures_util::{SinkExt, StreamExt};
 use prost::Message as _;
-use protocol::limits::{SIGNAL_MESSAGE_MAX, SIGNAL_READ_BUFFER};
+use protocol::limits::{MAX_SIGNAL_MESSAGE, SIGNAL_READ_BUFFER};
 use protocol::messages::{
     JoinResponse, LeaveRequest, ReconnectReason, ReconnectResponse, SignalRequest, SignalResponse, signal_request,
     signal_response,
@@ -128,8 +128,8 @@ async fn open(
     let attempt = async {
         let (stream, server_ip) = dial(dialer, &place).await?;
         let limits = WebSocketConfig::default()
-            .max_message_size(Some(SIGNAL_MESSAGE_MAX))
-            .max_frame_size(Some(SIGNAL_MESSAGE_MAX))
+            .max_message_size(Some(MAX_SIGNAL_MESSAGE))
+            .max_frame_size(Some(MAX_SIGNAL_MESSAGE))
             .read_buffer_size(SIGNAL_READ_BUFFER);
         let (socket, _) = client_async_with_config(request, stream, Some(limits)).await.map_err(connect_error)?;
         Ok::<_, ConnectError>(Connection { socket, server_ip })

@@ -88,7 +88,7 @@ fn broken_tokens_are_malformed_and_nothing_worse() {
     for token in ["", ".", "..", "a.b.c", "a.b.c.d", "ä.ö.ü"] {
         assert_eq!(verify_at(token, lookup, NOW), Err(TokenError::Malformed), "{token}");
     }
-    assert_eq!(verify_at(&"a".repeat(TOKEN_MAX + 1), lookup, NOW), Err(TokenError::Malformed));
+    assert_eq!(verify_at(&"a".repeat(MAX_TOKEN + 1), lookup, NOW), Err(TokenError::Malformed));
 }
 
 /// Valid tokens of both kinds, changed at random (xorshift, so a failure can be repeated). None may pass, unless the

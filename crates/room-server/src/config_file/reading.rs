@@ -1,4 +1,4 @@
-//! From YAML to values, with the keys that nobody used.
+//! From YAML to values, with the keys that were not used.
 
 use std::fmt;
 use std::io::Read;
@@ -10,9 +10,9 @@ use serde_ignored::Path as KeyPath;
 use super::ConfigError;
 
 /// Longest configuration, in bytes. Those that people write have a few thousand.
-const SIZE_MAX: u64 = 1024 * 1024;
-/// Most keys that are named.
-const UNUSED_MAX: usize = 100;
+const MAX_SIZE: u64 = 1024 * 1024;
+/// Upper bound of keys that are named.
+const MAX_UNUSED_KEYS: usize = 100;
 
 /// A key of a configuration that has no effect here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,17 +36,17 @@ impl fmt::Display for UnusedKey {
 pub fn read_text(path: &Path) -> Result<String, ConfigError> {
     let failed = |error| ConfigError::Read { path: path.to_owned(), error };
     let mut text = String::new();
-    std::fs::File::open(path).map_err(failed)?.take(SIZE_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+    std::fs::File::open(path).map_err(failed)?.take(MAX_SIZE + 1).read_to_string(&mut text).map_err(failed)?;
     check_length(&text)?;
     Ok(text)
 }
 
 fn check_length(yaml: &str) -> Result<(), ConfigError> {
     let length = u64::try_from(yaml.len()).unwrap_or(u64::MAX);
-    if length > SIZE_MAX { Err(ConfigError::TooLong) } else { Ok(()) }
+    if length > MAX_SIZE { Err(ConfigError::TooLong) } else { Ok(()) }
 }
 
-/// Reads YAML. The parser itself bounds nesting, aliases and what they expand to. Gives the keys that were not used.
+/// Parses YAML. The parser bounds nesting, aliases and their expansion. Returns the keys that were not used.
 ///
 /// # Errors
 /// [`ConfigError::Parse`], with the key and the line; [`ConfigError::TooLong`].
@@ -54,7 +54,7 @@ pub fn parse<T: DeserializeOwned + Default>(yaml: &str) -> Result<(T, Vec<Unused
     check_length(yaml)?;
     let mut unused = Vec::new();
     let mut take_note = |path: KeyPath<'_>| {
-        if unused.len() < UNUSED_MAX {
+        if unused.len() < MAX_UNUSED_KEYS {
             unused.push(name_of(&path));
         }
     };
@@ -88,7 +88,7 @@ fn name_of(path: &KeyPath<'_>) -> String {
     }
 }
 
-/// What stands in files for LiveKit's server and means nothing here. A section stands for all that is in it.
+/// Keys of LiveKit's server that have no effect here. A section stands for all of its keys.
 const LIVEKITS: &[&str] = &[
     "agents",
     "api",

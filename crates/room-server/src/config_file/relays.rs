@@ -1,4 +1,4 @@
-//! Relays: those that clients are told of, and the one in this server.
+//! Relays: those that clients are offered, and the one in this server.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use super::{ConfigError, tls_files};
 use crate::config::{IceServerConfig, ServerConfig};
 
 impl TurnServer {
-    /// What clients are told of it.
+    /// The relay as clients are offered it.
     ///
     /// # Errors
-    /// [`ConfigError::Value`] for a protocol that does not exist.
+    /// [`ConfigError::Value`] for an unknown protocol.
     pub fn ice_server(self) -> Result<IceServerConfig, ConfigError> {
         let (scheme, transport) = match self.protocol.as_deref().unwrap_or("udp") {
             "" | "udp" => ("turn", "udp"),

@@ -113,7 +113,7 @@ section!(
 );
 
 section!(
-    /// Who is told what happens.
+    /// Receivers of webhooks.
     WebhookSection {
         urls: Vec<String>,
         api_key: Option<String>,
@@ -128,7 +128,7 @@ section!(
     }
 );
 
-/// What is taken, and what is left out.
+/// Included and excluded names.
 #[derive(Debug, Deserialize)]
 #[serde(default, bound(deserialize = "T: Deserialize<'de>"))]
 pub struct FilterSection<T> {
@@ -158,7 +158,7 @@ impl<'de> Deserialize<'de> for IpNetwork {
     }
 }
 
-/// A codec, as LiveKit's file describes it. Its format parameters are what this server makes them.
+/// A codec, as in LiveKit's file. Its format parameters are set by this server.
 #[derive(Debug, Deserialize)]
 pub struct CodecSpec {
     pub mime: String,

@@ -55,7 +55,7 @@ fn the_file_in_the_documentation_is_understood_to_its_last_key() {
     assert_eq!(config.empty_timeout, default.empty_timeout);
     assert_eq!(config.departure_timeout, default.departure_timeout);
     assert_eq!(config.reconnect_timeout, default.reconnect_timeout);
-    assert_eq!(config.join_rate, Some(JoinRate::USUAL));
+    assert_eq!(config.join_rate, Some(JoinRate::DEFAULT));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_key_without_an_effect_is_named_and_is_no_error() {
 }
 
 #[test]
-fn whoever_relies_on_an_address_that_is_asked_for_outside_is_told_what_to_give_instead() {
+fn clients_that_relies_on_an_address_that_is_asked_for_outside_is_reported_what_to_give_instead() {
     assert!(unused("rtc: {use_external_ip: true}")[0].contains("rtc.node_ip"));
     assert_eq!(unused("rtc: {use_external_ip: false}"), Vec::<String>::new());
 }
@@ -124,7 +124,7 @@ fn everything_that_can_be_listened_on_is_understood() {
 }
 
 #[test]
-fn ports_can_be_written_in_several_ways() {
+fn ports_can_be_written_in_several_paths() {
     let ports = |yaml: &str| {
         let config = read(&format!("rtc: {{udp_port: {yaml}}}")).unwrap();
         (config.udp_port, config.udp_port_last)
@@ -144,7 +144,7 @@ fn ports_can_be_written_in_several_ways() {
 }
 
 #[test]
-fn a_wrong_value_is_told_with_its_key_and_its_line() {
+fn a_wrong_value_is_reported_with_its_key_and_its_line() {
     for (yaml, key) in [
         ("port: 7880\nrtc:\n  tcp_port: many\n", "rtc.tcp_port"),
         ("port: 7880\nrtc:\n  ips: {includes: [10.0.0.0/99]}\n", "rtc.ips.includes[0]"),
@@ -247,12 +247,12 @@ fn relays_become_addresses_for_clients() {
 #[test]
 fn half_a_join_rate_is_completed() {
     let config = read("limit:\n  joins_per_second: 3\n").unwrap();
-    assert_eq!(config.join_rate, Some(JoinRate { per_second: 3, ..JoinRate::USUAL }));
+    assert_eq!(config.join_rate, Some(JoinRate { per_second: 3, ..JoinRate::DEFAULT }));
 }
 
 #[cfg(unix)]
 #[test]
-fn a_key_file_that_everybody_can_read_is_refused() {
+fn a_key_file_that_all_clients_can_read_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let path = std::env::temp_dir().join(format!("room-server-keys-{}", std::process::id()));
     std::fs::write(&path, "1234567: abc\n").unwrap();

@@ -8,8 +8,8 @@ use serde::{Deserialize, de};
 
 use super::ConfigError;
 
-/// Most addresses to listen on.
-pub const BINDS_MAX: usize = 64;
+/// Upper bound of addresses to listen on.
+pub const MAX_BINDS: usize = 64;
 
 /// A port, or a range of them: `7882`, `"7882"`, `7882-7892`, `{start: 7882, end: 7892}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,15 +118,15 @@ impl<'de> Deserialize<'de> for NodeIps {
     }
 }
 
-/// What to listen on, by what was written: an IP address (also in brackets), the name of a host, or nothing, which is all
-/// addresses that the machine has.
+/// The addresses to listen on: an IP address (also in brackets), a host name, or an empty text for all addresses of the
+/// machine.
 ///
 /// # Errors
 /// [`ConfigError::TooManyAddresses`], [`ConfigError::NoAddress`].
 pub fn bind_addresses<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<IpAddr>, ConfigError> {
     let mut ips = Vec::new();
     for (at, text) in texts.into_iter().enumerate() {
-        if at >= BINDS_MAX {
+        if at >= MAX_BINDS {
             return Err(ConfigError::TooManyAddresses);
         }
         let bare = text.trim().trim_start_matches('[').trim_end_matches(']');

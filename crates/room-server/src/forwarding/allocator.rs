@@ -1,43 +1,42 @@
-//! Shares out what the way to one subscriber carries: sound first, then for every picture its smallest layer, then better
+//! Allocates the downlink bandwidth of one subscriber: audio first, then the smallest layer of every video, then better
 //! layers, always in the order of priority.
 //!
-//! An estimate follows what is sent: on a wide way it is rarely much above that, and behind when more is sent of late. So
-//! everybody gets the best until the estimate falls below what is being sent; only then the way counts as narrow, and
-//! there is something to share out.
+//! An estimate follows what is sent: on a wide path it is rarely much above that, and lags behind when more is sent. So all
+//! videos get their best layer until the estimate falls below what is being sent; only then the path counts as narrow, and
+//! there is something to allocate.
 //!
-//! On a narrow way taking away is done at once, since a queue is filling up somewhere. Giving more needs headroom that
-//! lasts, and the longer the more often it was a mistake. A picture is paused only when even its smallest layer did not
-//! fit for a while.
+//! On a narrow path layers are lowered at once, since a queue is building up. Raising them needs headroom that lasts, the
+//! longer the more often it was a mistake. A video is paused only when even its smallest layer did not fit for a while.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::layer_selector::BEST;
 
-/// Share of a layer's rate that must be there to keep it, and to give it: estimates and encoders both waver.
+/// Share of a layer's rate that keeps it; the one below is for raising: estimates and encoders both vary.
 const KEEP: f64 = 0.95;
 const GIVE: f64 = 1.15;
-/// Share of what arrives of a picture that its encoder was told to make: the rest is headers, and what it makes too much.
+/// Share of a video's arriving rate that its encoder was asked for: the rest is headers and overshoot.
 const ENCODED: f64 = 0.87;
-/// A picture is paused only with less than this share of its smallest layer's rate: an estimate lags behind a publisher that
-/// sends less of late, and a picture that comes badly is better than none.
+/// A video is paused only below this share of its smallest layer's rate: an estimate lags behind a publisher that sends less,
+/// and bad video is better than none.
 const PAUSE_BELOW: f64 = 0.7;
-/// How long the smallest layer must not fit before its picture is paused.
+/// How long the smallest layer must not fit before its video is paused.
 const PAUSE_AFTER: Duration = Duration::from_millis(1500);
-/// How long there must be room for more before it is given: at first, and at most.
+/// How long there must be headroom before a layer is raised: at first, and at most.
 const PATIENCE: Duration = Duration::from_secs(1);
-const PATIENCE_MAX: Duration = Duration::from_secs(30);
+const MAX_PATIENCE: Duration = Duration::from_secs(30);
 /// More that is lost again within this time was a mistake.
 const MISTAKE: Duration = Duration::from_secs(10);
-/// So long after a picture began, the estimate has caught up with it.
-const SETTLED: Duration = Duration::from_secs(2);
-/// The way is narrow when the estimate is below this share of what is sent, for this long.
-const TOO_LITTLE: f64 = 0.9;
+/// Time after which the estimate has followed a new video.
+const ESTIMATE_LAG: Duration = Duration::from_secs(2);
+/// The path is narrow when the estimate is below this share of what is sent, for the time below.
+const NARROW_RATIO: f64 = 0.9;
 const NARROW_AFTER: Duration = Duration::from_millis(400);
-/// The way counts as wide again after everybody has got the best for this long.
+/// The path counts as wide again after all videos had their best layer for this long.
 const WIDE_AFTER: Duration = Duration::from_secs(10);
 
-/// One layer of a picture, or a picture without layers.
+/// One layer of a video, or a video without layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layer {
     /// 1 to 3, larger is better.
@@ -46,21 +45,21 @@ pub struct Layer {
     pub bps: u64,
 }
 
-/// A picture that the subscriber wants.
+/// A video that the subscriber wants.
 #[derive(Clone, Debug)]
 pub struct Video {
     /// Name of the track.
     pub track: String,
-    /// Larger goes first.
+    /// Larger is more important.
     pub priority: u32,
-    /// Layers that may be given, from small to large. A picture without any is left alone.
+    /// Layers that may be allocated, from small to large. A video without any is left alone.
     pub layers: Vec<Layer>,
-    /// Bits per second that the best of them may take by the publisher's word, 0 if it gave none. Less may come for now: the
-    /// picture is simple, or the publisher minds this very way and would send more if it could.
+    /// Bits per second of the best layer by the publisher's announcement, 0 without one. Less may arrive: the scene is simple, or
+    /// the publisher follows this very path and would send more.
     pub announced: u64,
 }
 
-/// What a picture gets.
+/// The allocation of a video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     /// Nothing for now.
@@ -69,7 +68,7 @@ pub enum Share {
     UpTo(u8),
 }
 
-/// The shares of one subscriber. See the module's description.
+/// The allocations of one subscriber.
 #[derive(Debug, Default)]
 pub struct DownlinkAllocator {
     slots: HashMap<String, Slot>,
@@ -80,7 +79,7 @@ pub struct DownlinkAllocator {
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    /// Rank of the layer that is given, 0 for none.
+    /// Rank of the allocated layer, 0 for none.
     rank: u8,
     began_at: Instant,
     misfit_since: Option<Instant>,
@@ -110,7 +109,7 @@ impl Slot {
             self.room_since = None;
         } else if rank < self.rank {
             let mistake = self.raised_at.is_some_and(|at| now.saturating_duration_since(at) < MISTAKE);
-            self.patience = if mistake { (self.patience * 2).min(PATIENCE_MAX) } else { PATIENCE };
+            self.patience = if mistake { (self.patience * 2).min(MAX_PATIENCE) } else { PATIENCE };
             self.room_since = None;
         }
         self.rank = rank;
@@ -118,8 +117,8 @@ impl Slot {
 }
 
 impl DownlinkAllocator {
-    /// Shares `estimate` bits per second among `videos`, given in the order in which they come at equal priority, and
-    /// gives the share of each in the same order. `audio` is what sound takes. To be called every few hundred ms.
+    /// Allocates `estimate` bits per second among `videos`, ordered as they rank at equal priority, and returns the allocation of
+    /// each in the same order. `audio` is the rate of audio. Called every few hundred ms.
     pub fn allocate(&mut self, now: Instant, estimate: u64, audio: u64, videos: &[Video]) -> Vec<Share> {
         self.slots.retain(|track, _| videos.iter().any(|video| video.track == *track));
         videos.iter().for_each(|video| self.meet(video, now));
@@ -163,7 +162,7 @@ impl DownlinkAllocator {
         shares
     }
 
-    /// Whether somebody does not get the best.
+    /// Whether a video has less than its best layer.
     pub fn is_wanting(&self) -> bool {
         self.is_narrow && self.since.is_none()
     }
@@ -174,11 +173,11 @@ impl DownlinkAllocator {
         }
         let is_settled = |video: &&Video| {
             let slot = self.slots.get(&video.track);
-            slot.is_some_and(|slot| now.saturating_duration_since(slot.began_at) >= SETTLED)
+            slot.is_some_and(|slot| now.saturating_duration_since(slot.began_at) >= ESTIMATE_LAG)
         };
         let best = videos.iter().filter(is_settled).filter_map(|video| video.layers.last());
         let sent = audio + best.map(|layer| layer.bps).sum::<u64>();
-        if scaled(sent, TOO_LITTLE) <= estimate {
+        if scaled(sent, NARROW_RATIO) <= estimate {
             self.since = None;
         } else if now.saturating_duration_since(*self.since.get_or_insert(now)) >= NARROW_AFTER {
             self.is_narrow = true;
@@ -187,7 +186,7 @@ impl DownlinkAllocator {
         !self.is_narrow
     }
 
-    /// Who is new begins as if everything were there: what does not fit is taken away in the same turn.
+    /// A new video starts with its best layer: what does not fit is lowered in the same call.
     fn meet(&mut self, video: &Video, now: Instant) {
         let Some(best) = video.layers.last() else { return };
         if !self.slots.contains_key(&video.track) {
@@ -216,7 +215,7 @@ impl DownlinkAllocator {
         keeps
     }
 
-    /// Whether the picture gets its layer number `step` instead of the one before.
+    /// Whether the video gets its layer number `step` instead of the one before.
     fn gets_better(&mut self, video: &Video, step: usize, left: &mut u64, now: Instant) -> bool {
         let (Some(current), Some(next)) = (video.layers.get(step - 1), video.layers.get(step)) else { return false };
         let Some(slot) = self.slots.get_mut(&video.track) else { return false };
@@ -241,8 +240,8 @@ pub fn desired(audio: u64, videos: &[Video]) -> u64 {
     scaled(audio + videos.iter().filter_map(best).sum::<u64>(), GIVE)
 }
 
-/// Bits per second that encoders may be told to make of pictures that would all be given on a way that carries `estimate`.
-pub fn givable(estimate: u64, audio: u64) -> u64 {
+/// Bits per second that encoders may be asked for if all their videos are to fit a path with this `estimate`.
+pub fn allocatable_bps(estimate: u64, audio: u64) -> u64 {
     scaled(estimate.saturating_sub(audio), ENCODED / GIVE)
 }
 
@@ -311,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_that_lags_behind_a_new_picture_takes_nothing_away() {
+    fn an_estimate_that_lags_behind_a_new_frame_takes_nothing_away() {
         let mut link = Link::with(vec![simulcast("a", 0)]);
         link.after(WHILE, 1_700_000);
         link.videos.push(plain("b", 2_000_000));
@@ -361,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_paused_only_when_its_smallest_layer_really_does_not_fit() {
+    fn a_frame_is_paused_only_when_its_smallest_layer_really_does_not_fit() {
         let mut link = Link::with(vec![simulcast("a", 1), simulcast("b", 0)]);
         link.after(WHILE, 400_000);
         assert_eq!(link.turn(250_000), [UpTo(1), UpTo(1)], "a short dip pauses nothing");
@@ -393,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_whose_rate_nobody_knows_is_left_alone() {
+    fn a_frame_whose_rate_nobody_knows_is_left_alone() {
         let mut link = Link::with(vec![Video { layers: Vec::new(), ..simulcast("a", 0) }, simulcast("b", 0)]);
         assert_eq!(link.after(2 * WHILE, 100_000), [UpTo(3), Paused]);
     }
@@ -427,10 +426,10 @@ mod tests {
     }
 
     #[test]
-    fn what_encoders_are_told_fits_when_it_arrives() {
-        let told = givable(600_000, 100_000);
+    fn what_encoders_are_reported_fits_when_it_arrives() {
+        let told = allocatable_bps(600_000, 100_000);
         let mut link = Link::with(vec![plain("a", told * 106 / 100)]);
         assert_eq!(link.after(WHILE, 600_000 - 50_000), [UpTo(3)]);
-        assert_eq!(givable(50_000, 100_000), 0);
+        assert_eq!(allocatable_bps(50_000, 100_000), 0);
     }
 }

@@ -1,6 +1,4 @@
 //! What the room server needs of a WebRTC engine: one peer connection as a state machine without clock or socket.
-//!
-//! The room logic knows only this trait, so the engine below can be exchanged.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -14,24 +12,24 @@ use thiserror::Error;
 use super::datagram::Datagram;
 
 /// Longest identifier that fits, in bytes. SDP allows more; clients use one to three characters.
-const SMALL_ID_MAX: usize = 16;
+const MAX_SMALL_ID_BYTES: usize = 16;
 
 /// A short identifier out of an SDP that is copied with every packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SmallId {
-    bytes: [u8; SMALL_ID_MAX],
+    bytes: [u8; MAX_SMALL_ID_BYTES],
     length: u8,
 }
 
 /// Identifies a media line of one peer connection (`a=mid`).
-pub type LineId = SmallId;
+pub type Mid = SmallId;
 /// Identifies a simulcast layer of a line (`a=rid`).
 pub type LayerId = SmallId;
 
 impl SmallId {
-    /// The identifier, or `None` when it is too long to be one of ours.
+    /// The identifier, or `None` if it is too long to be one of ours.
     pub fn new(text: &str) -> Option<Self> {
-        let mut bytes = [0; SMALL_ID_MAX];
+        let mut bytes = [0; MAX_SMALL_ID_BYTES];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
         Some(Self { bytes, length: u8::try_from(text.len()).ok()? })
     }
@@ -61,16 +59,16 @@ impl fmt::Display for SmallId {
     }
 }
 
-/// Sound or picture.
+/// Audio or video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MediaKind {
-    /// Sound.
+    /// Audio.
     Audio,
-    /// Picture.
+    /// Video.
     Video,
 }
 
-/// Codec of a packet, with all that decides whether a receiver can take it.
+/// Codec of a packet, with everything that decides whether a receiver accepts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// Opus, 48 kHz.
@@ -115,7 +113,7 @@ impl Codec {
         }
     }
 
-    /// What it is for.
+    /// Audio or video.
     pub fn kind(self) -> MediaKind {
         match self {
             Self::Opus | Self::RedundantOpus => MediaKind::Audio,
@@ -138,17 +136,17 @@ pub enum DataKind {
 pub struct PacketExtensions {
     /// Loudness in dB below full scale, negative (RFC 6464).
     pub audio_level: Option<i8>,
-    /// Whether the encoder took it for speech (RFC 6464).
+    /// Whether the encoder detected speech (RFC 6464).
     pub voice_activity: Option<bool>,
-    /// The two rotation bits of the header extension (3GPP TS 26.114), 0 to 3, as they came.
+    /// The two rotation bits of the header extension (3GPP TS 26.114), 0 to 3, as they arrived.
     pub orientation: Option<u8>,
 }
 
 /// A packet that a publisher sent.
 #[derive(Clone, Debug)]
 pub struct IncomingPacket {
-    /// Line it came on.
-    pub line: LineId,
+    /// m-line that it arrived on.
+    pub line: Mid,
     /// Simulcast layer, if the line has any.
     pub layer: Option<LayerId>,
     /// Its source, which changes when the publisher starts over.
@@ -157,35 +155,35 @@ pub struct IncomingPacket {
     pub sequence: u64,
     /// RTP timestamp in the codec's clock.
     pub timestamp: u32,
-    /// Marker bit: last packet of a picture, or first of a talk spurt.
+    /// Marker bit: last packet of a frame, or first of a talk spurt.
     pub marker: bool,
-    /// What it is encoded with.
+    /// Its codec.
     pub codec: Codec,
     /// Payload without padding; empty when the packet was nothing but padding.
     pub payload: Arc<[u8]>,
     /// Side information.
     pub extensions: PacketExtensions,
-    /// When it was captured, as far as the client has told, else when it arrived.
+    /// When it was captured, if the client's reports say so, otherwise when it arrived.
     pub captured_at: Instant,
 }
 
-/// What all subscribers of a packet get alike.
+/// The part of a packet that all subscribers share.
 #[derive(Clone, Debug)]
 pub struct MediaPacket {
     /// Marker bit.
     pub marker: bool,
-    /// What it is encoded with.
+    /// Its codec.
     pub codec: Codec,
     /// Payload without padding.
     pub payload: Arc<[u8]>,
     /// Side information.
     pub extensions: PacketExtensions,
-    /// Time that the timestamp stands for; only differences between lines of one sender matter (lip sync).
+    /// The time of the timestamp; only differences between m-lines of one sender matter (lip sync).
     pub wallclock: Instant,
 }
 
 impl MediaPacket {
-    /// The part of a packet that does not depend on who gets it.
+    /// The shared part of a packet.
     pub fn of(packet: &IncomingPacket) -> Self {
         Self {
             marker: packet.marker,
@@ -201,19 +199,19 @@ impl MediaPacket {
 #[derive(Clone, Debug)]
 pub struct OutgoingPacket {
     /// Line to send it on.
-    pub line: LineId,
+    pub line: Mid,
     /// Sequence number, extended beyond 16 bits, below 65 536 for the first packet of a line.
     pub sequence: u64,
     /// RTP timestamp in the codec's clock.
     pub timestamp: u32,
-    /// The rest, shared with everybody who gets it.
+    /// The part that all subscribers share.
     pub media: Arc<MediaPacket>,
 }
 
 /// A line that an offer shall add.
 #[derive(Clone, Debug)]
 pub struct NewLine {
-    /// Sound or picture.
+    /// Audio or video.
     pub kind: MediaKind,
     /// Stream part of `a=msid`.
     pub stream_id: String,
@@ -227,10 +225,10 @@ pub struct OfferChanges {
     /// Lines to add.
     pub add: Vec<NewLine>,
     /// Lines to make inactive.
-    pub stop: Vec<LineId>,
+    pub stop: Vec<Mid>,
     /// Inactive lines that carry another track from now on. They get another source for it, as with
     /// [`PeerConnection::renew_line`]; in the session description they keep the name of their first track.
-    pub reuse: Vec<LineId>,
+    pub reuse: Vec<Mid>,
     /// Whether the transport shall start over.
     pub ice_restart: bool,
     /// Whether the data channels shall be opened. Has an effect once.
@@ -243,35 +241,34 @@ pub struct LocalOffer {
     /// The session description.
     pub sdp: String,
     /// Ids of the lines added, in the order of [`OfferChanges::add`].
-    pub added: Vec<LineId>,
+    pub added: Vec<Mid>,
 }
 
-/// What happened on a connection.
+/// An event of a connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CoreEvent {
     /// ICE and DTLS are up.
     Connected,
-    /// The network path is gone; it may come back.
+    /// The network path is lost; it may recover.
     Disconnected,
-    /// The network path came back.
+    /// The network path has recovered.
     Reconnected,
     /// The connection is over.
     Closed,
     /// Media from a publisher.
     Packet(IncomingPacket),
     /// A subscriber cannot decode this line without a key frame.
-    KeyframeNeeded(LineId),
+    KeyframeNeeded(Mid),
     /// A data channel message.
     Data(DataKind, Vec<u8>),
-    /// What the way to the client carries, in bits per second. Comes only of clients that report when packets arrive
-    /// (transport-wide feedback).
+    /// The estimate of the downlink in bits per second. Only for clients with transport-wide feedback.
     Estimate(u64),
-    /// Share of the packets that were lost lately, 0 to 1, as far as known. Comes every second or two, in parts.
+    /// Share of the packets that were lost lately, 0 to 1, as far as known. Emitted every second or two, in parts.
     Loss {
-        /// Of what was sent.
+        /// Of sent packets.
         sent: Option<f32>,
-        /// Of what was to be received.
+        /// Of packets to be received.
         received: Option<f32>,
     },
 }
@@ -283,19 +280,19 @@ pub enum CoreError {
     /// A session description could not be parsed or does not fit.
     #[error("session description refused: {0}")]
     BadDescription(String),
-    /// An answer came without an offer.
+    /// An answer arrived without an offer.
     #[error("there is no offer to answer")]
     NoOfferPending,
 }
 
-/// What carries the datagrams of a client.
+/// The transport of a client's datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// UDP.
     Udp,
     /// TCP, each datagram after its length (RFC 4571).
     Tcp,
-    /// The TURN server in this process (RFC 8656); the client's address is the one that it was given there.
+    /// The TURN server in this process (RFC 8656); the client's address is its relayed one.
     Turn,
 }
 
@@ -306,14 +303,14 @@ pub struct ClientAddress {
     pub transport: Transport,
     /// Its address and port.
     pub socket: SocketAddr,
-    /// The address of ours that it speaks to, as far as known: answers have to come from there.
+    /// Our address that the client uses, if known: answers have to leave from there.
     pub local: Option<SocketAddr>,
 }
 
-/// One peer connection. Every call that takes `now` may produce events and datagrams; the caller collects both
-/// afterwards and calls [`PeerConnection::handle_timeout`] when [`PeerConnection::deadline`] is reached.
+/// One peer connection. Every call with `now` may produce events and datagrams; the caller collects both afterwards and
+/// calls [`PeerConnection::handle_timeout`] when [`PeerConnection::deadline`] is reached.
 pub trait PeerConnection: Send {
-    /// Takes the client's offer and gives the answer.
+    /// Accepts the client's offer and returns the answer.
     ///
     /// # Errors
     /// [`CoreError::BadDescription`]. The connection stays as it was.
@@ -322,7 +319,7 @@ pub trait PeerConnection: Send {
     /// Makes an offer, or `None` when the changes need no negotiation. An earlier offer without an answer is void.
     fn create_offer(&mut self, now: Instant, changes: &OfferChanges) -> Option<LocalOffer>;
 
-    /// Takes the answer to the last offer.
+    /// Accepts the answer to the last offer.
     ///
     /// # Errors
     /// [`CoreError::NoOfferPending`], [`CoreError::BadDescription`]. The offer is void then.
@@ -334,42 +331,42 @@ pub trait PeerConnection: Send {
     /// Whether a datagram from this address belongs to this connection.
     fn accepts(&self, now: Instant, source: ClientAddress, datagram: &[u8]) -> bool;
 
-    /// Takes a datagram. One that makes no sense is ignored.
+    /// Handles a datagram. An invalid one is ignored.
     fn handle_datagram(&mut self, now: Instant, source: ClientAddress, datagram: &[u8]);
 
-    /// Does what is due.
+    /// Does the work that is due.
     fn handle_timeout(&mut self, now: Instant);
 
     /// When [`PeerConnection::handle_timeout`] wants to be called.
     fn deadline(&self) -> Instant;
 
-    /// Whether the client takes this codec on this line.
-    fn takes(&mut self, line: LineId, codec: Codec) -> bool;
+    /// Whether the client accepts this codec on this m-line.
+    fn takes(&mut self, line: Mid, codec: Codec) -> bool;
 
-    /// Gives the datagram that carries a packet; `None` when the client did not agree to its codec or the line is not
-    /// open. What is polled afterwards comes behind it.
+    /// The datagram that carries a packet; `None` when the client did not accept its codec or the m-line is not open.
+    /// Datagrams that are polled afterwards follow it.
     fn write_rtp(&mut self, now: Instant, packet: &OutgoingPacket) -> Option<Datagram>;
 
-    /// Gives a line that was closed another source for its next track. Clients take packets of the old one for those
-    /// of the track that ended, and some throw them away.
-    fn renew_line(&mut self, now: Instant, line: LineId);
+    /// Gives a closed m-line a new SSRC for its next track. Clients take packets of the old one for those of the track that
+    /// ended, and some drop them.
+    fn renew_line(&mut self, now: Instant, line: Mid);
 
     /// Asks the client for a key frame of one of its lines.
-    fn request_keyframe(&mut self, now: Instant, line: LineId, layer: Option<LayerId>);
+    fn request_keyframe(&mut self, now: Instant, line: Mid, layer: Option<LayerId>);
 
-    /// How much could be sent at best, in bits per second: the estimate is driven up to that as far as the way allows.
+    /// Sets the bitrate that could be sent at most, in bits per second: the estimate is probed up to that.
     fn set_desired_bitrate(&mut self, now: Instant, bps: u64);
 
-    /// Sends a short burst of padding, if it is time for one, to learn whether the way carries more than is known.
+    /// Sends a short burst of padding, if it is due, to probe whether the path carries more than is known.
     fn probe(&mut self, now: Instant);
 
     /// Sends a message on a data channel; false when it was dropped.
     fn send_data(&mut self, now: Instant, kind: DataKind, payload: &[u8]) -> bool;
 
-    /// Takes the next event.
+    /// The next event.
     fn poll_event(&mut self) -> Option<CoreEvent>;
 
-    /// Takes the next datagram to send.
+    /// The next datagram to send.
     fn poll_datagram(&mut self) -> Option<Datagram>;
 
     /// Says good-bye to the client (DTLS close) as far as possible without waiting.
@@ -378,17 +375,17 @@ pub trait PeerConnection: Send {
 
 /// Which way media go on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Purpose {
+pub struct Direction {
     /// From the client.
     pub receives: bool,
-    /// To the client: what the way to it carries shall be estimated, and lost packets repeated.
+    /// To the client: with bandwidth estimation and retransmission.
     pub sends: bool,
 }
 
 /// Makes peer connections.
 pub trait PeerFactory: Send {
-    /// A connection that nobody negotiated yet.
-    fn create(&self, now: Instant, purpose: Purpose) -> Box<dyn PeerConnection>;
+    /// A connection that is not negotiated yet.
+    fn create(&self, now: Instant, purpose: Direction) -> Box<dyn PeerConnection>;
 
     /// The local ICE user name fragment that a datagram is addressed to, when it is a STUN request.
     fn stun_ufrag(&self, datagram: &[u8]) -> Option<String>;

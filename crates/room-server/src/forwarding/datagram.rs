@@ -1,4 +1,4 @@
-//! What leaves the server.
+//! Datagrams that leave the server.
 
 use super::core::ClientAddress;
 use super::downlink::media_datagram::MediaDatagram;
@@ -8,16 +8,16 @@ use super::downlink::media_datagram::MediaDatagram;
 pub struct Datagram {
     /// Where to.
     pub destination: ClientAddress,
-    /// What.
+    /// The contents.
     pub contents: Contents,
 }
 
-/// What is in a datagram.
+/// The contents of a datagram.
 #[derive(Clone, Debug)]
 pub enum Contents {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// Media that whoever sends them puts together.
+    /// Media that is assembled where it is sent.
     Media(MediaDatagram),
 }
 
@@ -35,7 +35,7 @@ impl Datagram {
         }
     }
 
-    /// Appends its bytes to what is in `buffer`.
+    /// Appends its bytes to `buffer`.
     pub fn append_to(&self, buffer: &mut Vec<u8>) {
         match &self.contents {
             Contents::Bytes(bytes) => buffer.extend_from_slice(bytes),

@@ -1,8 +1,8 @@
 //! Numbering of the packets that one subscriber gets of one track.
 //!
-//! The subscriber has to see one unbroken stream whatever happens in front of it: packets that are not forwarded
-//! (padding), pauses, a publisher that starts over with a new SSRC, another simulcast layer. So every packet gets a new
-//! sequence number and, after a change of source, a new timestamp.
+//! The subscriber has to see one continuous stream whatever happens upstream: packets that are not forwarded (padding),
+//! pauses, a publisher that starts over with a new SSRC, another simulcast layer. So every packet gets a new sequence
+//! number and, after a change of source, a new timestamp.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// the rollover counter of SRTP, which starts at 0 on both ends.
 const FIRST_SEQUENCE: u64 = 2048;
 /// How many packets that were not forwarded are remembered, for packets that arrive late from between them.
-const SKIPPED_MAX: usize = 256;
+const MAX_SKIPPED: usize = 256;
 
 /// Rewrites sequence numbers and timestamps.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ struct Last {
     at: Instant,
 }
 
-/// What a forwarded packet is numbered with.
+/// The numbers of a forwarded packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Numbers {
     /// Extended sequence number.
@@ -56,13 +56,13 @@ impl DownTrack {
         Self { clock_rate, source: None, last: None }
     }
 
-    /// Notes a packet that is deliberately not forwarded, so that no hole opens where it was.
+    /// Notes a packet that is deliberately not forwarded, so that it leaves no gap.
     pub fn skip(&mut self, ssrc: u32, sequence: u64) {
         let Some(source) = self.source.as_mut().filter(|source| source.ssrc == ssrc && sequence > source.first_in)
         else {
             return;
         };
-        // Its successors may have been forwarded already; then the hole is there and stays.
+        // Its successors may have been forwarded already; then the gap stays.
         if self.last.is_some_and(|last| source.out(sequence) <= last.sequence) {
             return;
         }
@@ -71,13 +71,13 @@ impl DownTrack {
             return;
         }
         source.skipped.insert(place, sequence);
-        if source.skipped.len() > SKIPPED_MAX {
+        if source.skipped.len() > MAX_SKIPPED {
             source.skipped.pop_front();
             source.skipped_before += 1;
         }
     }
 
-    /// Forgets the source: the next packet follows the last one that was sent, whatever came in between.
+    /// Forgets the source: the next packet follows the last one that was sent.
     pub fn pause(&mut self) {
         self.source = None;
     }
@@ -129,7 +129,7 @@ impl Source {
         (self.first_out + sequence.saturating_sub(self.first_in)).saturating_sub(self.skipped_up_to(sequence))
     }
 
-    /// `None` for a packet from before the source's first one that would take a number already used.
+    /// `None` for a packet from before the source's first one that would reuse a number.
     fn checked_out(&self, sequence: u64) -> Option<u64> {
         if sequence >= self.first_in {
             return Some(self.out(sequence));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_that_is_left_out_opens_no_hole() {
+    fn padding_that_is_skipped_opens_no_hole() {
         let (mut track, now) = track();
         sequences(&mut track, 1, &[10, 11], now);
         track.skip(1, 12);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_was_left_out_is_not_forwarded_later() {
+    fn a_packet_that_was_skipped_is_not_forwarded_later() {
         let (mut track, now) = track();
         sequences(&mut track, 1, &[10], now);
         track.skip(1, 12);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_packet_finds_its_place_between_packets_that_were_left_out() {
+    fn a_late_packet_finds_its_place_between_packets_that_were_skipped() {
         let (mut track, now) = track();
         sequences(&mut track, 1, &[10], now);
         track.skip(1, 11);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn many_packets_left_out_are_still_counted() {
+    fn many_packets_skipped_are_still_counted() {
         let (mut track, now) = track();
         sequences(&mut track, 1, &[10], now);
         for sequence in 11..2011 {

@@ -1,7 +1,7 @@
-//! The keys that a DTLS handshake gives for media (RFC 5764), for our own packets on a connection of `str0m`.
+//! The SRTP keys of a DTLS handshake (RFC 5764), for our own packets on a connection of `str0m`.
 //!
-//! `str0m` keeps them to itself, but its DTLS implementation can be exchanged. So there is one that is like its own, over the
-//! same library, and looks at what passes; it is also quicker to repeat a first flight that came too early.
+//! `str0m` does not expose them, but its DTLS implementation can be replaced. So this one wraps the same library and copies
+//! the keys; it also retransmits a first flight sooner that was sent too early.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,19 +13,19 @@ use str0m::crypto::dtls::{
 };
 use str0m::crypto::{CryptoError, CryptoProvider};
 
-/// A first flight may come before the client's ICE is done, and is then lost. The library would repeat it after a second
-/// (RFC 6347, section 4.2.4.1); browsers begin at 50 ms for the same reason.
+/// A first flight may be sent before the client's ICE is done, and is then lost. The library would retransmit it after a
+/// second (RFC 6347, section 4.2.4.1); browsers begin at 50 ms for the same reason.
 const FIRST_REPETITION: Duration = Duration::from_millis(80);
-/// Each repetition waits twice as long as the one before; so many are 40 s, when the library gives up anyhow. Its own
-/// four would be 2.5 s from such a beginning, in which a client over a bad link has hardly repeated its part.
+/// Each retransmission waits twice as long as the one before; this many take 40 s, when the library gives up anyhow. Its own
+/// four would be 2.5 s from such a start, in which a client with a bad path has hardly repeated its part.
 const REPETITIONS: usize = 8;
 
-/// What a handshake gave.
+/// The keys of a handshake.
 #[derive(Clone)]
 pub struct ExportedKeys {
     /// Both ends' master keys and salts, as RFC 5764, section 4.2, puts them.
     pub material: Vec<u8>,
-    /// What they are for.
+    /// Their SRTP profile.
     pub profile: SrtpProfile,
     /// Whether this end was the DTLS client.
     pub is_client: bool,
@@ -53,17 +53,17 @@ impl std::fmt::Debug for KeyCell {
 }
 
 thread_local! {
-    /// The cell of the DTLS instance that this thread made last: a provider has no other way to tell which is whose.
+    /// The cell of the DTLS instance that this thread created last: a provider has no other way to relate them.
     static NEWEST: RefCell<Option<KeyCell>> = const { RefCell::new(None) };
 }
 
-/// The provider with our DTLS implementation; certificates are its own. Takes a little memory for good, so it is to be called once.
+/// The provider with our DTLS implementation and its own certificates. Leaks a little memory, so it is called once.
 pub fn watched(provider: CryptoProvider) -> CryptoProvider {
     let dtls: &'static Watcher = Box::leak(Box::new(Watcher(provider.dtls_provider)));
     CryptoProvider { dtls_provider: dtls, ..provider }
 }
 
-/// Makes a connection, and gives the cell of its keys with it.
+/// Creates a connection, and returns the cell of its keys with it.
 pub fn with_keys<T>(make: impl FnOnce() -> T) -> (T, KeyCell) {
     NEWEST.take();
     let made = make();
@@ -96,7 +96,7 @@ impl DtlsProvider for Watcher {
     }
 }
 
-/// Like that of the library, but for the first repetition.
+/// Like that of the library, but for the first retransmission.
 fn instance(cert: &DtlsCert, now: Instant, version: DtlsVersion, mtu: Option<usize>) -> Result<Dtls, CryptoError> {
     // ICE has seen to it that the other end is where it says.
     let mut config = dimpl::Config::builder()

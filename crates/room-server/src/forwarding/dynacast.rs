@@ -1,6 +1,6 @@
-//! Tells a publisher which layers anybody wants, so that it encodes no others.
+//! Tells a publisher which layers are wanted, so that it encodes no others.
 //!
-//! More is asked for at once; less only after a while, since those who leave often come back.
+//! More layers are requested at once; fewer only after a while, since subscribers often come back.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::layer_selector::BEST;
 /// How long less must be wanted before it is said.
 const LOWER_AFTER: Duration = Duration::from_secs(5);
 
-/// What one publisher was told about one track.
+/// The layers of one track as its publisher knows them.
 #[derive(Debug)]
 pub struct Dynacast {
     /// Rank of the best layer that is wanted, 0 for none. Publishers begin with all.
@@ -24,7 +24,7 @@ impl Default for Dynacast {
 }
 
 impl Dynacast {
-    /// Takes the rank that is wanted now, and gives it back when it has to be said.
+    /// Takes the rank that is wanted now, and returns it when the publisher has to be notified.
     pub fn update(&mut self, wanted: u8, now: Instant) -> Option<u8> {
         if wanted >= self.told {
             self.lower_since = None;
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_in_time_is_not_noticed() {
+    fn who_returns_in_time_is_not_noticed() {
         let (mut dynacast, now) = (Dynacast::default(), Instant::now());
         assert_eq!(dynacast.update(0, now), None);
         assert_eq!(dynacast.update(3, now + LOWER_AFTER / 2), None);

@@ -1,15 +1,15 @@
-//! What one subscriber gets of one track: which packets, and under which numbers.
+//! Forwards one track to one subscriber: which packets, and under which numbers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::core::{Codec, IncomingPacket, LayerId, LineId, MediaPacket, OutgoingPacket};
+use super::core::{Codec, IncomingPacket, LayerId, MediaPacket, Mid, OutgoingPacket};
 use super::down_track::DownTrack;
 use super::layer_selector::{LayerSelector, Verdict};
 use super::red::PlainPacket;
 use super::vp8_descriptor::PictureIdRewriter;
 
-/// See the module's description.
+/// The forwarder of one subscription.
 #[derive(Debug)]
 pub struct Forwarder {
     down: DownTrack,
@@ -18,7 +18,7 @@ pub struct Forwarder {
     pictures: PictureIdRewriter,
 }
 
-/// What is known of a packet besides itself, the same for all subscribers.
+/// Properties of a packet that are the same for all subscribers.
 pub struct Context<'a> {
     /// The part that is shared.
     pub media: &'a Arc<MediaPacket>,
@@ -28,10 +28,10 @@ pub struct Context<'a> {
     pub arriving: &'a [LayerId],
 }
 
-/// Sound on its own that came within a packet with redundancy.
+/// A packet taken out of a redundant one.
 #[derive(Debug)]
-pub struct Alone {
-    /// The publisher's number, extended beyond 16 bits.
+pub struct PrimaryPacket {
+    /// The publisher's sequence number, extended beyond 16 bits.
     pub sequence: u64,
     /// RTP time, 48 kHz.
     pub timestamp: u32,
@@ -39,8 +39,8 @@ pub struct Alone {
     pub media: Arc<MediaPacket>,
 }
 
-impl Alone {
-    /// Out of a packet with this part that is shared, which came at RTP time `timestamp` and may hold later sound too.
+impl PrimaryPacket {
+    /// From the shared part of a packet with RTP timestamp `timestamp`, which may carry later audio too.
     pub fn new(packet: &MediaPacket, timestamp: u32, sound: PlainPacket) -> Self {
         let earlier =
             Duration::from_secs(u64::from(timestamp.wrapping_sub(sound.timestamp))) / Codec::Opus.clock_rate();
@@ -54,12 +54,12 @@ impl Alone {
     }
 }
 
-/// What becomes of a packet.
+/// The outcome for a packet.
 #[derive(Debug)]
-pub enum Fate {
+pub enum ForwardOutcome {
     /// It belongs to a layer that the subscriber does not get.
     Other,
-    /// It belongs to what the subscriber gets, and is nothing but padding, or too old.
+    /// It belongs to the forwarded layer, and is only padding, or too old.
     LeftOut,
     /// It is sent.
     Sent(OutgoingPacket),
@@ -72,28 +72,34 @@ impl Forwarder {
     }
 
     /// Decides about a packet. If it is sent, then on this line.
-    pub fn take(&mut self, now: Instant, packet: &IncomingPacket, context: &Context<'_>, line: LineId) -> Fate {
+    pub fn take(&mut self, now: Instant, packet: &IncomingPacket, context: &Context<'_>, line: Mid) -> ForwardOutcome {
         let verdict = self.layers.decide(packet.layer, context.starts_keyframe, context.arriving);
         if verdict == Verdict::Drop {
-            return Fate::Other;
+            return ForwardOutcome::Other;
         }
         if packet.payload.is_empty() {
             self.down.skip(packet.ssrc, packet.sequence);
-            return Fate::LeftOut;
+            return ForwardOutcome::LeftOut;
         }
         let Some(numbers) = self.down.forward(packet.ssrc, packet.sequence, packet.timestamp, now) else {
-            return Fate::LeftOut;
+            return ForwardOutcome::LeftOut;
         };
         let media = if packet.layer.is_some() && packet.codec == Codec::Vp8 {
             self.pictures.rewrite(context.media, verdict == Verdict::ForwardSwitched)
         } else {
             Arc::clone(context.media)
         };
-        Fate::Sent(OutgoingPacket { line, sequence: numbers.sequence, timestamp: numbers.timestamp, media })
+        ForwardOutcome::Sent(OutgoingPacket { line, sequence: numbers.sequence, timestamp: numbers.timestamp, media })
     }
 
-    /// Sound that was taken out of another packet, with the publisher's number and time of its own. `None` if it is too old.
-    pub fn take_alone(&mut self, now: Instant, ssrc: u32, alone: &Alone, line: LineId) -> Option<OutgoingPacket> {
+    /// Forwards a packet taken out of another one, with the publisher's number and timestamp. `None` if it is too old.
+    pub fn forward_primary(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        alone: &PrimaryPacket,
+        line: Mid,
+    ) -> Option<OutgoingPacket> {
         let numbers = self.down.forward(ssrc, alone.sequence, alone.timestamp, now)?;
         let media = Arc::clone(&alone.media);
         Some(OutgoingPacket { line, sequence: numbers.sequence, timestamp: numbers.timestamp, media })

@@ -1,7 +1,7 @@
-//! How often a publisher is asked for a key frame.
+//! Limits the key-frame requests to a publisher.
 //!
-//! Key frames are several times as large as other pictures, so the wishes of all subscribers of a track become one
-//! request: the first goes out at once, what comes within the interval after it is answered by one more at its end.
+//! Key frames are several times as large as other frames, so the requests of all subscribers of a track become one: the first
+//! is sent at once, those within the interval after it become one more at its end.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub struct KeyframeRequests {
 }
 
 impl KeyframeRequests {
-    /// Notes a wish. Whether it goes out is asked with [`KeyframeRequests::take_due`].
+    /// Notes a request. [`KeyframeRequests::take_due`] says when it is sent.
     pub fn wish(&mut self) {
         self.waiting = true;
     }
@@ -31,7 +31,7 @@ impl KeyframeRequests {
         due
     }
 
-    /// When a waiting wish may go out; `None` when nothing waits or it may go at once.
+    /// When a waiting request may be sent; `None` when none waits or it may be sent at once.
     pub fn deadline(&self) -> Option<Instant> {
         self.last_sent.filter(|_| self.waiting).map(|sent| sent + MIN_INTERVAL)
     }

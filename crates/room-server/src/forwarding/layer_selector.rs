@@ -33,8 +33,8 @@ impl LayerSelector {
         Self { current: None, max_rank, link_rank }
     }
 
-    /// Decides about a packet of `layer`; `None` is a line without layers. `arriving` are the layers of the line that
-    /// are being sent, `starts_keyframe` tells whether the packet is the first of a key frame.
+    /// Decides about a packet of `layer`; `None` is an m-line without layers. `arriving` are the layers of the m-line that are
+    /// being sent, `starts_keyframe` says whether the packet is the first of a key frame.
     pub fn decide(&mut self, layer: Option<LayerId>, starts_keyframe: bool, arriving: &[LayerId]) -> Verdict {
         let Some(layer) = layer else { return Verdict::Forward };
         if self.current == Some(layer) {
@@ -57,12 +57,12 @@ impl LayerSelector {
         self.current
     }
 
-    /// Begins anew, with a key frame.
+    /// Starts over with a key frame.
     pub fn restart(&mut self) {
         self.current = None;
     }
 
-    /// The best arriving layer that is not better than wanted, else the smallest that arrives.
+    /// The best arriving layer that is not better than wanted, otherwise the smallest arriving one.
     fn target(&self, arriving: &[LayerId]) -> Option<LayerId> {
         let best = self.max_rank.min(self.link_rank);
         let wanted = arriving.iter().filter(|layer| rank(**layer) <= best);

@@ -1,14 +1,14 @@
-//! When to find out whether a narrow way has become wider: soon at first and as long as it helps, else ever more rarely.
+//! When to probe whether a narrow path has become wider: soon at first and as long as it helps, otherwise ever more rarely.
 
 use std::time::{Duration, Instant};
 
 /// Time between two probes: at first, and at most.
 const INTERVAL: Duration = Duration::from_secs(2);
-const INTERVAL_MAX: Duration = Duration::from_secs(16);
+const MAX_INTERVAL: Duration = Duration::from_secs(16);
 /// A probe helped when the estimate grew to this many percent.
 const HELPED_PERCENT: u64 = 115;
 
-/// See the module's description.
+/// Decides when the next probe is due.
 #[derive(Debug, Default)]
 pub struct ProbeTimer {
     last: Option<Probe>,
@@ -28,13 +28,13 @@ impl ProbeTimer {
             self.last = None;
             return false;
         }
-        // What made the way narrow has to drain first.
+        // The queue that made the path narrow has to drain first.
         let last = *self.last.get_or_insert(Probe { at: now, estimate, interval: INTERVAL });
         if now.saturating_duration_since(last.at) < last.interval {
             return false;
         }
         let helped = estimate * 100 >= last.estimate * HELPED_PERCENT;
-        let interval = if helped { INTERVAL } else { (last.interval * 2).min(INTERVAL_MAX) };
+        let interval = if helped { INTERVAL } else { (last.interval * 2).min(MAX_INTERVAL) };
         self.last = Some(Probe { at: now, estimate, interval });
         true
     }

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-/// Long enough for a key frame not to look like a change of the rate.
+/// Window of one measurement, long enough for a key frame not to look like a change.
 const WINDOW: Duration = Duration::from_secs(1);
-/// From so much of the first window on, there is a rate.
+/// From this part of the first window on there is a rate.
 const FIRST: Duration = Duration::from_millis(300);
-/// A stream that was silent for longer begins anew.
+/// A stream that was silent for longer starts over.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// See the module's description.
+/// Measures the bitrate of one stream.
 #[derive(Debug, Default)]
 pub struct RateMeter {
     since: Option<Instant>,
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_paused_begins_anew() {
+    fn a_stream_that_paused_begins_again() {
         let (mut meter, start) = (RateMeter::default(), Instant::now());
         let now = feed(&mut meter, start, 300) + SILENCE;
         meter.packet(100, now);

@@ -134,7 +134,7 @@ mod tests {
         let mut plain = PrimaryBlocks::default();
         (10..14).for_each(|sequence| assert_eq!(take(&mut plain, sequence, &[2, 1]).len(), 1));
         assert_eq!(take(&mut plain, 16, &[2, 1]), [(14, 14), (15, 15), (16, 16)]);
-        // It comes after all.
+        // It arrives after all.
         assert_eq!(take(&mut plain, 15, &[2, 1]), []);
         assert_eq!(take(&mut plain, 17, &[2, 1]), [(17, 17)]);
     }

@@ -1,8 +1,8 @@
-//! Anything in any order: packets of a publisher, changes of what is wanted, and what a client says, out of scripts that
-//! are changed at random. Each byte that does not fit is something else that may happen.
+//! Any events in any order: packets of a publisher, changes of subscriptions, and RTCP of a client, from scripts that are
+//! mutated at random. Each byte is another event.
 //!
-//! Whatever comes: nothing panics, little is kept, and no two packets leave under the same source and number, unless
-//! they are the same to the last bit, since they are encrypted under one key.
+//! The rule: nothing panics, little is kept, and no two packets leave under the same SSRC and number, unless they are
+//! identical, since they are encrypted under one key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use str0m::crypto::dtls::SrtpProfile;
 
 use super::core::{
-    ClientAddress, Codec, IncomingPacket, LayerId, LineId, MediaPacket, PacketExtensions, SmallId, Transport,
+    ClientAddress, Codec, IncomingPacket, LayerId, MediaPacket, Mid, PacketExtensions, SmallId, Transport,
 };
 use super::datagram::{Contents, Datagram};
 use super::downlink::history::HISTORY_PACKETS;
@@ -20,15 +20,15 @@ use super::downlink::rtp_header::ExtensionIds;
 use super::downlink::srtp::Srtp;
 use super::downlink::{Downlink, LineSettings, PayloadTypes};
 use super::dtls_keys::ExportedKeys;
-use super::forwarder::{Context, Fate, Forwarder};
+use super::forwarder::{Context, ForwardOutcome, Forwarder};
 use super::layer_selector::{BEST, LayerSelector};
 use netsim::Random;
 
 const LINES: [&str; 2] = ["0", "1"];
 const LAYERS: [&str; 3] = ["q", "h", "f"];
 const REPORTER: u32 = 1;
-/// Most datagrams that one thing leads to: a request names at most 17 packets for each four of its bytes, and a probe
-/// sends 64 at once.
+/// Upper bound of datagrams after one event: a NACK names at most 17 packets for each four of its bytes, and a probe sends 64
+/// at once.
 const AT_ONCE: usize = 255 * 17 + 100;
 
 /// A script, read byte by byte; behind its end there are zeros.
@@ -46,14 +46,14 @@ impl Script<'_> {
     }
 }
 
-/// A publisher with a picture and a sound, a subscriber of both, and a record of what it got.
+/// A publisher with video and audio, a subscriber of both, and a record of what it received.
 struct Scene {
     now: Instant,
     began: Instant,
     down: Downlink,
     client: Srtp,
     forwarders: [Forwarder; 2],
-    /// Of the publisher, by layer; the last one is the sound. Sources change together.
+    /// Of the publisher, by layer; the last one is the audio. Sources change together.
     sequences: [u64; 4],
     source: u32,
     timestamp: u32,
@@ -61,7 +61,7 @@ struct Scene {
     layers: usize,
     next_ssrc: u32,
     ssrcs: [u32; 2],
-    /// Newest packet that was forwarded without a change of source, and what it was sent as: by line.
+    /// Newest packet that was forwarded without a change of source, and its number as sent: by m-line.
     newest: [Option<(u32, u64, u64)>; 2],
     sent: HashMap<(u32, u64), Vec<u8>>,
     last_transport_wide: u16,
@@ -113,7 +113,7 @@ impl Scene {
         self.down.set_line(id(LINES[line]), settings);
     }
 
-    /// A packet of the publisher, on the line of the picture unless `layer` is beyond the layers.
+    /// A packet of the publisher, on the m-line of the video unless `layer` is beyond the layers.
     fn packet(&mut self, layer: usize, sequence: u64, payload: Vec<u8>) {
         let is_sound = layer >= LAYERS.len();
         let line = usize::from(is_sound);
@@ -136,7 +136,7 @@ impl Scene {
         let starts_keyframe = format.is_some_and(|format| rtp::keyframe::begins_keyframe(format, &packet.payload));
         let context = Context { media: &media, starts_keyframe, arriving: &arriving };
         let fate = self.forwarders[line].take(self.now, &packet, &context, id(LINES[line]));
-        let Fate::Sent(outgoing) = fate else { return };
+        let ForwardOutcome::Sent(outgoing) = fate else { return };
         let types = PayloadTypes { media: 96, repair: (!is_sound).then_some(97), inside: None };
         let datagram = self.down.write(self.now, &outgoing, || Some(types));
         let is_in_order = self.newest[line].is_none_or(|(ssrc, newest, _)| ssrc != packet.ssrc || sequence > newest);
@@ -152,7 +152,7 @@ impl Scene {
         }
     }
 
-    /// A picture in all layers.
+    /// A frame in all layers.
     fn picture(&mut self, is_key: bool) {
         self.picture = self.picture.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(3000);
@@ -279,11 +279,11 @@ impl Scene {
     }
 }
 
-fn id(name: &str) -> LineId {
+fn id(name: &str) -> Mid {
     SmallId::new(name).unwrap()
 }
 
-/// Lets a script happen; gives how many packets of media that led to.
+/// Runs a script; returns the number of media packets.
 fn run(script: &[u8]) -> usize {
     let even = script.len().is_multiple_of(2);
     let (profile, length) =

@@ -1,19 +1,18 @@
 //! [`PeerConnection`] on `str0m` in RTP mode.
 //!
-//! `str0m` wants exactly one change and then everything that follows from it to be polled before the next change.
-//! Every method here ends with that, so the rule cannot be broken from outside.
+//! `str0m` expects one change, and then that all its outputs are polled before the next change. Every method here ends with
+//! that, so the rule cannot be broken from outside.
 //!
-//! The engine sets connections up and does everything that clients send. Media to a client go another way, `downlink`:
-//! the engine knows nothing of them, so it has no sources to send from either. Only while session descriptions are
-//! written or read it gets them back, since it names them there.
+//! `str0m` sets connections up and handles what clients send. Media to a client are sent by `downlink`: `str0m` does not know
+//! them, so it has no SSRCs to send from either. Only while session descriptions are written or read it gets the SSRCs back,
+//! since it writes them there.
 //!
-//! Repair of losses on the way from a publisher, and where its limits are (all of them `str0m` 0.25's, none can be moved
-//! through its API):
-//! - A lost packet is asked for again at once and then every round trip plus 5 ms (every 105 ms while the round trip is
-//!   not known), five times at most, and only among the last 100 packets: at 4 Mbit/s for about 0.22 s. Later repetitions
-//!   would be dropped on arrival, and there is no way to send a NACK of our own. So the room logic asks for a key frame as
-//!   soon as a packet falls out of that window (`gap_watch`).
-//! - `str0m` asks for nothing on a stream without RTX unless told to; it is told to, for every video stream.
+//! Repair of losses on a publisher's uplink has limits that `str0m` 0.25's API cannot move:
+//! - A lost packet is requested at once and then every round trip plus 5 ms (every 105 ms while the round trip is unknown),
+//!   five times at most, and only among the last 100 packets: at 4 Mbit/s for about 0.22 s. Later retransmissions would be
+//!   dropped on arrival, and there is no way to send a NACK of our own. So the room requests a key frame as soon as a packet
+//!   falls out of that window (`unrecoverable_loss`).
+//! - `str0m` requests nothing on a stream without RTX unless that is enabled; it is, for every video stream.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -26,15 +25,16 @@ use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::crypto::CryptoProvider;
 use str0m::format::{Codec as Str0mCodec, CodecConfig};
 use str0m::ice::StunMessage;
-use str0m::media::{Direction, KeyframeRequestKind, Mid, Rid};
+use str0m::media::{self, KeyframeRequestKind, Rid};
 use str0m::net::Receive;
 use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
 use super::capture_clock::{CaptureClock, SenderReport};
+use super::client_routes::ClientRoutes;
 use super::core::{
-    ClientAddress, Codec, CoreError, CoreEvent, DataKind, IncomingPacket, LayerId, LineId, LocalOffer, MediaKind,
-    OfferChanges, OutgoingPacket, PacketExtensions, PeerConnection, PeerFactory, Purpose, SmallId,
+    ClientAddress, Codec, CoreError, CoreEvent, DataKind, Direction, IncomingPacket, LayerId, LocalOffer, MediaKind,
+    Mid, OfferChanges, OutgoingPacket, PacketExtensions, PeerConnection, PeerFactory, SmallId,
 };
 use super::datagram::{Contents, Datagram};
 use super::downlink::srtp::Srtp;
@@ -44,21 +44,20 @@ use super::str0m_terms::{
     bad_description, codec_of, codec_under, datagram_of, extension_ids, is_close, is_dtls, is_rtcp, is_stun,
     kind_of_label, local_candidate, protocol_of, without_candidates,
 };
-use super::ways::Ways;
 use crate::codecs::{EnabledCodecs, MediaCodec};
 
-/// Most steps that one change leads to before others get their turn.
+/// Upper bound of steps after one change before other connections are served.
 const STEPS_AT_ONCE: usize = 256;
 /// How often losses are reported.
 const STATS_INTERVAL: Duration = Duration::from_secs(2);
 /// Bytes of data channel messages in the SCTP stack, sent but not acknowledged.
-const DATA_IN_FLIGHT_MAX: usize = 1024 * 1024;
-/// Bytes of reliable messages that wait for room in the SCTP stack; what comes beyond is dropped.
-const DATA_QUEUE_MAX: usize = 4 * 1024 * 1024;
+const MAX_DATA_IN_FLIGHT: usize = 1024 * 1024;
+/// Upper bound of reliable messages that wait for room in the SCTP stack, in bytes; more are dropped.
+const MAX_DATA_QUEUE_BYTES: usize = 4 * 1024 * 1024;
 /// Payload types of H.264 and of its retransmissions, constrained baseline and baseline, packetization mode 1.
 const H264_TYPES: [(u8, u8, u32); 2] = [(108, 109, 0x0042_e01f), (127, 121, 0x0042_001f)];
 
-/// Gives the addresses at which clients reach the sockets now, best first.
+/// Returns the addresses at which clients reach the sockets now, best first.
 pub type Candidates = Box<dyn Fn() -> Vec<ClientAddress> + Send>;
 
 /// Makes [`Str0mConnection`]s that all use one UDP socket.
@@ -69,20 +68,20 @@ pub struct Str0mFactory {
 }
 
 impl Str0mFactory {
-    /// Connections offer what `candidates` gives when they are made.
+    /// Connections offer the `candidates` of the time of their creation.
     pub fn new(candidates: Candidates, codecs: EnabledCodecs) -> Self {
         Self { candidates, codecs, crypto: Arc::new(watched(str0m::crypto::from_feature_flags())) }
     }
 }
 
 impl PeerFactory for Str0mFactory {
-    fn create(&self, now: Instant, purpose: Purpose) -> Box<dyn PeerConnection> {
+    fn create(&self, now: Instant, purpose: Direction) -> Box<dyn PeerConnection> {
         let mut config = Rtc::builder()
             .set_crypto_provider(self.crypto.clone())
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_stats_interval(purpose.receives.then_some(STATS_INTERVAL))
-            .set_sctp_max_buffered_amount(DATA_IN_FLIGHT_MAX)
+            .set_sctp_max_buffered_amount(MAX_DATA_IN_FLIGHT)
             .clear_codecs();
         add_codecs(config.codec_config(), &self.codecs);
         if purpose.sends {
@@ -100,7 +99,7 @@ impl PeerFactory for Str0mFactory {
         let mut connection = Str0mConnection {
             rtc,
             crypto: self.crypto.clone(),
-            ways: Ways::new(candidates),
+            ways: ClientRoutes::new(candidates),
             pending: None,
             channels: HashMap::new(),
             channels_opened: false,
@@ -118,7 +117,7 @@ impl PeerFactory for Str0mFactory {
             was_connected: false,
             closed: false,
         };
-        connection.settle(now);
+        connection.advance_and_poll(now);
         Box::new(connection)
     }
 
@@ -146,11 +145,11 @@ fn add_codecs(config: &mut CodecConfig, codecs: &EnabledCodecs) {
     }
 }
 
-/// See the module's description.
+/// A connection of `str0m` with its downlink.
 struct Str0mConnection {
     rtc: Rtc,
     crypto: Arc<CryptoProvider>,
-    ways: Ways,
+    ways: ClientRoutes,
     pending: Option<SdpPendingOffer>,
     channels: HashMap<DataKind, ChannelId>,
     channels_opened: bool,
@@ -172,15 +171,15 @@ struct Str0mConnection {
 }
 
 impl Str0mConnection {
-    /// Polls what came of a change, then lets the clock go on to `now` and polls everything that came of that.
-    fn settle(&mut self, now: Instant) {
+    /// Polls the results of a change, then advances the clock to `now` and polls again.
+    fn advance_and_poll(&mut self, now: Instant) {
         self.drain();
         self.advance(now);
-        self.catch_up(now);
+        self.poll_outputs(now);
     }
 
-    /// Polls what came of an input, which has told the clock already.
-    fn catch_up(&mut self, now: Instant) {
+    /// Polls the results of an input that has advanced the clock already.
+    fn poll_outputs(&mut self, now: Instant) {
         self.drain();
         for _ in 0..STEPS_AT_ONCE {
             if self.deadline > now {
@@ -322,11 +321,11 @@ impl Str0mConnection {
         }));
     }
 
-    /// Gives the engine the sources of what is sent, since it names them in session descriptions.
-    fn lend_sources(&mut self) {
+    /// Gives `str0m` the SSRCs of sent media, since it writes them into session descriptions.
+    fn lend_ssrcs(&mut self) {
         let Some(down) = &self.down else { return };
         for line in down.lines() {
-            let mid = Mid::from(line.as_str());
+            let mid = media::Mid::from(line.as_str());
             let Some(settings) = down.settings(line) else { continue };
             // Declaring a stream on a line that does not exist would panic.
             if self.rtc.media(mid).is_some() {
@@ -336,20 +335,20 @@ impl Str0mConnection {
         }
     }
 
-    /// Takes back what was lent.
-    fn take_lent_sources(&mut self) {
+    /// Takes the lent SSRCs back.
+    fn reclaim_ssrcs(&mut self) {
         let Some(down) = &self.down else { return };
         for ssrc in down.lines().filter_map(|line| down.settings(line)).map(|settings| settings.ssrc) {
             self.rtc.direct_api().remove_stream_tx(ssrc.into());
         }
     }
 
-    /// Takes the sources back, and those that were made for lines of this description. With a source the engine would
-    /// send reports of its own.
-    fn take_sources(&mut self, sdp: &str) {
+    /// Takes the SSRCs back, and those that were created for m-lines of this description. With an SSRC `str0m` would send reports
+    /// of its own.
+    fn take_ssrcs(&mut self, sdp: &str) {
         let Some(down) = &mut self.down else { return };
         for line in sdp.lines().filter_map(|text| SmallId::new(text.trim_end().strip_prefix("a=mid:")?)) {
-            let mid = Mid::from(line.as_str());
+            let mid = media::Mid::from(line.as_str());
             let mut api = self.rtc.direct_api();
             let Some(source) = api.stream_tx_by_mid(mid, None).map(|stream| (stream.ssrc(), stream.rtx())) else {
                 continue;
@@ -407,15 +406,15 @@ impl Str0mConnection {
     }
 }
 
-/// A datagram as the engine takes it: from a client, sent to one of the addresses that we offered.
+/// A datagram for `str0m`: from a client, to one of the addresses that we offered.
 fn input(now: Instant, source: ClientAddress, offered: SocketAddr, datagram: &[u8]) -> Option<Input<'_>> {
     let receive = Receive::new(protocol_of(source.transport), source.socket, offered, datagram).ok()?;
     Some(Input::Receive(now, receive))
 }
 
 /// The payload types under which the client wants this codec on this line.
-fn payload_types(rtc: &Rtc, line: LineId, codec: Codec) -> Option<PayloadTypes> {
-    let media = rtc.media(Mid::from(line.as_str()))?;
+fn payload_types(rtc: &Rtc, line: Mid, codec: Codec) -> Option<PayloadTypes> {
+    let media = rtc.media(media::Mid::from(line.as_str()))?;
     let mut best = None;
     for pt in media.remote_pts() {
         let Some(params) = rtc.codec_config().find(|p| p.pt() == *pt) else { continue };
@@ -436,11 +435,11 @@ fn payload_types(rtc: &Rtc, line: LineId, codec: Codec) -> Option<PayloadTypes> 
 impl PeerConnection for Str0mConnection {
     fn accept_offer(&mut self, now: Instant, sdp: &str) -> Result<String, CoreError> {
         let offer = SdpOffer::from_sdp_string(&without_candidates(sdp)).map_err(bad_description)?;
-        self.lend_sources();
+        self.lend_ssrcs();
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(bad_description);
-        self.take_sources(sdp);
+        self.take_ssrcs(sdp);
         self.forget_negotiated();
-        self.settle(now);
+        self.advance_and_poll(now);
         answer.map(|answer| answer.to_sdp_string())
     }
 
@@ -449,7 +448,7 @@ impl PeerConnection for Str0mConnection {
         for line in &changes.reuse {
             self.renew_line(now, *line);
         }
-        self.lend_sources();
+        self.lend_ssrcs();
         let mut api = self.rtc.sdp_api();
         if changes.open_data_channels && !self.channels_opened {
             self.channels_opened = true;
@@ -464,10 +463,10 @@ impl PeerConnection for Str0mConnection {
             self.channels.insert(DataKind::Lossy, api.add_channel_with_config(lossy));
         }
         for line in &changes.stop {
-            api.set_direction(Mid::from(line.as_str()), Direction::Inactive);
+            api.set_direction(media::Mid::from(line.as_str()), media::Direction::Inactive);
         }
         for line in &changes.reuse {
-            api.set_direction(Mid::from(line.as_str()), Direction::SendOnly);
+            api.set_direction(media::Mid::from(line.as_str()), media::Direction::SendOnly);
         }
         let mut added = Vec::with_capacity(changes.add.len());
         for line in &changes.add {
@@ -476,14 +475,14 @@ impl PeerConnection for Str0mConnection {
                 MediaKind::Video => str0m::media::MediaKind::Video,
             };
             let (stream, track) = (Some(line.stream_id.clone()), Some(line.track_id.clone()));
-            added.push(api.add_media(kind, Direction::SendOnly, stream, track, None));
+            added.push(api.add_media(kind, media::Direction::SendOnly, stream, track, None));
         }
         if changes.ice_restart {
             api.ice_restart(true);
         }
         let offer = api.apply();
-        self.take_lent_sources();
-        self.settle(now);
+        self.reclaim_ssrcs();
+        self.advance_and_poll(now);
         let (offer, pending) = offer?;
         self.pending = Some(pending);
         Some(LocalOffer {
@@ -495,12 +494,12 @@ impl PeerConnection for Str0mConnection {
     fn accept_answer(&mut self, now: Instant, sdp: &str) -> Result<(), CoreError> {
         let pending = self.pending.take().ok_or(CoreError::NoOfferPending)?;
         let answer = SdpAnswer::from_sdp_string(&without_candidates(sdp)).map_err(bad_description)?;
-        self.lend_sources();
+        self.lend_ssrcs();
         let result = self.rtc.sdp_api().accept_answer(pending, answer).map_err(bad_description);
-        self.take_sources(sdp);
-        self.take_lent_sources();
+        self.take_ssrcs(sdp);
+        self.reclaim_ssrcs();
         self.forget_negotiated();
-        self.settle(now);
+        self.advance_and_poll(now);
         result
     }
 
@@ -522,7 +521,7 @@ impl PeerConnection for Str0mConnection {
                 return;
             }
         }
-        let Some(offered) = self.ways.hear(source) else { return };
+        let Some(offered) = self.ways.note_route(source) else { return };
         let Some(input) = input(now, source, offered, datagram) else { return };
         if let Err(error) = self.rtc.handle_input(input) {
             self.fail(&error);
@@ -530,7 +529,7 @@ impl PeerConnection for Str0mConnection {
         if is_stun(datagram) {
             self.follow_nomination(source, datagram);
         }
-        self.catch_up(now);
+        self.poll_outputs(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -539,7 +538,7 @@ impl PeerConnection for Str0mConnection {
         }
         if self.deadline <= now {
             self.advance(now);
-            self.catch_up(now);
+            self.poll_outputs(now);
         }
     }
 
@@ -548,7 +547,7 @@ impl PeerConnection for Str0mConnection {
         down.map_or(self.deadline, |down| down.min(self.deadline))
     }
 
-    fn takes(&mut self, line: LineId, codec: Codec) -> bool {
+    fn takes(&mut self, line: Mid, codec: Codec) -> bool {
         let rtc = &self.rtc;
         self.down.as_mut().is_some_and(|down| down.takes(line, codec, || payload_types(rtc, line, codec)))
     }
@@ -561,7 +560,7 @@ impl PeerConnection for Str0mConnection {
         self.down.as_mut()?.write(now, packet, || payload_types(rtc, packet.line, packet.media.codec))
     }
 
-    fn renew_line(&mut self, _now: Instant, line: LineId) {
+    fn renew_line(&mut self, _now: Instant, line: Mid) {
         let Some(down) = &mut self.down else { return };
         let Some(before) = down.settings(line).cloned() else { return };
         let api = self.rtc.direct_api();
@@ -577,12 +576,12 @@ impl PeerConnection for Str0mConnection {
         down.set_line(line, LineSettings { ssrc, repair_ssrc, ..before });
     }
 
-    fn request_keyframe(&mut self, now: Instant, line: LineId, layer: Option<LayerId>) {
+    fn request_keyframe(&mut self, now: Instant, line: Mid, layer: Option<LayerId>) {
         let rid = layer.map(|layer| Rid::from(layer.as_str()));
-        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(Mid::from(line.as_str()), rid) {
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(media::Mid::from(line.as_str()), rid) {
             stream.request_keyframe(KeyframeRequestKind::Pli);
         }
-        self.settle(now);
+        self.advance_and_poll(now);
     }
 
     fn set_desired_bitrate(&mut self, now: Instant, bps: u64) {
@@ -602,12 +601,12 @@ impl PeerConnection for Str0mConnection {
             return false;
         }
         let sent = (kind == DataKind::Lossy || self.data_queue.is_empty()) && self.write_data(kind, payload);
-        let queued = !sent && kind == DataKind::Reliable && self.data_queued + payload.len() <= DATA_QUEUE_MAX;
+        let queued = !sent && kind == DataKind::Reliable && self.data_queued + payload.len() <= MAX_DATA_QUEUE_BYTES;
         if queued {
             self.data_queue.push_back(payload.to_vec());
             self.data_queued += payload.len();
         }
-        self.settle(now);
+        self.advance_and_poll(now);
         sent || queued
     }
 
@@ -623,6 +622,6 @@ impl PeerConnection for Str0mConnection {
         if let Err(error) = self.rtc.close() {
             self.fail(&error);
         }
-        self.settle(now);
+        self.advance_and_poll(now);
     }
 }

@@ -1,4 +1,4 @@
-//! What `str0m` and the wire call the things of [`core`](super::core).
+//! Conversions between `str0m`'s types, the wire's names, and those of [`core`](super::core).
 
 use protocol::conventions::{LOSSY_CHANNEL, RELIABLE_CHANNEL};
 use str0m::Candidate;
@@ -8,12 +8,12 @@ use str0m::media::Pt;
 use str0m::net::{Protocol, TcpType, Transmit};
 use str0m::rtp::{Extension, ExtensionMap};
 
+use super::client_routes::ClientRoutes;
 use super::core::{ClientAddress, Codec, CoreError, DataKind, Transport};
 use super::datagram::Datagram;
 use super::downlink::rtp_header::ExtensionIds;
-use super::ways::Ways;
 
-/// What carries a client's datagrams.
+/// The transport of a client's datagrams.
 pub fn protocol_of(transport: Transport) -> Protocol {
     match transport {
         Transport::Udp | Transport::Turn => Protocol::Udp,
@@ -22,7 +22,7 @@ pub fn protocol_of(transport: Transport) -> Protocol {
 }
 
 /// A datagram that the engine wants sent.
-pub fn datagram_of(ways: &Ways, transmit: Transmit) -> Datagram {
+pub fn datagram_of(ways: &ClientRoutes, transmit: Transmit) -> Datagram {
     let client = ways.client(transmit.source, transmit.destination, transmit.proto != Protocol::Udp);
     Datagram::of_bytes(client, transmit.contents.into())
 }
@@ -40,8 +40,8 @@ pub fn bad_description(error: impl std::fmt::Display) -> CoreError {
     CoreError::BadDescription(error.to_string())
 }
 
-/// The client's addresses are learned from where its requests come. Those that it names are of no use, and the engine
-/// adds them up: with every answer, if they are addresses that no candidate of ours reaches.
+/// Removes the client's candidates. Its addresses are learned from the source of its requests; those that it names are of no
+/// use, and `str0m` would accumulate those that no candidate of ours reaches.
 pub fn without_candidates(sdp: &str) -> String {
     let mut output = String::with_capacity(sdp.len());
     for text in sdp.lines().filter(|text| !text.starts_with("a=candidate:") && *text != "a=end-of-candidates") {
@@ -51,7 +51,7 @@ pub fn without_candidates(sdp: &str) -> String {
     output
 }
 
-/// Which data channel has this label, if it is one of ours.
+/// The data channel with this label, if it is one of ours.
 pub fn kind_of_label(label: &str) -> Option<DataKind> {
     match label {
         RELIABLE_CHANNEL => Some(DataKind::Reliable),
@@ -60,7 +60,7 @@ pub fn kind_of_label(label: &str) -> Option<DataKind> {
     }
 }
 
-/// What a payload type stands for, if we forward it.
+/// The codec of a payload type, if it is forwarded.
 pub fn codec_of(spec: &CodecSpec) -> Option<Codec> {
     match spec.codec {
         Str0mCodec::Opus => Some(Codec::Opus),
@@ -70,7 +70,7 @@ pub fn codec_of(spec: &CodecSpec) -> Option<Codec> {
         }
         Str0mCodec::Av1 => Some(Codec::Av1),
         Str0mCodec::H264 => Some(Codec::H264 {
-            // What RFC 6184, section 8.1, says about absent parameters.
+            // The defaults of RFC 6184, section 8.1, for absent parameters.
             profile_level_id: spec.format.profile_level_id.unwrap_or(0x0042_000a),
             packetization_mode: spec.format.packetization_mode.unwrap_or(0),
         }),
@@ -78,7 +78,7 @@ pub fn codec_of(spec: &CodecSpec) -> Option<Codec> {
     }
 }
 
-/// What a payload type is, if it is one of these parameters and we forward it.
+/// The codec of a payload type, if it has these parameters and is forwarded.
 pub fn codec_under(params: &PayloadParams, payload_type: Pt) -> Option<Codec> {
     let codec = codec_of(&params.spec())?;
     if params.pt() == payload_type {
@@ -107,8 +107,7 @@ pub fn extension_ids(map: &ExtensionMap) -> ExtensionIds {
     ids.expressible()
 }
 
-/// Whether a datagram is a check of the path. How datagrams of one port are told apart: RFC 7983, section 7, and RFC 5761,
-/// section 4.
+/// Whether a datagram is STUN (RFC 7983, section 7, and RFC 5761, section 4).
 pub fn is_stun(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| *first < 4)
 }
@@ -129,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_the_client_names_are_left_out() {
+    fn addresses_that_the_client_names_are_skipped() {
         let sdp =
             "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=candidate:1 1 udp 1 10.0.0.1 5000 typ host\r\na=mid:0\r\n";
         assert_eq!(without_candidates(sdp), "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n");

@@ -1,12 +1,12 @@
-//! How a request came in.
+//! How a request arrived.
 
 use std::net::SocketAddr;
 
-/// See the module's description.
+/// The connection that a request arrived on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Address of ours that it came to.
+    /// Our address.
     pub local: SocketAddr,
-    /// Whether it came over TLS.
+    /// Whether it speaks TLS.
     pub is_tls: bool,
 }

@@ -16,9 +16,9 @@ use x509_parser::parse_x509_certificate;
 use crate::config::TlsFiles;
 
 /// Longest file, in bytes.
-const SIZE_MAX: u64 = 1024 * 1024;
+const MAX_SIZE: u64 = 1024 * 1024;
 
-/// What is wrong with a certificate or its private key.
+/// Why a certificate or its private key cannot be used.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum CertificateError {
@@ -27,7 +27,7 @@ pub enum CertificateError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
     /// A file is longer than certificates are.
@@ -38,7 +38,7 @@ pub enum CertificateError {
     NotPem {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The parser's error.
         error: pem::Error,
     },
     /// There is no certificate in the file.
@@ -60,7 +60,7 @@ pub enum CertificateError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The TLS library's error.
         error: Error,
     },
 }
@@ -81,10 +81,10 @@ impl Pem {
         Ok(Self { cert: read(&files.cert)?, key: read(&files.key)? })
     }
 
-    /// What is in them, ready to be used.
+    /// Parses and checks the pair.
     ///
     /// # Errors
-    /// See [`CertificateError`].
+    /// The pair cannot be used, see [`CertificateError`].
     pub fn certified(
         &self,
         files: &TlsFiles,
@@ -120,8 +120,8 @@ impl Pem {
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
     let failed = |error| CertificateError::Read { path: path.to_owned(), error };
     let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(failed)?.take(SIZE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    let is_too_long = u64::try_from(bytes.len()).is_ok_and(|length| length > SIZE_MAX);
+    std::fs::File::open(path).map_err(failed)?.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let is_too_long = u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_SIZE);
     if is_too_long { Err(CertificateError::TooLong(path.to_owned())) } else { Ok(bytes) }
 }
 

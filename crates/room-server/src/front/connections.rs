@@ -1,6 +1,6 @@
-//! Takes connections in, and hands each to those who speak its protocol.
+//! Accepts connections, and passes each to the handler of its protocol.
 //!
-//! Nobody who says nothing, or says it slowly, keeps others from being taken in.
+//! A client that sends nothing, or sends slowly, does not delay others.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,31 +23,31 @@ use super::first_bytes::{ENOUGH, Spoken, spoken};
 use super::prefixed::Prefixed;
 use crate::net::StreamInlet;
 
-/// How long a TLS handshake, and then the first bytes behind it, may take.
+/// Timeout of a TLS handshake, and then of the first bytes behind it.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the head of a request may take, also on a connection that had one before.
-const HEAD_PATIENCE: Duration = Duration::from_secs(30);
-/// Connections that have not yet said what they speak; more are closed at once.
-const BEGINNERS_MAX: usize = 2048;
+/// Timeout of a request's head, also on a connection that had one before.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Upper bound of connections whose protocol is unknown so far; more are closed at once.
+const MAX_UNIDENTIFIED: usize = 2048;
 /// How long to wait when the system has no more sockets.
 const PAUSE: Duration = Duration::from_millis(100);
-/// What somebody hears who speaks HTTP where TLS is spoken.
+/// The answer to plain HTTP on a port that speaks TLS.
 const HTTPS_ONLY: &str = "This port speaks TLS: use https:// or wss:// here\n";
 
-/// What is served on a port.
+/// The services of a port.
 #[derive(Clone)]
 pub struct Front {
-    /// With what TLS is spoken, if it is.
+    /// The TLS acceptor, if the port speaks TLS.
     pub tls: Option<TlsAcceptor>,
-    /// Who answers HTTP; `None` where there is TURN alone.
+    /// The HTTP service; `None` where there is TURN alone.
     pub router: Option<Router>,
-    /// Who answers TURN, if anybody does.
+    /// The TURN service, if there is one.
     pub turn: Option<StreamInlet>,
 }
 
-/// Serves these ports until `stop` becomes true or its sender goes, and then until the last answer is out.
+/// Serves these ports until `stop` becomes true or its sender is dropped, and then until the last answer is sent.
 pub async fn serve(listeners: Vec<TcpListener>, front: Front, stop: watch::Receiver<bool>) {
-    let beginners = Arc::new(Semaphore::new(BEGINNERS_MAX));
+    let beginners = Arc::new(Semaphore::new(MAX_UNIDENTIFIED));
     let mut ports = JoinSet::new();
     for listener in listeners {
         ports.spawn(serve_port(listener, front.clone(), Arc::clone(&beginners), stop.clone()));
@@ -101,7 +101,7 @@ type Io = Box<dyn Duplex>;
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
-/// Finds out what is spoken, and gives what is to be served with HTTP. `None` when it is served elsewhere, or not at all.
+/// Detects the protocol, and returns what is to be served with HTTP. `None` when it is served elsewhere, or not at all.
 async fn begin(stream: TcpStream, remote: SocketAddr, front: &Front) -> Option<(Router, Io)> {
     let local = stream.local_addr().ok()?;
     // Waiting for more to send would only add delay.
@@ -150,7 +150,7 @@ async fn begin(stream: TcpStream, remote: SocketAddr, front: &Front) -> Option<(
     }
 }
 
-/// Reads until it is clear what is spoken. `None` when the connection ends before.
+/// Reads until the protocol is clear. `None` when the connection ends before.
 async fn first_bytes(io: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(ENOUGH);
     while spoken(&bytes).is_none() {
@@ -168,7 +168,7 @@ async fn refuse(mut stream: TcpStream) {
         let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length:";
         stream.write_all(format!("{head} {length}\r\n\r\n{HTTPS_ONLY}").as_bytes()).await?;
         stream.shutdown().await?;
-        // Closing a socket while something unread lies in it would reset the connection, and the answer were lost.
+        // Closing a socket with unread data would reset the connection, and the answer would be lost.
         let mut rest = [0; 512];
         while stream.read(&mut rest).await? > 0 {}
         std::io::Result::Ok(())
@@ -178,7 +178,7 @@ async fn refuse(mut stream: TcpStream) {
 
 async fn serve_http(router: Router, io: Io, mut stop: watch::Receiver<bool>) {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let service = TowerToHyperService::new(router);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service).with_upgrades());
     let ended = tokio::select! {

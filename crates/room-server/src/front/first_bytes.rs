@@ -1,6 +1,6 @@
-//! Which protocol somebody speaks, by the first bytes.
+//! Detects a protocol by its first bytes.
 
-/// See the module's description.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spoken {
     /// HTTP: its requests begin with the name of a method, in letters.
@@ -9,7 +9,7 @@ pub enum Spoken {
     Turn,
     /// A TLS handshake (RFC 8446, section 5.1).
     Tls,
-    /// Something else.
+    /// Any other protocol.
     Unknown,
 }
 
@@ -18,7 +18,7 @@ pub const ENOUGH: usize = 8;
 
 const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 
-/// What is spoken by whoever begins with these bytes; `None` when more of them have to come.
+/// The protocol of a connection that begins with these bytes; `None` when more of them are needed.
 pub fn spoken(bytes: &[u8]) -> Option<Spoken> {
     let first = *bytes.first()?;
     if first.is_ascii_uppercase() {
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn protocols_are_told_apart_as_soon_as_that_is_possible() {
+    fn protocols_are_reported_apart_as_soon_as_that_is_possible() {
         assert_eq!(spoken(b""), None);
         assert_eq!(spoken(b"G"), Some(Spoken::Http));
         assert_eq!(spoken(&[22, 3, 1]), Some(Spoken::Tls));

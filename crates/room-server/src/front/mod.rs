@@ -1,5 +1,5 @@
-//! What stands at the port of signalling: TLS, if there is a certificate, and behind it two protocols that are told apart by
-//! their first bytes, HTTP and TURN. So one open TCP port is enough for a whole call.
+//! The port of signalling: TLS, if there is a certificate, and behind it HTTP and TURN, which are distinguished by their first
+//! bytes. So one open TCP port is enough for a whole call.
 
 pub mod arrival;
 mod certificate;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// See the module's description.
+/// A stream with bytes that were read already in front of it.
 pub struct Prefixed<S> {
     prefix: Vec<u8>,
     inner: S,

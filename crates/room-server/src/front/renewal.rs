@@ -1,7 +1,7 @@
-//! The certificate in use, which is read again when its files change.
+//! The certificate in use, which is reloaded when its files change.
 //!
 //! The contents are compared and not the times of the files: certbot and Kubernetes exchange links, and their files may be
-//! older than those before. A pair that does not fit, as while somebody still writes it, changes nothing.
+//! older than those before. A pair that does not match, as while it is being written, changes nothing.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,22 +19,21 @@ use crate::config::TlsFiles;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What is spoken behind TLS: HTTP (one request after the other, so that a WebSocket can begin), and TURN by the name that
-/// RFC 7443 gives it.
+/// The protocols behind TLS: HTTP/1.1, so that a WebSocket can begin, and TURN by its name of RFC 7443.
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"stun.turn"];
 
-/// See the module's description.
+/// The certificate files, and the certificate in use.
 pub struct Certificates {
     current: Arc<Current>,
     provider: Arc<CryptoProvider>,
     files: TlsFiles,
-    /// What was read last, whether it could be used or not.
+    /// The contents of the last reading, whether usable or not.
     last: Option<Pem>,
-    /// What was wrong with it.
+    /// The error of the last reading.
     complaint: Option<String>,
 }
 
-/// What new connections get.
+/// The certificate of new connections.
 #[derive(Debug)]
 struct Current(RwLock<Arc<CertifiedKey>>);
 
@@ -56,10 +55,10 @@ impl Certificates {
         Ok(Self { current, provider, files, last: Some(pem), complaint: None })
     }
 
-    /// What accepts connections; it always has the certificate that is in use then.
+    /// Accepts connections; always with the certificate that is in use then.
     ///
     /// # Errors
-    /// What the TLS library says of its own protocol versions.
+    /// The TLS library does not support its own protocol versions.
     pub fn acceptor(&self) -> Result<TlsAcceptor, rustls::Error> {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider));
         let builder = builder.with_safe_default_protocol_versions()?.with_no_client_auth();
@@ -68,7 +67,7 @@ impl Certificates {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
-    /// Looks after the files until `stop` becomes true or its sender goes.
+    /// Watches the files until `stop` becomes true or its sender is dropped.
     pub async fn look_after(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             tokio::select! {
@@ -87,7 +86,7 @@ impl Certificates {
         }
     }
 
-    /// Takes what the files have now, if it is something else and can be used.
+    /// Reloads the files if their contents have changed and can be used.
     fn look(&mut self) {
         let complaint = match Pem::read(&self.files) {
             Ok(pem) if self.last.as_ref() == Some(&pem) => return,

@@ -1,8 +1,8 @@
-//! What an application's own server can do to its rooms.
+//! LiveKit's RoomService: what an application's backend can do to its rooms.
 
 use std::time::{Duration, Instant};
 
-use protocol::limits::DATA_PAYLOAD_MAX;
+use protocol::limits::MAX_DATA_PAYLOAD;
 use protocol::messages::{
     CreateRoomRequest, DataPacket, DeleteRoomResponse, DisconnectReason, ListParticipantsResponse, ListRoomsResponse,
     MuteRoomTrackRequest, MuteRoomTrackResponse, MuteTrackRequest, ProtoMessage, RemoveParticipantResponse, Response,
@@ -21,9 +21,9 @@ use crate::forwarding::core::DataKind;
 use crate::limits::merged;
 
 /// Longest such wait.
-const EMPTY_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
-/// Most rooms that may wait like that.
-const EMPTY_ROOMS_MAX: usize = 10_000;
+const MAX_EMPTY_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// Upper bound of rooms without participants.
+const MAX_EMPTY_ROOMS: usize = 10_000;
 
 impl Hub {
     /// Carries out a call for an app.
@@ -90,10 +90,10 @@ impl Hub {
         self.settings.limits.check_room_name(&key.room)?;
         self.settings.limits.check_metadata(&request.metadata)?;
         if !self.rooms.contains_key(&key) {
-            if self.rooms.values().filter(|room| room.members.is_empty()).count() >= EMPTY_ROOMS_MAX {
+            if self.rooms.values().filter(|room| room.members.is_empty()).count() >= MAX_EMPTY_ROOMS {
                 return Err(AdminError::FailedPrecondition("too many rooms wait for somebody already"));
             }
-            let asked = Duration::from_secs(request.empty_timeout.into()).min(EMPTY_TIMEOUT_MAX);
+            let asked = Duration::from_secs(request.empty_timeout.into()).min(MAX_EMPTY_TIMEOUT);
             let max_participants = match request.max_participants {
                 0 => self.settings.max_participants,
                 asked => asked,
@@ -169,7 +169,7 @@ impl Hub {
                 publish_data: permission.can_publish_data,
                 update_metadata: permission.can_update_metadata,
                 sources: permission.can_publish_sources,
-                // Whether somebody is seen cannot change while they are there.
+                // Whether a participant is hidden cannot change during a session.
                 hidden: participant.permission.hidden,
                 streams: participant.permission.streams.take(),
             };
@@ -193,7 +193,7 @@ impl Hub {
         if !self.rooms.contains_key(key) {
             return Err(AdminError::NotFound("room"));
         }
-        if request.data.len() > DATA_PAYLOAD_MAX {
+        if request.data.len() > MAX_DATA_PAYLOAD {
             return Err(AdminError::InvalidArgument("the message is too long"));
         }
         let kind = if request.kind == data_packet::Kind::Lossy as i32 { DataKind::Lossy } else { DataKind::Reliable };

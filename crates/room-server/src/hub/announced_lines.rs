@@ -1,14 +1,14 @@
-//! Which announced track each line of an offer carries.
+//! Which announced track each m-line of an offer carries.
 //!
-//! Most clients name a track in their offer (`a=msid`) as they announced it. Firefox does not: to it the two names have
-//! nothing to do with each other. So whoever never named a line by an announcement is understood by order: its next new
-//! line of a kind carries the track of that kind that was announced first. An exact name always goes before that, and
-//! whoever gave one once is taken at its word from then on, since an offer may be older than an announcement.
+//! Most clients name a track in their offer (`a=msid`) as they announced it. Firefox does not: there the two names are
+//! unrelated. So for a client that never named an m-line by an announcement the order counts: its next new m-line of a kind
+//! carries the track of that kind that was announced first. An exact name always comes first, and a client that gave one
+//! once is matched by names from then on, since an offer may be older than an announcement.
 
 use super::sdp::OfferedLine;
 use super::track::{PendingTrack, PublishedTrack, kind_of};
 
-/// What is known of a client besides its offer.
+/// What is known about a client besides its offer.
 pub struct Known<'a> {
     /// Its tracks that no offer had yet, in the order of their announcements.
     pub pending: &'a [PendingTrack],
@@ -25,7 +25,7 @@ pub struct Known<'a> {
 pub struct Carried {
     /// `a=mid` of the line.
     pub mid: String,
-    /// What the client called the track when it announced it.
+    /// The client's name for the track in its announcement.
     pub cid: String,
     /// Whether the line has that name too.
     pub is_exact: bool,
@@ -72,7 +72,7 @@ mod tests {
     use protocol::messages::{TrackInfo, TrackType};
 
     use super::*;
-    use crate::forwarding::core::{LineId, MediaKind};
+    use crate::forwarding::core::{MediaKind, Mid};
 
     const AUDIO: TrackType = TrackType::Audio;
     const VIDEO: TrackType = TrackType::Video;
@@ -136,7 +136,7 @@ mod tests {
         let pending = [announced("b", VIDEO)];
         let names = Known { names_lines: true, ..known(&pending, &[]) };
         assert_eq!(pairs(&[video("0", "a")], &names), []);
-        // Nor does another line of the offer in which it gives the first name.
+        // Nor does another m-line of the offer in which it gives the first name.
         assert_eq!(pairs(&[video("0", "a"), video("1", "b")], &known(&pending, &[])), expected(&[("1", "b")]));
     }
 
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_line_in_use_carries_what_it_carried_unless_it_got_another_track() {
-        let mut published = PublishedTrack::new(announced("a", VIDEO), LineId::new("0").unwrap());
+        let mut published = PublishedTrack::new(announced("a", VIDEO), Mid::new("0").unwrap());
         published.offered_as = "{1}".to_owned();
         let (published, pending) = ([published], [announced("b", VIDEO)]);
         let known = known(&pending, &published);

@@ -1,4 +1,4 @@
-//! What each track gets of the way to a subscriber, and what the subscriber gets to know of it.
+//! Divides the bandwidth of each subscriber's downlink among its tracks, and notifies the subscriber of paused ones.
 
 use std::time::{Duration, Instant};
 
@@ -7,44 +7,44 @@ use protocol::messages::{Response, StreamState, StreamStateInfo, StreamStateUpda
 use super::Hub;
 use super::ids::ParticipantId;
 use super::layers::announced_bps;
-use crate::forwarding::allocator::{DownlinkAllocator, Layer, Share, Video, desired, givable};
+use crate::forwarding::allocator::{DownlinkAllocator, Layer, Share, Video, allocatable_bps, desired};
 use crate::forwarding::core::MediaKind;
 use crate::forwarding::layer_selector::{BEST, rank};
 use crate::forwarding::probe_timer::ProbeTimer;
 
-/// How often it is shared out anew.
+/// Interval of allocations.
 const TURN: Duration = Duration::from_millis(500);
-/// When the estimate falls, at least this long after the last time.
+/// Minimum interval when the estimate falls.
 const SHORT_TURN: Duration = Duration::from_millis(100);
-/// A change of the desired rate below this share is not worth telling the estimator.
+/// A change of the desired rate below this share is not passed to the estimator.
 const DESIRED_STEP: u64 = 20;
 
-/// The way to one subscriber.
+/// The downlink to one subscriber.
 #[derive(Debug, Default)]
 pub struct Bandwidth {
-    /// What it carries in bits per second, as far as known.
+    /// The estimate in bits per second, if known.
     estimate: Option<u64>,
     allocator: DownlinkAllocator,
     shared_at: Option<Instant>,
-    /// What sound took of it then, in bits per second.
+    /// The rate of its audio at that time, in bits per second.
     audio: u64,
     desired: u64,
     probes: ProbeTimer,
 }
 
 impl Bandwidth {
-    /// Whether it is known what the way carries.
+    /// Whether there is an estimate.
     pub fn is_known(&self) -> bool {
         self.estimate.is_some()
     }
 
-    /// Bits per second of pictures that the way carries beside the sound, as far as known.
-    pub fn for_pictures(&self) -> Option<u64> {
-        self.estimate.map(|estimate| givable(estimate, self.audio))
+    /// Bits per second that the downlink carries for video beside the audio, if known.
+    pub fn video_bps(&self) -> Option<u64> {
+        self.estimate.map(|estimate| allocatable_bps(estimate, self.audio))
     }
 }
 
-/// A picture with the place where it comes from.
+/// A subscribed video track and its publisher.
 struct Watched {
     publisher: ParticipantId,
     video: Video,
@@ -67,8 +67,8 @@ impl Hub {
         }
     }
 
-    /// Shares out every way on which there is a picture.
-    pub(super) fn share_bandwidth(&mut self, now: Instant) {
+    /// Allocates the bandwidth of all downlinks with video.
+    pub(super) fn allocate_bandwidth(&mut self, now: Instant) {
         let watching: Vec<ParticipantId> = self
             .participants
             .values()
@@ -85,23 +85,23 @@ impl Hub {
         let (audio, watched) = self.watched(now, id);
         let videos: Vec<Video> = watched.iter().map(|watched| watched.video.clone()).collect();
         let Some(participant) = self.participants.get_mut(&id) else { return };
-        let (leg, bandwidth) = (participant.subscriber, &mut participant.bandwidth);
+        let (peer, bandwidth) = (participant.subscriber, &mut participant.bandwidth);
         bandwidth.shared_at = Some(now);
         bandwidth.audio = audio;
         let desired = desired(audio, &videos);
         if desired.abs_diff(bandwidth.desired) * DESIRED_STEP > bandwidth.desired {
             bandwidth.desired = desired;
-            self.legs.act(leg, now, |connection| connection.set_desired_bitrate(now, desired));
+            self.peers.act(peer, now, |connection| connection.set_desired_bitrate(now, desired));
         }
         let Some(estimate) = bandwidth.estimate else { return };
         let shares = bandwidth.allocator.allocate(now, estimate, audio, &videos);
         let is_wanting = bandwidth.allocator.is_wanting();
         if bandwidth.probes.take_due(now, estimate, is_wanting) {
-            self.legs.act(leg, now, |connection| connection.probe(now));
+            self.peers.act(peer, now, |connection| connection.probe(now));
         }
         let mut states = Vec::new();
         for (watched, share) in watched.iter().zip(shares) {
-            let Some(is_paused) = self.apply_share(now, id, watched, share) else { continue };
+            let Some(is_paused) = self.apply_allocation(now, id, watched, share) else { continue };
             let state = if is_paused { StreamState::Paused } else { StreamState::Active };
             tracing::info!(?id, track = watched.video.track, estimate, ?share, "stream {}", state.as_str_name());
             let publisher = self.participants.get(&watched.publisher);
@@ -116,8 +116,8 @@ impl Hub {
         }
     }
 
-    /// Gives whether the track is paused now, if that is new.
-    fn apply_share(&mut self, now: Instant, id: ParticipantId, watched: &Watched, share: Share) -> Option<bool> {
+    /// Returns whether the track is paused now, if that has changed.
+    fn apply_allocation(&mut self, now: Instant, id: ParticipantId, watched: &Watched, share: Share) -> Option<bool> {
         let track = self.participants.get_mut(&watched.publisher)?.track_mut(&watched.video.track)?;
         let subscriber = track.subscribers.iter_mut().find(|s| s.participant == id)?;
         let is_paused = share == Share::Paused;
@@ -130,12 +130,12 @@ impl Hub {
         subscriber.paused = is_paused;
         subscriber.forwarder.pause();
         if !is_paused {
-            self.wish_for_keyframe(now, watched.publisher, &watched.video.track, id);
+            self.request_keyframe_for(now, watched.publisher, &watched.video.track, id);
         }
         Some(is_paused)
     }
 
-    /// The rate of all sound that somebody gets, in bits per second, and the pictures, larger ones first.
+    /// The rate of all received audio, in bits per second, and the video tracks, larger ones first.
     fn watched(&self, now: Instant, id: ParticipantId) -> (u64, Vec<Watched>) {
         let Some(participant) = self.participants.get(&id) else { return (0, Vec::new()) };
         let (mut audio, mut pictures) = (0, Vec::new());

@@ -1,4 +1,4 @@
-//! What the signalling connections ask of the hub.
+//! Commands from the signalling connections to the hub.
 
 use protocol::messages::{JoinRequest, Request};
 
@@ -20,7 +20,7 @@ pub enum Command {
     Disconnected(ConnectionId),
     /// A call of an application's own server.
     Admin(Box<AdminCall>),
-    /// Everybody has to leave.
+    /// All participants have to leave.
     Shutdown,
 }
 
@@ -28,9 +28,9 @@ pub enum Command {
 pub struct AdminCall {
     /// Its app (API key).
     pub app: String,
-    /// What it wants.
+    /// The request.
     pub request: AdminRequest,
-    /// Where the result goes.
+    /// The sender of its result.
     pub reply: oneshot::Sender<Result<AdminReply, AdminError>>,
 }
 
@@ -38,13 +38,13 @@ pub struct AdminCall {
 pub struct Connect {
     /// Its number.
     pub connection: ConnectionId,
-    /// Who it is and what they may do.
+    /// The identity and the permissions of the participant.
     pub admission: Admission,
     /// Whether all tracks shall be subscribed without being asked for.
     pub auto_subscribe: bool,
-    /// Given when an earlier connection is to be taken up again: the participant's sid, or empty if unknown.
+    /// Set for a resume: the participant's sid, or empty if unknown.
     pub resume: Option<String>,
-    /// What a client with one peer connection said in its request; `None` for one with two.
+    /// The join request of a client with one peer connection; `None` for one with two.
     pub single: Option<Box<JoinRequest>>,
     /// By which name and port it reached us.
     pub reached: Reached,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use protocol::limits::DATA_PAYLOAD_MAX;
+use protocol::limits::MAX_DATA_PAYLOAD;
 use protocol::messages::request_response::Reason;
 use protocol::messages::{DataChannelReceiveState, DataPacket, ProtoMessage, RequestResponse, Response, data_packet};
 
@@ -14,13 +14,12 @@ use super::participant::Participant;
 use crate::forwarding::core::DataKind;
 
 /// Room for the fields around the payload.
-const OVERHEAD_MAX: usize = 2048;
-/// Clients are told at most this often that their data are refused.
+const MAX_OVERHEAD: usize = 2048;
+/// Minimum interval of refusals of data.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(1);
-/// Reliable packets are kept this long for those who take up a lost connection, and at most so many bytes of them per
-/// sender.
+/// Reliable packets are kept this long for participants that resume, up to a number of bytes for each sender.
 const KEPT_FOR: Duration = Duration::from_secs(20);
-const KEPT_BYTES_MAX: usize = 1024 * 1024;
+const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
 /// The last reliable packets of one sender that have a sequence number.
 #[derive(Debug, Default)]
@@ -43,7 +42,7 @@ impl SentData {
         self.bytes += packet.encoded.len();
         self.packets.push_back(packet);
         while let Some(oldest) = self.packets.front() {
-            if self.bytes <= KEPT_BYTES_MAX && now.saturating_duration_since(oldest.at) <= KEPT_FOR {
+            if self.bytes <= MAX_KEPT_BYTES && now.saturating_duration_since(oldest.at) <= KEPT_FOR {
                 break;
             }
             self.bytes -= oldest.encoded.len();
@@ -53,22 +52,22 @@ impl SentData {
 }
 
 impl Hub {
-    /// Passes a message on to those it is for, or to everybody else in the room. Who sent it is what we know, not
-    /// what the message says.
+    /// Forwards a message to its destinations, or to all other participants of the room. Its sender is the one known here,
+    /// not the one in the message.
     pub(super) fn data_received(&mut self, now: Instant, from: ParticipantId, kind: DataKind, bytes: &[u8]) {
         let Some(sender) = self.participants.get_mut(&from) else { return };
         if !sender.permission.publish_data {
             sender.refuse_data(now, Reason::NotAllowed, "the token does not allow to send data".to_owned());
             return;
         }
-        if bytes.len() > DATA_PAYLOAD_MAX + OVERHEAD_MAX {
-            let message = format!("a data packet of {} bytes is too long, {DATA_PAYLOAD_MAX} may be", bytes.len());
+        if bytes.len() > MAX_DATA_PAYLOAD + MAX_OVERHEAD {
+            let message = format!("a data packet of {} bytes is too long, {MAX_DATA_PAYLOAD} may be", bytes.len());
             sender.refuse_data(now, Reason::LimitExceeded, message);
             return;
         }
         let Ok(mut packet) = DataPacket::decode(bytes) else { return };
         if kind == DataKind::Reliable && packet.sequence != 0 {
-            // After a resume the client repeats what it is not sure of.
+            // After a resume the client repeats packets of which it is not sure.
             if packet.sequence <= sender.last_data_sequence {
                 return;
             }
@@ -86,7 +85,7 @@ impl Hub {
         self.send_data_to(now, &room, Some(from), kind, &destinations, &encoded);
     }
 
-    /// Sends an encoded packet to those members of a room who are in `destinations`, or to all if that is empty.
+    /// Sends an encoded packet to the participants of a room in `destinations`, or to all if that is empty.
     pub(super) fn send_data_to(
         &mut self,
         now: Instant,
@@ -98,12 +97,12 @@ impl Hub {
     ) {
         for member in self.members_of(room) {
             let Some(participant) = self.participants.get(&member).filter(|_| Some(member) != except) else { continue };
-            // The connection of who has just joined keeps reliable packets until it is up; what is missed later, in an
-            // outage, is repeated after the resume.
+            // A participant that has just joined gets reliable packets once its connection is up; those of a later outage are
+            // repeated after the resume.
             let takes = participant.subscriber_up || (kind == DataKind::Reliable && !participant.is_active);
             if takes && is_addressed(participant, destinations) {
-                let leg = participant.subscriber;
-                let sent = self.legs.act(leg, now, |connection| connection.send_data(now, kind, encoded));
+                let peer = participant.subscriber;
+                let sent = self.peers.act(peer, now, |connection| connection.send_data(now, kind, encoded));
                 if sent == Some(false) {
                     tracing::debug!(?member, ?kind, "data dropped");
                 }
@@ -111,12 +110,12 @@ impl Hub {
         }
     }
 
-    /// After a resume: repeats what the client did not get, by its own account of the last packet of each sender. Of a
-    /// sender that it does not name it gets what was sent while it was away. Clients drop what they know.
+    /// After a resume: repeats the packets that the client missed, by its list of the last packet of each sender. Of a sender
+    /// that is not in the list it gets the packets of the outage. Clients drop duplicates.
     pub(super) fn repeat_data(&mut self, now: Instant, id: ParticipantId, states: &[DataChannelReceiveState]) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let away_since = participant.missed_since.take();
-        let leg = participant.subscriber;
+        let peer = participant.subscriber;
         let Some(participant) = self.participants.get(&id) else { return };
         let mut missed = Vec::new();
         for member in self.members_of(&participant.room) {
@@ -131,13 +130,13 @@ impl Hub {
         }
         missed.sort_by_key(|packet| packet.at);
         for packet in missed {
-            self.legs.act(leg, now, |connection| connection.send_data(now, DataKind::Reliable, &packet.encoded));
+            self.peers.act(peer, now, |connection| connection.send_data(now, DataKind::Reliable, &packet.encoded));
         }
     }
 }
 
 impl Participant {
-    /// Tells the client, but not for each packet of a flood.
+    /// Notifies the client, but not for each packet of a flood.
     fn refuse_data(&mut self, now: Instant, reason: Reason, message: String) {
         let told = self.data_refused_at.is_some_and(|at| now.saturating_duration_since(at) < REFUSAL_INTERVAL);
         if told {
@@ -157,8 +156,7 @@ fn is_addressed(participant: &Participant, destinations: &[String]) -> bool {
     destinations.is_empty() || destinations.contains(&participant.identity) || destinations.contains(&participant.sid)
 }
 
-/// Takes the identities that a packet is for out of it; older clients write them, and the sender, into the user
-/// packet.
+/// Takes the destination identities out of a packet; older clients write them, and the sender, into the user packet.
 #[allow(deprecated)]
 fn take_destinations(packet: &mut DataPacket, identity: &str, sid: &str) -> Vec<String> {
     let mut destinations = packet.destination_identities.clone();

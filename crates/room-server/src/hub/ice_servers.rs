@@ -1,4 +1,4 @@
-//! Which STUN and TURN servers a client is told of, with a user name and password of its own where they live for a time.
+//! The STUN and TURN servers that a client is offered, with temporary credentials of its own.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use crate::turn::credentials::Credentials;
 /// How long a user name lives at a relay that shares a secret with us, unless it is said otherwise.
 const TTL: Duration = Duration::from_secs(300);
 
-/// See the module's description.
+/// The ICE servers of this server.
 #[derive(Debug)]
 pub struct IceServers {
     others: Vec<IceServerConfig>,
@@ -26,7 +26,7 @@ impl IceServers {
         Self { others, own }
     }
 
-    /// What a client is told that reached us in this way and is called `name`.
+    /// The servers for a client named `name` that reached the server in this way.
     pub fn told(&self, name: &str, reached: &Reached) -> Vec<IceServer> {
         let unix_now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let others = self.others.iter().map(|server| {

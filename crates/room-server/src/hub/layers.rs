@@ -1,4 +1,4 @@
-//! Which simulcast layers subscribers want, and what publishers get to know of it.
+//! Which simulcast layers subscribers want, and the notifications of publishers about them.
 
 use std::time::Instant;
 
@@ -11,15 +11,15 @@ use super::Hub;
 use super::ids::ParticipantId;
 use crate::forwarding::layer_selector::BEST;
 
-/// Most that a publisher is believed to send of one picture, in bits per second.
-const BELIEVED: u64 = 10_000_000;
+/// Upper bound of a plausible bitrate of one video track, in bits per second.
+const MAX_PLAUSIBLE_BPS: u64 = 10_000_000;
 
 /// The layer that a subscriber wants at best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerWish {
     /// By quality: rank 1 to 3.
     Rank(u8),
-    /// The smallest that fills a picture of this size.
+    /// The smallest layer that has at least this size.
     Size {
         /// Pixels.
         width: u32,
@@ -51,7 +51,7 @@ impl LayerWish {
             Self::Rank(rank) => return rank,
             Self::Size { width, height } => (width, height),
         };
-        // Phones turn; what counts is how much there is to see.
+        // Phones rotate; the area counts.
         let wanted = u64::from(width) * u64::from(height);
         let filling = layers_of(info).iter().filter(|layer| u64::from(layer.width) * u64::from(layer.height) >= wanted);
         let smallest = filling.min_by_key(|layer| u64::from(layer.width) * u64::from(layer.height));
@@ -71,7 +71,7 @@ pub(super) fn announced_bps(info: &TrackInfo, max_rank: u8) -> u64 {
     let mut layers: Vec<(u8, u32)> = layers_of(info).iter().filter_map(ranked).collect();
     layers.sort_unstable();
     let fitting = layers.iter().rfind(|(rank, _)| *rank <= max_rank).or(layers.first());
-    fitting.map_or(0, |(_, bps)| u64::from(*bps).min(BELIEVED))
+    fitting.map_or(0, |(_, bps)| u64::from(*bps).min(MAX_PLAUSIBLE_BPS))
 }
 
 fn rank(quality: VideoQuality) -> u8 {
@@ -137,15 +137,15 @@ impl Hub {
                 subscriber.disabled = disabled;
                 subscriber.forwarder.pause();
                 if !disabled {
-                    self.wish_for_keyframe(now, publisher, sid, id);
+                    self.request_keyframe_for(now, publisher, sid, id);
                 }
                 self.want_housekeeping(now);
             }
         }
     }
 
-    /// Tells publishers with layers when others are wanted than they know.
-    pub(super) fn tell_wanted_layers(&mut self, now: Instant) {
+    /// Notifies publishers with layers when the wanted layers have changed.
+    pub(super) fn notify_wanted_layers(&mut self, now: Instant) {
         let mut waiting = false;
         for participant in self.participants.values_mut() {
             let mut updates = Vec::new();

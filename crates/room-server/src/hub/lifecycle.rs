@@ -9,21 +9,21 @@ use protocol::messages::{
 
 use super::command::Connect;
 use super::ids::{ConnectionId, ParticipantId, RoomKey, new_sid};
-use super::legs::Role;
-use super::participant::{Connection, Participant, ParticipantLegs};
+use super::participant::{Connection, Participant, ParticipantPeers};
+use super::peers::Role;
 use super::room::Room;
 use super::{Hub, unix_ms};
 use crate::auth::{Admission, Permission};
 use crate::limits::{Limits, merged};
 use crate::signalling::{PING_INTERVAL, PING_TIMEOUT};
 
-/// Version of LiveKit's server that clients may take us for. They look at it to know what works.
+/// Version of LiveKit's server that clients adapt to.
 const SERVER_VERSION: &str = "1.9.0";
 /// Signalling protocol that is spoken here. From 18 on data channels are negotiated in another way.
 const PROTOCOL: i32 = 16;
-/// Whoever lost the signalling connection and then sends nothing on the media connections either, for this long, does
-/// not live any more. Clients check an idle connection every 2.5 s at least (RFC 7675 asks for 5 s).
-const SILENCE_OF_THE_DEAD: Duration = Duration::from_millis(3500);
+/// A participant without signalling that sends nothing on its media connections for this long has gone. Clients check an
+/// idle connection every 2.5 s at least (RFC 7675 asks for 5 s).
+const INACTIVITY_TIMEOUT: Duration = Duration::from_millis(3500);
 
 impl Hub {
     pub(super) fn connect(&mut self, now: Instant, connect: Connect) {
@@ -52,20 +52,20 @@ impl Hub {
         self.last_participant += 1;
         let id = ParticipantId(self.last_participant);
         room.members.push(id);
-        let legs = if single.is_some() {
-            let both = self.legs.create(now, id, Role::Both);
-            ParticipantLegs { publisher: both, subscriber: both }
+        let peers = if single.is_some() {
+            let both = self.peers.create(now, id, Role::Both);
+            ParticipantPeers { publisher: both, subscriber: both }
         } else {
-            ParticipantLegs {
-                publisher: self.legs.create(now, id, Role::Publisher),
-                subscriber: self.legs.create(now, id, Role::Subscriber),
+            ParticipantPeers {
+                publisher: self.peers.create(now, id, Role::Publisher),
+                subscriber: self.peers.create(now, id, Role::Subscriber),
             }
         };
         let single = single.map(|request| *request);
         if let Some(request) = &single {
             describe(&mut admission, request, &self.settings.limits);
         }
-        let mut participant = Participant::new(id, new_sid("PA"), admission, auto_subscribe, legs, unix_ms(), now);
+        let mut participant = Participant::new(id, new_sid("PA"), admission, auto_subscribe, peers, unix_ms(), now);
         participant.connection = Some(Connection { id: connection, sender });
         participant.negotiation.is_dirty = true;
         let hidden = participant.permission.hidden;
@@ -104,7 +104,7 @@ impl Hub {
         self.want_reports(now);
         match single {
             Some(request) => self.first_requests(now, id, request),
-            // Its primary connection is the subscriber's, so without this offer it would never come up.
+            // Its primary connection is the subscriber's, which needs this offer to come up.
             None => self.offer_if_needed(now, id),
         }
         if !hidden {
@@ -125,7 +125,7 @@ impl Hub {
         });
         let Some(id) = found else {
             tracing::info!(room = key.room, identity = admission.identity, "nothing to resume");
-            // Who was replaced meanwhile must not throw the newer session out in turn.
+            // A session that was replaced must not remove the newer one.
             let newer = present.filter(|id| self.participants.get(id).is_some_and(|p| p.sid != wanted));
             let (reason, action) = match newer {
                 Some(_) => (DisconnectReason::DuplicateIdentity, leave_request::Action::Disconnect),
@@ -170,7 +170,7 @@ impl Hub {
         }
     }
 
-    /// What a client with one peer connection sends along with its request to join or resume.
+    /// Handles what a client with one peer connection sends in its join or resume request.
     fn first_requests(&mut self, now: Instant, id: ParticipantId, request: JoinRequest) {
         if let Some(state) = &request.sync_state {
             self.sync_state(now, id, state);
@@ -191,21 +191,21 @@ impl Hub {
         participant.connection = None;
         participant.lost_since = Some(now);
         tracing::info!(room = participant.room.room, identity = participant.identity, "signalling lost");
-        self.see_off_the_lost(now);
+        self.remove_inactive_participants(now);
     }
 
-    /// Removes those whose signalling is lost and who have nothing left or have been away for too long.
-    pub(super) fn see_off_the_lost(&mut self, now: Instant) {
+    /// Removes participants whose signalling is lost and that are silent or have been away for too long.
+    pub(super) fn remove_inactive_participants(&mut self, now: Instant) {
         let mut gone = Vec::new();
         let mut waiting = false;
         for participant in self.participants.values_mut() {
             if participant.connection.is_none() {
                 let since = *participant.lost_since.get_or_insert(now);
                 let has_media = participant.publisher_up || participant.subscriber_up;
-                let heard = [participant.publisher, participant.subscriber].map(|leg| self.legs.heard_at(leg));
+                let heard = [participant.publisher, participant.subscriber].map(|peer| self.peers.heard_at(peer));
                 let silent_since = heard.into_iter().flatten().fold(since, Instant::max);
                 if !has_media
-                    || now.saturating_duration_since(silent_since) >= SILENCE_OF_THE_DEAD
+                    || now.saturating_duration_since(silent_since) >= INACTIVITY_TIMEOUT
                     || now.saturating_duration_since(since) >= self.settings.reconnect_timeout
                 {
                     gone.push(participant.id);
@@ -222,7 +222,7 @@ impl Hub {
         }
     }
 
-    /// Removes a participant and tells it, if it can hear, and the others.
+    /// Removes a participant, and notifies it, if possible, and the others.
     pub(super) fn leave(
         &mut self,
         now: Instant,
@@ -243,8 +243,8 @@ impl Hub {
         }
         let gone: Vec<_> = participant.tracks.iter().map(|track| track.info.clone()).collect();
         self.forget_tracks(&gone);
-        self.legs.remove(now, participant.publisher);
-        self.legs.remove(now, participant.subscriber);
+        self.peers.remove(now, participant.publisher);
+        self.peers.remove(now, participant.subscriber);
         let key = participant.room.clone();
         tracing::info!(room = key.room, identity = participant.identity, ?reason, "left");
 
@@ -266,7 +266,7 @@ impl Hub {
             DisconnectReason::ServerShutdown => RoomEndReason::RoomEndServerShutdown,
             _ => RoomEndReason::RoomEndIdleTimeout,
         };
-        if self.close_if_over(now, &key, end) {
+        if self.close_if_expired(now, &key, end) {
             return;
         }
         if !participant.permission.hidden {
@@ -283,8 +283,8 @@ impl Hub {
         self.want_housekeeping(now);
     }
 
-    /// Closes a room in which nobody is, when its time is over.
-    pub(super) fn close_if_over(&mut self, now: Instant, key: &RoomKey, reason: RoomEndReason) -> bool {
+    /// Closes an empty room when its timeout has passed.
+    pub(super) fn close_if_expired(&mut self, now: Instant, key: &RoomKey, reason: RoomEndReason) -> bool {
         let Some(room) = self.rooms.get(key) else { return true };
         if !room.members.is_empty() || room.kept_until.is_some_and(|until| until > now) {
             return false;
@@ -317,7 +317,7 @@ impl Hub {
         room.max_participants > 0 && visible.count() >= room.max_participants as usize
     }
 
-    /// What `except` gets to know of the others.
+    /// The other participants' information for `except`.
     fn infos(&self, key: &RoomKey, except: ParticipantId) -> Vec<protocol::messages::ParticipantInfo> {
         self.members_of(key)
             .iter()
@@ -329,7 +329,7 @@ impl Hub {
     }
 }
 
-/// What the request says about the participant goes before the token, if it may say anything.
+/// The request's own description of the participant overrides the token's, if permitted.
 fn describe(admission: &mut Admission, request: &JoinRequest, limits: &Limits) {
     let attributes = merged(&admission.attributes, &request.participant_attributes);
     let fits = limits.check_attributes(&attributes).and(limits.check_metadata(&request.metadata));

@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 use protocol::messages::{Response, SubscriptionError, SubscriptionResponse};
 
 use super::ids::ParticipantId;
-use super::legs::{LegId, Role};
+use super::peers::{PeerId, Role};
 use super::publishing::name_codec;
 use super::speakers::SPEAKER_INTERVAL;
 use super::{HOUSEKEEPING, Hub};
 use crate::codecs::MediaCodec;
-use crate::forwarding::core::{Codec, CoreEvent, IncomingPacket, LayerId, LineId, MediaKind, MediaPacket};
-use crate::forwarding::forwarder::{Alone, Context, Fate};
+use crate::forwarding::core::{Codec, CoreEvent, IncomingPacket, LayerId, MediaKind, MediaPacket, Mid};
+use crate::forwarding::forwarder::{Context, ForwardOutcome, PrimaryPacket};
 
 /// Bytes of a packet besides its payload: IP, UDP, RTP with extensions, authentication.
 const OVERHEAD: usize = 60;
-/// How long others are told nothing when a track changes its codec again.
-const CODEC_CHANGES: Duration = Duration::from_secs(1);
+/// Minimum interval of notifications about a track's codec.
+const CODEC_NOTIFICATION_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Hub {
-    pub(super) fn handle_event(&mut self, now: Instant, leg: LegId, event: CoreEvent) {
-        let Some((owner, role)) = self.legs.owner(leg) else { return };
+    pub(super) fn handle_event(&mut self, now: Instant, peer: PeerId, event: CoreEvent) {
+        let Some((owner, role)) = self.peers.owner(peer) else { return };
         match event {
             CoreEvent::Packet(packet) => self.forward(now, owner, &packet),
             CoreEvent::KeyframeNeeded(line) => self.keyframe_needed(now, owner, line),
@@ -47,7 +47,7 @@ impl Hub {
                     self.broadcast_participant(id);
                     self.update_subscriptions(now, id);
                 }
-                self.wish_for_all_keyframes(now, id);
+                self.request_all_keyframes_for(now, id);
             }
         }
     }
@@ -57,7 +57,7 @@ impl Hub {
         participant.publisher_up &= role == Role::Subscriber;
         participant.subscriber_up &= role == Role::Publisher;
         tracing::info!(identity = participant.identity, ?role, "media connection is down");
-        self.see_off_the_lost(now);
+        self.remove_inactive_participants(now);
     }
 
     fn forward(&mut self, now: Instant, publisher: ParticipantId, packet: &IncomingPacket) {
@@ -77,22 +77,24 @@ impl Hub {
             format.is_some_and(|format| stream.keyframe_starts.begins_keyframe(format, &packet.payload));
         stream.seen = now;
         stream.rate.packet(packet.payload.len() + OVERHEAD, now);
-        let is_holed = is_video && stream.gaps.packet(packet.ssrc, packet.sequence, now);
-        // Without layers nobody asks for this list.
+        let has_unrecoverable_loss = is_video && stream.gaps.packet(packet.ssrc, packet.sequence, now);
+        // Without layers this list is not used.
         let arriving = if packet.layer.is_some() { track.arriving(now) } else { Vec::new() };
         let mut learned_codec = false;
         let codec = mime_type(packet.codec);
         if track.info.mime_type != codec && !packet.payload.is_empty() {
-            // What comes counts, not what was announced. Who changes all the time is believed now and then only.
-            let may_tell = track.codec_told_at.is_none_or(|at| now.saturating_duration_since(at) >= CODEC_CHANGES);
+            // The arriving codec counts, not the announced one. Changes that follow quickly are not reported.
+            let may_tell = track
+                .codec_notified_at
+                .is_none_or(|at| now.saturating_duration_since(at) >= CODEC_NOTIFICATION_INTERVAL);
             if may_tell {
                 name_codec(&mut track.info, codec);
-                track.codec_told_at = Some(now);
+                track.codec_notified_at = Some(now);
                 learned_codec = true;
             }
         }
         let media = Arc::new(MediaPacket::of(packet));
-        // For those who take no redundant packets.
+        // For subscribers that do not accept RED.
         let plain = match packet.codec {
             _ if packet.payload.is_empty() => None,
             Codec::RedundantOpus => {
@@ -102,20 +104,21 @@ impl Hub {
             Codec::Opus => track.plain.pass(packet.ssrc, packet.sequence, packet.timestamp, &packet.payload),
             _ => None,
         };
-        let plain: Option<Vec<Alone>> =
-            plain.map(|sounds| sounds.into_iter().map(|sound| Alone::new(&media, packet.timestamp, sound)).collect());
+        let plain: Option<Vec<PrimaryPacket>> = plain.map(|sounds| {
+            sounds.into_iter().map(|sound| PrimaryPacket::new(&media, packet.timestamp, sound)).collect()
+        });
         let context = Context { media: &media, starts_keyframe, arriving: &arriving };
-        // Those who do not take the codec.
+        // Subscribers that do not accept the codec.
         let mut left_out = Vec::new();
-        // Layers whose key frames somebody waits for.
+        // Layers whose key frames a subscriber waits for.
         let mut awaited: Vec<Option<LayerId>> = Vec::new();
         for subscriber in track.subscribers.iter_mut().filter(|subscriber| subscriber.is_served()) {
             if let Some(plain) = &plain
-                && !self.legs.takes(subscriber.leg, subscriber.line, Codec::RedundantOpus)
+                && !self.peers.takes(subscriber.peer, subscriber.line, Codec::RedundantOpus)
             {
                 for alone in plain {
-                    let outgoing = subscriber.forwarder.take_alone(now, packet.ssrc, alone, subscriber.line);
-                    outgoing.iter().for_each(|outgoing| self.legs.write_rtp(subscriber.leg, now, outgoing));
+                    let outgoing = subscriber.forwarder.forward_primary(now, packet.ssrc, alone, subscriber.line);
+                    outgoing.iter().for_each(|outgoing| self.peers.write_rtp(subscriber.peer, now, outgoing));
                 }
                 continue;
             }
@@ -123,18 +126,18 @@ impl Hub {
             if let Some(layer) = subscriber.forwarder.layers.awaited(&arriving) {
                 awaited.push(Some(layer));
             }
-            if is_holed && !matches!(fate, Fate::Other) {
+            if has_unrecoverable_loss && !matches!(fate, ForwardOutcome::Other) {
                 awaited.push(packet.layer);
             }
-            if let Fate::Sent(outgoing) = fate {
+            if let ForwardOutcome::Sent(outgoing) = fate {
                 if subscriber.checked_codec != Some(packet.codec) {
                     subscriber.checked_codec = Some(packet.codec);
-                    let takes = self.legs.takes(subscriber.leg, subscriber.line, packet.codec);
-                    if !takes && !std::mem::replace(&mut subscriber.told_codec, true) {
+                    let takes = self.peers.takes(subscriber.peer, subscriber.line, packet.codec);
+                    if !takes && !std::mem::replace(&mut subscriber.codec_notified, true) {
                         left_out.push(subscriber.participant);
                     }
                 }
-                self.legs.write_rtp(subscriber.leg, now, &outgoing);
+                self.peers.write_rtp(subscriber.peer, now, &outgoing);
             }
         }
         let track_sid = if left_out.is_empty() { String::new() } else { track.info.sid.clone() };
@@ -158,16 +161,16 @@ impl Hub {
     }
 
     /// A subscriber's decoder is stuck.
-    fn keyframe_needed(&mut self, now: Instant, subscriber: ParticipantId, line: LineId) {
+    fn keyframe_needed(&mut self, now: Instant, subscriber: ParticipantId, line: Mid) {
         let Some(participant) = self.participants.get(&subscriber) else { return };
         let subscription = participant.subscriptions.iter().find(|s| s.line == Some(line));
         if let Some((publisher, sid)) = subscription.map(|s| (s.publisher, s.track_sid.clone())) {
-            self.wish_for_keyframe(now, publisher, &sid, subscriber);
+            self.request_keyframe_for(now, publisher, &sid, subscriber);
         }
     }
 
-    /// Asks for a key frame of what this subscriber gets of the track.
-    pub(super) fn wish_for_keyframe(
+    /// Requests a key frame of the layer that this subscriber gets of the track.
+    pub(super) fn request_keyframe_for(
         &mut self,
         now: Instant,
         publisher: ParticipantId,
@@ -181,7 +184,7 @@ impl Hub {
         let layers = track.subscribers.iter().find(|s| s.participant == subscriber).map(|s| &s.forwarder.layers);
         let layer = layers.and_then(|layers| layers.awaited(&track.arriving(now)).or(layers.current()));
         let known = track.streams.iter().any(|stream| stream.layer == layer);
-        // Before the first packet there is no telling whether there will be layers.
+        // Before the first packet it is unknown whether there will be layers.
         if !known && !track.streams.is_empty() {
             return;
         }
@@ -192,18 +195,18 @@ impl Hub {
         }
     }
 
-    fn wish_for_all_keyframes(&mut self, now: Instant, subscriber: ParticipantId) {
+    fn request_all_keyframes_for(&mut self, now: Instant, subscriber: ParticipantId) {
         let Some(participant) = self.participants.get(&subscriber) else { return };
-        // What is not negotiated yet asks for its own when it starts; asking now would make it wait for the interval.
+        // A subscription that is not negotiated yet requests its own key frame when it starts; a request now would delay that one.
         let negotiated = participant.subscriptions.iter().filter(|s| s.line.is_some());
         let subscribed: Vec<(ParticipantId, String)> = negotiated.map(|s| (s.publisher, s.track_sid.clone())).collect();
         for (publisher, sid) in subscribed {
-            self.wish_for_keyframe(now, publisher, &sid, subscriber);
+            self.request_keyframe_for(now, publisher, &sid, subscriber);
         }
     }
 
-    pub(super) fn ask_for_due_keyframes(&mut self, now: Instant) {
-        let lines: Vec<(ParticipantId, LineId)> = self
+    pub(super) fn send_due_keyframe_requests(&mut self, now: Instant) {
+        let lines: Vec<(ParticipantId, Mid)> = self
             .participants
             .values()
             .flat_map(|participant| participant.tracks.iter().map(|track| (participant.id, track.line)))
@@ -213,16 +216,16 @@ impl Hub {
         }
     }
 
-    fn ask_for_keyframe_if_due(&mut self, now: Instant, publisher: ParticipantId, line: LineId) {
+    fn ask_for_keyframe_if_due(&mut self, now: Instant, publisher: ParticipantId, line: Mid) {
         let Some(participant) = self.participants.get_mut(&publisher) else { return };
-        let leg = participant.publisher;
+        let peer = participant.publisher;
         let Some(track) = participant.tracks.iter_mut().find(|track| track.line == line) else { return };
         for stream in &mut track.streams {
             if stream.keyframes.take_due(now) {
                 tracing::debug!(track = track.info.sid, "a key frame is asked for");
                 let layer = stream.layer;
                 self.metrics.keyframe_requests.inc();
-                self.legs.act(leg, now, |connection| connection.request_keyframe(now, line, layer));
+                self.peers.act(peer, now, |connection| connection.request_keyframe(now, line, layer));
             } else if stream.keyframes.deadline().is_some() {
                 self.housekeeping_at.get_or_insert(now + HOUSEKEEPING);
             }

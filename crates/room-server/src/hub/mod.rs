@@ -12,12 +12,11 @@ mod bandwidth;
 mod data;
 mod ice_servers;
 mod layers;
-mod legs;
 mod lifecycle;
 mod media;
 mod negotiation;
-mod notices;
 mod participant;
+mod peers;
 mod permissions;
 mod publishing;
 mod reports;
@@ -31,6 +30,7 @@ mod speakers;
 mod stream_ids;
 mod subscribing;
 mod track;
+mod webhook_events;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,8 +41,8 @@ use protocol::messages::{ParticipantUpdate, Response, RoomUpdate};
 use self::command::Command;
 pub use self::ice_servers::IceServers;
 use self::ids::{ConnectionId, ParticipantId, RoomKey};
-use self::legs::Legs;
 use self::participant::Participant;
+use self::peers::Peers;
 use self::room::Room;
 pub use self::settings::HubSettings;
 use crate::forwarding::core::{ClientAddress, PeerFactory};
@@ -55,9 +55,9 @@ use crate::signalling::encode;
 /// How often things without a timer of their own are looked after, while there are any.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
 
-/// See the module's description.
+/// All rooms.
 pub struct Hub {
-    legs: Legs,
+    peers: Peers,
     rooms: HashMap<RoomKey, Room>,
     participants: NumberMap<ParticipantId, Participant>,
     connections: HashMap<ConnectionId, ParticipantId>,
@@ -65,9 +65,9 @@ pub struct Hub {
     metrics: Metrics,
     settings: HubSettings,
     housekeeping_at: Option<Instant>,
-    /// When it is looked who speaks, while somebody does.
+    /// When speakers are checked next, while there are any.
     speakers_at: Option<Instant>,
-    /// When bandwidth is shared out again, while somebody watches something.
+    /// When bandwidth is allocated next, while there is any video.
     bandwidth_at: Option<Instant>,
     /// When the next reports are due, while anybody is there.
     reports_at: Option<Instant>,
@@ -78,7 +78,7 @@ impl Hub {
     /// No rooms.
     pub fn new(factory: Box<dyn PeerFactory>, keys: Arc<KeyStore>, metrics: Metrics, settings: HubSettings) -> Self {
         Self {
-            legs: Legs::new(factory),
+            peers: Peers::new(factory),
             rooms: HashMap::new(),
             participants: NumberMap::default(),
             connections: HashMap::new(),
@@ -93,7 +93,7 @@ impl Hub {
         }
     }
 
-    /// Takes a command.
+    /// Handles a command.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Connect(connect) => self.connect(now, *connect),
@@ -114,32 +114,32 @@ impl Hub {
         self.count();
     }
 
-    /// Takes a datagram.
+    /// Handles a datagram.
     pub fn handle_datagram(&mut self, now: Instant, source: ClientAddress, datagram: &[u8]) {
         self.metrics.datagrams_received.inc();
         self.metrics.bytes_received.inc_by(datagram.len() as u64);
-        self.legs.handle_datagram(now, source, datagram);
+        self.peers.handle_datagram(now, source, datagram);
         self.handle_events(now);
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.legs.handle_timeout(now);
+        self.peers.handle_timeout(now);
         self.handle_events(now);
         if self.housekeeping_at.is_some_and(|at| at <= now) {
             self.housekeeping_at = None;
-            self.ask_for_due_keyframes(now);
-            self.see_off_the_lost(now);
-            self.ask_for_overdue_offers(now);
+            self.send_due_keyframe_requests(now);
+            self.remove_inactive_participants(now);
+            self.request_overdue_offers(now);
             self.forget_old_announcements(now);
-            self.tell_wanted_layers(now);
+            self.notify_wanted_layers(now);
             self.handle_events(now);
         }
         if self.speakers_at.is_some_and(|at| at <= now) {
             self.report_speakers(now);
         }
         if self.bandwidth_at.is_some_and(|at| at <= now) {
-            self.share_bandwidth(now);
+            self.allocate_bandwidth(now);
             self.handle_events(now);
         }
         if self.reports_at.is_some_and(|at| at <= now) {
@@ -150,20 +150,20 @@ impl Hub {
     /// When [`Hub::handle_timeout`] wants to be called, if ever.
     pub fn deadline(&self) -> Option<Instant> {
         let own = [self.housekeeping_at, self.speakers_at, self.bandwidth_at, self.reports_at];
-        own.into_iter().chain([self.legs.deadline()]).flatten().min()
+        own.into_iter().chain([self.peers.deadline()]).flatten().min()
     }
 
-    /// Takes the next datagram to send.
+    /// The next datagram to send.
     pub fn poll_datagram(&mut self) -> Option<Datagram> {
-        let datagram = self.legs.poll_datagram()?;
+        let datagram = self.peers.poll_datagram()?;
         self.metrics.datagrams_sent.inc();
         self.metrics.bytes_sent.inc_by(datagram.length() as u64);
         Some(datagram)
     }
 
     fn handle_events(&mut self, now: Instant) {
-        while let Some((leg, event)) = self.legs.poll_event() {
-            self.handle_event(now, leg, event);
+        while let Some((peer, event)) = self.peers.poll_event() {
+            self.handle_event(now, peer, event);
         }
     }
 
@@ -193,7 +193,7 @@ impl Hub {
         room.info(key, self.settings.codecs.of_room(), participants, publishers)
     }
 
-    /// Tells everybody in the room, the participant included, what it is now. Others do not hear of a hidden one.
+    /// Sends the participant's information to the room, the participant included. Others are not notified of a hidden one.
     fn broadcast_participant(&mut self, id: ParticipantId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         participant.version += 1;

@@ -1,18 +1,18 @@
-//! Offers to a subscriber: at most one is on its way, what changes meanwhile goes into the next.
+//! Offers to a subscriber: at most one is pending, later changes go into the next one.
 
-use crate::forwarding::core::{LineId, MediaKind};
+use crate::forwarding::core::{MediaKind, Mid};
 
-/// See the module's description.
+/// The state of one subscriber's negotiation.
 #[derive(Debug, Default)]
 pub struct Negotiation {
     /// The offer on its way.
     pub pending: Option<PendingOffer>,
     /// Whether something changed since the last offer.
     pub is_dirty: bool,
-    /// Lines that nobody uses any more.
-    pub to_stop: Vec<LineId>,
+    /// m-lines that are not used any more.
+    pub to_stop: Vec<Mid>,
     /// All lines that our offers had and that the client answered, in their order.
-    lines: Vec<(LineId, MediaKind)>,
+    lines: Vec<(Mid, MediaKind)>,
     /// Whether the next offer has to start the transport over.
     pub ice_restart: bool,
     last_offer_id: u32,
@@ -26,7 +26,7 @@ pub struct PendingOffer {
     /// Tracks that it adds, with their lines.
     pub added: Vec<PlacedTrack>,
     /// Lines that it stops.
-    pub stopped: Vec<LineId>,
+    pub stopped: Vec<Mid>,
 }
 
 /// A track on a line that the client has not agreed to yet.
@@ -34,10 +34,10 @@ pub struct PendingOffer {
 pub struct PlacedTrack {
     /// The track.
     pub track_sid: String,
-    /// Sound or picture.
+    /// Audio or video.
     pub kind: MediaKind,
     /// The line.
-    pub line: LineId,
+    pub line: Mid,
 }
 
 impl Negotiation {
@@ -47,7 +47,7 @@ impl Negotiation {
         self.last_offer_id
     }
 
-    /// Gives an offer up that will not be answered.
+    /// Drops a pending offer that will not be answered.
     pub fn roll_back(&mut self) {
         let Some(pending) = self.pending.take() else { return };
         self.is_dirty = true;
@@ -67,7 +67,7 @@ impl Negotiation {
     }
 
     /// Lines that the client has seen closed, except those that `is_used`.
-    pub fn free_lines(&self, is_used: impl Fn(LineId) -> bool) -> Vec<(LineId, MediaKind)> {
+    pub fn free_lines(&self, is_used: impl Fn(Mid) -> bool) -> Vec<(Mid, MediaKind)> {
         let mut free = self.lines.clone();
         free.retain(|(line, _)| !is_used(*line) && !self.to_stop.contains(line));
         free

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use bytes::Bytes;
-use protocol::limits::WIRE_NAME_MAX;
+use protocol::limits::MAX_WIRE_NAME;
 use protocol::messages::{ParticipantInfo, ParticipantPermission, Response, participant_info};
 use protocol::token::Grants;
 
@@ -12,19 +12,19 @@ use super::bandwidth::Bandwidth;
 use super::data::SentData;
 use super::ids::{ConnectionId, ParticipantId, RoomKey};
 use super::layers::LayerWish;
-use super::legs::LegId;
 use super::negotiation::Negotiation;
+use super::peers::PeerId;
 use super::permissions::Audience;
 use super::reports::Link;
 use super::single_connection::SingleConnection;
 use super::speakers::Loudness;
 use super::track::{PendingTrack, PublishedTrack, Subscription};
 use crate::auth::{Admission, Permission};
-use crate::forwarding::loss_ladder::LossLadder;
+use crate::forwarding::loss_based_layer_cap::LossBasedLayerCap;
 use crate::signalling::{SignalSender, encode};
 
-/// Most refused tracks that are remembered of a participant.
-const REFUSED_MAX: usize = 64;
+/// Upper bound of refused tracks that are remembered.
+const MAX_REFUSED: usize = 64;
 
 /// A signalling connection in use.
 pub struct Connection {
@@ -34,7 +34,7 @@ pub struct Connection {
     pub sender: SignalSender,
 }
 
-/// See the module's description.
+/// A participant of a room.
 pub struct Participant {
     /// Number within this process.
     pub id: ParticipantId,
@@ -42,7 +42,7 @@ pub struct Participant {
     pub sid: String,
     /// The room.
     pub room: RoomKey,
-    /// Who it is.
+    /// Its identity.
     pub identity: String,
     /// Display name.
     pub name: String,
@@ -50,11 +50,11 @@ pub struct Participant {
     pub metadata: String,
     /// Attributes that others see.
     pub attributes: BTreeMap<String, String>,
-    /// What it may do.
+    /// Its permissions.
     pub permission: Permission,
     /// Unix time of joining in ms.
     pub joined_at_ms: i64,
-    /// Counts changes, so that clients can tell old updates.
+    /// Counts changes, so that clients recognise old updates.
     pub version: u32,
     /// Whether its primary connection has been up.
     pub is_active: bool,
@@ -62,19 +62,19 @@ pub struct Participant {
     pub connection: Option<Connection>,
     /// Since when the signalling connection is lost.
     pub lost_since: Option<Instant>,
-    /// Since when the signalling connection was lost before it was taken up, until the client has said what it missed.
+    /// When signalling was lost before a resume, until the client has sent its state.
     pub missed_since: Option<Instant>,
     /// Connection on which it sends.
-    pub publisher: LegId,
+    pub publisher: PeerId,
     /// Whether that one is up.
     pub publisher_up: bool,
     /// Connection on which it receives.
-    pub subscriber: LegId,
+    pub subscriber: PeerId,
     /// Whether that one is up.
     pub subscriber_up: bool,
     /// Tracks that were announced but are in no offer yet.
     pub pending_tracks: Vec<PendingTrack>,
-    /// What it called tracks that were refused, the last ones.
+    /// Its names for tracks that were refused, the last ones.
     pub refused_tracks: Vec<String>,
     /// Whether it has called a line of an offer as it had called the track in the announcement.
     pub names_lines: bool,
@@ -82,15 +82,15 @@ pub struct Participant {
     pub tracks: Vec<PublishedTrack>,
     /// Whether it gets all tracks without asking.
     pub auto_subscribe: bool,
-    /// Explicit wishes by track sid, which win over `auto_subscribe`.
+    /// Explicit subscriptions by track sid, which override `auto_subscribe`.
     pub wishes: HashMap<String, bool>,
     /// Tracks whose packets it does not want for now, by track sid.
     pub disabled: HashMap<String, bool>,
     /// Layers that it wants at best, by track sid.
     pub layer_wishes: HashMap<String, LayerWish>,
-    /// Which tracks matter more to it, by track sid; larger is more.
+    /// Priorities of tracks, by track sid; larger is more important.
     pub priorities: HashMap<String, u32>,
-    /// What it gets or is about to get.
+    /// Its subscriptions, present and pending.
     pub subscriptions: Vec<Subscription>,
     /// State of the offers to it.
     pub negotiation: Negotiation,
@@ -98,19 +98,19 @@ pub struct Participant {
     pub single: Option<SingleConnection>,
     /// Sequence number of its last reliable data packet.
     pub last_data_sequence: u32,
-    /// Its last reliable data packets, for those who missed them.
+    /// Its last reliable data packets, for participants that missed them.
     pub sent_data: SentData,
-    /// When it was last told that its data are refused.
+    /// When it was last notified that its data are refused.
     pub data_refused_at: Option<Instant>,
     /// How loud it is.
     pub loudness: Loudness,
     /// How well packets get through.
     pub link: Link,
-    /// How much the way to it carries by its losses, as long as there is no estimate.
-    pub ladder: LossLadder,
-    /// What of it each track gets.
+    /// The layer cap by its loss, without an estimate.
+    pub ladder: LossBasedLayerCap,
+    /// The allocation of its downlink.
     pub bandwidth: Bandwidth,
-    /// Who may subscribe to what; `None`: everybody to everything.
+    /// Who may subscribe to its tracks; `None`: all participants to all tracks.
     pub audience: Option<Audience>,
     /// Grants of its token, for its next one.
     pub grants: Option<Grants>,
@@ -119,21 +119,21 @@ pub struct Participant {
 }
 
 /// The connections that a participant is made with.
-pub struct ParticipantLegs {
-    /// For what it sends.
-    pub publisher: LegId,
-    /// For what it receives.
-    pub subscriber: LegId,
+pub struct ParticipantPeers {
+    /// For media from the client.
+    pub publisher: PeerId,
+    /// For media to the client.
+    pub subscriber: PeerId,
 }
 
 impl Participant {
-    /// A participant who just joined.
+    /// A participant that has just joined.
     pub fn new(
         id: ParticipantId,
         sid: String,
         admission: Admission,
         auto_subscribe: bool,
-        legs: ParticipantLegs,
+        peers: ParticipantPeers,
         joined_at_ms: i64,
         now: Instant,
     ) -> Self {
@@ -152,9 +152,9 @@ impl Participant {
             connection: None,
             lost_since: None,
             missed_since: None,
-            publisher: legs.publisher,
+            publisher: peers.publisher,
             publisher_up: false,
-            subscriber: legs.subscriber,
+            subscriber: peers.subscriber,
             subscriber_up: false,
             pending_tracks: Vec::new(),
             refused_tracks: Vec::new(),
@@ -167,13 +167,13 @@ impl Participant {
             priorities: HashMap::new(),
             subscriptions: Vec::new(),
             negotiation: Negotiation::default(),
-            single: (legs.publisher == legs.subscriber).then(SingleConnection::default),
+            single: (peers.publisher == peers.subscriber).then(SingleConnection::default),
             last_data_sequence: 0,
             sent_data: SentData::default(),
             data_refused_at: None,
             loudness: Loudness::default(),
             link: Link::default(),
-            ladder: LossLadder::default(),
+            ladder: LossBasedLayerCap::default(),
             bandwidth: Bandwidth::default(),
             audience: None,
             grants: admission.grants,
@@ -181,13 +181,12 @@ impl Participant {
         }
     }
 
-    /// Sends a message to the client. A client that does not keep up with its messages loses the connection; it can
-    /// take it up again.
+    /// Sends a message to the client. A client that does not keep up with its messages loses the connection; it can resume.
     pub fn send(&mut self, message: Response) {
         self.send_encoded(encode(message));
     }
 
-    /// [`Participant::send`] for a message that goes to several clients.
+    /// [`Participant::send`] for a message that is sent to several clients.
     pub fn send_encoded(&mut self, message: Bytes) {
         if let Some(connection) = &self.connection
             && !connection.sender.send(message)
@@ -199,7 +198,7 @@ impl Participant {
         }
     }
 
-    /// What others get to know.
+    /// Its information for other participants.
     pub fn info(&self) -> ParticipantInfo {
         let state = if self.is_active { participant_info::State::Active } else { participant_info::State::Joined };
         ParticipantInfo {
@@ -231,10 +230,10 @@ impl Participant {
         }
     }
 
-    /// Remembers a track that was refused, by the name that the client gave it.
-    pub fn note_refused(&mut self, cid: &str) {
-        if cid.len() <= WIRE_NAME_MAX && self.refused_tracks.iter().all(|refused| refused != cid) {
-            if self.refused_tracks.len() >= REFUSED_MAX {
+    /// Remembers a track that was refused, by the client's name for it.
+    pub fn remember_refused(&mut self, cid: &str) {
+        if cid.len() <= MAX_WIRE_NAME && self.refused_tracks.iter().all(|refused| refused != cid) {
+            if self.refused_tracks.len() >= MAX_REFUSED {
                 self.refused_tracks.remove(0);
             }
             self.refused_tracks.push(cid.to_owned());

@@ -1,4 +1,4 @@
-//! Whom a publisher lets subscribe to its tracks.
+//! Which participants a publisher allows to subscribe to its tracks.
 
 use std::time::Instant;
 
@@ -8,10 +8,10 @@ use super::Hub;
 use super::ids::ParticipantId;
 use super::participant::Participant;
 
-/// Most entries of one publisher's list.
-const ENTRIES_MAX: usize = 4096;
+/// Upper bound of entries in one publisher's list.
+const MAX_ENTRIES: usize = 4096;
 
-/// Those who may subscribe, when it is not everybody.
+/// The participants that may subscribe, if not all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Audience(Vec<TrackPermission>);
 
@@ -36,7 +36,7 @@ impl Hub {
     pub(super) fn set_audience(&mut self, now: Instant, id: ParticipantId, request: &SubscriptionPermission) {
         let Some(publisher) = self.participants.get_mut(&id) else { return };
         let new = (!request.all_participants)
-            .then(|| Audience(request.track_permissions.iter().take(ENTRIES_MAX).cloned().collect()));
+            .then(|| Audience(request.track_permissions.iter().take(MAX_ENTRIES).cloned().collect()));
         let before = std::mem::replace(&mut publisher.audience, new);
         let room = publisher.room.clone();
         for member in self.members_of(&room) {

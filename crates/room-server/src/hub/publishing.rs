@@ -1,10 +1,10 @@
-//! What clients publish: announcement, the offer that carries it, its end.
+//! Publishing: announcement of a track, the offer that carries it, its end.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use protocol::conventions::{chosen_stream_id, derived_stream_id};
-use protocol::limits::WIRE_NAME_MAX;
+use protocol::limits::MAX_WIRE_NAME;
 use protocol::messages::request_response::{Reason, Request as AboutRequest};
 use protocol::messages::{
     AddTrackRequest, DisconnectReason, RequestResponse, Response, SessionDescription, SimulcastCodecInfo, SyncState,
@@ -18,12 +18,12 @@ use super::sdp::{OfferedLine, has_too_many_lines, mark_stereo, offered_lines};
 use super::sdp_codecs::{prefer_codecs, repeat_bitrates, sent_codecs};
 use super::track::{PendingTrack, PublishedTrack, is_stereo, kind_of};
 use crate::codecs::EnabledCodecs;
-use crate::forwarding::core::{LineId, MediaKind};
+use crate::forwarding::core::{MediaKind, Mid};
 
-/// Most tracks of one participant, announced and published.
-const TRACKS_MAX: usize = 64;
-/// What a publisher of sound is to send unless it wants otherwise: packets that carry earlier ones again.
-const REDUNDANT_SOUND: &str = "audio/red";
+/// Upper bound of one participant's tracks, announced and published.
+const MAX_TRACKS: usize = 64;
+/// The codec that a publisher of audio is asked for unless it declines: RED.
+const REDUNDANT_AUDIO: &str = "audio/red";
 /// A track that was announced and then appears in no offer for this long is forgotten, and its stream is free again.
 const ANNOUNCEMENT_LIFE: Duration = Duration::from_secs(30);
 
@@ -41,7 +41,7 @@ impl Hub {
         if let Err(reason) = self.may_publish(id, &request, &stream_id) {
             tracing::info!(identity = participant.identity, stream_id, ?reason, "track refused");
             if let Some(participant) = self.participants.get_mut(&id) {
-                participant.note_refused(&request.cid);
+                participant.remember_refused(&request.cid);
             }
             self.send(
                 id,
@@ -74,11 +74,11 @@ impl Hub {
         if !permission.may_publish(request.source, stream_id) {
             return Err(Reason::NotAllowed);
         }
-        if participant.tracks.len() + participant.pending_tracks.len() >= TRACKS_MAX {
+        if participant.tracks.len() + participant.pending_tracks.len() >= MAX_TRACKS {
             return Err(Reason::LimitExceeded);
         }
         if request.cid.is_empty()
-            || [&request.cid, &request.name, &request.stream].iter().any(|t| t.len() > WIRE_NAME_MAX)
+            || [&request.cid, &request.name, &request.stream].iter().any(|t| t.len() > MAX_WIRE_NAME)
         {
             return Err(Reason::InvalidRequest);
         }
@@ -100,16 +100,16 @@ impl Hub {
     }
 
     pub(super) fn publisher_offer(&mut self, now: Instant, id: ParticipantId, offer: &SessionDescription) {
-        let Some(leg) = self.participants.get(&id).map(|participant| participant.publisher) else { return };
+        let Some(peer) = self.participants.get(&id).map(|participant| participant.publisher) else { return };
         if has_too_many_lines(&offer.sdp) {
             tracing::info!(?id, "offer has too many lines");
             self.leave(now, id, DisconnectReason::StateMismatch, leave_request::Action::Disconnect);
             return;
         }
-        let Some(result) = self.legs.act(leg, now, |connection| connection.accept_offer(now, &offer.sdp)) else {
+        let Some(result) = self.peers.act(peer, now, |connection| connection.accept_offer(now, &offer.sdp)) else {
             return;
         };
-        self.legs.refresh_ufrag(leg);
+        self.peers.refresh_ufrag(peer);
         let answer = match result {
             Ok(sdp) => sdp,
             Err(error) => {
@@ -175,8 +175,8 @@ impl Hub {
         tracks
     }
 
-    /// Publishes the announced tracks that the offer has. One whose line was refused, because we take none of its codecs,
-    /// is refused.
+    /// Publishes the announced tracks that the offer carries. A track whose m-line was rejected, because none of its codecs is
+    /// accepted, is refused.
     fn publish_carried(
         &mut self,
         id: ParticipantId,
@@ -189,14 +189,14 @@ impl Hub {
             let Some(participant) = self.participants.get_mut(&id) else { return false };
             participant.names_lines |= is_exact;
             let Some(at) = participant.pending_tracks.iter().position(|track| track.cid == cid) else { continue };
-            let Some(line_id) = LineId::new(&mid) else { continue };
+            let Some(line_id) = Mid::new(&mid) else { continue };
             if participant.tracks.iter().any(|track| track.line == line_id) {
                 continue;
             }
             let mut pending = participant.pending_tracks.remove(at);
             if !pending.is_chosen {
                 pending.stream_id = self.free_stream_id(id, &pending);
-                // Stock clients make nothing of the field; ours find there what everybody calls the stream.
+                // Stock clients ignore the field; ours find the stream ID there.
                 pending.info.stream.clone_from(&pending.stream_id);
             }
             let Some(participant) = self.participants.get_mut(&id) else { return false };
@@ -206,7 +206,7 @@ impl Hub {
                     stream_id = pending.stream_id,
                     "track in codecs that we do not take"
                 );
-                participant.note_refused(&cid);
+                participant.remember_refused(&cid);
                 participant.send(refusal(&pending));
                 let track_sid = pending.info.sid;
                 participant.send(Response::TrackUnpublished(TrackUnpublishedResponse { track_sid }));
@@ -252,7 +252,7 @@ impl Hub {
         !gone.is_empty()
     }
 
-    /// Forgets what others wanted of tracks that are gone: a track that comes again has another sid.
+    /// Forgets subscribers' settings of tracks that have ended: a track that returns has another sid.
     pub(super) fn forget_tracks(&mut self, gone: &[TrackInfo]) {
         for member in self.participants.values_mut() {
             for sid in gone.iter().map(|track| &track.sid) {
@@ -264,7 +264,7 @@ impl Hub {
         }
     }
 
-    /// Ends all tracks of a participant who may not publish any more.
+    /// Ends all tracks of a participant that has lost the permission to publish.
     pub(super) fn end_tracks(&mut self, now: Instant, id: ParticipantId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         participant.pending_tracks.clear();
@@ -277,7 +277,7 @@ impl Hub {
         self.tracks_changed(now, id);
     }
 
-    /// Tells the others and brings their subscriptions up to date.
+    /// Notifies the others and updates their subscriptions.
     pub(super) fn tracks_changed(&mut self, now: Instant, id: ParticipantId) {
         let Some(room) = self.participants.get(&id).map(|participant| participant.room.clone()) else { return };
         self.broadcast_participant(id);
@@ -323,18 +323,18 @@ impl Hub {
 fn wanted_codecs(tracks: &HashMap<String, TrackInfo>) -> HashMap<String, String> {
     let wanted = tracks.iter().filter_map(|(mid, info)| {
         let is_sound = info.r#type == TrackType::Audio as i32;
-        let codec = if is_sound && !info.disable_red { REDUNDANT_SOUND } else { info.mime_type.as_str() };
+        let codec = if is_sound && !info.disable_red { REDUNDANT_AUDIO } else { info.mime_type.as_str() };
         (!codec.is_empty()).then(|| (mid.clone(), codec.to_owned()))
     });
     wanted.collect()
 }
 
-/// The lines on which the client publishes stereo sound.
+/// The m-lines on which the client publishes stereo audio.
 fn stereo_lines(tracks: &HashMap<String, TrackInfo>) -> Vec<String> {
     tracks.iter().filter(|(_, info)| is_stereo(info)).map(|(mid, _)| mid.clone()).collect()
 }
 
-/// What a publisher is told whose track cannot be taken after all.
+/// The message to a publisher whose track is refused.
 fn refusal(track: &PendingTrack) -> Response {
     let request = AddTrackRequest {
         cid: track.cid.clone(),
@@ -352,7 +352,7 @@ fn refusal(track: &PendingTrack) -> Response {
     })
 }
 
-/// Writes into what others get to know of a track what it is encoded with (`video/VP8`).
+/// Writes the codec (`video/VP8`) into a track's information.
 pub(super) fn name_codec(info: &mut TrackInfo, mime_type: &str) {
     mime_type.clone_into(&mut info.mime_type);
     if let Some(codec) = info.codecs.first_mut() {

@@ -1,5 +1,4 @@
-//! What is done every few seconds: clients are told how good their connections are and get fresh tokens, rooms that
-//! waited for somebody in vain are closed.
+//! Periodic work: connection quality, token refresh, closing rooms that nobody joined.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -11,21 +10,21 @@ use protocol::messages::{
 use protocol::token::{Claims, mint};
 
 use super::ids::{ParticipantId, RoomKey};
-use super::legs::Role;
 use super::participant::Participant;
+use super::peers::Role;
 use super::{Hub, unix_ms};
 use crate::auth::grants_of;
 use crate::forwarding::core::{DataKind, MediaKind};
 
-/// How often the quality is told.
+/// Interval of quality updates.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
-/// After so long without any datagram a connection counts as lost.
+/// A connection without any datagram for this long counts as lost.
 const LOST_AFTER: Duration = Duration::from_secs(6);
 /// How often clients get a new token, and how long it is valid.
 const TOKEN_INTERVAL: Duration = Duration::from_secs(300);
 const TOKEN_LIFE: Duration = Duration::from_secs(600);
 /// Metadata and attributes are part of the token up to this many bytes, since tokens travel in URLs.
-const DESCRIPTION_IN_TOKEN_MAX: usize = 4096;
+const MAX_DESCRIPTION_IN_TOKEN: usize = 4096;
 
 /// Scores from which on a connection is excellent or good.
 const EXCELLENT: f32 = 4.5;
@@ -69,7 +68,7 @@ impl Hub {
         }
         let Some(sent) = sent.filter(|_| role != Role::Publisher) else { return };
         participant.link.down = participant.link.down.max(sent);
-        // An estimate knows better: it tells losses of a full link from those of a bad one.
+        // An estimate is more precise: it distinguishes congestion loss from random loss.
         if !participant.bandwidth.is_known() && participant.ladder.note(sent, now) {
             let rank = participant.ladder.rank();
             tracing::info!(identity = participant.identity, rank, "the link carries another layer");
@@ -86,7 +85,7 @@ impl Hub {
         let empty: Vec<RoomKey> =
             self.rooms.iter().filter(|(_, room)| room.members.is_empty()).map(|(key, _)| key.clone()).collect();
         for key in empty {
-            self.close_if_over(now, &key, RoomEndReason::RoomEndIdleTimeout);
+            self.close_if_expired(now, &key, RoomEndReason::RoomEndIdleTimeout);
         }
         self.reports_at = (!self.rooms.is_empty()).then_some(now + REPORT_INTERVAL);
         self.report_quality(now);
@@ -105,7 +104,7 @@ impl Hub {
         }
     }
 
-    /// Tells everybody the quality of the own connection and of those whose tracks they get.
+    /// Notifies all participants of their own quality and of that of their publishers.
     fn report_quality(&mut self, now: Instant) {
         let updates: Vec<(ParticipantId, Vec<ConnectionQualityInfo>)> = self
             .participants
@@ -123,15 +122,15 @@ impl Hub {
         for (id, updates) in updates {
             self.send(id, Response::ConnectionQuality(ConnectionQualityUpdate { updates }));
         }
-        self.report_listeners(now);
+        self.report_subscriber_loss(now);
         for participant in self.participants.values_mut() {
             participant.link = Link::default();
         }
     }
 
-    /// Tells publishers how bad the worst way to those is who play their tracks: so that sound can be sent with enough
-    /// redundancy, though we repair nothing of it.
-    fn report_listeners(&mut self, now: Instant) {
+    /// Reports to publishers the worst downlink loss of their subscribers, so that audio is sent with enough redundancy, since it
+    /// is not retransmitted.
+    fn report_subscriber_loss(&mut self, now: Instant) {
         let mut worst = BTreeMap::<ParticipantId, ListenerReport>::new();
         for listener in self.participants.values() {
             let publishers: BTreeSet<ParticipantId> = listener.subscriptions.iter().map(|s| s.publisher).collect();
@@ -139,11 +138,11 @@ impl Hub {
                 let report = worst.entry(publisher).or_default();
                 report.loss = report.loss.max(listener.link.down);
             }
-            let Some(carried) = listener.bandwidth.for_pictures() else { continue };
+            let Some(carried) = listener.bandwidth.video_bps() else { continue };
             let pictures = listener.subscriptions.iter().filter(|s| s.kind == MediaKind::Video);
             let publishers: BTreeSet<ParticipantId> = pictures.map(|s| s.publisher).collect();
             let shared = carried / 1000 / publishers.len().max(1) as u64;
-            // 0 would say that nobody knows.
+            // 0 would mean unknown.
             let kbps = u32::try_from(shared).unwrap_or(u32::MAX).max(1);
             for publisher in publishers {
                 let report = worst.entry(publisher).or_default();
@@ -155,20 +154,20 @@ impl Hub {
             let Some(publisher) = self.participants.get(&id).filter(|publisher| publisher.subscriber_up) else {
                 continue;
             };
-            let (leg, packet) = (publisher.subscriber, report.to_packet(timestamp).encode_to_vec());
-            // Not by the lossy channel: it is needed most where much gets lost.
-            self.legs.act(leg, now, |connection| connection.send_data(now, DataKind::Reliable, &packet));
+            let (peer, packet) = (publisher.subscriber, report.to_packet(timestamp).encode_to_vec());
+            // Not by the lossy channel: it is needed most where much is lost.
+            self.peers.act(peer, now, |connection| connection.send_data(now, DataKind::Reliable, &packet));
         }
     }
 
     fn quality_of(&self, now: Instant, participant: &Participant) -> ConnectionQualityInfo {
-        let heard = [participant.publisher, participant.subscriber].map(|leg| self.legs.heard_at(leg));
+        let heard = [participant.publisher, participant.subscriber].map(|peer| self.peers.heard_at(peer));
         let is_heard = heard.into_iter().flatten().any(|at| now.saturating_duration_since(at) < LOST_AFTER);
         let score = if is_heard { participant.link.score() } else { 0.0 };
         ConnectionQualityInfo { participant_sid: participant.sid.clone(), quality: quality(score) as i32, score }
     }
 
-    /// Sends a token with which the client can come back after the one that it joined with has expired.
+    /// Sends a token with which the client can reconnect after the one that it joined with has expired.
     pub(super) fn renew_token(&mut self, now: Instant, id: ParticipantId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         participant.token_at = now + TOKEN_INTERVAL;
@@ -180,7 +179,7 @@ impl Hub {
             return;
         };
         let described: usize = participant.attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
-        let fits = described + participant.metadata.len() <= DESCRIPTION_IN_TOKEN_MAX;
+        let fits = described + participant.metadata.len() <= MAX_DESCRIPTION_IN_TOKEN;
         let claims = Claims {
             identity: participant.identity.clone(),
             name: participant.name.clone(),

@@ -106,8 +106,8 @@ impl Hub {
 }
 
 impl Hub {
-    /// Moves extra info of the room from a participant's attributes to the room's metadata, where it outlives its
-    /// author. It stays an attribute if the metadata are somebody else's, or full.
+    /// Moves extra info of the room from a participant's attributes to the room's metadata, where it outlives its author. It
+    /// stays an attribute if the metadata belong to another application, or are full.
     fn take_room_info(&mut self, id: ParticipantId, attributes: &mut HashMap<String, String>) {
         let Some(participant) = self.participants.get(&id) else { return };
         let key = participant.room.clone();

@@ -1,4 +1,4 @@
-//! A room: who is in it.
+//! A room and its participants.
 
 use std::time::Instant;
 
@@ -6,15 +6,15 @@ use protocol::messages::{Codec, Room as RoomInfo};
 
 use super::ids::{ParticipantId, RoomKey, new_sid};
 
-/// See the module's description.
+/// A room.
 pub struct Room {
     /// Id on the wire.
     pub sid: String,
-    /// Most participants, 0 for no limit. Set by the join that creates the room.
+    /// Upper bound of participants, 0 for no limit. Set by the join that creates the room.
     pub max_participants: u32,
-    /// Free text that everybody sees.
+    /// Free text for all participants.
     pub metadata: String,
-    /// Until when it stays although nobody is there.
+    /// Until when it is kept while it is empty.
     pub kept_until: Option<Instant>,
     /// Unix time of creation in ms.
     pub created_at_ms: i64,
@@ -35,7 +35,7 @@ impl Room {
         }
     }
 
-    /// What clients get to know.
+    /// Its information for clients.
     pub fn info(&self, key: &RoomKey, codecs: Vec<Codec>, num_participants: u32, num_publishers: u32) -> RoomInfo {
         RoomInfo {
             sid: self.sid.clone(),

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use crate::forwarding::core::MediaKind;
 
-/// Most media lines of a description. Some hundred tracks need as many; to read ten thousand takes most of a second, in
-/// which the media of all others wait.
-const LINES_MAX: usize = 1500;
+/// Upper bound of a description's m-lines. Some hundred tracks need that many; parsing ten thousand takes most of a second,
+/// in which the media of all others wait.
+const MAX_SECTIONS: usize = 1500;
 
 /// Whether a description has more lines than anybody needs.
 pub fn has_too_many_lines(sdp: &str) -> bool {
-    sdp.matches("\nm=").nth(LINES_MAX).is_some()
+    sdp.matches("\nm=").nth(MAX_SECTIONS).is_some()
 }
 
 /// A media line of an offer.
@@ -18,13 +18,13 @@ pub fn has_too_many_lines(sdp: &str) -> bool {
 pub struct OfferedLine {
     /// `a=mid`.
     pub mid: String,
-    /// Sound, picture, or `None` for data channels.
+    /// Audio, video, or `None` for data channels.
     pub kind: Option<MediaKind>,
     /// Track part of `a=msid`, empty without one.
     pub track_id: String,
     /// Whether the client wants to send on it.
     pub is_sending: bool,
-    /// Whether the client wants to receive on it, and nothing else.
+    /// Whether the client only receives on it.
     pub is_receive_only: bool,
 }
 
@@ -73,7 +73,7 @@ fn track_of_msid(msid: &str) -> String {
     msid.split_whitespace().nth(1).unwrap_or_default().to_owned()
 }
 
-/// What a line of an answer carries to the client.
+/// The track that an m-line of an answer carries to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
     /// Stream part of `a=msid`.
@@ -82,9 +82,9 @@ pub struct Forwarded {
     pub track_id: String,
 }
 
-/// Gives the sending lines of an answer the names of the tracks that are forwarded there, by `a=mid`, and closes those
-/// on which nothing is forwarded. The engine below takes every line that a client can receive on as one to send on, and
-/// names it at random.
+/// Gives the sending m-lines of an answer the names of the tracks that are forwarded there, by `a=mid`, and closes those on
+/// which nothing is forwarded. str0m takes every m-line that a client can receive on as one to send on, and names it at
+/// random.
 pub fn name_forwarded(answer: &str, forwarded: &HashMap<String, Forwarded>) -> String {
     let mut output = String::with_capacity(answer.len());
     for section in sections(answer) {
@@ -103,8 +103,8 @@ pub fn name_forwarded(answer: &str, forwarded: &HashMap<String, Forwarded>) -> S
     output
 }
 
-/// Takes the names off lines that carry nothing any more: a track that is offered again on another line may not be named
-/// twice (RFC 8830, section 2; some clients refuse the whole offer).
+/// Removes the names of inactive m-lines: a track that is offered again on another one may not be named twice (RFC 8830,
+/// section 2; some clients refuse the whole offer).
 pub fn unname_inactive(offer: &str) -> String {
     let mut output = String::with_capacity(offer.len());
     for section in sections(offer) {
@@ -118,8 +118,8 @@ pub fn unname_inactive(offer: &str) -> String {
     output
 }
 
-/// Says on the lines of stereo sound, by `a=mid`, that it is: with `parameter` after those of Opus (RFC 7587, section 7).
-/// Clients send and decode one channel only unless they are told.
+/// Marks the m-lines of stereo audio, by `a=mid`, with `parameter` after those of Opus (RFC 7587, section 7). Without it
+/// clients send and decode one channel only.
 pub fn mark_stereo(sdp: &str, stereo: &[String], parameter: &str) -> String {
     let mut output = String::with_capacity(sdp.len() + stereo.len() * 2 * parameter.len());
     for section in sections(sdp) {

@@ -1,19 +1,19 @@
-//! Codecs in session descriptions: which one a client sends, and what it is told about them.
+//! Codecs in session descriptions: the order of preference, and their parameters.
 
 use std::collections::HashMap;
 
 use super::sdp::{push_line, sections};
 
-/// Parameters by which clients built on libwebrtc say how they begin. They take them from the answer, so one that leaves
-/// them out lets a picture of 720p begin at a quarter of its size for most of half a minute.
+/// Start bitrates of clients built on libwebrtc. They take them from the answer, so one without them lets a 720p video
+/// start at a quarter of its size for most of half a minute.
 const BITRATE_PARAMETERS: [&str; 3] = ["x-google-min-bitrate", "x-google-start-bitrate", "x-google-max-bitrate"];
-/// What a client begins with that names no bitrate, in kbit/s: as much as stock clients ask for themselves. libwebrtc's own
-/// 300 make it begin a picture of 720p at a quarter of its size.
+/// Start bitrate of a client that names none, in kbit/s: what stock clients ask for themselves. libwebrtc's own 300 make a
+/// 720p video start at a quarter of its size.
 const START_BITRATE: &str = "x-google-start-bitrate=1000";
-/// The codecs of pictures; other payload types repeat or protect them.
+/// Video codecs; other payload types retransmit or protect them.
 const VIDEO_CODECS: [&str; 5] = ["H264", "VP8", "VP9", "AV1", "H265"];
-/// Most digits of a bitrate in kbit/s.
-const BITRATE_DIGITS_MAX: usize = 7;
+/// Upper bound of the digits of a bitrate in kbit/s.
+const MAX_BITRATE_DIGITS: usize = 7;
 
 /// Puts the payload types of the wanted codec first on the lines of an answer, by `a=mid`. A client sends with the first
 /// one; which codec it wants it says in its request to publish, not in its offer.
@@ -44,8 +44,8 @@ pub fn sent_codecs(answer: &str) -> HashMap<String, Option<String>> {
     all.iter().filter_map(|section| Some((mid_of(section)?.to_owned(), codec(section)))).collect()
 }
 
-/// The answer with the bitrates that the offer has for the codecs of the same lines, and one to begin with where a client
-/// sends pictures and says nothing.
+/// The answer with the offer's bitrates for the codecs of the same m-lines, and a start bitrate where a client sends video
+/// and names none.
 pub fn repeat_bitrates(answer: &str, offer: &str) -> String {
     let offered = sections(offer);
     let mut output = String::with_capacity(answer.len() + 128);
@@ -79,7 +79,7 @@ pub fn repeat_bitrates(answer: &str, offer: &str) -> String {
     output
 }
 
-/// What the offered line says about the bitrate of this codec: `x-google-start-bitrate=1000`.
+/// The bitrate parameters of this codec in the offered m-line: `x-google-start-bitrate=1000`.
 fn bitrates_for(encoding: &str, offered: &[&str]) -> Option<String> {
     let parameters = offered.iter().filter_map(|text| {
         let payload_type = payload_type_after("a=fmtp:", text)?;
@@ -96,7 +96,7 @@ fn bitrates_for(encoding: &str, offered: &[&str]) -> Option<String> {
 fn is_bitrate(parameter: &str) -> bool {
     parameter.split_once('=').is_some_and(|(name, value)| {
         let is_number = !value.is_empty() && value.bytes().all(|digit| digit.is_ascii_digit());
-        BITRATE_PARAMETERS.contains(&name) && is_number && value.len() <= BITRATE_DIGITS_MAX
+        BITRATE_PARAMETERS.contains(&name) && is_number && value.len() <= MAX_BITRATE_DIGITS
     })
 }
 
@@ -116,7 +116,7 @@ fn mid_of<'a>(section: &[&'a str]) -> Option<&'a str> {
     section.iter().find_map(|text| text.strip_prefix("a=mid:")).map(str::trim)
 }
 
-/// The name of what a payload type stands for: `VP8`.
+/// The encoding name of a payload type: `VP8`.
 fn encoding_of<'a>(section: &[&'a str], payload_type: &str) -> Option<&'a str> {
     let mapping = section
         .iter()
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_sends_pictures_and_names_no_bitrate_is_told_one() {
+    fn a_client_that_sends_frames_and_names_no_bitrate_is_reported_one() {
         let line = |direction: &str, h264: &str, vp8: &str| {
             format!(
                 "m=video 9 X 108 96 97\r\na=mid:0\r\na={direction}\r\na=rtpmap:108 H264/90000\r\n\

@@ -1,4 +1,4 @@
-//! What the rooms are told about how to behave.
+//! Settings of the rooms.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::codecs::EnabledCodecs;
 use crate::config::ServerConfig;
 use crate::limits::Limits;
 
-/// See the module's description.
+/// Settings that all rooms share.
 #[derive(Debug)]
 pub struct HubSettings {
     /// How long a participant is kept whose signalling connection is lost while its media still flow.
     pub reconnect_timeout: Duration,
-    /// How long a room that was created by a call waits for somebody, unless the call says otherwise.
+    /// How long a room created by CreateRoom waits for its first participant, unless the call says otherwise.
     pub empty_timeout: Duration,
     /// How long a room stays when the last participant has left.
     pub departure_timeout: Duration,
-    /// Most participants of a room, unless its creation says otherwise; 0 is no limit.
+    /// Upper bound of a room's participants, unless its creation says otherwise; 0 is no limit.
     pub max_participants: u32,
     /// Servers that help clients find a way to us.
     pub ice_servers: IceServers,
@@ -27,13 +27,17 @@ pub struct HubSettings {
     pub codecs: EnabledCodecs,
     /// How long texts may be.
     pub limits: Limits,
-    /// Where it is told what happens; `None` when nobody wants to know.
-    pub notices: Option<mpsc::Sender<WebhookEvent>>,
+    /// Receiver of webhook events; `None` without webhooks.
+    pub webhook_events: Option<mpsc::Sender<WebhookEvent>>,
 }
 
 impl HubSettings {
     /// The part of a server's configuration that concerns the rooms.
-    pub fn new(config: &ServerConfig, ice_servers: IceServers, notices: Option<mpsc::Sender<WebhookEvent>>) -> Self {
+    pub fn new(
+        config: &ServerConfig,
+        ice_servers: IceServers,
+        webhook_events: Option<mpsc::Sender<WebhookEvent>>,
+    ) -> Self {
         Self {
             reconnect_timeout: config.reconnect_timeout,
             empty_timeout: config.empty_timeout,
@@ -42,7 +46,7 @@ impl HubSettings {
             ice_servers,
             codecs: config.codecs.clone(),
             limits: config.limits,
-            notices,
+            webhook_events,
         }
     }
 }

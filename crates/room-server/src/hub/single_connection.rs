@@ -1,7 +1,7 @@
-//! Subscriptions of clients that have one peer connection.
+//! Subscriptions of clients with one peer connection.
 //!
-//! There the client makes all offers. It brings lines to receive on; tracks are put on those in the answer. When there
-//! are too few, or something else is to be negotiated, the client is asked for another offer.
+//! There the client makes all offers. They contain m-lines to receive on; the answer puts tracks on those. When there are
+//! too few, or something else is to be negotiated, the client is asked for another offer.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -11,23 +11,23 @@ use protocol::messages::{MediaSectionsRequirement, Response};
 use super::Hub;
 use super::ids::ParticipantId;
 use super::sdp::OfferedLine;
-use crate::forwarding::core::{LineId, MediaKind};
+use crate::forwarding::core::{MediaKind, Mid};
 
-/// A client that takes up its connection again makes an offer by itself, to start the transport over. One that is asked
-/// for another meanwhile may hang: up to version 0.8.1 of LiveKit's Rust SDK (so rtc-node 1.1, too) it then hears and
-/// publishes nothing any more. So it is asked only when it has not offered anything for this long.
-const OWN_OFFER: Duration = Duration::from_secs(1);
+/// A client that resumes makes an offer by itself, to restart ICE. If it is asked for another one meanwhile it may hang: up
+/// to version 0.8.1 of LiveKit's Rust SDK (so rtc-node 1.1, too) it then receives and publishes nothing any more. So it is
+/// asked only when it has not offered anything for this long.
+const OWN_OFFER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Lines on which the client can receive.
 #[derive(Debug, Default)]
 pub struct SingleConnection {
     /// Those of the last offer, in its order.
-    lines: Vec<(LineId, MediaKind)>,
+    lines: Vec<(Mid, MediaKind)>,
     /// Lines that were asked for and that no offer had yet.
     outstanding: ByKind,
     /// Whether an offer was asked for since the last one.
     is_asked: bool,
-    /// Until when an offer is expected that nobody asked for.
+    /// Until when an unrequested offer is expected.
     own_offer_until: Option<Instant>,
 }
 
@@ -55,11 +55,11 @@ impl ByKind {
 }
 
 impl SingleConnection {
-    /// The client took up its connection again: what it was asked for before is void.
+    /// The client has resumed: earlier requests for an offer are void.
     pub fn resumed(&mut self, now: Instant) {
         self.outstanding = ByKind::default();
         self.is_asked = false;
-        self.own_offer_until = Some(now + OWN_OFFER);
+        self.own_offer_until = Some(now + OWN_OFFER_TIMEOUT);
     }
 
     /// Whether the client is about to make an offer without being asked.
@@ -67,11 +67,11 @@ impl SingleConnection {
         self.own_offer_until.is_some_and(|until| now < until)
     }
 
-    /// Takes the lines of an offer.
+    /// Takes the m-lines of an offer.
     fn offered(&mut self, lines: &[OfferedLine]) {
         let before = ByKind::count(self.lines.iter().map(|(_, kind)| *kind));
         let receiving = lines.iter().filter(|line| line.is_receive_only);
-        self.lines = receiving.filter_map(|line| Some((LineId::new(&line.mid)?, line.kind?))).collect();
+        self.lines = receiving.filter_map(|line| Some((Mid::new(&line.mid)?, line.kind?))).collect();
         let now = ByKind::count(self.lines.iter().map(|(_, kind)| *kind));
         self.outstanding = self.outstanding.less(now.less(before));
         self.is_asked = false;
@@ -80,8 +80,8 @@ impl SingleConnection {
 }
 
 impl Hub {
-    /// Asks those for an offer who were expected to make one by themselves and did not.
-    pub(super) fn ask_for_overdue_offers(&mut self, now: Instant) {
+    /// Requests an offer from clients whose own one is overdue.
+    pub(super) fn request_overdue_offers(&mut self, now: Instant) {
         let mut late = Vec::new();
         let mut is_early = false;
         for participant in self.participants.values_mut() {
@@ -110,7 +110,7 @@ impl Hub {
         now: Instant,
         id: ParticipantId,
         lines: &[OfferedLine],
-    ) -> Vec<(String, LineId)> {
+    ) -> Vec<(String, Mid)> {
         let Some(participant) = self.participants.get_mut(&id) else { return Vec::new() };
         let Some(single) = participant.single.as_mut() else { return Vec::new() };
         single.offered(lines);
@@ -127,9 +127,9 @@ impl Hub {
                 None => participant.negotiation.is_dirty = true,
             }
         }
-        let leg = participant.subscriber;
+        let peer = participant.subscriber;
         for line in closing {
-            self.legs.act(leg, now, |connection| connection.renew_line(now, line));
+            self.peers.act(peer, now, |connection| connection.renew_line(now, line));
         }
         placed
     }
@@ -140,7 +140,7 @@ impl Hub {
         &self,
         id: ParticipantId,
         answer: String,
-        placed: &[(String, LineId)],
+        placed: &[(String, Mid)],
     ) -> (String, HashMap<String, String>) {
         let Some(participant) = self.participants.get(&id).filter(|participant| participant.single.is_some()) else {
             return (answer, HashMap::new());
@@ -190,8 +190,8 @@ mod tests {
         let start = Instant::now();
         assert!(!single.offers_by_itself(start));
         single.resumed(start);
-        assert!(single.offers_by_itself(start + OWN_OFFER / 2));
-        assert!(!single.offers_by_itself(start + OWN_OFFER));
+        assert!(single.offers_by_itself(start + OWN_OFFER_TIMEOUT / 2));
+        assert!(!single.offers_by_itself(start + OWN_OFFER_TIMEOUT));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who speaks, from the loudness that clients write into their audio packets (RFC 6464).
+//! Active speakers, from the levels in the clients' audio packets (RFC 6464).
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use super::Hub;
 use super::ids::RoomKey;
 use crate::signalling::encode;
 
-/// How often changes are told.
+/// Interval of updates.
 pub const SPEAKER_INTERVAL: Duration = Duration::from_millis(500);
 /// From here on a packet counts as speech, in dB below full scale.
 const LOUD_DB: i8 = -35;
-/// Share of loud packets from which on somebody speaks, in percent. Words have gaps.
+/// Minimum share of loud packets of a speaker, in percent. Speech has gaps.
 const LOUD_PERCENT: u32 = 40;
-/// Levels are told in so many steps, so that not every breath is a message.
+/// Number of steps of reported levels, so that small changes cause no message.
 const STEPS: f32 = 8.0;
 
 /// Loudness of one participant.
@@ -24,7 +24,7 @@ pub struct Loudness {
     packets: u32,
     loud: u32,
     sum: f32,
-    /// What the others know, 0 for silence.
+    /// The level that was last sent, 0 for silence.
     told: f32,
 }
 
@@ -38,7 +38,7 @@ impl Loudness {
         }
     }
 
-    /// Ends an interval. Gives the level, 0 to 1, when it is another one than was told; 0 means that they do not speak.
+    /// Ends an interval. Returns the level, 0 to 1, if it has changed; 0 means silence.
     fn take_change(&mut self) -> Option<f32> {
         let speaks = self.packets > 0 && self.loud * 100 >= self.packets * LOUD_PERCENT;
         let level = if speaks { ((self.sum / self.loud as f32) * STEPS).ceil() / STEPS } else { 0.0 };
@@ -47,14 +47,14 @@ impl Loudness {
         changed.then_some(level)
     }
 
-    /// Whether there is something to look at in the next interval.
+    /// Whether there is something to check in the next interval.
     fn is_active(&self) -> bool {
         self.told > 0.0
     }
 }
 
 impl Hub {
-    /// Tells every room whose voices changed.
+    /// Notifies every room whose speakers have changed.
     pub(super) fn report_speakers(&mut self, now: Instant) {
         self.speakers_at = None;
         let mut changes: HashMap<RoomKey, Vec<SpeakerInfo>> = HashMap::new();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_voice_is_told_once_and_its_end_once() {
+    fn a_voice_is_reported_once_and_its_end_once() {
         let mut loudness = Loudness::default();
         assert_eq!(interval(&mut loudness, &[-20; 25]), Some(0.125));
         assert_eq!(interval(&mut loudness, &[-20; 25]), None);

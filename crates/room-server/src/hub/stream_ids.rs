@@ -1,4 +1,4 @@
-//! IDs for the streams of clients that choose none. What is held by somebody is not given to another.
+//! Stream IDs of tracks whose publishers chose none. An ID in use is not given to another participant.
 
 use protocol::conventions::numbered_stream_id;
 
@@ -7,8 +7,8 @@ use super::ids::ParticipantId;
 use super::track::{PendingTrack, kind_of};
 
 impl Hub {
-    /// The stream that a track belongs to for which none was chosen: the derived one, or the first of its numbered kin that
-    /// nobody else in the room holds and that has no track of this kind yet. It stays the same while the track is there.
+    /// The stream of a track without a chosen one: the derived ID, or the first numbered one that no other participant in the
+    /// room holds and that has no track of this kind yet. It stays the same while the track exists.
     pub(super) fn free_stream_id(&self, id: ParticipantId, track: &PendingTrack) -> String {
         let derived = &track.stream_id;
         let Some(publisher) = self.participants.get(&id) else { return derived.clone() };
@@ -22,7 +22,7 @@ impl Hub {
                 publisher.tracks.iter().any(|own| own.stream_id == *stream_id && (own.kind == kind || own.is_chosen));
             !is_theirs && !is_full && !publisher.has_chosen(stream_id)
         };
-        // Each that is taken is taken by a track, so the search ends.
+        // Each ID in use belongs to a track, so the search ends.
         (1..).map(|n| numbered_stream_id(derived, n)).find(is_free).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! What clients subscribe to: wishes, offers, answers.
+//! Subscriptions: requests of clients, offers, answers.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -13,18 +13,18 @@ use super::negotiation::{PendingOffer, PlacedTrack};
 use super::participant::Participant;
 use super::sdp::{Forwarded, mark_stereo, name_forwarded, unname_inactive};
 use super::track::{Subscriber, Subscription, is_stereo};
-use crate::forwarding::core::{LineId, MediaKind, NewLine, OfferChanges};
+use crate::forwarding::core::{MediaKind, Mid, NewLine, OfferChanges};
 use crate::forwarding::layer_selector::LayerSelector;
 
-/// Most explicit wishes that are kept for one participant.
-const WISHES_MAX: usize = 4096;
+/// Upper bound of explicit subscriptions of one participant.
+const MAX_EXPLICIT_SUBSCRIPTIONS: usize = 4096;
 
 impl Hub {
     pub(super) fn update_wishes(&mut self, now: Instant, id: ParticipantId, request: &UpdateSubscription) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let in_participants = request.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids);
         for sid in request.track_sids.iter().chain(in_participants) {
-            if participant.wishes.len() < WISHES_MAX || participant.wishes.contains_key(sid) {
+            if participant.wishes.len() < MAX_EXPLICIT_SUBSCRIPTIONS || participant.wishes.contains_key(sid) {
                 participant.wishes.insert(sid.clone(), request.subscribe);
             }
         }
@@ -71,7 +71,7 @@ impl Hub {
         }
     }
 
-    /// Offers what changed, unless an offer is on its way or nobody is there to take it.
+    /// Offers the changes, unless an offer is pending or the client is not connected.
     pub(super) fn offer_if_needed(&mut self, now: Instant, id: ParticipantId) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         if participant.single.is_some() {
@@ -85,9 +85,9 @@ impl Hub {
             return;
         }
         participant.negotiation.is_dirty = false;
-        let in_use: Vec<LineId> = participant.subscriptions.iter().filter_map(|s| s.line).collect();
-        // Taken before those that stop now are known to be closed: a client shall not see one line go over from one
-        // track to another without an end.
+        let in_use: Vec<Mid> = participant.subscriptions.iter().filter_map(|s| s.line).collect();
+        // Taken before the m-lines that stop now are known to be closed: a client must not see an m-line pass from one track to
+        // another without an end.
         let mut free = participant.negotiation.free_lines(|line| in_use.contains(&line));
         let mut changes = OfferChanges {
             stop: std::mem::take(&mut participant.negotiation.to_stop),
@@ -103,18 +103,18 @@ impl Hub {
                 changes.reuse.push(line);
                 added.push(PlacedTrack { track_sid, kind, line });
             } else {
-                // The names come into the finished offer, where lines in use need them too.
+                // The names are written into the finished offer, where m-lines in use need them too.
                 changes.add.push(NewLine { kind, stream_id: track_sid.clone(), track_id: track_sid.clone() });
                 without_line.push((track_sid, kind));
             }
         }
-        let leg = participant.subscriber;
-        let Some(Some(offer)) = self.legs.act(leg, now, |connection| connection.create_offer(now, &changes)) else {
+        let peer = participant.subscriber;
+        let Some(Some(offer)) = self.peers.act(peer, now, |connection| connection.create_offer(now, &changes)) else {
             return;
         };
         let new = without_line.into_iter().zip(offer.added);
         added.extend(new.map(|((track_sid, kind), line)| PlacedTrack { track_sid, kind, line }));
-        let placed: Vec<(String, LineId)> = added.iter().map(|p| (p.track_sid.clone(), p.line)).collect();
+        let placed: Vec<(String, Mid)> = added.iter().map(|p| (p.track_sid.clone(), p.line)).collect();
         let Some(participant) = self.participants.get(&id) else { return };
         let (sdp, mid_to_track_id) = self.name_lines(participant, &offer.sdp, &placed);
         let Some(participant) = self.participants.get_mut(&id) else { return };
@@ -134,7 +134,7 @@ impl Hub {
         &self,
         participant: &Participant,
         sdp: &str,
-        placed: &[(String, LineId)],
+        placed: &[(String, Mid)],
     ) -> (String, HashMap<String, String>) {
         let (mut forwarded, mut stereo) = (HashMap::new(), Vec::new());
         for subscription in &participant.subscriptions {
@@ -160,9 +160,9 @@ impl Hub {
             tracing::debug!(?id, answer = answer.id, "answer to no offer of ours");
             return;
         };
-        let leg = participant.subscriber;
-        let result = self.legs.act(leg, now, |connection| connection.accept_answer(now, &answer.sdp));
-        self.legs.refresh_ufrag(leg);
+        let peer = participant.subscriber;
+        let result = self.peers.act(peer, now, |connection| connection.accept_answer(now, &answer.sdp));
+        self.peers.refresh_ufrag(peer);
         if let Some(Err(error)) = result {
             tracing::info!(?id, %error, "answer refused");
             self.leave(now, id, DisconnectReason::StateMismatch, leave_request::Action::Reconnect);
@@ -178,7 +178,7 @@ impl Hub {
     }
 
     /// The client agreed to a line: from now on the track's packets go there.
-    pub(super) fn start_forwarding(&mut self, now: Instant, id: ParticipantId, track_sid: &str, line: LineId) {
+    pub(super) fn start_forwarding(&mut self, now: Instant, id: ParticipantId, track_sid: &str, line: Mid) {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         let Some(subscription) = participant.subscriptions.iter_mut().find(|s| s.track_sid == track_sid) else {
             participant.negotiation.to_stop.push(line);
@@ -187,7 +187,7 @@ impl Hub {
         };
         subscription.line = Some(line);
         let publisher = subscription.publisher;
-        let leg = participant.subscriber;
+        let peer = participant.subscriber;
         let disabled = participant.disabled.get(track_sid).copied().unwrap_or(false);
         let link_rank = participant.ladder.rank();
         let setting = participant.layer_wishes.get(track_sid).copied().unwrap_or_default();
@@ -196,19 +196,19 @@ impl Hub {
         let forwarder = track.new_forwarder(LayerSelector::up_to(max_rank, link_rank));
         track.subscribers.push(Subscriber {
             participant: id,
-            leg,
+            peer,
             line,
             forwarder,
             disabled,
             paused: false,
             checked_codec: None,
-            told_codec: false,
+            codec_notified: false,
         });
         let is_first = !std::mem::replace(&mut track.was_subscribed, true);
         if is_first {
             self.send(publisher, Response::TrackSubscribed(TrackSubscribed { track_sid: track_sid.to_owned() }));
         }
-        self.wish_for_keyframe(now, publisher, track_sid, id);
+        self.request_keyframe_for(now, publisher, track_sid, id);
         self.want_sharing(now);
         self.want_housekeeping(now);
     }

@@ -6,30 +6,30 @@ use protocol::messages::{AudioTrackFeature, TrackInfo, TrackType};
 use rtp::KeyframeDetector;
 
 use super::ids::ParticipantId;
-use super::legs::LegId;
-use crate::forwarding::core::{Codec, LayerId, LineId, MediaKind};
+use super::peers::PeerId;
+use crate::forwarding::core::{Codec, LayerId, MediaKind, Mid};
 use crate::forwarding::dynacast::Dynacast;
 use crate::forwarding::forwarder::Forwarder;
-use crate::forwarding::gap_watch::GapWatch;
 use crate::forwarding::keyframe_requests::KeyframeRequests;
 use crate::forwarding::layer_selector::LayerSelector;
 use crate::forwarding::rate_meter::RateMeter;
 use crate::forwarding::red::PrimaryBlocks;
+use crate::forwarding::unrecoverable_loss::UnrecoverableLossDetector;
 
-/// A layer that was silent for this long is taken for stopped.
+/// A layer that was silent for this long counts as stopped.
 const SILENCE: Duration = Duration::from_millis(1500);
-/// Most layers of a line.
-const STREAMS_MAX: usize = 4;
+/// Upper bound of layers of an m-line.
+const MAX_STREAMS: usize = 4;
 
 /// A track that a client announced and that none of its offers had yet.
 pub struct PendingTrack {
-    /// Id that the client gave it; most clients call it so in their offer too (`a=msid`).
+    /// The client's ID; most clients use it in their offer too (`a=msid`).
     pub cid: String,
-    /// What others will get to know.
+    /// Its information for other participants.
     pub info: TrackInfo,
     /// Stream that it belongs to.
     pub stream_id: String,
-    /// Whether its publisher chose that; if not, another one may have to be taken when the track comes.
+    /// Whether its publisher chose that; otherwise another one may have to be taken when the track arrives.
     pub is_chosen: bool,
     /// When it was announced.
     pub since: Instant,
@@ -37,32 +37,32 @@ pub struct PendingTrack {
 
 /// A track that others can subscribe to.
 pub struct PublishedTrack {
-    /// What its line was called in the offer that brought it: most clients give the id of the announcement.
+    /// The name of its m-line in the offer that brought it: most clients use the ID of the announcement.
     pub offered_as: String,
-    /// What others get to know.
+    /// Its information for other participants.
     pub info: TrackInfo,
-    /// The codec that its publisher was told when it announced the track (`video/H264`), empty without one. It goes by that
-    /// name even if it then sends another.
+    /// The codec that its publisher was asked for (`video/H264`), empty without one. The publisher uses that name even if it
+    /// then sends another one.
     pub announced_codec: String,
     /// Stream that it belongs to.
     pub stream_id: String,
     /// Whether its publisher chose that.
     pub is_chosen: bool,
-    /// Sound or picture.
+    /// Audio or video.
     pub kind: MediaKind,
     /// Line of the publisher's connection.
-    pub line: LineId,
-    /// When others were last told that it comes in another codec than before.
-    pub codec_told_at: Option<Instant>,
-    /// Those who get it.
+    pub line: Mid,
+    /// When a change of its codec was last sent to the others.
+    pub codec_notified_at: Option<Instant>,
+    /// Its subscribers.
     pub subscribers: Vec<Subscriber>,
-    /// Whether the publisher knows that somebody gets it.
+    /// Whether the publisher knows that there is a subscriber.
     pub was_subscribed: bool,
     /// What arrives: one stream, or one for each simulcast layer.
     pub streams: Vec<ReceivedStream>,
-    /// Its sound without redundancy, if it comes with it.
+    /// Its audio without redundancy, if it arrives as RED.
     pub plain: PrimaryBlocks,
-    /// What the publisher knows of the layers that are wanted.
+    /// The wanted layers as the publisher knows them.
     pub dynacast: Dynacast,
 }
 
@@ -71,10 +71,10 @@ pub struct PublishedTrack {
 pub struct ReceivedStream {
     /// Its name, if it is a layer.
     pub layer: Option<LayerId>,
-    /// When its last packet came.
+    /// When its last packet arrived.
     pub seen: Instant,
-    /// Holes in what came.
-    pub gaps: GapWatch,
+    /// Detects losses that were not repaired.
+    pub gaps: UnrecoverableLossDetector,
     /// Requests for its key frames.
     pub keyframes: KeyframeRequests,
     /// Where its key frames begin.
@@ -83,24 +83,24 @@ pub struct ReceivedStream {
     pub rate: RateMeter,
 }
 
-/// One who gets a track.
+/// A subscriber of a track.
 pub struct Subscriber {
-    /// Who.
+    /// The participant.
     pub participant: ParticipantId,
     /// On which connection.
-    pub leg: LegId,
+    pub peer: PeerId,
     /// On which line of it.
-    pub line: LineId,
-    /// What it gets.
+    pub line: Mid,
+    /// The forwarder of its packets.
     pub forwarder: Forwarder,
     /// Whether it wants no packets for now.
     pub disabled: bool,
     /// Whether its link does not carry them.
     pub paused: bool,
-    /// The codec that it was last seen to take, or not.
+    /// The codec of the last check whether the subscriber accepts it.
     pub checked_codec: Option<Codec>,
-    /// Whether it was told that it does not take the track's codec.
-    pub told_codec: bool,
+    /// Whether it was notified that it does not accept the track's codec.
+    pub codec_notified: bool,
 }
 
 /// A subscription, seen from the subscriber.
@@ -112,7 +112,7 @@ pub struct Subscription {
     /// Sound or picture.
     pub kind: MediaKind,
     /// Line of the subscriber's connection, once the client has agreed to it.
-    pub line: Option<LineId>,
+    pub line: Option<Mid>,
 }
 
 impl Subscriber {
@@ -124,7 +124,7 @@ impl Subscriber {
 
 impl PublishedTrack {
     /// A track that an offer had.
-    pub fn new(pending: PendingTrack, line: LineId) -> Self {
+    pub fn new(pending: PendingTrack, line: Mid) -> Self {
         let mut info = pending.info;
         info.mid = line.as_str().to_owned();
         Self {
@@ -135,7 +135,7 @@ impl PublishedTrack {
             is_chosen: pending.is_chosen,
             announced_codec: String::new(),
             line,
-            codec_told_at: None,
+            codec_notified_at: None,
             subscribers: Vec::new(),
             was_subscribed: false,
             streams: Vec::new(),
@@ -148,11 +148,11 @@ impl PublishedTrack {
     pub fn stream_mut(&mut self, layer: Option<LayerId>, now: Instant) -> Option<&mut ReceivedStream> {
         let at = match self.streams.iter().position(|stream| stream.layer == layer) {
             Some(at) => at,
-            None if self.streams.len() < STREAMS_MAX => {
+            None if self.streams.len() < MAX_STREAMS => {
                 self.streams.push(ReceivedStream {
                     layer,
                     seen: now,
-                    gaps: GapWatch::default(),
+                    gaps: UnrecoverableLossDetector::default(),
                     keyframes: KeyframeRequests::default(),
                     keyframe_starts: KeyframeDetector::default(),
                     rate: RateMeter::default(),

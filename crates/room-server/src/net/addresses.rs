@@ -6,17 +6,17 @@ use ipnet::IpNet;
 
 use super::interfaces::InterfaceAddress;
 
-/// Most addresses of each kind that are offered: every one costs clients checks, and a machine may have a thousand.
-const V4_MAX: usize = 8;
-const V6_MAX: usize = 4;
+/// Upper bound of offered addresses of each kind: each one costs clients checks, and a machine may have a thousand.
+const MAX_V4_ADDRESSES: usize = 8;
+const MAX_V6_ADDRESSES: usize = 4;
 /// Addresses beside loopback that are offered to clients on this machine.
-const LOCAL_MAX: usize = 3;
+const MAX_LOCAL: usize = 3;
 
-/// What a list of names or networks lets through: everything if there is nothing in it; else what `includes` has, if it
-/// has anything, without what is in `excludes` alone.
+/// What a list of names or networks admits: everything if it is empty; otherwise the contents of `includes`, if any, without
+/// those of `excludes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter<T> {
-    /// Takes these and no others, if there are any. Goes before `excludes`.
+    /// Admits only these, if there are any. Overrides `excludes`.
     pub includes: Vec<T>,
     /// Leaves these out.
     pub excludes: Vec<T>,
@@ -34,33 +34,32 @@ impl<T> Filter<T> {
     }
 }
 
-/// Which of the machine's addresses clients are told of, and which others.
+/// Which of the machine's addresses are offered to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CandidateRules {
     /// Interfaces by their names.
     pub interfaces: Filter<String>,
     /// Addresses by the networks that they are in.
     pub networks: Filter<IpNet>,
-    /// Whether a server that listens on all interfaces tells of loopback as well, for clients on its own machine.
+    /// Whether a server that listens on all interfaces offers loopback as well, for clients on its own machine.
     pub loopback: bool,
-    /// Whether, where there is an address that the server was told of, clients are told of no other.
-    pub told_only: bool,
+    /// Whether configured addresses, if there are any, are the only ones offered.
+    pub configured_only: bool,
 }
 
 impl Default for CandidateRules {
     fn default() -> Self {
-        Self { interfaces: Filter::default(), networks: Filter::default(), loopback: true, told_only: false }
+        Self { interfaces: Filter::default(), networks: Filter::default(), loopback: true, configured_only: false }
     }
 }
 
 impl CandidateRules {
-    /// The addresses to offer to clients, best first: those of `told`, which others know us by; then, for sockets that are
-    /// bound to `bound`, these addresses themselves, or for one that listens on all interfaces what `interfaces` have.
-    /// Loopback comes last. A server on loopback that was told of an address is reached through something that stands
-    /// before it, and then by that alone.
+    /// The addresses to offer to clients, best first: the configured ones; then, for sockets that are bound to `bound`, these
+    /// addresses themselves, or for one that listens on all interfaces those of `interfaces`. Loopback comes last. A server on
+    /// loopback with a configured address is reached through something before it, and then by that address alone.
     pub fn offered(&self, told: &[IpAddr], bound: &[IpAddr], interfaces: &[InterfaceAddress]) -> Vec<IpAddr> {
         let mut offered: Vec<IpAddr> = Vec::new();
-        let only_told = !told.is_empty() && (self.told_only || bound.iter().all(IpAddr::is_loopback));
+        let only_told = !told.is_empty() && (self.configured_only || bound.iter().all(IpAddr::is_loopback));
         let mut own: Vec<IpAddr> = Vec::new();
         if !only_told {
             for ip in bound {
@@ -72,7 +71,7 @@ impl CandidateRules {
             }
         }
         own.sort_by_key(rank);
-        let mut room = (V4_MAX, V6_MAX);
+        let mut room = (MAX_V4_ADDRESSES, MAX_V6_ADDRESSES);
         for ip in told.iter().chain(&own) {
             let left = if ip.is_ipv4() { &mut room.0 } else { &mut room.1 };
             if offered.contains(ip) || (*left == 0 && !ip.is_loopback()) {
@@ -105,13 +104,13 @@ impl CandidateRules {
         let mut own = self.of_interfaces(bound.is_ipv4(), interfaces);
         own.retain(|ip| !ip.is_loopback());
         own.sort_by_key(rank);
-        own.truncate(LOCAL_MAX);
+        own.truncate(MAX_LOCAL);
         own.insert(0, bound);
         own
     }
 }
 
-/// Whether it can be told to others: not loopback, and no link-local address, which the WebRTC engine does not take either.
+/// Whether an address can be offered: not loopback, and not link-local, which the WebRTC engine does not accept either.
 fn is_usable(ip: &IpAddr) -> bool {
     let is_link_local = match ip {
         IpAddr::V4(v4) => v4.is_link_local(),
@@ -132,7 +131,7 @@ fn rank(ip: &IpAddr) -> u8 {
     }
 }
 
-/// RFC 1918, and RFC 6598 for what providers use between themselves and their customers.
+/// RFC 1918, and RFC 6598 for providers' networks.
 fn is_private(ip: &Ipv4Addr) -> bool {
     ip.is_private() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64)
 }
@@ -190,7 +189,7 @@ mod tests {
         assert_eq!(offered(&["198.51.100.1"], &["10.0.0.2"]), ips(&["198.51.100.1", "10.0.0.2"]));
         let all = offered(&["198.51.100.1"], &["0.0.0.0"]);
         assert_eq!((all[0], all.len()), ("198.51.100.1".parse().unwrap(), 5));
-        let rules = CandidateRules { told_only: true, ..CandidateRules::default() };
+        let rules = CandidateRules { configured_only: true, ..CandidateRules::default() };
         assert_eq!(rules.offered(&ips(&["198.51.100.1"]), &ips(&["0.0.0.0"]), &machine()), ips(&["198.51.100.1"]));
     }
 
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn interfaces_and_networks_can_be_chosen_and_left_out() {
+    fn interfaces_and_networks_can_be_chosen_and_skipped() {
         let with = |includes: &[&str], excludes: &[&str]| {
             let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
             let interfaces = Filter { includes: names(includes), excludes: names(excludes) };
@@ -223,7 +222,7 @@ mod tests {
             many.push(InterfaceAddress { interface: "eth9".to_owned(), ip: Ipv4Addr::new(10, 9, high, low).into() });
         }
         let offered = CandidateRules::default().offered(&[], &ips(&["0.0.0.0", "::"]), &many);
-        assert!(offered.len() <= V4_MAX + V6_MAX + 2, "{offered:?}");
+        assert!(offered.len() <= MAX_V4_ADDRESSES + MAX_V6_ADDRESSES + 2, "{offered:?}");
         assert!(offered.contains(&"203.0.113.9".parse().unwrap()) && offered.contains(&"2001:db8::9".parse().unwrap()));
         assert!(offered.contains(&"127.0.0.1".parse().unwrap()));
     }

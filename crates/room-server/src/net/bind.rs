@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// How often another free port is looked for when the one that was found is taken on a further address.
+/// Upper bound of attempts with other ports when one is taken on a further address.
 const TRIES: usize = 16;
 
 /// The addresses without those that another one covers. `::` alone is all addresses of both families.
@@ -32,10 +32,10 @@ pub fn distinct(wanted: &[IpAddr]) -> Vec<IpAddr> {
     distinct
 }
 
-/// UDP sockets with large buffers, one for each address, on the first port of these that is free on all of them; 0 is any.
+/// UDP sockets with large buffers, one for each address, on the first of these ports that is free on all of them; 0 is any.
 ///
 /// # Errors
-/// The address that failed with the last port, and what the system says, as [`io::ErrorKind::AddrInUse`].
+/// The address that failed with the last port, and the system's error, as [`io::ErrorKind::AddrInUse`].
 pub fn udp(ips: &[IpAddr], ports: RangeInclusive<u16>) -> Result<Vec<UdpSocket>, (SocketAddr, io::Error)> {
     on_one_port(ips, ports, udp_socket, UdpSocket::local_addr)
 }
@@ -60,7 +60,7 @@ fn on_one_port<S>(
     for port in std::iter::repeat_n(ports.clone(), tries).flatten() {
         match all_on(ips, port, &bind, &local) {
             Ok(sockets) => return Ok(sockets),
-            // What fails for another reason fails with every port.
+            // Other errors occur with every port.
             Err(error) if error.1.kind() != io::ErrorKind::AddrInUse => return Err(error),
             Err(error) => failed = error,
         }
@@ -109,8 +109,8 @@ fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {
 
 fn tcp_socket(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A server that is started again finds its port although connections of the last one are not quite over. On Windows
-    // this would let others take the port.
+    // A restarted server finds its port although connections of the last one are not quite closed. On Windows this would let
+    // others take the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_another_machine_is_told() {
+    fn an_address_of_another_machine_is_reported() {
         let (address, error) = udp(&ips(&["203.0.113.7"]), 0..=0).unwrap_err();
         assert_eq!((address.ip(), error.kind()), ("203.0.113.7".parse().unwrap(), io::ErrorKind::AddrNotAvailable));
     }

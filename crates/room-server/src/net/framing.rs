@@ -1,8 +1,8 @@
 //! Where a datagram begins and ends on a connection.
 
-use super::udp::DATAGRAM_MAX;
+use super::udp::MAX_DATAGRAM_BYTES;
 
-/// See the module's description.
+/// How datagrams are delimited on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// After its length (RFC 4571).
@@ -11,20 +11,20 @@ pub enum Framing {
     Turn,
 }
 
-/// What a head says.
+/// The contents of a frame's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Bytes of the datagram.
     pub length: usize,
     /// Whether the head is a part of it.
     pub keeps_head: bool,
-    /// Bytes after it that mean nothing.
+    /// Padding bytes after it.
     pub padding: usize,
 }
 
 impl Framing {
     /// Longest head, in bytes.
-    pub const HEAD_MAX: usize = 4;
+    pub const MAX_HEAD: usize = 4;
 
     /// Bytes of a head.
     pub fn head(self) -> usize {
@@ -34,7 +34,7 @@ impl Framing {
         }
     }
 
-    /// What a head says; `None` when that cannot be.
+    /// Parses a header; `None` if it is invalid.
     pub fn frame(self, head: &[u8]) -> Option<Frame> {
         let number = |at: usize| Some(usize::from(u16::from_be_bytes([*head.get(at)?, *head.get(at + 1)?])));
         let frame = match (self, head.first()?) {
@@ -46,10 +46,10 @@ impl Framing {
             }
             (Self::Turn, _) => return None,
         };
-        Some(frame).filter(|frame| frame.length <= DATAGRAM_MAX)
+        Some(frame).filter(|frame| frame.length <= MAX_DATAGRAM_BYTES)
     }
 
-    /// Appends a datagram as it goes over the connection. One that is too long is left out.
+    /// Appends a framed datagram. One that is too long is skipped.
     pub fn append(self, bytes: &mut Vec<u8>, datagram: &[u8]) {
         match self {
             Self::Media => {
@@ -65,7 +65,7 @@ impl Framing {
     }
 }
 
-/// What is missing to a multiple of four.
+/// Padding to a multiple of four.
 fn padding(length: usize) -> usize {
     length.next_multiple_of(4) - length
 }

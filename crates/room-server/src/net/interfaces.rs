@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// For how long a list is good: a laptop that changes its network is offered under the new address to whoever joins then,
+/// How long a list is valid: a laptop that changes its network is offered under the new address to clients that join then,
 /// and a flood of datagrams does not ask the system for each of them.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 
@@ -24,7 +24,7 @@ pub struct Interfaces {
 }
 
 impl Interfaces {
-    /// The addresses, of interfaces that are up. Where the system gives no new list, the last one stays.
+    /// The addresses of interfaces that are up. If the system returns no new list, the last one stays.
     pub fn addresses(&mut self, now: Instant) -> &[InterfaceAddress] {
         if self.listed_at.is_none_or(|at| now.saturating_duration_since(at) >= GOOD_FOR) {
             self.listed_at = Some(now);

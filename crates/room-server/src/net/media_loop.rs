@@ -1,4 +1,4 @@
-//! The thread in which all rooms and all media live, around the UDP sockets and what comes over TCP.
+//! The media thread: event loop around the hub, the UDP sockets and the datagrams over TCP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,14 +22,14 @@ use crate::forwarding::core::{ClientAddress, Transport};
 use crate::hub::Hub;
 use crate::hub::command::Command;
 
-/// Commands, and datagrams over TCP, that are taken in one go before others, and the timers, get their turn.
+/// Commands, and datagrams over TCP, that are handled at once before others, and the timers, are served.
 const AT_ONCE: usize = 64;
-/// So many datagrams to send do not wait for others to go with them.
+/// This many datagrams do not wait for others.
 const ENOUGH: usize = 16;
 /// How long to sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// What wakes the thread: datagrams at the socket of that number, or anything else from other threads.
+/// Wakes the thread: for datagrams at the socket of that number, or for anything else from other threads.
 const OTHERS: Token = Token(usize::MAX);
 
 /// The running thread.
@@ -38,10 +38,11 @@ pub struct MediaLoop {
 }
 
 impl MediaLoop {
-    /// Starts the thread. It ends when `stop` becomes true or its sender goes. Datagrams of others than `only` are ignored.
+    /// Starts the thread. It ends when `stop` becomes true or its sender is dropped. Datagrams of others than `only` are ignored.
     /// `turn` comes with its UDP sockets.
     ///
     /// # Errors
+    /// The system has no threads left.
     /// What the system says when it has no threads left.
     pub fn start(
         hub: Hub,
@@ -59,7 +60,7 @@ impl MediaLoop {
         let turn_inlets = turn_sockets.iter().flatten().map(|socket| (socket, Inlet::turn as fn(_) -> _));
         for (at, (socket, inlet)) in media.chain(turn_inlets).enumerate() {
             let mut socket = MioSocket::from_std(socket.try_clone()?);
-            // To hear of room for sending as well would wake the thread after most of the datagrams that it sends.
+            // To be notified of room for sending as well would wake the thread after most of the datagrams that it sends.
             poll.registry().register(&mut socket, Token(at), Interest::READABLE)?;
             inlets.push((socket, inlet));
         }
@@ -97,7 +98,7 @@ impl Wake for OtherThreads {
 /// One of the sockets.
 struct Inlet {
     receiver: UdpReceiver,
-    /// Where the relay's messages come in, and at which address; `None` where media do.
+    /// The address at which the relay's messages arrive; `None` where media do.
     turn: Option<SocketAddr>,
     /// Whether there may be something to read.
     is_readable: bool,
@@ -114,13 +115,13 @@ impl Inlet {
     }
 }
 
-/// What the thread owns.
+/// The state of the thread.
 struct State {
     hub: Hub,
     lanes: SendLanes,
     tcp: Option<Streams>,
     turn: Option<TurnRelay>,
-    /// Whose datagrams are taken; `None` is everybody's.
+    /// Whose datagrams are accepted; `None` accepts all.
     only: Option<OwnAddresses>,
     commands: mpsc::Receiver<Command>,
 }
@@ -205,7 +206,7 @@ impl State {
         self.lanes.flush(&mut sender);
     }
 
-    /// Takes commands, up to a limit. Pending when none is left for now, `None` when there will be none any more.
+    /// Handles commands, up to a limit. Pending when none is left for now, `None` when there will be no more.
     fn take_commands(&mut self, context: &mut Context<'_>) -> Poll<Option<()>> {
         for _ in 0..AT_ONCE {
             match self.commands.poll_recv(context) {
@@ -217,7 +218,7 @@ impl State {
         Poll::Ready(Some(()))
     }
 
-    /// Takes what came over TCP, up to a limit. True when there may be more.
+    /// Handles datagrams over TCP, up to a limit. True when there may be more.
     fn take_from_tcp(&mut self, context: &mut Context<'_>) -> bool {
         for _ in 0..AT_ONCE {
             let Some(tcp) = &mut self.tcp else { return false };
@@ -233,7 +234,7 @@ impl State {
         true
     }
 
-    /// Takes what came over connections with the relay, up to a limit. True when there may be more.
+    /// Handles messages over connections with the relay, up to a limit. True when there may be more.
     fn take_from_turn(&mut self, context: &mut Context<'_>) -> bool {
         for _ in 0..AT_ONCE {
             let (Some(turn), hub, now) = (&mut self.turn, &mut self.hub, Instant::now()) else { return false };
@@ -246,7 +247,7 @@ impl State {
         true
     }
 
-    /// Takes over what the hub has to send.
+    /// Collects the hub's datagrams.
     fn collect(&mut self) {
         while let Some(datagram) = self.hub.poll_datagram() {
             match datagram.destination {

@@ -1,4 +1,4 @@
-//! What clients are offered for their media: every address that they may reach, with its port, now.
+//! The media addresses that clients are offered, with their ports, at this moment.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
@@ -8,18 +8,18 @@ use super::addresses::CandidateRules;
 use super::interfaces::Interfaces;
 use crate::forwarding::core::{ClientAddress, Transport};
 
-/// See the module's description.
+/// The addresses to offer.
 #[derive(Debug)]
 pub struct Offer {
     /// Which addresses.
     pub rules: CandidateRules,
     /// Addresses that others know us by.
     pub told: Vec<IpAddr>,
-    /// What the sockets are bound to.
+    /// The addresses that the sockets are bound to.
     pub bound: Vec<IpAddr>,
     /// Whether only this machine is served: signalling is bound to loopback, the UDP socket listens on all interfaces.
     pub is_local: bool,
-    /// UDP port; `None` when it shall not be told.
+    /// UDP port; `None` if it is not offered.
     pub udp_port: Option<u16>,
     /// UDP port that the addresses that others know us by have (all addresses, where there are none of those).
     pub advertised_udp_port: Option<u16>,

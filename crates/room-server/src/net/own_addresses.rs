@@ -1,20 +1,19 @@
-//! Who may reach the media of a server that is there for this machine alone.
+//! Restricts the media of a server for this machine alone.
 //!
-//! Such a server listens on loopback, but Firefox never pairs the addresses that it has with a loopback one. So media are
-//! also offered at the machine's own addresses, and what does not come from the machine itself is not even looked at.
+//! Such a server listens on loopback, but Firefox never pairs its addresses with a loopback one. So media are also offered at
+//! the machine's own addresses, and datagrams from other machines are dropped unread.
 
 use std::net::IpAddr;
 use std::time::Instant;
 
 use super::interfaces::Interfaces;
 
-/// Tells datagrams of this machine from those of others.
+/// Recognises datagrams of this machine.
 #[derive(Debug, Default)]
 pub struct OwnAddresses(Interfaces);
 
 impl OwnAddresses {
-    /// Whether this is an address of this machine. Systems themselves throw away what comes from outside under such an
-    /// address.
+    /// Whether this is an address of this machine. Systems themselves drop packets that arrive from outside under such an address.
     pub fn contain(&mut self, now: Instant, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         ip.is_loopback() || self.0.addresses(now).iter().any(|own| own.ip == ip)

@@ -1,5 +1,5 @@
-//! Threads that do nothing but encrypt and send: in a large room one packet goes to hundreds of clients, and most of what
-//! that costs is that and the system's part of it.
+//! Threads that only encrypt and send: in a large room one packet goes to hundreds of clients, and most of its cost is that
+//! and the system call.
 //!
 //! A client's datagrams keep their order: they all take the same lane, and none overtakes those that wait there.
 
@@ -13,11 +13,11 @@ use super::udp::UdpSockets;
 use super::udp::sender::UdpSender;
 use crate::forwarding::datagram::Datagram;
 
-/// Most lanes. Before more of them would help, the thread that fills them is busy all the time.
-const LANES_MAX: usize = 4;
+/// Upper bound of lanes. Before more of them would help, the thread that fills them is busy all the time.
+const MAX_LANES: usize = 4;
 /// Fewer datagrams at once are sent where they are: to wake another thread costs more.
 const WORTH_A_LANE: usize = 150;
-/// Batches that wait for a lane. When it is full, whoever fills it waits.
+/// Batches that wait for a lane. When it is full, the thread that fills it waits.
 const QUEUE: usize = 1024;
 
 struct Lane {
@@ -27,22 +27,22 @@ struct Lane {
     thread: JoinHandle<()>,
 }
 
-/// See the module's description.
+/// The lanes, and what waits for them.
 pub struct SendLanes {
     sockets: UdpSockets,
     lanes: Vec<Lane>,
-    /// What is sent with the next flush.
+    /// Sent with the next flush.
     pending: Vec<Datagram>,
 }
 
 impl SendLanes {
-    /// As many lanes as there are processors to spare, all on these sockets, which do not block.
+    /// As many lanes as there are processors to spare, all on these non-blocking sockets.
     ///
     /// # Errors
-    /// What the system says when it has no threads or sockets left.
+    /// The system has no threads or sockets left.
     pub fn start(sockets: UdpSockets) -> io::Result<Self> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = processors.saturating_sub(1).min(LANES_MAX);
+        let count = processors.saturating_sub(1).min(MAX_LANES);
         let lanes = (0..count).map(|number| start_lane(sockets.try_clone()?, number)).collect::<io::Result<_>>()?;
         Ok(Self { sockets, lanes, pending: Vec::new() })
     }
@@ -84,7 +84,7 @@ impl SendLanes {
 }
 
 impl Drop for SendLanes {
-    /// Sends what waits, and lets the socket go.
+    /// Sends what waits, and releases the socket.
     fn drop(&mut self) {
         for Lane { batches, thread, .. } in self.lanes.drain(..) {
             drop(batches);
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::forwarding::core::{ClientAddress, Transport};
 
-    /// Sends `batches` of datagrams with rising numbers to some sockets, and gives what each received.
+    /// Sends `batches` of datagrams with rising numbers to some sockets, and returns what each received.
     fn received(batches: &[usize]) -> Vec<Vec<u32>> {
         let receivers: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -1,8 +1,8 @@
-//! Datagrams over connections: media over TCP (RFC 6544) and TURN over TCP or TLS (RFC 8656), for clients whose network
-//! lets no UDP through.
+//! Datagrams over connections: media over TCP (RFC 6544) and TURN over TCP or TLS (RFC 8656), for clients whose network blocks
+//! UDP.
 //!
-//! Datagrams follow each other on the connection. A client that reads too slowly loses datagrams here, as it would in a
-//! full queue of the network; nobody else waits for it.
+//! Datagrams follow each other on the connection. A client that reads too slowly loses datagrams here, as it would in a full
+//! queue of the network; nothing else waits for it.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,17 +18,17 @@ use tokio::time::timeout;
 use super::framing::Framing;
 
 /// Connections at a time; more are closed at once.
-const CONNECTIONS_MAX: usize = 4096;
+const MAX_CONNECTIONS: usize = 4096;
 /// A connection that says nothing for this long is closed. Clients check their path every few seconds.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+const MAX_SILENCE: Duration = Duration::from_secs(30);
 /// The first thing on a connection is a request, which a client sends as soon as the connection is up.
-const FIRST_MAX: Duration = Duration::from_secs(5);
+const MAX_FIRST: Duration = Duration::from_secs(5);
 /// Datagrams that wait for a client: at 4 Mbit/s about 0.6 s.
 const QUEUE_LENGTH: usize = 256;
 /// Datagrams of all clients that wait for the media thread before the connections have to.
 const EVENTS_LENGTH: usize = 1024;
 /// Bytes that are written in one go.
-const WRITE_MAX: usize = 64 * 1024;
+const MAX_WRITE: usize = 64 * 1024;
 /// How long to wait when the system has no more sockets.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,11 +37,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Ends {
     /// The client's address.
     pub remote: SocketAddr,
-    /// The address of ours that it connected to.
+    /// Our address that it connected to.
     pub local: SocketAddr,
 }
 
-/// What happens on the connections.
+/// An event of the connections.
 #[derive(Debug)]
 enum StreamEvent {
     Opened(Ends, mpsc::Sender<Vec<u8>>),
@@ -49,7 +49,7 @@ enum StreamEvent {
     Closed(Ends),
 }
 
-/// What is there for the media thread.
+/// An input for the media thread.
 #[derive(Debug)]
 pub enum FromStream {
     /// A datagram of a client.
@@ -64,7 +64,7 @@ pub struct Streams {
     connections: HashMap<Ends, mpsc::Sender<Vec<u8>>>,
 }
 
-/// Where connections come in.
+/// Accepts connections.
 #[derive(Clone)]
 pub struct StreamInlet {
     framing: Framing,
@@ -76,11 +76,11 @@ impl Streams {
     /// Both sides of nothing yet.
     pub fn new(framing: Framing) -> (Self, StreamInlet) {
         let (sender, events) = mpsc::channel(EVENTS_LENGTH);
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         (Self { events, connections: HashMap::new() }, StreamInlet { framing, events: sender, places })
     }
 
-    /// What comes next of any client. `None` when nothing will come any more.
+    /// The next input from any client. `None` when there will be no more.
     pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Option<FromStream>> {
         loop {
             match ready!(self.events.poll_recv(context)) {
@@ -108,7 +108,7 @@ impl Streams {
 }
 
 impl StreamInlet {
-    /// Accepts connections of a port on the current runtime, until `stop` becomes true or its sender goes.
+    /// Accepts connections of a port on the current runtime, until `stop` becomes true or its sender is dropped.
     pub fn listen(&self, listener: TcpListener, mut stop: watch::Receiver<bool>) {
         let inlet = self.clone();
         tokio::spawn(async move {
@@ -119,7 +119,7 @@ impl StreamInlet {
         });
     }
 
-    /// Takes a connection over.
+    /// Takes over an accepted connection.
     pub fn adopt(&self, stream: impl AsyncRead + AsyncWrite + Send + 'static, remote: SocketAddr, local: SocketAddr) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             tracing::warn!(%remote, "too many connections with datagrams");
@@ -174,14 +174,14 @@ async fn serve(
 
 async fn read(framing: Framing, ends: Ends, reader: impl AsyncRead, events: &mpsc::Sender<StreamEvent>) {
     let mut reader = std::pin::pin!(BufReader::new(reader));
-    let mut patience = FIRST_MAX;
+    let mut patience = MAX_FIRST;
     while let Ok(Some(datagram)) = timeout(patience, read_datagram(framing, &mut reader)).await {
-        // Before a client has asked for something, nothing else makes sense; so other protocols are recognized (RFC 8489:
-        // the two first bits of STUN are zero).
-        if patience == FIRST_MAX && datagram.first().is_none_or(|first| *first > 3) {
+        // Before its first request a client sends nothing else, so other protocols are recognised (RFC 8489: the two first bits of
+        // STUN are zero).
+        if patience == MAX_FIRST && datagram.first().is_none_or(|first| *first > 3) {
             return;
         }
-        patience = SILENCE_MAX;
+        patience = MAX_SILENCE;
         if events.send(StreamEvent::Datagram(ends, datagram)).await.is_err() {
             return;
         }
@@ -189,7 +189,7 @@ async fn read(framing: Framing, ends: Ends, reader: impl AsyncRead, events: &mps
 }
 
 async fn read_datagram(framing: Framing, reader: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
-    let mut head = [0; Framing::HEAD_MAX];
+    let mut head = [0; Framing::MAX_HEAD];
     let head = head.get_mut(..framing.head())?;
     reader.read_exact(head).await.ok()?;
     let frame = framing.frame(head)?;
@@ -209,7 +209,7 @@ async fn write(framing: Framing, writer: impl AsyncWrite, mut waiting: mpsc::Rec
     while let Some(datagram) = waiting.recv().await {
         bytes.clear();
         framing.append(&mut bytes, &datagram);
-        while bytes.len() < WRITE_MAX {
+        while bytes.len() < MAX_WRITE {
             let Ok(datagram) = waiting.try_recv() else { break };
             framing.append(&mut bytes, &datagram);
         }
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn datagrams_keep_their_bounds_both_ways() {
+    async fn datagrams_keep_their_bounds_both_paths() {
         let (mut media, address, _stop) = start().await;
         let mut client = TcpStream::connect(address).await.unwrap();
         let bytes = framed(&[&CHECK, &[9; 1200], &[]]);
@@ -310,7 +310,7 @@ mod tests {
         drop(client);
         let mut other = TcpStream::connect(address).await.unwrap();
         while media.connections.contains_key(&source) {
-            // Only what another client says lets `receive` return.
+            // Only the other client's message lets `receive` return.
             other.write_all(&framed(&[&CHECK])).await.unwrap();
             receive(&mut media).await.unwrap();
         }

@@ -1,4 +1,4 @@
-//! The TURN server with what its messages travel on.
+//! The TURN server with its transports.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use crate::forwarding::core::{ClientAddress, Transport};
 use crate::forwarding::datagram::Datagram;
 use crate::turn::{Handled, TurnClient, TurnServer, Via};
 
-/// See the module's description.
+/// The TURN server of this process.
 pub struct TurnRelay {
     server: TurnServer,
     streams: Streams,
     /// Ports of its own.
     sockets: UdpSockets,
-    /// What leaves by them with the next flush.
+    /// Sent by the UDP ports with the next flush.
     pending: Vec<Datagram>,
     offer: Arc<Offer>,
 }
 
 impl TurnRelay {
-    /// A relay to the media addresses of `offer`, which takes passwords that follow from `secret`.
+    /// A relay to the media addresses of `offer`, which accepts passwords derived from `secret`.
     pub fn new(secret: &[u8], streams: Streams, sockets: UdpSockets, offer: Arc<Offer>) -> Self {
         Self { server: TurnServer::new(secret), streams, sockets, pending: Vec::new(), offer }
     }
 
-    /// Takes a message from one of the UDP ports; what is for the rooms goes to `take`.
+    /// Handles a message from one of the UDP ports; datagrams for the rooms are passed to `take`.
     pub fn receive(
         &mut self,
         now: Instant,
@@ -42,7 +42,7 @@ impl TurnRelay {
         self.handle(now, TurnClient { via: Via::Udp, remote, local }, bytes, take);
     }
 
-    /// Takes the next message from a connection; what is for the rooms goes to `take`. Pending when there is none.
+    /// Handles the next message from a connection; datagrams for the rooms are passed to `take`. Pending when there is none.
     pub fn poll_streams(
         &mut self,
         now: Instant,
@@ -73,7 +73,7 @@ impl TurnRelay {
         }
     }
 
-    /// Sends a datagram of the rooms to the client behind a relay address. It is dropped where nobody is, or nobody reads.
+    /// Sends a datagram of the rooms to the client behind a relay address. It is dropped if the client has gone or does not read.
     pub fn send(&mut self, now: Instant, datagram: Datagram) {
         let ClientAddress { socket: relay, local, .. } = datagram.destination;
         let Some(peer) = local else { return };
@@ -93,14 +93,14 @@ impl TurnRelay {
         }
     }
 
-    /// Sends what leaves by the UDP ports.
+    /// Sends the datagrams of the UDP ports.
     pub fn flush(&mut self, sender: &mut UdpSender) {
         if !self.pending.is_empty() {
             sender.send(&self.sockets, self.pending.drain(..));
         }
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.server.handle_timeout(now);
     }

@@ -1,4 +1,4 @@
-//! What a client has allocated: an address that exists only here, and to which of our addresses it may send.
+//! A client's allocation: an address that exists only here, and the addresses of ours that it may send to.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 /// How long permissions and channels live (RFC 8656, sections 9 and 12).
 const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
 const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
-/// Most of each. We have fewer addresses than that.
-const CHANNELS_MAX: usize = 64;
-const PERMISSIONS_MAX: usize = 64;
+/// Upper bound of permissions and of channels. We have fewer addresses than that.
+const MAX_CHANNELS: usize = 64;
+const MAX_PERMISSIONS: usize = 64;
 
-/// See the module's description.
+/// An allocation.
 #[derive(Debug)]
 pub struct Allocation {
     /// The address, under which the rooms know the client.
     pub relay: SocketAddr,
     /// Whose it is.
     pub username: String,
-    /// The request that made it, in case it comes again.
+    /// The transaction that created it, in case it is retransmitted.
     pub transaction: u128,
     /// When it ends, unless it is refreshed.
     pub ends_at: Instant,
@@ -38,7 +38,7 @@ impl Allocation {
     pub fn permit(&mut self, now: Instant, ip: IpAddr) -> bool {
         let until = now + PERMISSION_LIFETIME;
         self.permissions.retain(|(permitted, ends_at)| *permitted != ip && *ends_at > now);
-        let has_room = self.permissions.len() < PERMISSIONS_MAX;
+        let has_room = self.permissions.len() < MAX_PERMISSIONS;
         if has_room {
             self.permissions.push((ip, until));
         }
@@ -50,7 +50,7 @@ impl Allocation {
         self.permissions.iter().any(|(permitted, ends_at)| *permitted == ip && *ends_at > now)
     }
 
-    /// Gives an address a short name. False when the name, or the address, has another one already.
+    /// Binds a channel to an address. False when the channel, or the address, is bound already.
     pub fn bind(&mut self, now: Instant, number: u16, peer: SocketAddr) -> bool {
         self.channels.retain(|(_, _, ends_at)| *ends_at > now);
         let is_same = |(bound, to, _): &(u16, SocketAddr, Instant)| *bound == number && *to == peer;
@@ -59,7 +59,7 @@ impl Allocation {
             return false;
         }
         self.channels.retain(|channel| !is_same(channel));
-        if self.channels.len() >= CHANNELS_MAX {
+        if self.channels.len() >= MAX_CHANNELS {
             return false;
         }
         self.channels.push((number, peer, now + CHANNEL_LIFETIME));

@@ -1,16 +1,16 @@
-//! Under which addresses clients are told of the relay in this server.
+//! The addresses at which the relay of this server is offered.
 //!
-//! A client reached signalling in a way that works for it, so the relay is announced by the name and port of that way. Where
-//! something stands between (a proxy that speaks HTTP, a router that hands on another port) nothing is known of the way to
-//! us, and only what is configured is announced.
+//! A client reached signalling in a way that works for it, so the relay is offered by the same name and port. If there is
+//! something between (an HTTP proxy, a port forwarding), nothing is known about other paths, and only what is configured is
+//! offered.
 
 use crate::config::TurnConfig;
 use crate::reached::Reached;
 
-/// What does not change while the server runs.
+/// The fixed part of the announcement.
 #[derive(Clone, Debug)]
 pub struct Announcement {
-    /// What is configured.
+    /// The configuration.
     pub config: TurnConfig,
     /// Whether only clients on this machine are served. They need no relay.
     pub is_loopback: bool,
@@ -22,7 +22,7 @@ impl Announcement {
         self.config.enabled != Some(false) && !self.is_loopback
     }
 
-    /// What a client is told that reached signalling in this way; none if it shall not be told.
+    /// The URLs for a client that reached signalling in this way; none if the relay is not offered.
     pub fn urls(&self, reached: &Reached) -> Vec<String> {
         let TurnConfig { enabled, domain, udp_port, tls_port, .. } = &self.config;
         let is_direct = reached.is_direct();
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_proxy_only_what_is_configured_is_told() {
+    fn behind_a_proxy_only_what_is_configured_is_reported() {
         let proxied = Reached { is_proxied: true, ..reached("room.example.com", false) };
         let other_port = Reached { port: 443, ..reached("room.example.com", true) };
         let nothing = Vec::<String>::new();

@@ -1,6 +1,6 @@
-//! User names that carry their own end, with passwords that follow from them, as coturn (`use-auth-secret`) and others
-//! have them: nobody has to keep a list. The user name is `END:NAME`, END in Unix seconds; the password is the Base64 of its
-//! HMAC-SHA1 under a secret that both servers know.
+//! User names with an expiry, and passwords derived from them, as in coturn (`use-auth-secret`), so that no list is needed. The
+//! user name is `EXPIRY:NAME`, in Unix seconds; the password is the Base64 of its HMAC-SHA1 under a secret that both servers
+//! know.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub fn password(secret: &[u8], username: &str) -> String {
     STANDARD.encode(hmac::sign(&key, username.as_bytes()))
 }
 
-/// When a user name ends, in Unix seconds; `None` when it is none of ours.
+/// When a user name expires, in Unix seconds; `None` for a foreign one.
 pub fn end_of(username: &str) -> Option<u64> {
     username.split_once(':')?.0.parse().ok()
 }

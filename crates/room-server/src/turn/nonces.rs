@@ -1,13 +1,13 @@
-//! Nonces that nobody has to remember: the time, and a proof that it is ours.
+//! Stateless nonces: the time, and a proof that it is ours.
 
 use aws_lc_rs::hmac;
 
-/// For how long one is good, in seconds (RFC 8656, section 5: at most an hour).
+/// Lifetime in seconds (RFC 8656, section 5: at most an hour).
 const GOOD_FOR: u64 = 1800;
 /// Bytes of the proof.
 const PROOF: usize = 12;
 
-/// See the module's description.
+/// Creates and verifies nonces.
 pub struct Nonces(hmac::Key);
 
 impl Nonces {

@@ -16,9 +16,9 @@ use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 pub enum Refusal {
     /// It makes no sense.
     BadRequest = 400,
-    /// Who asks is not known.
+    /// The request is not authenticated.
     Unauthorized = 401,
-    /// This may nobody.
+    /// Not permitted to anybody.
     Forbidden = 403,
     /// It has attributes that have to be understood and are not.
     UnknownAttribute = 420,
@@ -28,7 +28,7 @@ pub enum Refusal {
     StaleNonce = 438,
     /// This kind of address is not there.
     AddressFamily = 440,
-    /// The allocation is somebody else's.
+    /// The allocation belongs to another user.
     WrongCredentials = 441,
     /// Only UDP is relayed.
     Transport = 442,
@@ -59,7 +59,7 @@ impl Refusal {
     }
 }
 
-/// Adds an attribute. None of ours is too long, and none comes behind the signature.
+/// Adds an attribute. None of ours is too long, and none follows the signature.
 fn add(message: &mut MessageWriteVec, attribute: &dyn AttributeWrite) {
     if let Err(error) = message.add_attribute(attribute) {
         tracing::debug!(%error, "attribute left out");
@@ -75,7 +75,7 @@ fn signed(mut message: MessageWriteVec, key: Option<&LongTermKeyCredentials>) ->
     message.finish()
 }
 
-/// No, and why. `challenge` (realm and nonce) tells how to ask again.
+/// An error response. `challenge` (realm and nonce) says how to authenticate.
 pub fn refused(
     request: &Message<'_>,
     refusal: Refusal,
@@ -105,7 +105,7 @@ pub fn done(request: &Message<'_>, key: &LongTermKeyCredentials) -> Vec<u8> {
     signed(Message::builder_success(request, MessageWriteVec::new()), Some(key))
 }
 
-/// Yes, for so many seconds.
+/// A success response with a lifetime in seconds.
 pub fn done_for(request: &Message<'_>, key: &LongTermKeyCredentials, seconds: u32) -> Vec<u8> {
     let mut message = Message::builder_success(request, MessageWriteVec::new());
     add(&mut message, &Lifetime::new(seconds));
@@ -119,7 +119,7 @@ pub fn bound(request: &Message<'_>, client: SocketAddr) -> Vec<u8> {
     message.finish()
 }
 
-/// What was allocated.
+/// A success response to an allocation.
 pub fn allocated(
     request: &Message<'_>,
     key: &LongTermKeyCredentials,

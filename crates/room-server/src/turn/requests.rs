@@ -1,4 +1,4 @@
-//! What clients may ask for, if they prove who they are.
+//! Requests of authenticated clients.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,15 +14,14 @@ use turn_types::stun::message::{LongTermKeyCredentials, Message};
 use super::allocation::Allocation;
 use super::credentials::{end_of, password};
 use super::replies::{Refusal, allocated, done, done_for};
-use super::server::{ALLOCATIONS_MAX, REALM, TurnClient, TurnServer};
+use super::server::{MAX_ALLOCATIONS, REALM, TurnClient, TurnServer};
 
-/// Allocations of one user name: two peer connections, over a few ways, twice while one takes the other's place.
+/// Upper bound of allocations of one user name: two peer connections, over a few routes, twice during an ICE restart.
 const ALLOCATIONS_OF_ONE: usize = 12;
 /// How long an allocation lives, in seconds (RFC 8656, section 7.2).
 const LIFETIME: u32 = 600;
-const LIFETIME_MAX: u32 = 3600;
-/// A user name that has ended is still good for what was allocated with it while media go to the client: for so long after
-/// the last of them.
+const MAX_LIFETIME: u32 = 3600;
+/// An expired user name stays valid for its allocations while media go to the client: for this long after the last of them.
 const SERVED_WITHIN: Duration = Duration::from_secs(60);
 /// UDP as the number that IP has for it.
 const UDP: u8 = 17;
@@ -82,7 +81,7 @@ impl TurnServer {
         }
     }
 
-    /// Who asks, if that is proven (RFC 8489, section 9.2).
+    /// Authenticates a request (RFC 8489, section 9.2).
     fn prove(
         &self,
         now: Instant,
@@ -141,7 +140,7 @@ impl TurnServer {
         if of_user >= ALLOCATIONS_OF_ONE {
             return Err(Refusal::Quota);
         }
-        if self.allocations.len() >= ALLOCATIONS_MAX {
+        if self.allocations.len() >= MAX_ALLOCATIONS {
             return Err(Refusal::Capacity);
         }
         let relay = self.new_relay(family.is_none_or(is_v4));
@@ -157,7 +156,7 @@ impl TurnServer {
 fn lifetime(message: &Message<'_>) -> u32 {
     match message.attribute::<Lifetime>().map(|lifetime| lifetime.seconds()) {
         Ok(0) => 0,
-        Ok(seconds) => seconds.clamp(LIFETIME, LIFETIME_MAX),
+        Ok(seconds) => seconds.clamp(LIFETIME, MAX_LIFETIME),
         Err(_) => LIFETIME,
     }
 }

@@ -1,4 +1,4 @@
-//! What clients send that is damaged, or that nobody would send: nothing but an answer comes of it.
+//! Damaged and implausible messages of clients: each gets an answer or none.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use turn_types::stun::message::{
 use turn_types::stun::prelude::{MessageWrite, MessageWriteExt};
 
 use super::credentials::Credentials;
-use super::server::{ALLOCATIONS_MAX, Handled, REALM, TurnClient, TurnServer, Via};
+use super::server::{Handled, MAX_ALLOCATIONS, REALM, TurnClient, TurnServer, Via};
 use netsim::Random;
 
 const SECRET: &[u8] = b"secret of this process";
@@ -90,7 +90,7 @@ impl Talk {
         self.server.handle(self.now, self.unix_now, self.client, bytes, &own)
     }
 
-    /// The answer, or the number of the error. Takes a new nonce, if there is one in it.
+    /// The answer, or the error code. Takes a new nonce, if it has one.
     fn answer_to(&mut self, request: &[u8]) -> Result<Vec<u8>, u16> {
         let Handled::Reply(reply) = self.hand_in(request) else { panic!("no reply") };
         let message = Message::from_bytes(&reply).unwrap();
@@ -133,7 +133,7 @@ impl Talk {
 }
 
 #[test]
-fn media_pass_both_ways_once_they_are_permitted() {
+fn media_pass_both_paths_once_they_are_permitted() {
     let mut talk = Talk::new();
     let relay = talk.allocate().unwrap();
     let peer = address("10.0.0.1:7");
@@ -161,7 +161,7 @@ fn nothing_but_our_own_media_can_be_reached() {
         assert_eq!(talk.about_peer(CREATE_PERMISSION, other, &[]), Err(403), "{other}");
         assert_eq!(talk.bind(0x4000, other), Err(403), "{other}");
     }
-    // Another port of ours is no more than a permission, which is for the address.
+    // Another port of ours needs no further permission, which is for the address.
     assert_eq!(talk.bind(0x4000, "10.0.0.1:22"), Err(403));
     talk.about_peer(CREATE_PERMISSION, "10.0.0.1:22", &[]).unwrap();
     let other_port = talk.indication("10.0.0.1:22", b"ssh");
@@ -261,17 +261,17 @@ fn one_user_gets_a_dozen_and_all_together_have_an_end() {
     }
     talk.client = Talk::client(13);
     assert_eq!(talk.allocate(), Err(486));
-    assert!(talk.server.allocations.len() < ALLOCATIONS_MAX);
+    assert!(talk.server.allocations.len() < MAX_ALLOCATIONS);
 }
 
 #[test]
-fn where_a_client_is_can_be_asked_by_everybody() {
+fn where_a_client_is_can_be_asked_by_all_clients() {
     let mut talk = Talk::new();
     talk.nonce.clear();
     talk.ask(BINDING, &[]).unwrap();
 }
 
-/// Messages that were valid, changed at random: whatever comes out, it is an answer and not a panic.
+/// Valid messages, mutated at random: each result is an answer and not a panic.
 #[test]
 fn thousands_of_damaged_messages_do_no_harm() {
     let mut talk = Talk::allocated();

@@ -16,17 +16,17 @@ use super::replies::{Refusal, bound, channel_data, data, refused};
 /// Name of the place where user names and passwords are good.
 pub const REALM: &str = "zego-room-server";
 /// Allocations of all clients together.
-pub const ALLOCATIONS_MAX: usize = 16_384;
+pub const MAX_ALLOCATIONS: usize = 16_384;
 /// How often it is looked for allocations that have ended.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// Port of the addresses that clients get. They exist nowhere else.
+/// Port of the relayed addresses. They exist nowhere else.
 const RELAY_PORT: u16 = 49_152;
-/// The addresses themselves: a range that nobody has (RFC 1112, section 4), and one that is thrown away everywhere
-/// (RFC 6666). No other client can come from there.
+/// The relayed addresses: a range that is never assigned (RFC 1112, section 4), and the discard prefix (RFC 6666). No other
+/// client can come from there.
 const RELAYS_V4: u32 = 0xf000_0000;
 const RELAYS_V6: u128 = 0x0100 << 112;
 
-/// What carries the messages of a client.
+/// The transport of a client's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Via {
     /// The UDP port of the relay.
@@ -35,36 +35,36 @@ pub enum Via {
     Stream,
 }
 
-/// A client, as RFC 8656 tells them apart.
+/// A client's 5-tuple (RFC 8656).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TurnClient {
     /// How it is reached.
     pub via: Via,
     /// Its address.
     pub remote: SocketAddr,
-    /// The address of ours that it speaks to.
+    /// Our address that the client uses.
     pub local: SocketAddr,
 }
 
-/// What follows from a message.
+/// The result of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Handled<'a> {
-    /// This goes back.
+    /// A reply to the client.
     Reply(Vec<u8>),
     /// This is for the rooms.
     Relay {
         /// Under which address they know the client.
         relay: SocketAddr,
-        /// The address of ours that it is for.
+        /// Our address that it is for.
         peer: SocketAddr,
-        /// What.
+        /// The contents.
         data: &'a [u8],
     },
     /// Nothing.
     Nothing,
 }
 
-/// See the module's description.
+/// The TURN server.
 pub struct TurnServer {
     pub(super) secret: Vec<u8>,
     pub(super) nonces: Nonces,
@@ -75,7 +75,7 @@ pub struct TurnServer {
 }
 
 impl TurnServer {
-    /// A server that takes the passwords that follow from this secret.
+    /// A server that accepts passwords derived from this secret.
     pub fn new(secret: &[u8]) -> Self {
         Self {
             secret: secret.to_vec(),
@@ -87,8 +87,8 @@ impl TurnServer {
         }
     }
 
-    /// Takes what a client sent. `unix_now` is the same moment as `now`, in seconds; `peers` are the media addresses that
-    /// can be reached.
+    /// Handles a client's message. `unix_now` is the same moment as `now`, in seconds; `peers` are the media addresses that can be
+    /// reached.
     pub fn handle<'a>(
         &mut self,
         now: Instant,
@@ -150,7 +150,7 @@ impl TurnServer {
         Handled::Relay { relay: allocation.relay, peer, data }
     }
 
-    /// What goes to the client behind a relay address, from one of our addresses: whom, and which bytes.
+    /// A datagram from one of our addresses to the client behind a relayed address: the client, and the bytes to send.
     pub fn for_client(
         &mut self,
         now: Instant,
@@ -171,14 +171,14 @@ impl TurnServer {
         Some((client, message))
     }
 
-    /// A connection is gone, and what was allocated over it.
+    /// A connection has ended, and with it the allocations over it.
     pub fn closed(&mut self, client: TurnClient) {
         if let Some(allocation) = self.allocations.remove(&client) {
             self.relays.remove(&allocation.relay);
         }
     }
 
-    /// Forgets what has ended.
+    /// Removes what has expired.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.sweep_at.is_some_and(|at| at > now) {
             return;
@@ -193,7 +193,7 @@ impl TurnServer {
         self.sweep_at
     }
 
-    /// A relay address that nobody had before.
+    /// A relayed address that was never used before.
     pub(super) fn new_relay(&mut self, is_v4: bool) -> SocketAddr {
         self.last_relay = self.last_relay.wrapping_add(1) & !RELAYS_V4;
         let ip = if is_v4 {

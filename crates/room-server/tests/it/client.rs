@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Part of the query of a client that takes no RTX, and asks for lost packets of all kinds.
 pub const WITHOUT_RTX: &str = "&without_rtx=1";
 const PACKET_INTERVAL: Duration = Duration::from_millis(20);
-/// How pictures lie, in quarter turns.
+/// How frames lie, in quarter turns.
 pub const ORIENTATION: u8 = 3;
 /// What a narrow link holds back before it throws away.
 const LINK_QUEUE: Duration = Duration::from_millis(250);
@@ -251,12 +251,12 @@ impl Client {
         self.publish_bursts(cid, stream, kind, PLAIN).await
     }
 
-    /// Publishes a picture in three layers.
+    /// Publishes a frame in three layers.
     pub async fn publish_layers(&mut self, cid: &str, stream: &str) -> String {
         self.publish_bursts(cid, stream, MediaKind::Video, LAYERS).await
     }
 
-    /// Publishes a picture of 1.4 Mbit/s.
+    /// Publishes a frame of 1.4 Mbit/s.
     pub async fn publish_large(&mut self, cid: &str, stream: &str) -> String {
         self.publish_bursts(cid, stream, MediaKind::Video, LARGE).await
     }

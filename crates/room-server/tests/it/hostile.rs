@@ -131,7 +131,7 @@ async fn broken_join_requests_neither_stop_the_server_nor_the_call() {
     call.lost_nothing().await;
 }
 
-/// An offer with so many lines.
+/// An offer with this many lines.
 fn offer_of(lines: usize) -> String {
     let mut sdp = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=ice-ufrag:abcd\r\n\
                    a=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=fingerprint:sha-256 "
@@ -264,7 +264,7 @@ async fn a_token_for_another_room_or_app_opens_only_that() {
 }
 
 #[tokio::test]
-async fn who_claims_to_be_somebody_else_is_sent_away() {
+async fn who_claims_to_be_another_process_is_sent_away() {
     let server = Server::start().await;
     let mut call = Call::start(&server).await;
     let anna = call.anna.joined().await.participant.unwrap().sid;

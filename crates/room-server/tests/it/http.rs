@@ -35,7 +35,7 @@ async fn dev_server() -> Server {
 }
 
 #[tokio::test]
-async fn numbers_are_told_where_that_is_switched_on() {
+async fn numbers_are_reported_where_that_is_switched_on() {
     let server = Server::start_with(ServerConfig { metrics: true, ..ServerConfig::default() }).await;
     let _anna = server.join("r", "anna").await;
     let _hans = server.join("r", "hans").await;
@@ -115,7 +115,7 @@ async fn services_that_are_not_here_are_named_as_such() {
 }
 
 #[tokio::test]
-async fn pages_can_read_that_there_is_no_way_with_one_connection() {
+async fn pages_can_read_that_there_is_no_path_with_one_connection() {
     let config = ServerConfig { single_peer_connection: false, ..ServerConfig::default() };
     let server = Server::start_with(config).await;
     let answer = get(&server, "/rtc/v1/validate").await;

@@ -134,7 +134,7 @@ async fn forged_and_missing_tokens_do_not_get_in() {
 }
 
 #[tokio::test]
-async fn when_the_server_stops_everybody_is_told() {
+async fn when_the_server_stops_all_clients_is_reported() {
     let server = Server::start().await;
     let mut anna = server.join("r", "anna").await;
     server.server.shutdown().await;

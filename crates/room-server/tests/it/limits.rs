@@ -15,7 +15,7 @@ use crate::harness::{KEY, SECRET, Server, claims, claims_with};
 use crate::http::get;
 
 #[tokio::test]
-async fn who_joins_too_often_is_told_to_wait_and_those_in_the_room_are_not_disturbed() {
+async fn who_joins_too_often_is_reported_to_wait_and_those_in_the_room_are_not_disturbed() {
     let rate = JoinRate { per_second: 1, burst: 4 };
     let server = Server::start_with(ServerConfig { join_rate: Some(rate), ..ServerConfig::default() }).await;
     let mut anna = server.join("r", "anna").await;
@@ -62,7 +62,7 @@ async fn a_data_packet_that_is_too_long_is_answered_and_goes_nowhere() {
 }
 
 #[tokio::test]
-async fn who_may_not_send_data_is_told() {
+async fn who_may_not_send_data_is_reported() {
     let server = Server::start().await;
     let silent = Grants { can_publish_data: Some(false), ..Grants::participant() };
     let mut anna = server.join_with(claims_with("r", "anna", silent)).await;
@@ -100,7 +100,7 @@ async fn a_name_that_is_too_long_does_not_get_in() {
 }
 
 #[tokio::test]
-async fn clients_are_told_of_the_relays_that_are_configured() {
+async fn clients_are_reported_the_relays_that_are_configured() {
     let urls = vec!["turn:turn.example.com:3478?transport=udp".to_owned()];
     let relay = IceServerConfig {
         urls: urls.clone(),
@@ -126,7 +126,7 @@ async fn a_room_takes_as_many_as_the_server_allows() {
 }
 
 #[tokio::test]
-async fn a_room_that_shall_wait_is_the_same_for_who_comes_back() {
+async fn a_room_that_shall_wait_is_the_same_for_who_returns() {
     let config = ServerConfig { departure_timeout: Duration::from_secs(60), ..ServerConfig::default() };
     let server = Server::start_with(config).await;
     let mut first = server.join("r", "anna").await;

@@ -1,4 +1,4 @@
-//! Lines of ended tracks are used again, so that a connection does not grow with everybody who comes and goes.
+//! Lines of ended tracks are used again, so that a connection does not grow with all clients who comes and goes.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ fn is_packet(event: &ClientEvent) -> bool {
 }
 
 #[tokio::test]
-async fn sound_and_picture_arrive_without_holes() {
+async fn audio_and_frame_arrive_without_holes() {
     let server = Server::start().await;
     let mut anna = server.join("r", "anna").await;
     let mut hans = server.join("r", "hans").await;
@@ -87,7 +87,7 @@ async fn without_auto_subscribe_only_what_is_asked_for_arrives() {
 }
 
 #[tokio::test]
-async fn a_disabled_track_pauses_and_goes_on() {
+async fn a_disabled_track_pauses_and_continues() {
     let server = Server::start().await;
     let mut anna = server.join("r", "anna").await;
     let mut hans = server.join("r", "hans").await;
@@ -133,9 +133,9 @@ async fn every_packet(client: &mut Client, sid: &str) {
         .await;
 }
 
-/// Every tenth packet is lost on the way to the server, every seventh on the way from it.
+/// Every tenth packet is lost on the path to the server, every seventh on the path from it.
 #[tokio::test]
-async fn lost_pictures_are_sent_again_on_both_ways() {
+async fn lost_frames_are_sent_again_on_both_paths() {
     let server = Server::start().await;
     let mut anna = server.join("r", "anna").await;
     let mut hans = server.join("r", "hans").await;
@@ -148,7 +148,7 @@ async fn lost_pictures_are_sent_again_on_both_ways() {
 }
 
 #[tokio::test]
-async fn a_client_without_rtx_gets_lost_sound_and_pictures_again() {
+async fn a_client_without_rtx_gets_lost_audio_and_frames_again() {
     let server = Server::start().await;
     let mut anna = server.join("r", "anna").await;
     let mut hans = server.connect(claims("r", "hans"), WITHOUT_RTX).await;

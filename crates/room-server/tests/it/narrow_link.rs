@@ -65,7 +65,7 @@ async fn a_link_that_becomes_narrow_gets_the_small_layer_and_later_the_best_agai
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_picture_that_does_not_fit_is_paused_and_sound_goes_on() {
+async fn a_frame_that_does_not_fit_is_paused_and_audio_continues() {
     let server = Server::start().await;
     let mut anna = server.join("r", "anna").await;
     let mut hans = server.join("r", "hans").await;

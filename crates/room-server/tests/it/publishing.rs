@@ -17,7 +17,7 @@ async fn a_stream_that_someone_else_publishes_is_refused_even_in_another_room() 
 }
 
 #[tokio::test]
-async fn sound_and_picture_of_one_user_share_their_stream() {
+async fn audio_and_frame_of_one_user_share_their_stream() {
     let server = Server::start().await;
     let mut anna = server.join("r", "anna").await;
     anna.publish("a", "s", MediaKind::Audio).await;
@@ -55,7 +55,7 @@ async fn publishing_again_after_the_end_works() {
 }
 
 #[tokio::test]
-async fn who_may_not_publish_is_told_so() {
+async fn who_may_not_publish_is_reported_so() {
     let server = Server::start().await;
     let grants = Grants { can_publish: Some(false), ..Grants::participant() };
     let mut anna = server.join_with(claims_with("r", "anna", grants)).await;

@@ -1,4 +1,4 @@
-//! The relay in the server, and what clients are told of relays.
+//! The relay in the server, and what clients are reported of relays.
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -33,7 +33,7 @@ async fn told(url: &str) -> Vec<IceServer> {
 }
 
 #[tokio::test]
-async fn clients_are_told_of_the_relay_where_they_found_the_server() {
+async fn clients_are_reported_the_relay_where_they_found_the_server() {
     let server = server().await;
     let Some(address) = own_address(server.server.local_addr().port()) else {
         return println!("skipped: this machine has no address but loopback");
@@ -44,7 +44,7 @@ async fn clients_are_told_of_the_relay_where_they_found_the_server() {
 }
 
 #[tokio::test]
-async fn who_comes_through_a_proxy_or_from_this_machine_is_not_told_of_a_relay_that_cannot_be_reached() {
+async fn who_comes_through_a_proxy_or_from_this_machine_is_not_reported_of_a_relay_that_cannot_be_reached() {
     let server = server().await;
     let port = server.server.local_addr().port();
     assert_eq!(told(&format!("ws://127.0.0.1:{port}")).await, []);
@@ -104,7 +104,7 @@ async fn a_client_of_others_is_let_in_by_the_password_of_its_join_and_reaches_no
     assert!(said.contains("Cannot complete Allocation") && !said.contains("403"), "{said}");
 }
 
-/// A relay of somebody else, with a secret.
+/// A relay of another client, with a secret.
 struct Coturn {
     process: std::process::Child,
     address: SocketAddr,

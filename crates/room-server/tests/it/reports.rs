@@ -25,7 +25,7 @@ async fn who_joins_gets_a_token_for_the_next_time() {
 }
 
 #[tokio::test]
-async fn a_good_connection_is_told_to_oneself_and_to_the_audience() {
+async fn a_good_connection_is_reported_to_oneself_and_to_the_audience() {
     let server = Server::start().await;
     let mut anna = server.join("r", "anna").await;
     let mut hans = server.join("r", "hans").await;
@@ -47,7 +47,7 @@ async fn a_good_connection_is_told_to_oneself_and_to_the_audience() {
 }
 
 #[tokio::test]
-async fn a_publisher_is_told_of_the_first_subscriber() {
+async fn a_publisher_is_reported_the_first_subscriber() {
     let server = Server::start().await;
     let mut anna = server.join("r", "anna").await;
     let sid = anna.publish("a", "s", MediaKind::Audio).await;

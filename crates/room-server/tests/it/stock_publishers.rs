@@ -21,7 +21,7 @@ fn track(cid: &str, name: &str, source: TrackSource) -> AddTrackRequest {
     }
 }
 
-/// The stream of a track as everybody calls it.
+/// The stream of a track as all clients calls it.
 async fn stream_of(client: &mut Client, sid: &str) -> String {
     client.track(sid, |_| true).await.stream
 }
@@ -139,7 +139,7 @@ async fn a_codec_that_is_not_taken_is_replaced_in_the_announcement() {
 }
 
 #[tokio::test]
-async fn a_subscriber_that_lacks_the_codec_of_a_track_is_told() {
+async fn a_subscriber_that_lacks_the_codec_of_a_track_is_reported() {
     let codecs = EnabledCodecs::of_mime_types(["audio/opus", "video/h264"]);
     let server = Server::start_with(ServerConfig { codecs, ..ServerConfig::default() }).await;
     let mut hans = server.connect(crate::harness::claims("r", "hans"), crate::client::WITHOUT_RTX).await;

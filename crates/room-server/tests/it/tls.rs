@@ -99,7 +99,7 @@ async fn two_users_see_each_other_over_wss() {
 }
 
 #[tokio::test]
-async fn who_speaks_without_tls_is_told_to_use_it() {
+async fn who_speaks_without_tls_is_reported_to_use_it() {
     let secure = Secure::start("plain", &certificate()).await;
     let mut stream = TcpStream::connect(secure.server.server.local_addr()).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::rtp_header::HeaderBytes;
 use crate::forwarding::core::MediaPacket;
 
-/// How long a packet is kept, and how many of a line at most: at 4 Mbit/s about 2.5 s.
+/// How long a packet is kept; the number below is the limit for an m-line: at 4 Mbit/s about 2.5 s.
 const HISTORY: Duration = Duration::from_secs(3);
 pub const HISTORY_PACKETS: usize = 1024;
-/// Padding is a packet once more, at best one of at least so many bytes that is not further than this behind the newest
-/// one: what is half the space of numbers behind would count as new. Else it is the largest of the last ones.
+/// Padding is a packet sent again, if possible one with at least this many bytes that is not further behind the newest one
+/// than the next value: half the space of numbers behind would count as new. Otherwise it is the largest of the last ones.
 const LARGE: usize = 500;
 const LARGE_BEHIND: u64 = 5000;
 const LARGE_REFRESH: u64 = 500;
@@ -28,10 +28,10 @@ pub struct Sent {
     pub payload_type: u8,
     /// Payload type of its repetitions, if they go under a number of their own (RFC 4588).
     pub repair_type: Option<u8>,
-    /// What all who got it share.
+    /// The part that all subscribers share.
     pub media: Arc<MediaPacket>,
-    /// Its header, if it is repeated as it is. With another header, under one key and number, it would give away what
-    /// AES-GCM authenticates with (RFC 5116, section 5.1.1).
+    /// Its header, if it is retransmitted as it is. Another header under the same key and number would reveal the authentication
+    /// key of AES-GCM (RFC 5116, section 5.1.1).
     pub header: Option<Box<HeaderBytes>>,
 }
 
@@ -41,7 +41,7 @@ struct Kept {
     at: Instant,
 }
 
-/// See the module's description.
+/// The packets that were sent lately on one m-line.
 #[derive(Debug, Default)]
 pub struct History {
     /// By rising sequence number.
@@ -84,8 +84,8 @@ impl History {
         self.kept.len()
     }
 
-    /// The packet with this number on the wire, if it is still there and was not sent within `spacing`: two requests for
-    /// it may be on the way at once.
+    /// The packet with this sequence number, if it is still kept and was not sent within `spacing`: two requests for it may be
+    /// in flight at once.
     pub fn repeat(&mut self, sequence: u16, now: Instant, spacing: Duration) -> Option<&Sent> {
         let newest = self.kept.back()?.sent.sequence;
         let behind = (newest as u16).wrapping_sub(sequence);
@@ -99,7 +99,7 @@ impl History {
         Some(&kept.sent)
     }
 
-    /// A packet to be sent once more only to fill the way.
+    /// A packet to send again as padding.
     pub fn padding(&self) -> Option<&Sent> {
         let newest = self.kept.back()?.sent.sequence;
         let large = self.large.as_ref().filter(|large| newest.saturating_sub(large.sequence) < LARGE_BEHIND);

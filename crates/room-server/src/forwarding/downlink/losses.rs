@@ -1,16 +1,16 @@
-//! How much of what is sent gets lost on the way.
+//! The loss of the downlink.
 //!
-//! Reports on a source count what came in the end, repetitions included, so they hide how bad the way is. Arrivals by
-//! transport-wide number do not: a repetition has a number of its own.
+//! Receiver reports count what arrived in the end, retransmissions included, so they hide the loss of the path. Arrivals by
+//! transport-wide sequence number do not: a retransmission has a number of its own.
 
 use std::time::{Duration, Instant};
 
 use congestion::PacketStatus;
 
-/// How often it is told, at most.
+/// Minimum interval of reports.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Losses since they were told last.
+/// Losses since the last report.
 #[derive(Debug)]
 pub struct Losses {
     told_at: Instant,
@@ -25,12 +25,12 @@ impl Losses {
         Self { told_at: now, packets: 0, lost: 0, has_arrivals: false }
     }
 
-    /// Whether the client says what arrived, so that its reports on single sources are of no use.
+    /// Whether the client reports arrivals, so that its receiver reports are not needed.
     pub fn are_told_by_arrivals(&self) -> bool {
         self.has_arrivals
     }
 
-    /// Takes what arrived and what did not. Gives the share that was lost, 0 to 1, about once a second.
+    /// Adds arrivals and losses. Returns the share that was lost, 0 to 1, about once a second.
     pub fn on_arrivals(&mut self, now: Instant, arrivals: &[PacketStatus]) -> Option<f32> {
         self.has_arrivals = true;
         self.packets += u32::try_from(arrivals.len()).unwrap_or(0);
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_share_is_told_once_a_second() {
+    fn the_share_is_reported_once_a_second() {
         let start = Instant::now();
         let mut losses = Losses::new(start);
         let arrivals = |lost: u16| -> Vec<PacketStatus> {

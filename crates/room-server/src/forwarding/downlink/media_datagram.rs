@@ -1,7 +1,7 @@
-//! A packet of media on its way out, not encrypted yet.
+//! A media packet before its encryption.
 //!
-//! To copy the payload and to encrypt it is most of what a packet costs besides the system's part. Neither needs to know
-//! anything of the room, so it is left to whoever sends: in a large room another thread than the one that owns all state.
+//! Copying the payload and encrypting it is most of a packet's cost besides the system call. Neither needs the state of the
+//! room, so the sender does both: in a large room a thread other than the one that owns all state.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use super::rtp_header::HeaderBytes;
 use super::srtp::RtpCipher;
 use crate::forwarding::core::MediaPacket;
 
-/// See the module's description.
+/// A media packet that is assembled and encrypted when it is sent.
 #[derive(Clone)]
 pub struct MediaDatagram {
     /// The client's keys.
     pub cipher: Arc<RtpCipher>,
     /// Header with its extensions.
     pub header: HeaderBytes,
-    /// Number of the packet that this one repeats (RFC 4588), which stands before the payload.
+    /// Sequence number of the packet that this one retransmits (RFC 4588), which precedes the payload.
     pub repeated: Option<u16>,
-    /// The payload, and what else was known of the packet.
+    /// The payload and the properties of the packet.
     pub media: Arc<MediaPacket>,
     /// Source, as in the header.
     pub ssrc: u32,
@@ -34,7 +34,7 @@ impl MediaDatagram {
         self.header.as_slice().len() + repeated + self.media.payload.len() + self.cipher.overhead()
     }
 
-    /// Appends it, encrypted, to what is in `buffer`.
+    /// Appends it, encrypted, to `buffer`.
     pub fn append_to(&self, buffer: &mut Vec<u8>) {
         let begin = buffer.len();
         buffer.extend_from_slice(self.header.as_slice());

@@ -1,10 +1,7 @@
-//! The way down to a subscriber: RTP of our own under the keys of a connection that another engine has set up.
+//! The RTP sender of one subscriber: our own RTP under the keys of a connection that `str0m` has set up.
 //!
-//! Sans-IO: packets, reports and time go in, datagrams and events come out. Nothing happens between packets, except
-//! probes, so whoever gets nothing costs nothing. One idea a file: the head of a packet ([`rtp_header`]), encryption
-//! ([`srtp`]), what was sent lately ([`history`]), what the client says of it ([`rtp::rtcp::feedback`]), how much of it is lost
-//! ([`losses`]), the bandwidth of the path, retransmissions and duplicates
-//! ([`path`]), which time a timestamp stands for ([`sender_reports`]).
+//! Sans-IO: packets, reports and time go in, datagrams and events come out. Nothing happens between packets, except probes,
+//! so a subscriber without media costs nothing.
 
 pub mod history;
 pub mod losses;
@@ -32,27 +29,27 @@ use self::path::Path;
 use self::rtp_header::{ExtensionIds, HeaderExtensions, RtpHeader};
 use self::sender_reports::{NtpClock, SentTotals};
 use self::srtp::Srtp;
-use super::core::{ClientAddress, Codec, CoreEvent, LineId, MediaPacket, OutgoingPacket};
+use super::core::{ClientAddress, Codec, CoreEvent, MediaPacket, Mid, OutgoingPacket};
 use super::datagram::{Contents, Datagram};
 use crate::number_hasher::NumberMap;
 
-/// How often reports are sent while packets are.
+/// Interval of sender reports while packets are sent.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// Sources in one packet of reports: it has to fit a datagram.
+/// Sources in one compound packet, which has to fit a datagram.
 const SOURCES_IN_REPORT: usize = 10;
-/// IP and UDP around a packet.
+/// Headers of IP and UDP, in bytes.
 const AROUND: usize = 28;
-/// What else a packet has besides its payload, about: header, extensions, authentication.
+/// RTP header, extensions and authentication tag of a packet, in bytes, about.
 const AROUND_PAYLOAD: usize = 52;
-/// Most padding packets that one wake-up sends.
+/// Upper bound of padding packets after one wake-up.
 const PADDING_AT_ONCE: usize = 64;
 
-/// What was negotiated for a line.
+/// The negotiated settings of an m-line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LineSettings {
     /// Source of its packets.
     pub ssrc: u32,
-    /// Source of repetitions, if the client takes them under numbers of their own (RFC 4588).
+    /// SSRC of retransmissions, if the client accepts RTX (RFC 4588).
     pub repair_ssrc: Option<u32>,
     /// Header extensions.
     pub extensions: ExtensionIds,
@@ -60,14 +57,14 @@ pub struct LineSettings {
     pub name: String,
 }
 
-/// What a codec is called on a line.
+/// The payload types of a codec on an m-line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PayloadTypes {
     /// Packets.
     pub media: u8,
     /// Their repetitions.
     pub repair: Option<u8>,
-    /// What redundant packets hold.
+    /// The payload type inside RED packets.
     pub inside: Option<u8>,
 }
 
@@ -87,11 +84,11 @@ impl Source {
 
 #[derive(Debug)]
 struct Line {
-    id: LineId,
+    id: Mid,
     settings: LineSettings,
     media: Source,
     repair: Option<Source>,
-    /// What codecs are called, as far as asked; `None` if the client does not take one.
+    /// Payload types that were looked up; `None` if the client does not accept the codec.
     types: Vec<(Codec, Option<PayloadTypes>)>,
     /// Extended sequence number of the next repetition.
     repair_sequence: u64,
@@ -102,7 +99,7 @@ struct Line {
 }
 
 impl Line {
-    fn new(id: LineId, settings: LineSettings) -> Self {
+    fn new(id: Mid, settings: LineSettings) -> Self {
         Self {
             id,
             media: Source::new(settings.ssrc),
@@ -116,7 +113,7 @@ impl Line {
         }
     }
 
-    /// What a codec is called here; `types` is asked once.
+    /// The payload types of a codec; `types` is called once.
     fn types_of(&mut self, codec: Codec, types: impl FnOnce() -> Option<PayloadTypes>) -> Option<PayloadTypes> {
         if let Some((_, known)) = self.types.iter().find(|(known, _)| *known == codec) {
             return *known;
@@ -152,13 +149,13 @@ enum Form {
     Repair,
 }
 
-/// See the module's description.
+/// Sends RTP to one subscriber.
 pub struct Downlink {
     srtp: Option<Srtp>,
     destination: Option<ClientAddress>,
-    lines: NumberMap<LineId, Line>,
+    lines: NumberMap<Mid, Line>,
     /// Which line a source belongs to.
-    by_ssrc: NumberMap<u32, LineId>,
+    by_ssrc: NumberMap<u32, Mid>,
     path: Path,
     /// Whether a packet was sent that padding can be made of.
     can_pad: bool,
@@ -172,7 +169,7 @@ pub struct Downlink {
 }
 
 impl Downlink {
-    /// Nothing is sent before there are keys and a destination. `reporter` is a source that nobody else uses.
+    /// Sends nothing before there are keys and a destination. `reporter` is an SSRC without media.
     pub fn new(now: Instant, reporter: u32) -> Self {
         Self {
             srtp: None,
@@ -210,23 +207,23 @@ impl Downlink {
         self.destination
     }
 
-    /// Whether a source is one of ours.
+    /// Whether an SSRC is one of ours.
     pub fn has_source(&self, ssrc: u32) -> bool {
         ssrc == self.reporter || self.by_ssrc.contains_key(&ssrc)
     }
 
-    /// What was set for a line.
-    pub fn settings(&self, line: LineId) -> Option<&LineSettings> {
+    /// The settings of an m-line.
+    pub fn settings(&self, line: Mid) -> Option<&LineSettings> {
         self.lines.get(&line).map(|line| &line.settings)
     }
 
     /// The lines.
-    pub fn lines(&self) -> impl Iterator<Item = LineId> {
+    pub fn lines(&self) -> impl Iterator<Item = Mid> {
         self.lines.keys().copied()
     }
 
-    /// Sets up a line. Under another source it begins anew.
-    pub fn set_line(&mut self, id: LineId, settings: LineSettings) {
+    /// Sets up an m-line. With another SSRC it starts over.
+    pub fn set_line(&mut self, id: Mid, settings: LineSettings) {
         if let Some(line) = self.lines.get_mut(&id)
             && line.settings.ssrc == settings.ssrc
             && line.settings.repair_ssrc == settings.repair_ssrc
@@ -239,18 +236,18 @@ impl Downlink {
         self.lines.insert(id, Line::new(id, settings));
     }
 
-    /// What codecs are called has to be asked again.
+    /// Forgets the payload types after a negotiation.
     pub fn forget_types(&mut self) {
         self.lines.values_mut().for_each(|line| line.types.clear());
     }
 
-    /// Whether the client takes this codec on this line. `types` tells what it is called; it is asked once.
-    pub fn takes(&mut self, line: LineId, codec: Codec, types: impl FnOnce() -> Option<PayloadTypes>) -> bool {
+    /// Whether the client accepts this codec on this m-line. `types` returns its payload types and is called once.
+    pub fn takes(&mut self, line: Mid, codec: Codec, types: impl FnOnce() -> Option<PayloadTypes>) -> bool {
         self.lines.get_mut(&line).is_some_and(|line| line.types_of(codec, types).is_some())
     }
 
-    /// Gives the datagram for a packet; `None` when there is no way for it yet, or when its number was used. `types` tells
-    /// what the codec is called; it is asked once.
+    /// The datagram for a packet; `None` when there is no path yet, or when its number was used. `types` returns the codec's
+    /// payload types and is called once.
     pub fn write(
         &mut self,
         now: Instant,
@@ -296,7 +293,7 @@ impl Downlink {
         Some(Datagram { destination, contents: Contents::Media(media) })
     }
 
-    /// Takes an encrypted RTCP packet of the client. One that makes no sense is ignored.
+    /// Handles an encrypted RTCP packet of the client. An invalid one is ignored.
     pub fn handle_rtcp(&mut self, now: Instant, datagram: &[u8]) {
         let Some(Ok(packet)) = self.srtp.as_ref().map(|srtp| srtp.unprotect_rtcp(datagram)) else { return };
         for feedback in feedback::read(&packet) {
@@ -350,12 +347,12 @@ impl Downlink {
         }
     }
 
-    /// Changes the bitrate that could be sent at most, in bits per second.
+    /// Sets the bitrate that could be sent at most, in bits per second.
     pub fn set_desired_bitrate(&mut self, now: Instant, bps: u64) {
         self.path.set_desired(now, Bitrate::bps(bps as f64));
     }
 
-    /// Finds out, when it is time for that, whether the way carries more than is known.
+    /// Probes, when it is due, whether the path carries more than is known.
     pub fn probe(&mut self, now: Instant) {
         if self.can_pad {
             self.path.start_probe_if_due(now);
@@ -363,7 +360,7 @@ impl Downlink {
         }
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((line, sequence)) = self.path.poll_duplicate(now) {
             let Some(line) = self.lines.get_mut(&line) else { continue };
@@ -380,12 +377,12 @@ impl Downlink {
         self.path.next_departure()
     }
 
-    /// Takes the next event.
+    /// The next event.
     pub fn poll_event(&mut self) -> Option<CoreEvent> {
         self.events.pop_front()
     }
 
-    /// Takes the next datagram to send.
+    /// The next datagram to send.
     pub fn poll_datagram(&mut self) -> Option<Datagram> {
         self.datagrams.pop_front()
     }

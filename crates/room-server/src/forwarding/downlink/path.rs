@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use congestion::{BitrateLimits, PacketStatus, SendController};
 use rtp::{Bitrate, DataSize};
 
-use crate::forwarding::core::LineId;
+use crate::forwarding::core::Mid;
 
 /// The estimate of a new connection.
 pub const START_ESTIMATE: Bitrate = Bitrate::mbps(2);
@@ -17,10 +17,10 @@ const MIN_ESTIMATE: Bitrate = Bitrate::kbps(50);
 /// A relative change of the estimate below this is not reported.
 const MIN_REPORTED_CHANGE: f64 = 0.02;
 
-/// Controls what is sent to one subscriber.
+/// Controls the sending to one subscriber.
 #[derive(Debug)]
 pub struct Path {
-    control: SendController<Infallible, (LineId, u16)>,
+    control: SendController<Infallible, (Mid, u16)>,
     reported: Option<Bitrate>,
 }
 
@@ -32,7 +32,7 @@ impl Default for Path {
 }
 
 impl Path {
-    /// Changes the bitrate that could be sent at most.
+    /// Sets the bitrate that could be sent at most.
     pub fn set_desired(&mut self, now: Instant, rate: Bitrate) {
         self.control.set_desired(now, rate);
     }
@@ -71,12 +71,12 @@ impl Path {
     }
 
     /// Schedules a duplicate of a packet that leaves, if the path has random loss and carries much more than is sent.
-    pub fn duplicate_if_worthwhile(&mut self, now: Instant, line: LineId, sequence: u16) {
+    pub fn duplicate_if_worthwhile(&mut self, now: Instant, line: Mid, sequence: u16) {
         self.control.duplicate_if_worthwhile(now, (line, sequence));
     }
 
     /// The next packet whose duplicate is due.
-    pub fn poll_duplicate(&mut self, now: Instant) -> Option<(LineId, u16)> {
+    pub fn poll_duplicate(&mut self, now: Instant) -> Option<(Mid, u16)> {
         self.control.poll_duplicate(now)
     }
 

@@ -1,6 +1,6 @@
 //! The head of a packet for a subscriber (RFC 3550, section 5.1, and RFC 8285).
 
-use crate::forwarding::core::{LineId, PacketExtensions};
+use crate::forwarding::core::{Mid, PacketExtensions};
 
 /// First bits of the header extensions in the form with one byte of head each (RFC 8285, section 4.2).
 const ONE_BYTE_FORM: [u8; 2] = [0xbe, 0xde];
@@ -33,14 +33,14 @@ impl ExtensionIds {
     }
 }
 
-/// What is in the fixed part.
+/// The fixed part of a header.
 #[derive(Clone, Copy, Debug)]
 pub struct RtpHeader {
     /// Marker bit.
     pub marker: bool,
     /// Payload type.
     pub payload_type: u8,
-    /// What travels of the sequence number.
+    /// Sequence number, 16 bits.
     pub sequence: u16,
     /// Timestamp.
     pub timestamp: u32,
@@ -48,24 +48,24 @@ pub struct RtpHeader {
     pub ssrc: u32,
 }
 
-/// What is in the extensions.
+/// The header extensions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HeaderExtensions {
     /// The line, as long as the client may not know to which the source belongs.
-    pub mid: Option<LineId>,
+    pub mid: Option<Mid>,
     /// Transport-wide sequence number.
     pub transport_wide: Option<u16>,
-    /// Side information that came with the packet.
+    /// Side information of the packet.
     pub media: PacketExtensions,
 }
 
-/// Most bytes of a header: the fixed part, the head of the extensions, and these in whole words.
-const HEADER_MAX: usize = 12 + 4 + 24;
+/// Upper bound of a header: the fixed part, the extensions' header, and these in whole words.
+const MAX_HEADER_BYTES: usize = 12 + 4 + 24;
 
 /// A header as it travels.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderBytes {
-    bytes: [u8; HEADER_MAX],
+    bytes: [u8; MAX_HEADER_BYTES],
     length: u8,
 }
 
@@ -75,7 +75,7 @@ impl HeaderBytes {
         self.bytes.get(..self.length.into()).unwrap_or_default()
     }
 
-    /// Appends what fits, and everything fits: see [`HEADER_MAX`].
+    /// Appends bytes that always fit: see [`MAX_HEADER_BYTES`].
     fn put(&mut self, bytes: &[u8]) {
         let begin = usize::from(self.length);
         if let Some(place) = self.bytes.get_mut(begin..begin + bytes.len()) {
@@ -94,7 +94,7 @@ impl HeaderBytes {
 
 /// Writes a header.
 pub fn write(header: &RtpHeader, ids: &ExtensionIds, extensions: &HeaderExtensions) -> HeaderBytes {
-    let mut written = HeaderBytes { bytes: [0; HEADER_MAX], length: 0 };
+    let mut written = HeaderBytes { bytes: [0; MAX_HEADER_BYTES], length: 0 };
     written.put(&[0x80, u8::from(header.marker) << 7 | header.payload_type & 0x7f]);
     written.put(&header.sequence.to_be_bytes());
     written.put(&header.timestamp.to_be_bytes());
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn extensions_are_written_under_the_numbers_that_the_client_wants() {
         let media = PacketExtensions { audio_level: Some(-30), voice_activity: Some(true), orientation: Some(3) };
-        let extensions = HeaderExtensions { mid: LineId::new("ab"), transport_wide: Some(0x1122), media };
+        let extensions = HeaderExtensions { mid: Mid::new("ab"), transport_wide: Some(0x1122), media };
         let packet = written(&HEADER, IDS, &extensions);
         assert_eq!(packet[0], 0x90);
         assert_eq!(packet[12..16], [0xbe, 0xde, 0, 3]);
@@ -159,14 +159,14 @@ mod tests {
     #[test]
     fn the_longest_header_fits() {
         let media = PacketExtensions { audio_level: Some(0), voice_activity: None, orientation: Some(1) };
-        let mid = LineId::new("0123456789abcdef");
+        let mid = Mid::new("0123456789abcdef");
         let packet = written(&HEADER, IDS, &HeaderExtensions { mid, transport_wide: Some(7), media });
-        assert_eq!(packet.len(), HEADER_MAX);
+        assert_eq!(packet.len(), MAX_HEADER_BYTES);
         assert_eq!(packet[24..], *b"0123456789abcdef");
     }
 
     #[test]
-    fn a_number_that_the_short_form_cannot_express_is_left_out() {
+    fn a_number_that_the_short_form_cannot_express_is_skipped() {
         let ids = ExtensionIds { transport_wide: Some(15), ..ExtensionIds::default() };
         let extensions = HeaderExtensions { transport_wide: Some(1), ..HeaderExtensions::default() };
         assert_eq!(written(&HEADER, ids, &extensions).len(), 12);

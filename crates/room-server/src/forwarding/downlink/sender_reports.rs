@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use rtp::clock::{NtpTime, timestamp_at};
 use rtp::rtcp::sender_reports::SourceReport;
 
-/// What was sent of a source.
+/// Counters of a source.
 #[derive(Clone, Copy, Debug)]
 pub struct SentTotals {
     /// The source.

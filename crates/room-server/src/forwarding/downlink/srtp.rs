@@ -1,7 +1,7 @@
-//! Encryption of what a subscriber gets and decryption of its reports: SRTP (RFC 3711), and AES-GCM for it (RFC 7714).
+//! Encryption of media to a subscriber and decryption of its reports: SRTP (RFC 3711), and AES-GCM for it (RFC 7714).
 //!
-//! Packets are encrypted where they are, and the tag is appended. Reports that come twice are not recognized: to do twice
-//! what they ask for is harmless.
+//! Packets are encrypted in place, and the tag is appended. Replayed reports are not detected: handling them twice is
+//! harmless.
 
 use std::sync::Arc;
 
@@ -58,11 +58,11 @@ enum Cipher {
 }
 
 impl RtpCipher {
-    /// Encrypts the packet that begins at `begin` of the buffer, is its end, and whose payload begins at `body`. `index` is
-    /// its sequence number, extended.
+    /// Encrypts the packet from `begin` to the end of the buffer, whose payload begins at `body`. `index` is its sequence number,
+    /// extended.
     ///
     /// # Errors
-    /// What the cipher refuses, which is no packet of ours.
+    /// The cipher refuses, which happens with no packet of ours.
     pub fn protect(
         &self,
         buffer: &mut Vec<u8>,
@@ -132,7 +132,7 @@ impl Srtp {
         })
     }
 
-    /// What encrypts RTP packets.
+    /// The cipher of RTP packets.
     pub fn rtp(&self) -> &Arc<RtpCipher> {
         &self.rtp
     }
@@ -345,7 +345,7 @@ mod tests {
         assert!(Srtp::new(&keys).is_err());
     }
 
-    /// RFC 7714, section 16.1.1: key, salt and packet; the session keys are given there, not derived.
+    /// RFC 7714, section 16.1.1: key, salt and packet; the session keys are in the text, not derived.
     #[test]
     fn a_packet_is_encrypted_as_in_the_standard() {
         let cipher = RtpCipher(Cipher::Gcm {

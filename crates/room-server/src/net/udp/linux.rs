@@ -14,10 +14,10 @@ use nix::sys::socket::{
     setsockopt, sockopt,
 };
 
-use super::DATAGRAM_MAX;
+use super::MAX_DATAGRAM_BYTES;
 use super::sender::Part;
 
-/// Most datagrams of one call.
+/// Upper bound of datagrams of one call.
 const RECEIVE_BATCH: usize = 16;
 const SEND_BATCH: usize = 32;
 
@@ -26,16 +26,16 @@ pub struct UdpReceiver {
     socket: MioSocket,
     bound: SocketAddr,
     headers: MultiHeaders<SockaddrStorage>,
-    /// One after the other, [`DATAGRAM_MAX`] bytes each.
+    /// One after the other, [`MAX_DATAGRAM_BYTES`] bytes each.
     buffers: Vec<u8>,
-    /// What is in the buffers.
+    /// The datagrams in the buffers.
     received: Vec<Received>,
 }
 
-/// A datagram in the buffers: from whom, to which address of ours, and how many bytes.
+/// A datagram in the buffers: its source, our address, and its length.
 type Received = (Option<SocketAddr>, SocketAddr, usize);
 
-/// Headers with room for what the system says of the address that a datagram was sent to, if it is asked.
+/// Headers with room for the address that a datagram was sent to, if the system is asked for it.
 fn headers_for(bound: &SocketAddr, count: usize) -> MultiHeaders<SockaddrStorage> {
     let room = match bound {
         _ if !bound.ip().is_unspecified() => None,
@@ -46,10 +46,10 @@ fn headers_for(bound: &SocketAddr, count: usize) -> MultiHeaders<SockaddrStorage
 }
 
 impl UdpReceiver {
-    /// Receives from this socket, which does not block.
+    /// Receives from this non-blocking socket.
     ///
     /// # Errors
-    /// What the system says when it does not want to tell where datagrams were sent to.
+    /// The system does not report where datagrams were sent to.
     pub fn new(socket: MioSocket) -> io::Result<Self> {
         let bound = socket.local_addr()?;
         match bound {
@@ -61,17 +61,17 @@ impl UdpReceiver {
             headers: headers_for(&bound, RECEIVE_BATCH),
             socket,
             bound,
-            buffers: vec![0; RECEIVE_BATCH * DATAGRAM_MAX],
+            buffers: vec![0; RECEIVE_BATCH * MAX_DATAGRAM_BYTES],
             received: Vec::with_capacity(RECEIVE_BATCH),
         })
     }
 
-    /// Takes in what is there, up to a limit of its own, and hands it over one by one: from whom, to which address of
-    /// ours (unknown if `None`), and what. False when nothing is left.
+    /// Receives what is there, up to a limit of its own, and passes it on one by one: the source, our address (unknown if
+    /// `None`), and the contents. False when nothing is left.
     pub fn receive(&mut self, mut take: impl FnMut(SocketAddr, Option<SocketAddr>, &[u8])) -> bool {
         let Self { socket, bound, headers, buffers, received } = self;
         received.clear();
-        let mut parts = buffers.chunks_exact_mut(DATAGRAM_MAX);
+        let mut parts = buffers.chunks_exact_mut(MAX_DATAGRAM_BYTES);
         let mut slices: [_; RECEIVE_BATCH] = from_fn(|_| [IoSliceMut::new(parts.next().unwrap_or_default())]);
         match recvmmsg(socket.as_raw_fd(), headers, slices.iter_mut(), MsgFlags::empty(), None) {
             Ok(results) => received
@@ -83,7 +83,7 @@ impl UdpReceiver {
                 return true;
             }
         }
-        for ((source, local, length), buffer) in received.iter().zip(buffers.chunks_exact(DATAGRAM_MAX)) {
+        for ((source, local, length), buffer) in received.iter().zip(buffers.chunks_exact(MAX_DATAGRAM_BYTES)) {
             if let Some(source) = source {
                 let local = Some(*local).filter(|local| !local.ip().is_unspecified());
                 take(*source, local, buffer.get(..*length).unwrap_or_default());
@@ -120,7 +120,7 @@ fn std_address(address: SockaddrStorage) -> Option<SocketAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::from((v6.ip(), v6.port()))))
 }
 
-/// What the calls for sending need; stays in one thread.
+/// The buffers of the system calls for sending; stays in one thread.
 pub struct SendCalls {
     plain: MultiHeaders<SockaddrStorage>,
     from_v4: MultiHeaders<SockaddrStorage>,
@@ -137,10 +137,10 @@ impl SendCalls {
         }
     }
 
-    /// Sends the first of these parts of `bytes`, and gives how many; from `local`, or from where the system chooses.
+    /// Sends the first of these parts of `bytes`, and returns how many; from `local`, or from the address that the system chooses.
     ///
     /// # Errors
-    /// What the system says of the very first one.
+    /// The system's error for the very first one.
     pub fn send(
         &mut self,
         socket: &UdpSocket,

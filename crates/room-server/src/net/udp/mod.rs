@@ -1,8 +1,7 @@
-//! Many datagrams with one call, where the system has calls for that (Linux); elsewhere one by one.
+//! Many datagrams with one system call, where there are such calls (Linux); elsewhere one by one.
 //!
-//! A socket that listens on all interfaces answers from the address that it was asked at: a client checks that, and the
-//! system would choose the address by its routes alone. Only Linux tells and takes that address here; elsewhere the
-//! system chooses.
+//! A socket that listens on all interfaces answers from the address that was asked: a client checks that, and the system would
+//! choose the address by its routes alone. Only Linux reports and accepts that address here; elsewhere the system chooses.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -21,5 +20,5 @@ use portable::SendCalls;
 pub use portable::UdpReceiver;
 pub use sockets::UdpSockets;
 
-/// Largest datagram that is read; what clients send is below 1500.
-pub const DATAGRAM_MAX: usize = 4096;
+/// Upper bound of a datagram that is read; those of clients are below 1500.
+pub const MAX_DATAGRAM_BYTES: usize = 4096;

@@ -5,32 +5,32 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use mio::net::UdpSocket as MioSocket;
 
-use super::DATAGRAM_MAX;
+use super::MAX_DATAGRAM_BYTES;
 use super::sender::Part;
 
-/// Datagrams that are taken in one go before others get their turn.
+/// Datagrams that are received at once before others are served.
 const RECEIVE_BATCH: usize = 16;
 
 /// The receiving end of a socket. Stays in one thread.
 pub struct UdpReceiver {
     socket: MioSocket,
-    /// The address of ours, if it is only one.
+    /// Our address, if there is only one.
     local: Option<SocketAddr>,
     buffer: Vec<u8>,
 }
 
 impl UdpReceiver {
-    /// Receives from this socket, which does not block.
+    /// Receives from this non-blocking socket.
     ///
     /// # Errors
-    /// What the system says when it does not know its own socket.
+    /// The system does not know its own socket.
     pub fn new(socket: MioSocket) -> io::Result<Self> {
         let local = Some(socket.local_addr()?).filter(|local| !local.ip().is_unspecified());
-        Ok(Self { socket, local, buffer: vec![0; DATAGRAM_MAX] })
+        Ok(Self { socket, local, buffer: vec![0; MAX_DATAGRAM_BYTES] })
     }
 
-    /// Takes in what is there, up to a limit of its own, and hands it over one by one: from whom, to which address of
-    /// ours (unknown if `None`), and what. False when nothing is left.
+    /// Receives what is there, up to a limit of its own, and passes it on one by one: the source, our address (unknown if
+    /// `None`), and the contents. False when nothing is left.
     pub fn receive(&mut self, mut take: impl FnMut(SocketAddr, Option<SocketAddr>, &[u8])) -> bool {
         for _ in 0..RECEIVE_BATCH {
             match self.socket.recv_from(&mut self.buffer) {
@@ -44,7 +44,7 @@ impl UdpReceiver {
     }
 }
 
-/// What the calls for sending need.
+/// The state of the system calls for sending.
 pub struct SendCalls;
 
 impl SendCalls {
@@ -53,10 +53,10 @@ impl SendCalls {
         Self
     }
 
-    /// Sends the first of these parts of `bytes`, and gives how many. The system chooses from which address.
+    /// Sends the first of these parts of `bytes`, and returns how many. The system chooses the address.
     ///
     /// # Errors
-    /// What the system says of the very first one.
+    /// The system's error for the very first one.
     pub fn send(
         &mut self,
         socket: &UdpSocket,

@@ -10,7 +10,7 @@ use crate::forwarding::datagram::Datagram;
 
 /// Bytes that are put together before they are sent: few enough to stay in the cache closest to the processor.
 const TOGETHER: usize = 24 * 1024;
-/// How long, and how often, to wait for room in the socket's buffer before a datagram is given up.
+/// How long, and how often, to wait for room in the socket's buffer before a datagram is dropped.
 const NO_ROOM: Duration = Duration::from_micros(200);
 const NO_ROOM_TRIES: usize = 100;
 
@@ -18,13 +18,13 @@ const NO_ROOM_TRIES: usize = 100;
 pub struct Part {
     /// Where to.
     pub to: SocketAddr,
-    /// By which of the sockets, and from which address if the system has to be told.
+    /// The socket, and the local address if the system has to be told.
     by: (usize, Option<IpAddr>),
     /// Where its bytes are.
     pub range: Range<usize>,
 }
 
-/// See the module's description. Stays in one thread.
+/// Sends datagrams by a set of sockets. Stays in one thread.
 pub struct UdpSender {
     calls: SendCalls,
     bytes: Vec<u8>,
@@ -44,7 +44,7 @@ impl UdpSender {
             let Some(by) = sockets.choose(to, datagram.destination.local.map(|local| local.ip())) else { continue };
             let begin = self.bytes.len();
             datagram.append_to(&mut self.bytes);
-            // What cannot be encrypted is empty.
+            // A packet that cannot be encrypted is empty.
             if self.bytes.len() > begin {
                 self.parts.push(Part { to, by, range: begin..self.bytes.len() });
             }
@@ -64,7 +64,7 @@ impl UdpSender {
             let Some(socket) = sockets.get(by.0) else { break };
             match self.calls.send(socket, by.1, &self.bytes, rest.get(..alike).unwrap_or_default()) {
                 Ok(sent) => {
-                    // One that is taken for sent although nothing was would be tried for ever.
+                    // Zero would repeat the first one for ever.
                     done += sent.max(1);
                     tries = 0;
                 }

@@ -3,14 +3,14 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-/// See the module's description.
+/// Non-blocking UDP sockets, with the addresses that they are bound to.
 pub struct UdpSockets(Vec<(UdpSocket, SocketAddr)>);
 
 impl UdpSockets {
-    /// These sockets, which do not block.
+    /// Takes over these non-blocking sockets.
     ///
     /// # Errors
-    /// What the system says when it does not know its own sockets.
+    /// The system does not know its own sockets.
     pub fn new(sockets: Vec<UdpSocket>) -> io::Result<Self> {
         let with_address = |socket: UdpSocket| socket.local_addr().map(|address| (socket, address));
         Ok(Self(sockets.into_iter().map(with_address).collect::<io::Result<_>>()?))
@@ -19,14 +19,14 @@ impl UdpSockets {
     /// The same sockets for another thread.
     ///
     /// # Errors
-    /// What the system says when it has no more of them.
+    /// The system has no more of them.
     pub fn try_clone(&self) -> io::Result<Self> {
         let clone = |(socket, address): &(UdpSocket, SocketAddr)| Ok((socket.try_clone()?, *address));
         Ok(Self(self.0.iter().map(clone).collect::<io::Result<_>>()?))
     }
 
-    /// The number of the socket that a datagram to `destination` leaves by, if it shall come from `local`; and that
-    /// address if the system has to be told of it.
+    /// The number of the socket for a datagram to `destination` from `local`, if given; and that address if the system has to be
+    /// told.
     pub fn choose(&self, destination: SocketAddr, local: Option<IpAddr>) -> Option<(usize, Option<IpAddr>)> {
         let has_family = |bound: &SocketAddr| bound.is_ipv4() == destination.is_ipv4();
         let local = local.filter(|ip| ip.is_ipv4() == destination.is_ipv4());

@@ -1,4 +1,4 @@
-//! What a client does between its orders: signalling, negotiation, and the pictures and sound that it sends.
+//! What a client does between its orders: signalling, negotiation, and the frames and audio that it sends.
 
 use super::*;
 

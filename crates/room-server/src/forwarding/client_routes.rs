@@ -1,35 +1,35 @@
-//! The ways on which a client was heard: what answers need to go back on the same one.
+//! The routes on which a client was heard: an answer leaves on the route of its request.
 //!
-//! The engine knows a way by one of the addresses that we offered and by the client's. Which socket, and which address of
-//! this machine, stand behind that is remembered here.
+//! `str0m` identifies a route by one of the addresses that we offered and by the client's. The socket, and the address of
+//! this machine, behind that are remembered here.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use super::core::{ClientAddress, Transport};
 
-/// Ways that are remembered. A client has a handful; the oldest goes when it brings more.
-const WAYS_MAX: usize = 64;
+/// Upper bound of routes that are remembered. A client has a handful; the oldest is dropped.
+const MAX_ROUTES: usize = 64;
 
-/// What the engine, to which everything but TCP is UDP, says of a way: the offered address, the client's, and whether TCP.
-type EngineWay = (SocketAddr, SocketAddr, bool);
+/// A route as `str0m`, to which everything but TCP is UDP, identifies it: the offered address, the client's, and whether TCP.
+type EngineRoute = (SocketAddr, SocketAddr, bool);
 
-/// See the module's description.
+/// The routes of one client.
 #[derive(Debug)]
-pub struct Ways {
+pub struct ClientRoutes {
     offered: Vec<ClientAddress>,
     /// The one last heard comes first.
-    heard: VecDeque<(EngineWay, ClientAddress)>,
+    heard: VecDeque<(EngineRoute, ClientAddress)>,
 }
 
-impl Ways {
-    /// Nothing was heard yet at the addresses that we offered.
+impl ClientRoutes {
+    /// No client was heard yet at the addresses that we offered.
     pub fn new(offered: Vec<ClientAddress>) -> Self {
         Self { offered, heard: VecDeque::new() }
     }
 
-    /// Which of the offered addresses a datagram of this client was sent to; where the system does not tell, or a router
-    /// changed the address on the way, one that fits.
+    /// The offered address that a datagram of this client was sent to; where the system does not say, or a router changed the
+    /// address, one that fits.
     pub fn offered_for(&self, source: ClientAddress) -> Option<SocketAddr> {
         let is_tcp = source.transport == Transport::Tcp;
         let usable = || {
@@ -45,8 +45,8 @@ impl Ways {
         told.or_else(|| usable().find(same_scope)).or_else(|| usable().find(same_family)).or_else(|| usable().next())
     }
 
-    /// Takes note of a way on which the client was heard. Gives the offered address.
-    pub fn hear(&mut self, source: ClientAddress) -> Option<SocketAddr> {
+    /// Notes a route on which the client was heard. Returns the offered address.
+    pub fn note_route(&mut self, source: ClientAddress) -> Option<SocketAddr> {
         let way = |offered| (offered, source.socket, source.transport == Transport::Tcp);
         if let Some((known, first)) = self.heard.front()
             && *first == source
@@ -55,7 +55,7 @@ impl Ways {
         }
         let offered = self.offered_for(source)?;
         self.heard.retain(|(known, _)| *known != way(offered));
-        self.heard.truncate(WAYS_MAX - 1);
+        self.heard.truncate(MAX_ROUTES - 1);
         self.heard.push_front((way(offered), source));
         Some(offered)
     }
@@ -80,9 +80,9 @@ mod tests {
         ClientAddress { transport, socket: address(socket), local: local.map(address) }
     }
 
-    fn ways() -> Ways {
+    fn ways() -> ClientRoutes {
         let offered = ["203.0.113.1:7", "10.0.0.1:7", "192.168.7.1:7", "127.0.0.1:7"];
-        Ways::new(offered.iter().map(|own| at(Transport::Udp, own, None)).collect())
+        ClientRoutes::new(offered.iter().map(|own| at(Transport::Udp, own, None)).collect())
     }
 
     #[test]
@@ -90,8 +90,8 @@ mod tests {
         let mut ways = ways();
         let first = at(Transport::Udp, "192.168.7.9:5", Some("192.168.7.1:7"));
         let second = at(Transport::Udp, "192.168.7.9:5", Some("10.0.0.1:7"));
-        assert_eq!(ways.hear(first), Some(address("192.168.7.1:7")));
-        assert_eq!(ways.hear(second), Some(address("10.0.0.1:7")));
+        assert_eq!(ways.note_route(first), Some(address("192.168.7.1:7")));
+        assert_eq!(ways.note_route(second), Some(address("10.0.0.1:7")));
         assert_eq!(ways.client(address("192.168.7.1:7"), first.socket, false), first);
         assert_eq!(ways.client(address("10.0.0.1:7"), first.socket, false), second);
     }
@@ -100,18 +100,18 @@ mod tests {
     fn behind_a_router_that_changes_addresses_one_that_fits_is_taken() {
         let mut ways = ways();
         let client = at(Transport::Udp, "198.51.100.3:5", Some("10.77.0.1:7"));
-        assert_eq!(ways.hear(client), Some(address("203.0.113.1:7")));
+        assert_eq!(ways.note_route(client), Some(address("203.0.113.1:7")));
         assert_eq!(ways.client(address("203.0.113.1:7"), client.socket, false), client);
         assert_eq!(ways.offered_for(at(Transport::Udp, "127.0.0.1:9", None)), Some(address("127.0.0.1:7")));
     }
 
     #[test]
-    fn ways_without_end_take_no_memory_without_end() {
+    fn paths_without_end_take_no_memory_without_end() {
         let mut ways = ways();
         for port in 1..5000 {
             let socket = SocketAddr::new([198, 51, 100, 3].into(), port);
-            ways.hear(ClientAddress { transport: Transport::Udp, socket, local: None });
+            ways.note_route(ClientAddress { transport: Transport::Udp, socket, local: None });
         }
-        assert_eq!(ways.heard.len(), WAYS_MAX);
+        assert_eq!(ways.heard.len(), MAX_ROUTES);
     }
 }

@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use super::layer_selector::BEST;
 
-/// Losses are judged over this time, which has at least one report of every receiver.
+/// Window of the loss, which has at least one report of every receiver.
 const WINDOW: Duration = Duration::from_secs(2);
 /// From this share of lost packets on, repetitions are not enough.
 const TOO_MUCH: f32 = 0.1;
 /// Up to this share, it is worth trying more.
 const LITTLE: f32 = 0.03;
-/// How long it must go well before more is tried: at first, and at most.
+/// How long the loss must be low before a better layer is tried: at first, and at most.
 const PATIENCE: Duration = Duration::from_secs(8);
-const PATIENCE_MAX: Duration = Duration::from_secs(64);
+const MAX_PATIENCE: Duration = Duration::from_secs(64);
 
-/// See the module's description.
+/// The layer cap of one subscriber without an estimate.
 #[derive(Debug)]
-pub struct LossLadder {
+pub struct LossBasedLayerCap {
     rank: u8,
     worst: f32,
     window_since: Option<Instant>,
@@ -26,19 +26,19 @@ pub struct LossLadder {
     patience: Duration,
 }
 
-impl Default for LossLadder {
+impl Default for LossBasedLayerCap {
     fn default() -> Self {
         Self { rank: BEST, worst: 0.0, window_since: None, good_since: None, raised_at: None, patience: PATIENCE }
     }
 }
 
-impl LossLadder {
+impl LossBasedLayerCap {
     /// Rank of the best layer that may be sent.
     pub fn rank(&self) -> u8 {
         self.rank
     }
 
-    /// Takes a report of losses, 0 to 1. True when the rank is another one now.
+    /// Takes a report of loss, 0 to 1. True when the cap has changed.
     pub fn note(&mut self, loss: f32, now: Instant) -> bool {
         self.worst = self.worst.max(loss);
         let since = *self.window_since.get_or_insert(now);
@@ -52,7 +52,7 @@ impl LossLadder {
         }
         if worst >= TOO_MUCH && self.rank > 1 {
             let mistake = self.raised_at.is_some_and(|at| now.saturating_duration_since(at) < self.patience);
-            self.patience = if mistake { (self.patience * 2).min(PATIENCE_MAX) } else { PATIENCE };
+            self.patience = if mistake { (self.patience * 2).min(MAX_PATIENCE) } else { PATIENCE };
             self.rank -= 1;
             return true;
         }
@@ -73,8 +73,8 @@ impl LossLadder {
 mod tests {
     use super::*;
 
-    /// Reports every second until the rank changes; gives the seconds that it took.
-    fn run(ladder: &mut LossLadder, now: &mut Instant, loss: f32, seconds: u32) -> Option<u32> {
+    /// Reports every second until the cap changes; returns the seconds.
+    fn run(ladder: &mut LossBasedLayerCap, now: &mut Instant, loss: f32, seconds: u32) -> Option<u32> {
         (1..=seconds).find(|_| {
             *now += Duration::from_secs(1);
             ladder.note(loss, *now)
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_clean_link_and_one_with_few_losses_get_the_best() {
-        let (mut ladder, mut now) = (LossLadder::default(), Instant::now());
+        let (mut ladder, mut now) = (LossBasedLayerCap::default(), Instant::now());
         assert_eq!(run(&mut ladder, &mut now, 0.0, 60), None);
         assert_eq!(run(&mut ladder, &mut now, 0.07, 60), None);
         assert_eq!(ladder.rank(), BEST);
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_bad_link_goes_down_step_by_step_and_keeps_the_smallest() {
-        let (mut ladder, mut now) = (LossLadder::default(), Instant::now());
+        let (mut ladder, mut now) = (LossBasedLayerCap::default(), Instant::now());
         assert!(run(&mut ladder, &mut now, 0.2, 3).is_some_and(|after| after <= 3));
         assert_eq!(ladder.rank(), 2);
         assert!(run(&mut ladder, &mut now, 0.2, 3).is_some());
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_did_not_work_is_tried_again_later() {
-        let (mut ladder, mut now) = (LossLadder::default(), Instant::now());
+        let (mut ladder, mut now) = (LossBasedLayerCap::default(), Instant::now());
         run(&mut ladder, &mut now, 0.2, 3);
         let first = run(&mut ladder, &mut now, 0.0, 60).unwrap();
         run(&mut ladder, &mut now, 0.2, 3);

@@ -1,28 +1,28 @@
-//! Notices packets of a publisher that will not come any more.
+//! Detects packets of a publisher that will not arrive any more.
 //!
-//! Lost packets are asked for again by the engine below. It gives up after some tries or when the stream has moved on
-//! too far. A receiver would only notice by a decoder that waits, which takes seconds, so the server asks the
-//! publisher for a key frame as soon as a packet is given up.
+//! Lost packets are requested again by str0m, which gives up after some attempts or when the stream has moved on too far. A
+//! receiver would only notice by a decoder that waits, which takes seconds, so the server requests a key frame as soon as a
+//! packet is given up.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// The engine asks again for the last so many packets only.
+/// str0m requests only the last packets again, this many.
 const WINDOW_PACKETS: u64 = 100;
-/// After this time a packet would come too late to be shown even if it came.
+/// After this time a packet would arrive too late to be shown.
 const GIVE_UP_AFTER: Duration = Duration::from_millis(600);
 /// A jump of the sequence number beyond this is a stream that starts over, not a loss.
 const RESTART_JUMP: u64 = 1000;
 
-/// The holes of one stream.
+/// The gaps of one stream.
 #[derive(Debug, Default)]
-pub struct GapWatch {
+pub struct UnrecoverableLossDetector {
     ssrc: u32,
     highest: Option<u64>,
     missing: BTreeMap<u64, Instant>,
 }
 
-impl GapWatch {
+impl UnrecoverableLossDetector {
     /// Notes a packet. True when packets were given up since the last call, so a key frame is needed.
     pub fn packet(&mut self, ssrc: u32, sequence: u64, now: Instant) -> bool {
         let restarted = self.ssrc != ssrc;
@@ -59,20 +59,20 @@ impl GapWatch {
 mod tests {
     use super::*;
 
-    fn feed(watch: &mut GapWatch, sequences: impl IntoIterator<Item = u64>, now: Instant) -> bool {
+    fn feed(watch: &mut UnrecoverableLossDetector, sequences: impl IntoIterator<Item = u64>, now: Instant) -> bool {
         sequences.into_iter().fold(false, |given_up, sequence| given_up | watch.packet(7, sequence, now))
     }
 
     #[test]
     fn a_packet_that_comes_again_in_time_needs_no_key_frame() {
-        let (mut watch, now) = (GapWatch::default(), Instant::now());
+        let (mut watch, now) = (UnrecoverableLossDetector::default(), Instant::now());
         assert!(!feed(&mut watch, [1, 2, 4, 5, 3], now));
         assert!(!feed(&mut watch, 6..200, now + GIVE_UP_AFTER));
     }
 
     #[test]
     fn a_packet_that_the_stream_left_behind_needs_one_key_frame() {
-        let (mut watch, now) = (GapWatch::default(), Instant::now());
+        let (mut watch, now) = (UnrecoverableLossDetector::default(), Instant::now());
         assert!(!feed(&mut watch, [1, 3], now));
         assert!(feed(&mut watch, 4..104, now));
         assert!(!feed(&mut watch, 104..300, now));
@@ -80,14 +80,14 @@ mod tests {
 
     #[test]
     fn a_packet_that_is_late_on_a_slow_stream_needs_a_key_frame() {
-        let (mut watch, now) = (GapWatch::default(), Instant::now());
+        let (mut watch, now) = (UnrecoverableLossDetector::default(), Instant::now());
         assert!(!feed(&mut watch, [1, 3], now));
         assert!(feed(&mut watch, [4], now + GIVE_UP_AFTER));
     }
 
     #[test]
     fn a_new_source_has_no_holes() {
-        let (mut watch, now) = (GapWatch::default(), Instant::now());
+        let (mut watch, now) = (UnrecoverableLossDetector::default(), Instant::now());
         feed(&mut watch, [1, 3], now);
         assert!(!watch.packet(8, 5000, now + GIVE_UP_AFTER));
         assert!(!watch.packet(8, 5001, now + GIVE_UP_AFTER));

@@ -1,4 +1,4 @@
-//! What happens in the rooms, for those outside who want to know.
+//! Events of rooms for webhooks.
 
 use protocol::messages::{ParticipantInfo, RoomEndReason, TrackInfo, WebhookEvent};
 
@@ -25,12 +25,12 @@ impl Hub {
         self.notice_of_participant("participant_joined", participant, participant.info());
     }
 
-    /// For a participant who is no longer on the list: its tracks end with it.
+    /// For a participant that has left: its tracks end with it.
     pub(super) fn notice_left(&self, participant: &Participant, info: &ParticipantInfo) {
         for track in &participant.tracks {
             self.notice_of_track("track_unpublished", participant, &track.info);
         }
-        // Who never got through was not said to have joined either.
+        // A participant whose media never connected was not reported as joined either.
         let event = if participant.is_active { "participant_left" } else { "participant_connection_aborted" };
         self.notice_of_participant(event, participant, info.clone());
     }
@@ -49,7 +49,7 @@ impl Hub {
 
     fn notice_of_track(&self, event: &str, participant: &Participant, track: &TrackInfo) {
         let key = &participant.room;
-        // Of the participant only who it is, as LiveKit has it.
+        // Only the participant's identity, as in LiveKit's server.
         let info = ParticipantInfo {
             sid: participant.sid.clone(),
             identity: participant.identity.clone(),
@@ -65,8 +65,8 @@ impl Hub {
     }
 
     fn notice(&self, key: &RoomKey, event: impl FnOnce() -> WebhookEvent) {
-        let Some(notices) = &self.settings.notices else { return };
-        if notices.try_send(event()).is_err() {
+        let Some(webhook_events) = &self.settings.webhook_events else { return };
+        if webhook_events.try_send(event()).is_err() {
             tracing::warn!(room = key.room, "too many webhooks wait, one is dropped");
         }
     }
