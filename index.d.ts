@@ -280,7 +280,7 @@ declare namespace engine {
      */
     destroyEngine(): void;
     /**
-     * Sets the configuration of the next engine. `advancedConfig` takes the server's address (`server_url`), fake devices and more; README.md lists it.
+     * Sets the configuration of the next engine. `advancedConfig` takes the server's address (`server_url`), fake devices and more; docs/guide.md and docs/connecting.md list them.
      * @since 1.1.0
      */
     setEngineConfig(config: ZegoEngineConfig): void;
