@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use media::audio::{AudioPlayer, DelayRange};
+use media::lip_sync::{LipSync, PlayoutPoint};
 use media::video::decoder::DecodeError;
+use media::video::playout::Playout;
 use media::video::rotate::turn;
 use media::video::{Decode, VideoFrame};
 use parking_lot::Mutex;
-use transport::lip_sync::{LipSync, PlayoutPoint};
-use transport::playout::Playout;
 use transport::{AudioReceiverHandle, ReceivedAccessUnit, VideoCodec, VideoReceiverHandle};
 
 use crate::player::Output;

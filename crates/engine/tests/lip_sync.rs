@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use media::audio::codec::{OpusEncoder, PACKET_SAMPLES};
 use media::audio::jitter_buffer::JitterBuffer;
 use media::audio::{AudioPacket, DelayRange, FRAME_SAMPLES};
+use media::lip_sync::{LipSync, PlayoutPoint};
+use media::video::playout::Playout;
 use netsim::Random;
 use rtp::red::RedWriter;
-use transport::lip_sync::{LipSync, PlayoutPoint};
-use transport::playout::Playout;
 
 const SECONDS: u64 = 30;
 /// What is seen before this is the path there.

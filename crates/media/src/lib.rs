@@ -1,8 +1,9 @@
-//! Frames, sources, codecs, colour, audio devices and audio processing. No network, no JS.
+//! Frames, sources, codecs, colour, audio devices and audio processing, playout and lip sync. No network, no JS.
 #![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod audio;
+pub mod lip_sync;
 pub mod video;
 
 mod devices;

@@ -64,20 +64,24 @@ impl Budgets {
         }
     }
 
+    /// Adds a track with the default desired bitrate.
     pub(crate) fn add(&self, ssrc: u32) {
         self.tracks.lock().insert(ssrc, Track { desired_bps: DEFAULT_DESIRED_BPS, last_sent: None });
     }
 
+    /// Removes a track.
     pub(crate) fn remove(&self, ssrc: u32) {
         self.tracks.lock().remove(&ssrc);
     }
 
+    /// Sets the desired bitrate of a track.
     pub(crate) fn set_desired(&self, ssrc: u32, bps: u64) {
         if let Some(track) = self.tracks.lock().get_mut(&ssrc) {
             track.desired_bps = bps;
         }
     }
 
+    /// Notes that a track sends, which makes it active.
     pub(crate) fn on_sent(&self, ssrc: u32, now: Instant) {
         if let Some(track) = self.tracks.lock().get_mut(&ssrc) {
             track.last_sent = Some(now);
@@ -110,10 +114,12 @@ impl Budgets {
         (self.reported_packets.load(Ordering::Relaxed), self.reported_lost.load(Ordering::Relaxed))
     }
 
+    /// Time until everything in the pacer has left.
     pub(crate) fn backlog(&self) -> Duration {
         Duration::from_micros(self.backlog_micros.load(Ordering::Relaxed))
     }
 
+    /// The bandwidth estimate in bits per second.
     pub(crate) fn estimate_bps(&self) -> u64 {
         self.estimate_bps.load(Ordering::Relaxed)
     }

@@ -41,6 +41,7 @@ pub(crate) struct DataChannels {
 }
 
 impl DataChannels {
+    /// Creates the queues of both channels; messages are kept until a channel is attached.
     pub(crate) fn new(events: Arc<EventSender>) -> Self {
         Self { reliable: Lane::new(), lossy: Lane::new(), events }
     }

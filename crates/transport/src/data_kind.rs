@@ -10,6 +10,7 @@ pub enum DataKind {
 }
 
 impl DataKind {
+    /// Both kinds.
     pub(crate) const ALL: [Self; 2] = [Self::Reliable, Self::Lossy];
 
     /// Label of the data channel.

@@ -101,10 +101,12 @@ pub enum PeerEvent {
 pub(crate) struct EventSender(Mutex<Option<UnboundedSender<PeerEvent>>>);
 
 impl EventSender {
+    /// Creates the only sender of this channel.
     pub(crate) fn new(sender: UnboundedSender<PeerEvent>) -> Self {
         Self(Mutex::new(Some(sender)))
     }
 
+    /// Emits an event, unless the channel is closed.
     pub(crate) fn emit(&self, event: PeerEvent) {
         if let Some(sender) = self.0.lock().as_ref() {
             // An owner that has dropped the receiver is not an error.

@@ -1,6 +1,6 @@
 //! Media transport of the client.
 //!
-//! Two halves. The sans-IO half ([`assembler`], [`nack`], [`retransmission_buffer`], [`playout`], …, and the crate
+//! Two halves. The sans-IO half ([`assembler`], [`nack`], [`retransmission_buffer`], …, and the crate
 //! `congestion`) decides about loss, order, frames and rates. It has no clock and no socket: time is an argument, and every
 //! behaviour is a deterministic test. The I/O half ([`Peer`]) drives ICE, DTLS, SRTP, SDP and SCTP through the `webrtc`
 //! crate, and plugs the first half into it by the crate's interceptor trait.
@@ -13,10 +13,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs))]
 
 pub mod assembler;
-pub mod lip_sync;
 pub mod loss_log;
 pub mod nack;
-pub mod playout;
 pub mod retransmission_buffer;
 pub mod rtt;
 

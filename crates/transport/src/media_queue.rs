@@ -30,10 +30,12 @@ struct State<T> {
 }
 
 impl<T> MediaQueue<T> {
+    /// Creates a queue for this number of items.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { state: Mutex::new(State { items: VecDeque::new(), closed: false }), arrived: Notify::new(), capacity }
     }
 
+    /// Adds an item; if the queue is full, the oldest one is dropped.
     pub(crate) fn push(&self, item: T) -> Push {
         let mut state = self.state.lock();
         if state.closed {
@@ -61,6 +63,7 @@ impl<T> MediaQueue<T> {
         state.items.drain(..keep);
     }
 
+    /// Number of queued items.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.state.lock().items.len()

@@ -24,6 +24,7 @@ const EARLY_RETRY_DIVISOR: u32 = 3;
 /// Missing packets that are tracked; beyond this a key frame is cheaper.
 const MAX_MISSING: usize = 1000;
 
+/// A missing packet.
 #[derive(Clone, Copy, Debug)]
 struct Missing {
     since: Instant,
@@ -56,10 +57,10 @@ impl NackTracker {
         let extended = self.extender.extend(sequence);
         let previous = previous?;
         if extended <= previous {
-            let missing_packet = self.missing.remove(&extended)?;
-            self.recovered += u64::from(missing_packet.attempts > 0);
-            return (missing_packet.attempts == 1)
-                .then(|| missing_packet.sent.map(|sent| now.saturating_duration_since(sent)))
+            let packet = self.missing.remove(&extended)?;
+            self.recovered += u64::from(packet.attempts > 0);
+            return (packet.attempts == 1)
+                .then(|| packet.sent.map(|sent| now.saturating_duration_since(sent)))
                 .flatten();
         }
         if extended - previous - 1 > MAX_MISSING as u64 {
@@ -67,16 +68,15 @@ impl NackTracker {
             self.missing.clear();
             return None;
         }
-        for missing_packet in previous + 1..extended {
-            self.missing
-                .insert(missing_packet, Missing { since: now, due: now + REORDER_WINDOW, sent: None, attempts: 0 });
+        for number in previous + 1..extended {
+            self.missing.insert(number, Missing { since: now, due: now + REORDER_WINDOW, sent: None, attempts: 0 });
         }
-        let is_certain = extended.saturating_sub(REORDER_PACKETS);
-        for (_, missing_packet) in self.missing.range_mut(..=is_certain).rev() {
-            if missing_packet.attempts > 0 {
+        let newest_lost = extended.saturating_sub(REORDER_PACKETS);
+        for (_, packet) in self.missing.range_mut(..=newest_lost).rev() {
+            if packet.attempts > 0 {
                 break;
             }
-            missing_packet.due = missing_packet.due.min(now);
+            packet.due = packet.due.min(now);
         }
         while self.missing.len() > MAX_MISSING {
             self.missing.pop_first();
@@ -88,12 +88,12 @@ impl NackTracker {
     /// retransmission was lost, whether it was requested or not.
     pub fn on_repair(&mut self, sequence: u16, now: Instant) -> Option<Duration> {
         let extended = self.extender.clone().extend(sequence);
-        let is_unasked = match self.missing.get(&extended) {
-            Some(missing_packet) => missing_packet.attempts == 0,
+        let is_unrequested = match self.missing.get(&extended) {
+            Some(packet) => packet.attempts == 0,
             None => self.extender.highest().is_some_and(|highest| extended > highest),
         };
         let sample = self.on_packet(sequence, now);
-        self.recovered += u64::from(is_unasked);
+        self.recovered += u64::from(is_unrequested);
         sample
     }
 
@@ -114,14 +114,14 @@ impl NackTracker {
     /// The packets to request now, in order. `rtt` spaces repeated requests.
     pub fn poll(&mut self, now: Instant, rtt: Duration) -> Vec<u16> {
         let max_age = self.max_age;
-        self.missing.retain(|_, missing_packet| now.saturating_duration_since(missing_packet.since) < max_age);
+        self.missing.retain(|_, packet| now.saturating_duration_since(packet.since) < max_age);
         let mut due = Vec::new();
-        for (sequence, missing_packet) in &mut self.missing {
-            if missing_packet.due <= now {
-                missing_packet.attempts += 1;
-                missing_packet.sent = Some(now);
-                let early = missing_packet.attempts == 1 && rtt >= MIN_LONG_RTT;
-                missing_packet.due = now
+        for (sequence, packet) in &mut self.missing {
+            if packet.due <= now {
+                packet.attempts += 1;
+                packet.sent = Some(now);
+                let early = packet.attempts == 1 && rtt >= MIN_LONG_RTT;
+                packet.due = now
                     + if early {
                         rtt / EARLY_RETRY_DIVISOR
                     } else {
@@ -137,7 +137,7 @@ impl NackTracker {
     /// When [`poll`](Self::poll) has something to request next.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.missing.values().map(|missing_packet| missing_packet.due).min()
+        self.missing.values().map(|packet| packet.due).min()
     }
 
     /// Requests so far, counted per packet and repetition.

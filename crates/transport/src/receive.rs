@@ -56,6 +56,7 @@ pub struct VideoReceiver {
 }
 
 impl VideoReceiver {
+    /// Creates the receiver of a queue.
     pub(crate) fn new(queue: Arc<MediaQueue<ReceivedAccessUnit>>, counters: Arc<ReceiverCounters>) -> Self {
         Self { queue, counters }
     }
@@ -122,6 +123,7 @@ pub struct AudioReceiver {
 }
 
 impl AudioReceiver {
+    /// Creates the receiver of a queue.
     pub(crate) fn new(queue: Arc<MediaQueue<ReceivedAudio>>, counters: Arc<ReceiverCounters>) -> Self {
         Self { queue, counters }
     }

@@ -67,6 +67,7 @@ impl TrackGate {
         self.connected.load(Ordering::Relaxed) && self.negotiated.load(Ordering::Relaxed)
     }
 
+    /// Notes that the server has accepted the track, and whether it accepts redundant audio.
     pub(crate) fn set_negotiated(&self, accepts_red: bool) {
         self.accepts_red.store(accepts_red, Ordering::Relaxed);
         self.negotiated.store(true, Ordering::Relaxed);

@@ -62,6 +62,7 @@ pub struct Unreadable {
     pub useless_frames: u64,
 }
 
+/// Counters of a sent track.
 #[derive(Debug, Default)]
 pub(crate) struct SenderCounters {
     pub(crate) bytes: AtomicU64,
@@ -77,6 +78,7 @@ pub(crate) struct SenderCounters {
 }
 
 impl SenderCounters {
+    /// Reads the counters.
     pub(crate) fn snapshot(&self) -> SenderStats {
         SenderStats {
             bytes: self.bytes.load(Ordering::Relaxed),
@@ -92,6 +94,7 @@ impl SenderCounters {
     }
 }
 
+/// Counters and clock of a received track.
 #[derive(Debug, Default)]
 pub(crate) struct ReceiverCounters {
     pub(crate) bytes: AtomicU64,
@@ -110,6 +113,7 @@ pub(crate) struct ReceiverCounters {
 }
 
 impl ReceiverCounters {
+    /// Reads the counters.
     pub(crate) fn snapshot(&self) -> ReceiverStats {
         ReceiverStats {
             bytes: self.bytes.load(Ordering::Relaxed),

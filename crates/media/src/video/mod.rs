@@ -22,6 +22,7 @@ mod nokhwa_camera;
 pub mod pattern;
 mod picture_order;
 mod planes;
+pub mod playout;
 pub mod pool;
 mod reorder;
 pub mod rotate;

@@ -35,6 +35,7 @@ pub(crate) struct VideoPipeline {
 }
 
 impl VideoPipeline {
+    /// Creates a pipeline that delivers frames to `queue`.
     pub(crate) fn new(queue: Arc<MediaQueue<ReceivedAccessUnit>>) -> Self {
         Self { nack: NackTracker::new(MAX_NACK_AGE), assembler: Assembler::default(), restarts: 0, queue }
     }
@@ -71,6 +72,7 @@ pub(crate) struct AudioPipeline {
 }
 
 impl AudioPipeline {
+    /// Creates a pipeline that delivers packets to `queue`.
     pub(crate) fn new(queue: Arc<MediaQueue<ReceivedAudio>>) -> Self {
         Self { queue }
     }
@@ -101,6 +103,7 @@ enum Content {
 }
 
 impl InboundStream {
+    /// Creates a video stream.
     pub(crate) fn video(
         formats: Vec<(u8, Format)>,
         orientation: Option<u8>,
@@ -111,6 +114,7 @@ impl InboundStream {
         Self { formats, orientation, pipeline: Pipeline::Video(Box::new(pipeline)), reception, counters }
     }
 
+    /// Creates an audio stream.
     pub(crate) fn audio(formats: Vec<(u8, Format)>, pipeline: AudioPipeline, counters: Arc<ReceiverCounters>) -> Self {
         let reception = ReceptionStats::new(AUDIO_CLOCK_HZ);
         Self { formats, orientation: None, pipeline: Pipeline::Audio(pipeline), reception, counters }
@@ -248,10 +252,12 @@ impl InboundStream {
         }
     }
 
+    /// Whether this is a video stream.
     pub(super) fn is_video(&self) -> bool {
         matches!(self.pipeline, Pipeline::Video(_))
     }
 
+    /// Closes the consumer's queue.
     pub(crate) fn close(&self) {
         match &self.pipeline {
             Pipeline::Video(video) => video.queue.close(),

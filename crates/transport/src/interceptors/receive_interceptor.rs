@@ -24,6 +24,7 @@ pub(super) struct ReceiveInterceptor {
 }
 
 impl ReceiveInterceptor {
+    /// Creates the interceptor of a connection.
     pub(super) fn new(state: Arc<ReceiveState>) -> Self {
         Self { state, reads: VecDeque::new(), writes: VecDeque::new(), heartbeat: None }
     }

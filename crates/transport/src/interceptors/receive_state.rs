@@ -21,6 +21,7 @@ pub(crate) struct ReceiveState {
 }
 
 impl ReceiveState {
+    /// Creates the state of a connection without streams.
     pub(crate) fn new(rtt: Arc<SharedRtt>) -> Self {
         Self { streams: InboundStreams::default(), rtt, packets: AtomicU64::new(0) }
     }
@@ -31,6 +32,7 @@ impl ReceiveState {
 pub(crate) struct InboundStreams(pub(super) Mutex<SsrcTable<InboundStream>>);
 
 impl InboundStreams {
+    /// Adds a stream, and closes one that it replaces.
     pub(crate) fn insert(&self, ssrc: u32, rtx_ssrc: Option<u32>, stream: InboundStream) {
         if let Some(old) = self.0.lock().insert(ssrc, rtx_ssrc, stream) {
             old.close();
@@ -45,6 +47,7 @@ impl InboundStreams {
         }
     }
 
+    /// Removes and closes a stream.
     pub(crate) fn remove(&self, ssrc: u32) {
         if let Some(old) = self.0.lock().remove(ssrc) {
             old.close();
@@ -62,6 +65,7 @@ impl InboundStreams {
         }
     }
 
+    /// Closes all streams.
     pub(crate) fn close_all(&self) {
         for (_, stream) in self.0.lock().streams.drain() {
             stream.close();

@@ -64,6 +64,7 @@ pub(super) struct Retransmitter {
 }
 
 impl Retransmitter {
+    /// Adds a sent stream, if its receiver supports NACKs.
     pub(super) fn bind(&mut self, info: &StreamInfo) {
         let supports_nack =
             info.rtcp_feedback.iter().any(|feedback| feedback.typ == "nack" && feedback.parameter.is_empty());
@@ -75,6 +76,7 @@ impl Retransmitter {
         }
     }
 
+    /// Removes a sent stream.
     pub(super) fn unbind(&mut self, ssrc: u32) {
         self.streams.remove(&ssrc);
     }

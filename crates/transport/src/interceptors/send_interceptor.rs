@@ -56,6 +56,7 @@ pub(super) struct SendInterceptor {
 }
 
 impl SendInterceptor {
+    /// Creates the interceptor of a connection.
     pub(super) fn new(state: Arc<SendState>) -> Self {
         let limits = BitrateLimits { start: START_BITRATE, min: MIN_BITRATE, desired: START_BITRATE };
         Self {

@@ -36,6 +36,7 @@ pub(super) struct SendObserver {
 }
 
 impl SendObserver {
+    /// Creates the observer of a connection.
     pub(super) fn new(state: Arc<SendState>) -> Self {
         Self { state, reports: VecDeque::new(), reads: VecDeque::new(), writes: VecDeque::new() }
     }

@@ -25,6 +25,7 @@ pub(crate) struct SendState {
 }
 
 impl SendState {
+    /// Creates the state of a connection without streams.
     pub(crate) fn new(rtt: Arc<SharedRtt>, events: Arc<EventSender>) -> Self {
         Self { streams: OutboundStreams::default(), budgets: Budgets::new(START_BITRATE), rtt, events }
     }
@@ -58,10 +59,12 @@ pub(crate) struct OutboundStream {
 pub(crate) struct OutboundStreams(Mutex<SsrcTable<OutboundStream>>);
 
 impl OutboundStreams {
+    /// Adds a stream with the SSRC of its RTX stream.
     pub(crate) fn insert(&self, ssrc: u32, rtx_ssrc: u32, stream: OutboundStream) {
         self.0.lock().insert(ssrc, Some(rtx_ssrc), stream);
     }
 
+    /// Removes a stream.
     pub(crate) fn remove(&self, ssrc: u32) {
         self.0.lock().remove(ssrc);
     }

@@ -25,6 +25,7 @@ impl<S> SsrcTable<S> {
         self.streams.insert(ssrc, stream)
     }
 
+    /// Removes a stream and its RTX stream.
     pub(super) fn remove(&mut self, ssrc: u32) -> Option<S> {
         self.repairs.retain(|_, repaired| *repaired != ssrc);
         self.streams.remove(&ssrc)

@@ -72,6 +72,7 @@ impl Fallback {
         self.is_connected = is_connected;
     }
 
+    /// Whether the connection is up.
     pub(super) fn is_connected(&self) -> bool {
         self.is_connected
     }

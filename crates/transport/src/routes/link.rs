@@ -31,6 +31,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// Creates the link of a route.
     pub(super) fn new(address: SocketAddr, route: MediaRoute, queue: Arc<SendQueue>) -> Self {
         Self { address, route, queue, owner: Mutex::default() }
     }

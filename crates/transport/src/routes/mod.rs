@@ -138,6 +138,7 @@ impl Routes {
         *self.turn_servers.lock() = turn_server::usable(servers, self.policy);
     }
 
+    /// The policy on which routes media may take.
     pub(crate) fn policy(&self) -> IceTransportPolicy {
         self.policy
     }

@@ -103,6 +103,7 @@ impl SendQueue {
         self.ended.notify_waiters();
     }
 
+    /// Whether the queue is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.core.lock().is_closed
     }

@@ -33,6 +33,7 @@ impl fmt::Debug for RouteSocket {
 }
 
 impl RouteSocket {
+    /// Wraps a socket of the stack and registers it with the routes.
     pub(crate) fn new(inner: Arc<dyn AsyncUdpSocket>, routes: Arc<Routes>) -> Arc<Self> {
         let (inbox, arrivals) = mpsc::channel(INBOX_CAPACITY);
         if let Ok(address) = inner.local_addr() {

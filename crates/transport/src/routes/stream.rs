@@ -31,6 +31,7 @@ pub(super) struct DatagramReader<R> {
 }
 
 impl<R: AsyncRead + Unpin> DatagramReader<R> {
+    /// Creates a reader of a stream with this framing.
     pub(super) fn new(reader: R, framing: Framing) -> Self {
         Self { reader, framing, bytes: BytesMut::with_capacity(CHUNK) }
     }
@@ -60,6 +61,7 @@ pub(super) struct DatagramWriter<W> {
 }
 
 impl<W: AsyncWrite + Unpin> DatagramWriter<W> {
+    /// Creates a writer of a stream with this framing.
     pub(super) fn new(writer: W, framing: Framing) -> Self {
         Self { writer, framing, bytes: Vec::with_capacity(CHUNK) }
     }

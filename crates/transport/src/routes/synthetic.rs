@@ -45,10 +45,12 @@ impl<T> Table<T> {
         SocketAddr::new(ip, PORT)
     }
 
+    /// Sets the entry of an allocated address.
     pub(super) fn insert(&mut self, address: SocketAddr, entry: T) {
         self.entries.insert(address, entry);
     }
 
+    /// The entry of an address.
     pub(super) fn get(&self, address: &SocketAddr) -> Option<&T> {
         self.entries.get(address)
     }
