@@ -36,7 +36,7 @@ function nativeType(type, isOptional) {
 }
 
 /** All methods of the native class: those of the surface that it implements itself, then those of native.json. */
-function nativeMethods() {
+export function nativeMethods() {
   const direct = surface.methods.flatMap((it) => {
     const call = callOf(it.name);
     if (call?.by !== 'native' || it.name in native.methods) return [];

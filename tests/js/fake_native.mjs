@@ -1,4 +1,8 @@
-// A native part that records its calls, for tests of the JS face alone.
+// A native part that records its calls, for tests of the JS face alone. It has the methods of the description.
+import { nativeMethods } from '../../scripts/surface/native.mjs';
+
+const METHODS = new Set(nativeMethods().map(({ name }) => name));
+
 export function fakeNative() {
   const calls = [];
   const events = [];
@@ -10,8 +14,9 @@ export function fakeNative() {
     constructor(callback) {
       wake = callback;
       const get = (target, name) => {
-        const run = target[name] ?? record(name);
         if (typeof name !== 'string' || name === 'constructor') return target[name];
+        if (!METHODS.has(name)) throw new TypeError(`the native part has no method ${name}`);
+        const run = target[name] ?? record(name);
         return function (...args) {
           if (!natives.has(this)) throw new TypeError('Illegal invocation');
           return run(...args);
