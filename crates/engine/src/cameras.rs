@@ -317,7 +317,7 @@ mod tests {
                     CaptureEvent::FirstFrame { .. } => "first frame".to_owned(),
                     CaptureEvent::Size { .. } => return,
                     CaptureEvent::Failed { error } => format!("failed: {:?}", error.failure),
-                    CaptureEvent::ResumeReason { failure, .. } => {
+                    CaptureEvent::CameraState { failure, .. } => {
                         failure.map_or("open".to_owned(), |failure| format!("{failure:?}"))
                     }
                 };

@@ -29,7 +29,7 @@ pub(crate) enum CaptureEvent {
         error: CaptureError,
     },
     /// The camera of this channel delivers no frames for this reason; `None`: it delivers them again, or is not wanted.
-    ResumeReason {
+    CameraState {
         channel: u32,
         failure: Option<CameraFailure>,
     },
@@ -136,7 +136,7 @@ impl ChannelFeed {
     /// Sets why the channel's camera delivers no frames.
     pub(crate) fn set_failure(&self, failure: Option<CameraFailure>) {
         if std::mem::replace(&mut *self.failure.lock(), failure) != failure {
-            (self.events)(CaptureEvent::ResumeReason { channel: self.channel, failure });
+            (self.events)(CaptureEvent::CameraState { channel: self.channel, failure });
         }
     }
 

@@ -1,29 +1,30 @@
 //! Lost packets that transport-wide feedback does not mention.
 //!
-//! Some receivers (`str0m` is one) begin each message with a packet that came: what was lost right before it is in no message.
-//! Messages are counted, so where none is missing in between, what lies between two of them was lost
-//! (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1). Where that is all of a long silence, the way was gone
+//! Some receivers (`str0m` is one) begin each message with a packet that arrived: losses right before it are in no message.
+//! Messages are counted, so where none is missing, the packets between two of them were lost
+//! (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1). If many are lost in a long silence, the path was down
 //! in it. Sans-IO.
 
 use std::time::{Duration, Instant};
 
 /// A longer gap is a jump of the numbers, not a loss.
-const MOST: u16 = 500;
-/// So long a silence with so many packets lost in it is an outage.
+const MAX_GAP: u16 = 500;
+/// Minimum silence of an outage.
 const OUTAGE: Duration = Duration::from_millis(400);
+/// Minimum number of packets lost in it.
 const OUTAGE_PACKETS: u16 = 20;
 
-/// See the module.
+/// Compares consecutive feedback messages.
 #[derive(Debug, Default)]
 pub(crate) struct FeedbackGaps {
     /// Number of the last message, and of the first packet after it.
     last: Option<(u8, u16)>,
-    /// When it came.
+    /// When it arrived.
     last_at: Option<Instant>,
 }
 
 impl FeedbackGaps {
-    /// Takes a message by its number, its first packet and how many it tells of; gives how many were lost before it.
+    /// Takes a message by its number, its first packet and the number of packets in it; returns how many were lost before it.
     pub(crate) fn lost_before(&mut self, message: u8, first: u16, packets: u16) -> u16 {
         let before = self.last.replace((message, first.wrapping_add(packets)));
         let Some((last, next)) = before else { return 0 };
@@ -31,10 +32,10 @@ impl FeedbackGaps {
             return 0;
         }
         let gap = first.wrapping_sub(next);
-        if gap <= MOST { gap } else { 0 }
+        if gap <= MAX_GAP { gap } else { 0 }
     }
 
-    /// Takes when a message came before which so many packets were lost; says whether it ends an outage.
+    /// Takes the arrival of a message before which `lost` packets were lost; returns whether it ends an outage.
     pub(crate) fn ends_outage(&mut self, now: Instant, lost: u16) -> bool {
         let before = self.last_at.replace(now);
         lost >= OUTAGE_PACKETS && before.is_some_and(|before| now.saturating_duration_since(before) >= OUTAGE)

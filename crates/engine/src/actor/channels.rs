@@ -230,7 +230,7 @@ impl Actor {
                 self.emit(event::publisher_video_size(width, height, channel));
             }
             CaptureEvent::Failed { error } => self.camera_failed(&error),
-            CaptureEvent::ResumeReason { channel, failure } => self.on_camera_failure(channel, failure),
+            CaptureEvent::CameraState { channel, failure } => self.on_camera_failure(channel, failure),
         }
     }
 }

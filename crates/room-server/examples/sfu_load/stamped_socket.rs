@@ -10,7 +10,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, 
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-/// See the module's description.
+/// A UDP socket with the system's arrival times.
 pub struct StampedSocket(UdpSocket);
 
 /// What was received.

@@ -107,7 +107,7 @@ impl SendInterceptor {
         let unmentioned = self.gaps.lost_before(feedback.fb_pkt_count, base, feedback.packet_status_count);
         let before = (1..=unmentioned).rev().map(|behind| (base.wrapping_sub(behind), false));
         let reported = statuses.iter().map(|status| (status.sequence, status.arrival.is_some()));
-        let lost = self.log.on_told(before.chain(reported));
+        let lost = self.log.on_feedback(before.chain(reported));
         let results = self.control.on_feedback(now, statuses);
         self.state.budgets.on_results(&results, unmentioned);
         if self.gaps.ends_outage(now, unmentioned) {

@@ -415,7 +415,7 @@ pub fn run(config: &CallConfig) -> CallReport {
             match reply {
                 FromReceiver::Feedback(statuses) => {
                     let reported = statuses.iter().map(|status| (status.sequence, status.arrival.is_some()));
-                    let lost = sender.log.on_told(reported);
+                    let lost = sender.log.on_feedback(reported);
                     sender.control.on_feedback(now, statuses);
                     if let Some(spacing) = sender.control.unrequested_spacing(now) {
                         sender.retransmit(lost, now, spacing);
