@@ -128,7 +128,7 @@ struct Attempts {
     /// Why it failed, and when it is tried again.
     waits: Option<(CameraFailure, Instant)>,
     /// The reasons that were reported since frames last arrived.
-    told: Vec<CameraFailure>,
+    reported: Vec<CameraFailure>,
 }
 
 #[derive(Default)]
@@ -197,7 +197,7 @@ impl<C> Keeper<C> {
                 attempts.pauses = RetryPauses::default();
             }
             if camera.fan_out.has_frames.load(Relaxed) {
-                attempts.told.clear();
+                attempts.reported.clear();
             }
         }
         if let Some(need) = self.needs().remove(&device) {
@@ -225,12 +225,12 @@ impl<C> Keeper<C> {
                 pauses: RetryPauses::default(),
                 choice: need.choice,
                 waits: None,
-                told: Vec::new(),
+                reported: Vec::new(),
             });
             if std::mem::replace(&mut attempts.choice, need.choice) != need.choice {
                 // A new choice is reported again.
                 *attempts =
-                    Attempts { pauses: RetryPauses::default(), choice: need.choice, waits: None, told: Vec::new() };
+                    Attempts { pauses: RetryPauses::default(), choice: need.choice, waits: None, reported: Vec::new() };
             }
             if let Some((failure, at)) = attempts.waits
                 && at > now
@@ -270,8 +270,8 @@ impl<C> Keeper<C> {
         need.feeds.iter().for_each(|feed| feed.set_failure(Some(failure)));
         let Some(attempts) = self.attempts.get_mut(device) else { return };
         attempts.waits = Some((failure, now + attempts.pauses.take()));
-        if !attempts.told.contains(&failure) {
-            attempts.told.push(failure);
+        if !attempts.reported.contains(&failure) {
+            attempts.reported.push(failure);
             (self.events)(CaptureEvent::Failed { error });
         }
     }
@@ -311,7 +311,7 @@ mod tests {
     impl House {
         fn new(failure: Option<CameraFailure>) -> Self {
             let seen = Arc::<Mutex<Vec<String>>>::default();
-            let told = seen.clone();
+            let reported = seen.clone();
             let events: CaptureEvents = Arc::new(move |event| {
                 let text = match event {
                     CaptureEvent::FirstFrame { .. } => "first frame".to_owned(),
@@ -321,7 +321,7 @@ mod tests {
                         failure.map_or("open".to_owned(), |failure| format!("{failure:?}"))
                     }
                 };
-                told.lock().push(text);
+                reported.lock().push(text);
             });
             let failure = Arc::new(Mutex::new(failure));
             let sinks = Arc::<Mutex<Sinks>>::default();

@@ -107,8 +107,8 @@ mod tests {
         for (there, back) in [(0, 0), (20, 20), (80, 0), (0, 80), (3, 40)] {
             let mut clock = NetworkClock::default();
             assert!(clock.take(sample(began, 0, there, back)));
-            let told = clock.now(began + ms(1000));
-            assert!(error(&clock, began, 1000) <= u64::from(told.max_deviation_ms), "{there} {back}: {told:?}");
+            let reported = clock.now(began + ms(1000));
+            assert!(error(&clock, began, 1000) <= u64::from(reported.max_deviation_ms), "{there} {back}: {reported:?}");
         }
     }
 

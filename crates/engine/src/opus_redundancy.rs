@@ -21,12 +21,12 @@ const NOTICEABLE: f64 = 2.0;
 #[derive(Debug)]
 pub(crate) struct ExpectedLoss {
     percent: f64,
-    told: f64,
+    reported: f64,
 }
 
 impl Default for ExpectedLoss {
     fn default() -> Self {
-        Self { percent: MIN_PERCENT, told: MIN_PERCENT }
+        Self { percent: MIN_PERCENT, reported: MIN_PERCENT }
     }
 }
 
@@ -34,7 +34,7 @@ impl ExpectedLoss {
     /// The percentage that the encoder was last configured with.
     pub(crate) fn percent(&self) -> u8 {
         // At most 30.
-        self.told.round() as u8
+        self.reported.round() as u8
     }
 
     /// Takes the share of packets lost in the receiver's last report, 0 to 1, about once a second. Returns the percentage for
@@ -48,11 +48,11 @@ impl ExpectedLoss {
         let percent = wanted.clamp(MIN_PERCENT, MAX_PERCENT);
         let weight = if percent > self.percent { RISE_WEIGHT } else { FALL };
         self.percent += weight * (percent - self.percent);
-        let settled = self.percent - MIN_PERCENT < NOTICEABLE / 2.0 && self.told > MIN_PERCENT;
-        if (self.percent - self.told).abs() < NOTICEABLE && !settled {
+        let settled = self.percent - MIN_PERCENT < NOTICEABLE / 2.0 && self.reported > MIN_PERCENT;
+        if (self.percent - self.reported).abs() < NOTICEABLE && !settled {
             return None;
         }
-        self.told = if settled { MIN_PERCENT } else { self.percent };
+        self.reported = if settled { MIN_PERCENT } else { self.percent };
         Some(self.percent())
     }
 }
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn the_more_is_lost_the_more_copies_are_sent() {
         let mut copies = Copies::default();
-        let told = [5, 8, 13, 12, 10, 7, 5].map(|percent| copies.update(percent, 48_000, 2_000_000));
-        assert_eq!(told, [0, 1, 2, 2, 1, 1, 0]);
+        let reported = [5, 8, 13, 12, 10, 7, 5].map(|percent| copies.update(percent, 48_000, 2_000_000));
+        assert_eq!(reported, [0, 1, 2, 2, 1, 1, 0]);
     }
 
     #[test]
@@ -110,8 +110,8 @@ mod tests {
     #[test]
     fn a_little_loss_is_enough_for_redundancy_in_every_packet() {
         let mut expected = ExpectedLoss::default();
-        let told = (0..4).filter_map(|_| expected.update(0.05)).last();
-        assert!(told.is_some_and(|percent| percent >= 9), "{told:?}");
+        let reported = (0..4).filter_map(|_| expected.update(0.05)).last();
+        assert!(reported.is_some_and(|percent| percent >= 9), "{reported:?}");
         assert!((0..60).filter_map(|_| expected.update(0.05)).all(|percent| percent <= 10));
     }
 

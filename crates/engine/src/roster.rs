@@ -111,8 +111,8 @@ impl Stream {
     }
 }
 
-fn device_state(told: Option<i32>, track: Option<&Track>) -> i32 {
-    match (told, track) {
+fn device_state(reported: Option<i32>, track: Option<&Track>) -> i32 {
+    match (reported, track) {
         (Some(state), _) if state != DEVICE_OPEN => state,
         (_, Some(track)) if track.muted => DEVICE_MUTED,
         _ => DEVICE_OPEN,

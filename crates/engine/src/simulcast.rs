@@ -62,7 +62,7 @@ pub(crate) fn layers(config: &VideoConfig, count: usize) -> Vec<VideoConfig> {
 }
 
 /// The layers as they are announced. A track that is sent once has one, of the best quality and without a name: a server
-/// that is told of no layer would believe that none can be wanted.
+/// that is reported of no layer would believe that none can be wanted.
 pub(crate) fn announced(config: &VideoConfig, count: usize) -> Vec<VideoLayer> {
     if count < 2 {
         return vec![VideoLayer {

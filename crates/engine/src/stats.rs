@@ -33,8 +33,8 @@ impl Network {
     pub(crate) fn upstream_loss_since(&self, before: &Self) -> f64 {
         let (now, before) = (&self.publisher, &before.publisher);
         let lost = now.path_packets_lost.saturating_sub(before.path_packets_lost);
-        let told = now.path_packets.saturating_sub(before.path_packets);
-        quality::share(lost, told).unwrap_or(now.remote_loss_rate)
+        let reported = now.path_packets.saturating_sub(before.path_packets);
+        quality::share(lost, reported).unwrap_or(now.remote_loss_rate)
     }
 
     /// The same for received packets; `None` below this many packets.

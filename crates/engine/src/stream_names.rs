@@ -17,7 +17,7 @@ pub(crate) type StreamNames = BTreeMap<String, String>;
 pub(crate) fn reported_by_server(info: &ParticipantInfo) -> StreamNames {
     let id = |track: &TrackInfo| match track.stream.as_str() {
         "" => derived_stream_id(&info.identity, track.source),
-        told => told.to_owned(),
+        reported => reported.to_owned(),
     };
     info.tracks.iter().map(|track| (track.sid.clone(), id(track))).collect()
 }
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn our_server_has_the_word() {
         let tracks = [("A", AUDIO, "microphone", "anna_2"), ("B", VIDEO, "s", "s"), ("C", VIDEO, "", "")];
-        let told: Vec<_> = reported_by_server(&somebody("anna", 1, &tracks)).into_iter().collect();
-        assert_eq!(told, expected(&[("A", "anna_2"), ("B", "s"), ("C", "anna")]));
+        let reported: Vec<_> = reported_by_server(&somebody("anna", 1, &tracks)).into_iter().collect();
+        assert_eq!(reported, expected(&[("A", "anna_2"), ("B", "s"), ("C", "anna")]));
     }
 }

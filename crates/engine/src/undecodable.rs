@@ -75,8 +75,8 @@ pub(crate) fn obstacle(track: &TrackInfo) -> Option<Reason> {
     if track.encryption != 0 {
         return Some(Reason::Encrypted);
     }
-    let told = track.codecs.iter().map(|codec| codec.mime_type.as_str()).chain([track.mime_type.as_str()]);
-    let names: Vec<&str> = told.filter_map(|mime| mime.split_once('/')).map(|(_, name)| name).collect();
+    let reported = track.codecs.iter().map(|codec| codec.mime_type.as_str()).chain([track.mime_type.as_str()]);
+    let names: Vec<&str> = reported.filter_map(|mime| mime.split_once('/')).map(|(_, name)| name).collect();
     let is_video = track.r#type == TrackType::Video as i32;
     let known = |name: &&str| {
         let ours = DECODABLE.iter().map(|codec| match codec {
@@ -294,9 +294,9 @@ mod tests {
         let mut watch = EncryptedAudioDetector::default();
         let results: Vec<_> = (0..8).map(|_| watch.take(&ENCRYPTED)).collect();
         assert!(results.iter().all(|(sound, _)| *sound == Sound::Drop));
-        assert_eq!(results.iter().filter_map(|(_, told)| *told).collect::<Vec<_>>(), [true]);
+        assert_eq!(results.iter().filter_map(|(_, reported)| *reported).collect::<Vec<_>>(), [true]);
         let back: Vec<_> = (0..8).map(|_| watch.take(&[0x78, 1, 2, 3])).collect();
-        assert_eq!(back.iter().filter_map(|(_, told)| *told).collect::<Vec<_>>(), [false]);
+        assert_eq!(back.iter().filter_map(|(_, reported)| *reported).collect::<Vec<_>>(), [false]);
         assert_eq!(back[7].0, Sound::Play);
         // An accident in the middle of plain audio.
         assert_eq!(watch.take(&ENCRYPTED), (Sound::Play, None));

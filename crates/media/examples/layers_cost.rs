@@ -64,8 +64,8 @@ fn encode(frames: &[VideoFrame], layers: &[(u32, u32, u32)]) -> f64 {
 
 /// Time that this thread has had a processor, in milliseconds.
 fn cpu_ms() -> f64 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells it");
-    told.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
+    let reported = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells it");
+    reported.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -123,7 +123,7 @@ impl RoomServer {
         let metrics = Metrics::default();
         let offer = Arc::new(Offer {
             rules: config.candidates.clone(),
-            told: config.node_ips(),
+            configured: config.node_ips(),
             bound: signalling.iter().map(|one| one.local_addr().map(|bound| bound.ip())).collect::<Result<_, _>>()?,
             is_local,
             udp_port: (!config.force_tcp).then_some(media_port),

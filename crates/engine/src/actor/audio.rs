@@ -41,14 +41,14 @@ pub(crate) enum Monitor {
 struct VadMonitor {
     generation: u64,
     /// Counts of frames with a voice and of all frames at the last report.
-    told: (u64, u64),
+    reported: (u64, u64),
 }
 
 impl VadMonitor {
     /// The `ZegoAudioVADType` of the time since the last report.
     fn state(&mut self, counts: (u64, u64)) -> i32 {
-        let told = std::mem::replace(&mut self.told, counts);
-        let (voiced, frames) = (counts.0 - told.0, counts.1 - told.1);
+        let reported = std::mem::replace(&mut self.reported, counts);
+        let (voiced, frames) = (counts.0 - reported.0, counts.1 - reported.1);
         i32::from(frames > 0 && voiced as f64 >= SPEECH_SHARE * frames as f64)
     }
 }
@@ -293,9 +293,9 @@ impl Actor {
             interval.tick().await;
             loop {
                 interval.tick().await;
-                let (told, goes_on) = tokio::sync::oneshot::channel();
+                let (reported, goes_on) = tokio::sync::oneshot::channel();
                 let Some(inbox) = inbox.upgrade() else { return };
-                if inbox.send(Input::Monitor { monitor, generation, goes_on: told }).is_err() {
+                if inbox.send(Input::Monitor { monitor, generation, goes_on: reported }).is_err() {
                     return;
                 }
                 drop(inbox);
@@ -316,7 +316,8 @@ impl Actor {
             return self.debug_error(code::ILLEGAL_PARAM, function, "no such type");
         }
         let generation = self.start_monitor(Monitor::Vad { source }, interval_ms);
-        self.sound.vad[source as usize] = Some(VadMonitor { generation, told: self.audio.microphone_voice_counts() });
+        self.sound.vad[source as usize] =
+            Some(VadMonitor { generation, reported: self.audio.microphone_voice_counts() });
     }
 
     /// Reports a measurement; returns whether its timer goes on.
@@ -386,7 +387,7 @@ mod tests {
 
     #[test]
     fn speech_with_pauses_is_voice_and_a_cough_is_noise() {
-        let mut monitor = VadMonitor { generation: 1, told: (10, 100) };
+        let mut monitor = VadMonitor { generation: 1, reported: (10, 100) };
         assert_eq!(monitor.state((60, 200)), 1);
         assert_eq!(monitor.state((70, 300)), 0);
         assert_eq!(monitor.state((70, 300)), 0, "the microphone is closed");

@@ -109,12 +109,12 @@ impl Actor {
     /// The list of devices has changed.
     pub(super) fn devices_changed(&mut self, change: DeviceChange) {
         let DeviceChange { kind, added, removed } = change;
-        let told = |update: UpdateType, device: &DeviceInfo| match kind {
+        let reported = |update: UpdateType, device: &DeviceInfo| match kind {
             WatchedKind::Camera => event::video_device_state(update, device),
             WatchedKind::Audio(kind) => event::audio_device_state(update, kind, device),
         };
-        removed.iter().for_each(|device| self.emit(told(UpdateType::Delete, device)));
-        added.iter().for_each(|device| self.emit(told(UpdateType::Add, device)));
+        removed.iter().for_each(|device| self.emit(reported(UpdateType::Delete, device)));
+        added.iter().for_each(|device| self.emit(reported(UpdateType::Add, device)));
         match kind {
             WatchedKind::Camera => self.cameras.devices_changed(),
             WatchedKind::Audio(kind) => self.audio.devices_changed(kind),

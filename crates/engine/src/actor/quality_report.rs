@@ -68,7 +68,7 @@ impl Actor {
     /// Handles the server's report about the subscribers of what this user publishes.
     pub(super) fn on_listener_report(&mut self, room: &RoomKey, report: ListenerReport) {
         if let Some(room) = self.rooms.get_mut(room) {
-            tracing::debug!(?report, "the server told of the listeners");
+            tracing::debug!(?report, "the server reported of the listeners");
             room.listeners = Some((Instant::now(), report));
         }
     }

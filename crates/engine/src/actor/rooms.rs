@@ -282,7 +282,7 @@ fn codes_of_the_end(reason: RoomReason, code: i32) -> (i32, i32) {
     }
 }
 
-/// The code of a token that this user cannot use, as far as it can be told locally.
+/// The code of a token that this user cannot use, as far as it can be reported locally.
 fn check_token(text: &str, user: &User) -> Result<(), i32> {
     if text.is_empty() {
         return Err(code::ROOM_NO_TOKEN);

@@ -46,8 +46,8 @@ impl<S: SessionSink> Session<'_, S> {
         tracing::info!(?failure, attempts = outage.attempts, "resuming");
         // Without media the server takes a closed connection for the end of its client: the old one has to stay open until the
         // new one is there.
-        let mut told = failure == ResumeReason::Signal;
-        if told {
+        let mut reported = failure == ResumeReason::Signal;
+        if reported {
             self.connection = None;
             self.sink.emit(SessionEvent::SignalLost);
         }
@@ -68,17 +68,17 @@ impl<S: SessionSink> Session<'_, S> {
                 }
                 Err(error) => tracing::info!(%error, attempt = outage.attempts, "not resumed"),
             }
-            if !std::mem::replace(&mut told, true) {
+            if !std::mem::replace(&mut reported, true) {
                 self.connection = None;
                 self.sink.emit(SessionEvent::SignalLost);
             }
         };
         outage.resumed_at = Some(Instant::now());
-        self.outage = Some(outage).filter(|_| failure != ResumeReason::Media || told);
+        self.outage = Some(outage).filter(|_| failure != ResumeReason::Media || reported);
         // Where the server was still heard the path works, and a restart would only cost a gap.
         let is_heard = self.publisher.arrivals() >= arrivals + WORKING_PATH_PACKETS;
         self.take_up(connection, &response, failure == ResumeReason::Media || !is_heard).await?;
-        if told {
+        if reported {
             self.sink.emit(SessionEvent::Resumed);
         }
         for command in held {

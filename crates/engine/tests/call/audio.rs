@@ -58,7 +58,7 @@ fn a_muted_or_quiet_microphone_device_is_heard_as_such_at_the_other_end() {
     ben.engine.start_sound_level_monitor(100, false).unwrap();
     let mut expect = |level: f64| {
         ben.expect("onRemoteSoundLevelUpdate", |event| {
-            event["soundLevels"]["anna-stream"].as_f64().is_some_and(|told| (told - level).abs() < 3.0)
+            event["soundLevels"]["anna-stream"].as_f64().is_some_and(|reported| (reported - level).abs() < 3.0)
         });
     };
     let microphone = DeviceKind::Microphone;
@@ -105,7 +105,7 @@ fn the_capture_volume_is_heard_at_the_other_end() {
     ben.engine.start_sound_level_monitor(100, false).unwrap();
     let mut expect = |level: f64| {
         ben.expect("onRemoteSoundLevelUpdate", |event| {
-            event["soundLevels"]["anna-stream"].as_f64().is_some_and(|told| (told - level).abs() < 3.0)
+            event["soundLevels"]["anna-stream"].as_f64().is_some_and(|reported| (reported - level).abs() < 3.0)
         });
     };
     expect(HUM_LEVEL);

@@ -54,15 +54,15 @@ fn an_untrusted_certificate_ends_the_login_unless_it_is_pinned() {
     let (event, took) = failure(&mut client(port, &[]));
     assert_eq!(event["errorCode"], 1_002_030);
     assert!(took < Duration::from_secs(3), "{took:?}");
-    let told = message(&event);
-    assert!(told.contains("certificate of localhost is refused"), "{told}");
+    let reported = message(&event);
+    assert!(reported.contains("certificate of localhost is refused"), "{reported}");
     // Another name than the server's.
-    let told = message(&failure(&mut client(port, &[("server_ca", &pem)])).0);
-    assert!(told.contains("it is for elsewhere"), "{told}");
+    let reported = message(&failure(&mut client(port, &[("server_ca", &pem)])).0);
+    assert!(reported.contains("it is for elsewhere"), "{reported}");
     // What it says with a wrong pin is the right one.
     let wrong = format!("sha256/{}=", "A".repeat(43));
-    let told = message(&failure(&mut client(port, &[("server_pin", &wrong)])).0);
-    let pin = told.split_whitespace().find(|word| word.starts_with("sha256/")).unwrap().to_owned();
+    let reported = message(&failure(&mut client(port, &[("server_pin", &wrong)])).0);
+    let pin = reported.split_whitespace().find(|word| word.starts_with("sha256/")).unwrap().to_owned();
     let mut anna = client(port, &[("server_pin", &pin)]);
     anna.login("room", "anna");
     anna.expect("onRoomStateUpdate", |event| event["state"] == 2);

@@ -91,8 +91,8 @@ fn child_calls_by_app_sign() {
     anna.expect("onRoomStateUpdate", |event| event["state"] != 1 || event["errorCode"] != 0);
     assert_eq!(anna.all("onRoomStateUpdate").last().unwrap()["state"], 2, "{:?}", anna.seen);
     anna.publish("stream");
-    let told = answer(|reply| anna.engine.set_room_extra_info("room", "key", "value", reply));
-    assert_eq!(told["errorCode"], 0);
+    let reported = answer(|reply| anna.engine.set_room_extra_info("room", "key", "value", reply));
+    assert_eq!(reported["errorCode"], 0);
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn an_applications_token_is_warned_of_by_its_own_life_whatever_the_clock_here_sa
 fn child_holds_a_token() {
     let mut anna = by_token(&variable("CHILD_SERVER"), variable("CHILD_TOKEN"));
     anna.expect("onRoomStateUpdate", |event| event["state"] == 2);
-    let told = anna.expect("onRoomTokenWillExpire", |_| true);
-    assert!((25..=30).contains(&told["remainTimeInSecond"].as_u64().unwrap()), "{told}");
+    let reported = anna.expect("onRoomTokenWillExpire", |_| true);
+    assert!((25..=30).contains(&reported["remainTimeInSecond"].as_u64().unwrap()), "{reported}");
 }
 
 #[test]

@@ -20,21 +20,24 @@ fn room_extra_info_reaches_later_users_after_its_author_left() {
     let mut anna = Client::joined(&server, "room", "anna");
     let mut ben = Client::joined(&server, "room", "ben");
     assert_eq!(set_room_info(&anna, "room", "topic", "cats"), 0);
-    let told = ben.expect("onRoomExtraInfoUpdate", |_| true);
-    let entry = &told["roomExtraInfoList"][0];
-    assert_eq!((&told["roomID"], &entry["key"], &entry["value"]), (&"room".into(), &"topic".into(), &"cats".into()));
+    let reported = ben.expect("onRoomExtraInfoUpdate", |_| true);
+    let entry = &reported["roomExtraInfoList"][0];
+    assert_eq!(
+        (&reported["roomID"], &entry["key"], &entry["value"]),
+        (&"room".into(), &"topic".into(), &"cats".into())
+    );
     assert_eq!(entry["updateUser"]["userID"], "anna");
     assert!(entry["updateTime"].as_u64().unwrap() > 1_600_000_000_000);
     assert_eq!(set_room_info(&ben, "room", "topic", "dogs"), 0);
     anna.expect("onRoomExtraInfoUpdate", |event| event["roomExtraInfoList"][0]["value"] == "dogs");
-    let told = anna.all("onRoomExtraInfoUpdate");
-    assert_eq!(told.len(), 1, "the author does not hear of what he set himself: {told:?}");
+    let reported = anna.all("onRoomExtraInfoUpdate");
+    assert_eq!(reported.len(), 1, "the author does not hear of what he set himself: {reported:?}");
     ben.engine.logout_room(None).unwrap();
     anna.expect("onRoomUserUpdate", |event| event["updateType"] == 1);
     let mut carl = Client::joined(&server, "room", "carl");
-    let told = carl.expect("onRoomExtraInfoUpdate", |_| true);
-    assert_eq!(told["roomExtraInfoList"][0]["value"], "dogs");
-    assert_eq!(told["roomExtraInfoList"][0]["updateUser"]["userID"], "ben");
+    let reported = carl.expect("onRoomExtraInfoUpdate", |_| true);
+    assert_eq!(reported["roomExtraInfoList"][0]["value"], "dogs");
+    assert_eq!(reported["roomExtraInfoList"][0]["updateUser"]["userID"], "ben");
 }
 
 #[test]
@@ -63,9 +66,9 @@ fn stream_extra_info_arrives_with_the_stream_and_on_every_change() {
     let added = ben.expect("onRoomStreamUpdate", |event| event["updateType"] == 0);
     assert_eq!(added["streamList"][0]["extraInfo"], "first");
     assert_eq!(set_stream_info(&anna, "second"), 0);
-    let told = ben.expect("onRoomStreamExtraInfoUpdate", |_| true);
-    assert_eq!((&told["roomID"], &told["streamList"][0]["streamID"]), (&"room".into(), &"s".into()));
-    assert_eq!(told["streamList"][0]["extraInfo"], "second");
+    let reported = ben.expect("onRoomStreamExtraInfoUpdate", |_| true);
+    assert_eq!((&reported["roomID"], &reported["streamList"][0]["streamID"]), (&"room".into(), &"s".into()));
+    assert_eq!(reported["streamList"][0]["extraInfo"], "second");
     assert_eq!(set_stream_info(&anna, &"x".repeat(1024)), 1_003_051);
     let mut carl = Client::joined(&server, "room", "carl");
     let added = carl.expect("onRoomStreamUpdate", |event| event["updateType"] == 0);
@@ -89,8 +92,8 @@ fn the_number_of_users_is_reported_after_the_login() {
     let server = Server::start();
     let _anna = Client::joined(&server, "room", "anna");
     let mut ben = Client::joined(&server, "room", "ben");
-    let told = ben.expect("onRoomOnlineUserCountUpdate", |_| true);
-    assert_eq!((&told["roomID"], &told["count"]), (&"room".into(), &2.into()));
+    let reported = ben.expect("onRoomOnlineUserCountUpdate", |_| true);
+    assert_eq!((&reported["roomID"], &reported["count"]), (&"room".into(), &2.into()));
 }
 
 #[test]

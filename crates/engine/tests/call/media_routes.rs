@@ -162,7 +162,7 @@ fn media_without_a_path_are_an_error_of_the_stream_and_come_by_themselves_when_t
         client.expect_within(limit, "onPublisherStateUpdate", |event| {
             event["state"] == 1 && event["errorCode"] == 1_003_020 && names_media(event)
         });
-        eprintln!("told after {:?}", begun.elapsed());
+        eprintln!("reported after {:?}", begun.elapsed());
     }
     relay.let_media_through(true);
     let opened = Instant::now();
@@ -173,7 +173,7 @@ fn media_without_a_path_are_an_error_of_the_stream_and_come_by_themselves_when_t
         let rooms = client.all("onRoomStateChanged");
         assert!(rooms.iter().all(|event| event["reason"] == 0 || event["reason"] == 1), "{rooms:?}");
         let errors = client.all("onPublisherStateUpdate").into_iter().filter(|event| event["errorCode"] != 0).count();
-        assert_eq!(errors, 1, "it is told once");
+        assert_eq!(errors, 1, "it is reported once");
     }
 }
 

@@ -74,17 +74,17 @@ fn app() {
     client.expect("onRoomStateUpdate", |event| event["state"] != 1);
     assert_eq!(client.all("onRoomStateUpdate").last().unwrap()["state"], 2, "{:?}", client.seen);
     println!("\nhere");
-    let mut told = 0;
+    let mut reported = 0;
     let end = Instant::now() + Duration::from_secs(60);
     while Instant::now() < end {
         let updates = client.all("onRoomUserUpdate");
-        for update in &updates[told..] {
+        for update in &updates[reported..] {
             let verb = if update["updateType"] == 0 { "sees" } else { "misses" };
             for user in update["userList"].as_array().unwrap() {
                 println!("\n{verb} {}", user["userID"].as_str().unwrap());
             }
         }
-        told = updates.len();
+        reported = updates.len();
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -107,8 +107,11 @@ fn a_camera_that_is_plugged_in_later_is_used_and_reported() {
     assert!(anna.engine.get_video_device_list().iter().any(|device| device.id == id));
     socket.unplug();
     anna.expect("onVideoDeviceStateChanged", |event| event["updateType"] == 1 && event["deviceInfo"]["deviceID"] == id);
-    let told = anna.all("onLocalDeviceExceptionOccurred");
-    assert!(told.iter().any(|event| event["exceptionType"] == UNPLUGGED && event["deviceID"] == id), "{told:?}");
+    let reported = anna.all("onLocalDeviceExceptionOccurred");
+    assert!(
+        reported.iter().any(|event| event["exceptionType"] == UNPLUGGED && event["deviceID"] == id),
+        "{reported:?}"
+    );
 }
 
 #[test]

@@ -32,8 +32,8 @@ fn a_user_in_two_rooms_publishes_in_one_and_plays_from_the_other() {
     enter(&mut anna, "b", "anna");
     let mut ben = Client::joined(&server, "b", "ben");
     ben.publish("ben-stream");
-    let told = anna.expect("onRoomStreamUpdate", |event| event["updateType"] == 0);
-    assert_eq!((&told["roomID"], &told["streamList"][0]["streamID"]), (&"b".into(), &"ben-stream".into()));
+    let reported = anna.expect("onRoomStreamUpdate", |event| event["updateType"] == 0);
+    assert_eq!((&reported["roomID"], &reported["streamList"][0]["streamID"]), (&"b".into(), &"ben-stream".into()));
     let screen = std::sync::Arc::new(Screen::default());
     anna.engine.start_playing_stream("ben-stream", Some(screen.clone()), from_room("b")).unwrap();
     screen.frames(3);

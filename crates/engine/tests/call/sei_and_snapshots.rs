@@ -104,11 +104,11 @@ fn a_barrage_message_reaches_the_others() {
     let (anna, mut ben) = Client::pair(&server);
     // Not everything reaches a user whose connection is not up yet.
     ben.play("anna-stream").frames(5);
-    let told = answer(|reply| anna.engine.send_barrage_message("room", "♥", reply));
-    assert_eq!(told["errorCode"], 0);
+    let reported = answer(|reply| anna.engine.send_barrage_message("room", "♥", reply));
+    assert_eq!(reported["errorCode"], 0);
     let heard = ben.expect("onIMRecvBarrageMessage", |event| event["roomID"] == "room");
     assert_eq!(heard["messageList"][0]["message"], "♥");
-    assert_eq!(heard["messageList"][0]["messageID"], told["messageID"]);
+    assert_eq!(heard["messageList"][0]["messageID"], reported["messageID"]);
     assert_eq!(heard["messageList"][0]["fromUser"]["userID"], "anna");
     let refused = answer(|reply| anna.engine.send_barrage_message("room", "", reply));
     assert_eq!(refused["errorCode"], 1_009_001);

@@ -31,21 +31,21 @@ fn mean(client: &mut Client, event: &str, field: &str, reports: u32) -> f64 {
     sum / f64::from(reports)
 }
 
-fn near(what: &str, told: f64, truth: f64, slack: f64) {
-    assert!((told - truth).abs() <= truth * 0.1 + slack, "{what}: told {told}, in truth {truth}");
+fn near(what: &str, reported: f64, truth: f64, slack: f64) {
+    assert!((reported - truth).abs() <= truth * 0.1 + slack, "{what}: reported {reported}, in truth {truth}");
 }
 
 /// Measures up to three times: a busy machine loses packets of its own now and then, which the link knows nothing of.
 fn comes_near(what: &str, mut measure: impl FnMut() -> (f64, f64), slack: f64) {
     let mut measured = Vec::new();
     while measured.len() < 3 {
-        let (told, truth) = measure();
-        measured.push((told, truth));
-        if (told - truth).abs() <= truth * 0.1 + slack {
+        let (reported, truth) = measure();
+        measured.push((reported, truth));
+        if (reported - truth).abs() <= truth * 0.1 + slack {
             return;
         }
     }
-    panic!("{what}: told and in truth {measured:?}");
+    panic!("{what}: reported and in truth {measured:?}");
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn the_reported_loss_is_that_of_the_link() {
     anna.expect("onPublisherQualityUpdate", |_| true);
     let up = || {
         relay.set_uplink(lossy);
-        let told = mean(&mut anna, "onPublisherQualityUpdate", "packetLostRate", 3);
-        (told, relay.lost_shares().0)
+        let reported = mean(&mut anna, "onPublisherQualityUpdate", "packetLostRate", 3);
+        (reported, relay.lost_shares().0)
     };
     comes_near("loss on the way up", up, 0.01);
 
@@ -70,8 +70,8 @@ fn the_reported_loss_is_that_of_the_link() {
     ben.expect("onPlayerQualityUpdate", |_| true);
     let down = || {
         relay.set_downlink(lossy);
-        let told = mean(&mut ben, "onPlayerQualityUpdate", "packetLostRate", 3);
-        (told, relay.lost_shares().1)
+        let reported = mean(&mut ben, "onPlayerQualityUpdate", "packetLostRate", 3);
+        (reported, relay.lost_shares().1)
     };
     comes_near("loss on the way down", down, 0.01);
 }
@@ -117,13 +117,13 @@ fn rates_at_the_player_are_those_of_the_publisher() {
 fn the_servers_clock_is_known_soon_after_the_login() {
     let server = Server::start();
     let mut anna = Client::new(&server);
-    assert_eq!(anna.engine.network_time().timestamp_ms, 0, "nobody told it yet");
+    assert_eq!(anna.engine.network_time().timestamp_ms, 0, "nobody reported it yet");
     anna.login("room", "anna");
     anna.expect("onNetworkTimeSynchronized", |_| true);
     // All of them run on this machine.
-    let told = anna.engine.network_time();
+    let reported = anna.engine.network_time();
     let truth = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
-    let deviation = u64::from(told.max_deviation_ms);
-    assert!(told.timestamp_ms.abs_diff(truth) <= deviation + 1, "{told:?}, in truth {truth}");
+    let deviation = u64::from(reported.max_deviation_ms);
+    assert!(reported.timestamp_ms.abs_diff(truth) <= deviation + 1, "{reported:?}, in truth {truth}");
     wait_for("a good reading", || anna.engine.network_time().max_deviation_ms <= 10);
 }

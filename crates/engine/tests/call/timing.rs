@@ -44,7 +44,7 @@ struct Mark {
     /// Age of the frames shown around it.
     picture: f64,
     /// How much later than its audio the frame comes, as the player tells.
-    told: f64,
+    reported: f64,
 }
 
 /// A look at the level that comes later than this after the one before it cannot tell when it changed: a busy machine does
@@ -68,8 +68,8 @@ fn marks(client: &Client, ages: &Ages, count: usize) -> Vec<Mark> {
             wait_for("pictures after the mark", || ages.0.lock().unwrap().len() >= FRAMES_PER_MARK);
             let seen = std::mem::take(&mut *ages.0.lock().unwrap());
             let picture = median(seen[seen.len() - FRAMES_PER_MARK..].to_vec());
-            let told = player(client)["timing"]["offsetMs"].as_f64().unwrap();
-            marks.push(Mark { sound, picture, told });
+            let reported = player(client)["timing"]["offsetMs"].as_f64().unwrap();
+            marks.push(Mark { sound, picture, reported });
         }
         was_loud = is_loud;
         std::thread::sleep(Duration::from_millis(1));
@@ -89,10 +89,10 @@ fn frame_and_audio_come_together_and_the_frame_at_once() {
     let marks = marks(&ben, &ages, 5);
     // What is mixed waits some 12 ms for the speaker.
     let seen = median(marks.iter().map(|mark| mark.picture - (mark.sound + 12.0)).collect());
-    let told = median(marks.iter().map(|mark| mark.told).collect());
-    eprintln!("seen {seen:.1} ms, told {told:.1} ms, {marks:.1?}");
+    let reported = median(marks.iter().map(|mark| mark.reported).collect());
+    eprintln!("seen {seen:.1} ms, reported {reported:.1} ms, {marks:.1?}");
     assert!(seen.abs() <= 45.0, "seen {seen:.1}, {marks:.1?}");
-    assert!((told - seen).abs() <= 20.0, "told {told:.1}, seen {seen:.1}, {marks:.1?}");
+    assert!((reported - seen).abs() <= 20.0, "reported {reported:.1}, seen {seen:.1}, {marks:.1?}");
 }
 
 #[test]

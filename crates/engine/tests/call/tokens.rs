@@ -34,13 +34,13 @@ fn a_token_about_to_end_is_reported_and_after_its_end_what_runs_continues_but_no
     let server = Server::start();
     let mut anna = by_token(&server, token(4, Grants::participant()));
     anna.publish("runs");
-    let told = anna.expect("onRoomTokenWillExpire", |_| true);
-    assert_eq!(told["roomID"], "room");
-    assert!(told["remainTimeInSecond"].as_u64().unwrap() <= 4);
+    let reported = anna.expect("onRoomTokenWillExpire", |_| true);
+    assert_eq!(reported["roomID"], "room");
+    assert!(reported["remainTimeInSecond"].as_u64().unwrap() <= 4);
     let ben = Client::joined(&server, "room", "ben");
     let screen = ben.play("runs");
     // The end is a point in time that has to pass.
-    std::thread::sleep(Duration::from_secs(told["remainTimeInSecond"].as_u64().unwrap() + 1));
+    std::thread::sleep(Duration::from_secs(reported["remainTimeInSecond"].as_u64().unwrap() + 1));
     anna.engine.start_publishing_stream("new", Default::default(), 1).unwrap();
     anna.expect("onPublisherStateUpdate", |event| event["state"] == 0 && event["errorCode"] == 1_003_072);
     screen.frames(0);
@@ -122,8 +122,8 @@ fn the_vendors_tokens_open_the_room_that_is_asked_for_with_the_rights_they_have(
         let mut client = Client::with(profile, fakes());
         let config = RoomConfig { token: token.into(), ..RoomConfig::default() };
         client.engine.login_room(room, User { id: user.into(), name: "A-B".into() }, config).unwrap();
-        let told = client.expect("onRoomStateUpdate", |event| event["state"] != 1);
-        (client, told["errorCode"].as_i64().unwrap())
+        let reported = client.expect("onRoomStateUpdate", |event| event["state"] != 1);
+        (client, reported["errorCode"].as_i64().unwrap())
     };
     let (mut anna, code) = login("any&room=x", "userA", VENDOR_BASIC);
     assert_eq!(code, 0);

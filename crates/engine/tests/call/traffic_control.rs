@@ -113,21 +113,21 @@ fn the_audio_is_replaced_by_the_frame_where_it_may() {
 fn settings_that_cannot_be_are_reported_and_change_nothing() {
     let relay = Relay::start();
     let mut anna = joined(&relay, "anna");
-    let told = |anna: &mut Client, function: &str, code: i32| {
+    let reported = |anna: &mut Client, function: &str, code: i32| {
         anna.expect("onDebugError", |event| event["funcName"] == function && event["errorCode"] == code);
     };
     anna.engine.enable_traffic_control(true, 8, 0).unwrap();
-    told(&mut anna, "enableTrafficControl", 1_003_005);
+    reported(&mut anna, "enableTrafficControl", 1_003_005);
     anna.engine.enable_traffic_control(true, 1, 4).unwrap();
-    told(&mut anna, "enableTrafficControl", 1_000_017);
+    reported(&mut anna, "enableTrafficControl", 1_000_017);
     anna.engine.set_min_video_bitrate_for_traffic_control(u32::MAX, 0).unwrap();
-    told(&mut anna, "setMinVideoBitrateForTrafficControl", 1_003_002);
+    reported(&mut anna, "setMinVideoBitrateForTrafficControl", 1_003_002);
     anna.engine.set_min_video_bitrate_for_traffic_control(100, 2).unwrap();
-    told(&mut anna, "setMinVideoBitrateForTrafficControl", 1_000_017);
+    reported(&mut anna, "setMinVideoBitrateForTrafficControl", 1_000_017);
     anna.engine.set_min_video_fps_for_traffic_control(61, 0).unwrap();
-    told(&mut anna, "setMinVideoFpsForTrafficControl", 1_000_017);
+    reported(&mut anna, "setMinVideoFpsForTrafficControl", 1_000_017);
     anna.engine.set_traffic_control_focus_on(2, 0).unwrap();
-    told(&mut anna, "setTrafficControlFocusOn", 1_000_017);
+    reported(&mut anna, "setTrafficControlFocusOn", 1_000_017);
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub(crate) struct DeviceSlot<S> {
     retry_at: Option<Instant>,
     retry_delay: Duration,
     /// The errors that were reported since audio last flowed.
-    told: Vec<AudioDeviceError>,
+    reported: Vec<AudioDeviceError>,
 }
 
 impl<S: DeviceStream> DeviceSlot<S> {
@@ -71,7 +71,7 @@ impl<S: DeviceStream> DeviceSlot<S> {
             pending: None,
             retry_at: None,
             retry_delay: FIRST_RETRY,
-            told: Vec::new(),
+            reported: Vec::new(),
         }
     }
 
@@ -164,8 +164,8 @@ impl<S: DeviceStream> DeviceSlot<S> {
             }
             _ => {
                 open.progress = Some((callbacks, now));
-                if failure.is_none() && callbacks > 0 && !self.told.is_empty() {
-                    self.told.clear();
+                if failure.is_none() && callbacks > 0 && !self.reported.is_empty() {
+                    self.reported.clear();
                     self.events.device_recovered(S::KIND);
                 }
                 failure
@@ -180,9 +180,9 @@ impl<S: DeviceStream> DeviceSlot<S> {
         self.retry_delay = FIRST_RETRY;
         if self.wanted {
             self.begin_open(false, now);
-        } else if !self.told.is_empty() {
+        } else if !self.reported.is_empty() {
             // The device is not wanted any more.
-            self.told.clear();
+            self.reported.clear();
             self.events.device_recovered(S::KIND);
         }
     }
@@ -237,8 +237,8 @@ impl<S: DeviceStream> DeviceSlot<S> {
 
     /// Reports each kind of error once; none while another device serves.
     fn report(&mut self, id: &str, error: &AudioDeviceError) {
-        if self.open.is_none() && !self.told.contains(error) {
-            self.told.push(error.clone());
+        if self.open.is_none() && !self.reported.contains(error) {
+            self.reported.push(error.clone());
             tracing::warn!(kind = ?S::KIND, id, %error, "audio device");
             self.events.device_error(S::KIND, id, error);
         }
@@ -397,7 +397,7 @@ mod tests {
         let mut house = unplugged();
         assert_eq!(house.settle(Duration::from_secs(60)).as_deref(), Some(""));
         *house.present.lock() = vec!["", "usb"];
-        assert_eq!(house.settle(LAST_RETRY + SHORT).as_deref(), Some("usb"), "nobody told us");
+        assert_eq!(house.settle(LAST_RETRY + SHORT).as_deref(), Some("usb"), "nobody reported us");
         assert_eq!(*house.seen.0.lock(), [AudioDeviceError::Unplugged], "what was missed meanwhile is no news");
     }
 

@@ -39,7 +39,7 @@ impl Reorder {
         if place.reordered.is_none() && self.shown.is_some_and(|shown| place.count < shown) {
             self.learned += 1;
         }
-        self.depth = place.reordered.map_or(self.learned, |told| told as usize).min(MAX_DEPTH);
+        self.depth = place.reordered.map_or(self.learned, |reported| reported as usize).min(MAX_DEPTH);
         let at = self.held.partition_point(|(count, _)| *count <= place.count);
         self.held.insert(at, (place.count, frame));
         self.release(self.depth, out);

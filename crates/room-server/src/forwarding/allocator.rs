@@ -427,8 +427,8 @@ mod tests {
 
     #[test]
     fn what_encoders_are_reported_fits_when_it_arrives() {
-        let told = allocatable_bps(600_000, 100_000);
-        let mut link = Link::with(vec![plain("a", told * 106 / 100)]);
+        let last_sent = allocatable_bps(600_000, 100_000);
+        let mut link = Link::with(vec![plain("a", last_sent * 106 / 100)]);
         assert_eq!(link.after(WHILE, 600_000 - 50_000), [UpTo(3)]);
         assert_eq!(allocatable_bps(50_000, 100_000), 0);
     }

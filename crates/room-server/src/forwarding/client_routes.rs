@@ -37,12 +37,15 @@ impl ClientRoutes {
             self.offered.iter().filter(carries).map(|own| own.socket)
         };
         let has = |ip: IpAddr| usable().find(|own| own.ip() == ip);
-        let told = source.local.and_then(|local| usable().find(|own| *own == local).or_else(|| has(local.ip())));
+        let last_sent = source.local.and_then(|local| usable().find(|own| *own == local).or_else(|| has(local.ip())));
         let client = source.socket.ip();
         let same_scope =
             |own: &SocketAddr| own.ip().is_loopback() == client.is_loopback() && own.is_ipv4() == client.is_ipv4();
         let same_family = |own: &SocketAddr| own.is_ipv4() == client.is_ipv4();
-        told.or_else(|| usable().find(same_scope)).or_else(|| usable().find(same_family)).or_else(|| usable().next())
+        last_sent
+            .or_else(|| usable().find(same_scope))
+            .or_else(|| usable().find(same_family))
+            .or_else(|| usable().next())
     }
 
     /// Notes a route on which the client was heard. Returns the offered address.

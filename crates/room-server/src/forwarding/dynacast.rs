@@ -13,20 +13,20 @@ const LOWER_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Dynacast {
     /// Rank of the best layer that is wanted, 0 for none. Publishers begin with all.
-    told: u8,
+    last_sent: u8,
     lower_since: Option<Instant>,
 }
 
 impl Default for Dynacast {
     fn default() -> Self {
-        Self { told: BEST, lower_since: None }
+        Self { last_sent: BEST, lower_since: None }
     }
 }
 
 impl Dynacast {
     /// Takes the rank that is wanted now, and returns it when the publisher has to be notified.
     pub fn update(&mut self, wanted: u8, now: Instant) -> Option<u8> {
-        if wanted >= self.told {
+        if wanted >= self.last_sent {
             self.lower_since = None;
         } else {
             let since = *self.lower_since.get_or_insert(now);
@@ -35,8 +35,8 @@ impl Dynacast {
             }
             self.lower_since = None;
         }
-        let changed = wanted != self.told;
-        self.told = wanted;
+        let changed = wanted != self.last_sent;
+        self.last_sent = wanted;
         changed.then_some(wanted)
     }
 

@@ -138,8 +138,8 @@ impl Hub {
 impl Participant {
     /// Notifies the client, but not for each packet of a flood.
     fn refuse_data(&mut self, now: Instant, reason: Reason, message: String) {
-        let told = self.data_refused_at.is_some_and(|at| now.saturating_duration_since(at) < REFUSAL_INTERVAL);
-        if told {
+        let last_sent = self.data_refused_at.is_some_and(|at| now.saturating_duration_since(at) < REFUSAL_INTERVAL);
+        if last_sent {
             return;
         }
         tracing::info!(identity = self.identity, message, "data refused");

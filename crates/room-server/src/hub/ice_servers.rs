@@ -27,7 +27,7 @@ impl IceServers {
     }
 
     /// The servers for a client named `name` that reached the server in this way.
-    pub fn told(&self, name: &str, reached: &Reached) -> Vec<IceServer> {
+    pub fn last_sent(&self, name: &str, reached: &Reached) -> Vec<IceServer> {
         let unix_now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let others = self.others.iter().map(|server| {
             let urls = server.urls.clone();

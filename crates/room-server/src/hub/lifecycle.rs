@@ -95,7 +95,7 @@ impl Hub {
             ping_timeout: PING_TIMEOUT,
             enabled_publish_codecs: self.settings.codecs.for_publishers(),
             fast_publish: true,
-            ice_servers: self.settings.ice_servers.told(&sid, &reached),
+            ice_servers: self.settings.ice_servers.last_sent(&sid, &reached),
             ..JoinResponse::default()
         };
         self.metrics.joins.inc();
@@ -149,7 +149,7 @@ impl Hub {
         tracing::info!(room = key.room, identity = participant.identity, "resumed");
         participant.send(Response::Reconnect(ReconnectResponse {
             server_info: Some(server_info()),
-            ice_servers: self.settings.ice_servers.told(&participant.sid, &reached),
+            ice_servers: self.settings.ice_servers.last_sent(&participant.sid, &reached),
             last_message_seq: participant.last_data_sequence,
             ..ReconnectResponse::default()
         }));

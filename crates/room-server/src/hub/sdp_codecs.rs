@@ -185,9 +185,9 @@ mod tests {
             )
         };
         let sound = "m=audio 9 X 111\r\na=mid:1\r\na=recvonly\r\na=rtpmap:111 opus/48000/2\r\n";
-        let told = line("recvonly", ";x-google-start-bitrate=1000", "a=fmtp:96 x-google-start-bitrate=1000\r\n");
+        let last_sent = line("recvonly", ";x-google-start-bitrate=1000", "a=fmtp:96 x-google-start-bitrate=1000\r\n");
         let answer = format!("{}{sound}", line("recvonly", "", ""));
-        assert_eq!(repeat_bitrates(&answer, ""), format!("{told}{sound}"));
+        assert_eq!(repeat_bitrates(&answer, ""), format!("{last_sent}{sound}"));
         // On a line on which it only receives there is nothing to begin.
         for direction in ["sendonly", "inactive"] {
             assert_eq!(repeat_bitrates(&line(direction, "", ""), ""), line(direction, "", ""));

@@ -25,7 +25,7 @@ pub struct Loudness {
     loud: u32,
     sum: f32,
     /// The level that was last sent, 0 for silence.
-    told: f32,
+    last_sent: f32,
 }
 
 impl Loudness {
@@ -42,14 +42,14 @@ impl Loudness {
     fn take_change(&mut self) -> Option<f32> {
         let speaks = self.packets > 0 && self.loud * 100 >= self.packets * LOUD_PERCENT;
         let level = if speaks { ((self.sum / self.loud as f32) * STEPS).ceil() / STEPS } else { 0.0 };
-        let changed = level != self.told;
-        *self = Self { told: level, ..Self::default() };
+        let changed = level != self.last_sent;
+        *self = Self { last_sent: level, ..Self::default() };
         changed.then_some(level)
     }
 
     /// Whether there is something to check in the next interval.
     fn is_active(&self) -> bool {
-        self.told > 0.0
+        self.last_sent > 0.0
     }
 }
 

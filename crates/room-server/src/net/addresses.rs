@@ -57,9 +57,9 @@ impl CandidateRules {
     /// The addresses to offer to clients, best first: the configured ones; then, for sockets that are bound to `bound`, these
     /// addresses themselves, or for one that listens on all interfaces those of `interfaces`. Loopback comes last. A server on
     /// loopback with a configured address is reached through something before it, and then by that address alone.
-    pub fn offered(&self, told: &[IpAddr], bound: &[IpAddr], interfaces: &[InterfaceAddress]) -> Vec<IpAddr> {
+    pub fn offered(&self, configured: &[IpAddr], bound: &[IpAddr], interfaces: &[InterfaceAddress]) -> Vec<IpAddr> {
         let mut offered: Vec<IpAddr> = Vec::new();
-        let only_told = !told.is_empty() && (self.configured_only || bound.iter().all(IpAddr::is_loopback));
+        let only_told = !configured.is_empty() && (self.configured_only || bound.iter().all(IpAddr::is_loopback));
         let mut own: Vec<IpAddr> = Vec::new();
         if !only_told {
             for ip in bound {
@@ -72,7 +72,7 @@ impl CandidateRules {
         }
         own.sort_by_key(rank);
         let mut room = (MAX_V4_ADDRESSES, MAX_V6_ADDRESSES);
-        for ip in told.iter().chain(&own) {
+        for ip in configured.iter().chain(&own) {
             let left = if ip.is_ipv4() { &mut room.0 } else { &mut room.1 };
             if offered.contains(ip) || (*left == 0 && !ip.is_loopback()) {
                 continue;
@@ -166,8 +166,8 @@ mod tests {
         ])
     }
 
-    fn offered(told: &[&str], bound: &[&str]) -> Vec<IpAddr> {
-        CandidateRules::default().offered(&ips(told), &ips(bound), &machine())
+    fn offered(configured: &[&str], bound: &[&str]) -> Vec<IpAddr> {
+        CandidateRules::default().offered(&ips(configured), &ips(bound), &machine())
     }
 
     #[test]

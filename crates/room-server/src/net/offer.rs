@@ -14,7 +14,7 @@ pub struct Offer {
     /// Which addresses.
     pub rules: CandidateRules,
     /// Addresses that others know us by.
-    pub told: Vec<IpAddr>,
+    pub configured: Vec<IpAddr>,
     /// The addresses that the sockets are bound to.
     pub bound: Vec<IpAddr>,
     /// Whether only this machine is served: signalling is bound to loopback, the UDP socket listens on all interfaces.
@@ -34,7 +34,7 @@ impl Offer {
     pub fn now(&self, now: Instant) -> Vec<ClientAddress> {
         let mut interfaces = self.interfaces.lock().unwrap_or_else(PoisonError::into_inner);
         let interfaces = interfaces.addresses(now);
-        let ips = self.rules.offered(&self.told, &self.bound, interfaces);
+        let ips = self.rules.offered(&self.configured, &self.bound, interfaces);
         let udp_ips = match self.bound.first() {
             Some(bound) if self.is_local => self.rules.offered_locally(*bound, interfaces),
             _ => ips.clone(),
@@ -51,7 +51,7 @@ impl Offer {
     }
 
     fn udp_port_for(&self, ip: &IpAddr, port: u16) -> u16 {
-        let is_mapped = self.told.is_empty() || self.told.contains(ip);
+        let is_mapped = self.configured.is_empty() || self.configured.contains(ip);
         self.advertised_udp_port.filter(|_| is_mapped).unwrap_or(port)
     }
 }
@@ -63,7 +63,7 @@ mod tests {
     fn offer() -> Offer {
         Offer {
             rules: CandidateRules::default(),
-            told: Vec::new(),
+            configured: Vec::new(),
             bound: vec!["10.0.0.1".parse().unwrap()],
             is_local: false,
             udp_port: Some(7),
@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn a_router_that_hands_on_another_port_does_so_at_its_own_address() {
-        let told = vec!["203.0.113.5".parse().unwrap()];
-        let behind = Offer { told, advertised_udp_port: Some(9), ..offer() };
+        let configured = vec!["203.0.113.5".parse().unwrap()];
+        let behind = Offer { configured, advertised_udp_port: Some(9), ..offer() };
         assert_eq!(addresses(&behind), ["Udp 203.0.113.5:9", "Udp 10.0.0.1:7"]);
         assert_eq!(addresses(&Offer { advertised_udp_port: Some(9), ..offer() }), ["Udp 10.0.0.1:9"]);
     }

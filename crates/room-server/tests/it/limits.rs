@@ -110,9 +110,9 @@ async fn clients_are_reported_the_relays_that_are_configured() {
     };
     let server = Server::start_with(ServerConfig { ice_servers: vec![relay], ..ServerConfig::default() }).await;
     let mut anna = server.connect(claims("r", "anna"), "").await;
-    let told = anna.joined().await.ice_servers;
+    let offered = anna.joined().await.ice_servers;
     assert_eq!(
-        (told.len(), &told[0].urls, told[0].username.as_str(), told[0].credential.as_str()),
+        (offered.len(), &offered[0].urls, offered[0].username.as_str(), offered[0].credential.as_str()),
         (1, &urls, "u", "c")
     );
 }

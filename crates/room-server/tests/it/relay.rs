@@ -27,7 +27,7 @@ fn own_address(port: u16) -> Option<SocketAddr> {
     Some(SocketAddr::new(socket.local_addr().ok()?.ip(), port))
 }
 
-async fn told(url: &str) -> Vec<IceServer> {
+async fn offered(url: &str) -> Vec<IceServer> {
     let token = protocol::token::mint(KEY, SECRET, &claims("r", "anna")).unwrap();
     Client::connect(url, &token, "").await.unwrap().joined().await.ice_servers
 }
@@ -38,16 +38,16 @@ async fn clients_are_reported_the_relay_where_they_found_the_server() {
     let Some(address) = own_address(server.server.local_addr().port()) else {
         return println!("skipped: this machine has no address but loopback");
     };
-    let told = told(&format!("ws://{address}")).await;
-    assert_eq!(told[0].urls, [format!("turn:{address}?transport=tcp")]);
-    assert!(told[0].username.contains(":PA_") && !told[0].credential.is_empty());
+    let offered = offered(&format!("ws://{address}")).await;
+    assert_eq!(offered[0].urls, [format!("turn:{address}?transport=tcp")]);
+    assert!(offered[0].username.contains(":PA_") && !offered[0].credential.is_empty());
 }
 
 #[tokio::test]
 async fn who_comes_through_a_proxy_or_from_this_machine_is_not_reported_of_a_relay_that_cannot_be_reached() {
     let server = server().await;
     let port = server.server.local_addr().port();
-    assert_eq!(told(&format!("ws://127.0.0.1:{port}")).await, []);
+    assert_eq!(offered(&format!("ws://127.0.0.1:{port}")).await, []);
     let Some(address) = own_address(port) else { return };
     let token = protocol::token::mint(KEY, SECRET, &claims("r", "hans")).unwrap();
     let mut request = format!("ws://{address}/rtc?access_token={token}").into_client_request().unwrap();
@@ -66,10 +66,10 @@ async fn a_relay_that_shares_a_secret_gets_a_user_name_for_each_participant() {
         ..IceServerConfig::default()
     };
     let server = Server::start_with(ServerConfig { ice_servers: vec![relay], ..ServerConfig::default() }).await;
-    let told = told(&server.url()).await;
-    let end: u64 = told[0].username.split(':').next().unwrap().parse().unwrap();
+    let offered = offered(&server.url()).await;
+    let end: u64 = offered[0].username.split(':').next().unwrap().parse().unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    assert!((now + 290..=now + 300).contains(&end) && !told[0].credential.is_empty());
+    assert!((now + 290..=now + 300).contains(&end) && !offered[0].credential.is_empty());
 }
 
 /// Whether a program of coturn is there.
@@ -95,11 +95,11 @@ async fn a_client_of_others_is_let_in_by_the_password_of_its_join_and_reaches_no
     }
     let server = server().await;
     let Some(address) = own_address(server.server.local_addr().port()) else { return };
-    let told = told(&format!("ws://{address}")).await;
-    let said = allocate(address, &told[0], true).await;
+    let offered = offered(&format!("ws://{address}")).await;
+    let said = allocate(address, &offered[0], true).await;
     // It allocates, and then wants to reach itself, which is refused.
     assert!(said.contains("403"), "{said}");
-    let wrong = IceServer { credential: "wrong".to_owned(), ..told[0].clone() };
+    let wrong = IceServer { credential: "wrong".to_owned(), ..offered[0].clone() };
     let said = allocate(address, &wrong, true).await;
     assert!(said.contains("Cannot complete Allocation") && !said.contains("403"), "{said}");
 }
@@ -140,11 +140,11 @@ async fn coturn_takes_the_password_that_a_participant_gets() {
     let urls = vec![format!("turn:{}?transport=udp", coturn.address)];
     let relay = IceServerConfig { urls, secret: "north".to_owned(), ..IceServerConfig::default() };
     let server = Server::start_with(ServerConfig { ice_servers: vec![relay], ..ServerConfig::default() }).await;
-    let told = told(&server.url()).await;
+    let offered = offered(&server.url()).await;
     // It may just be starting.
     let end = std::time::Instant::now() + Duration::from_secs(30);
     loop {
-        let said = allocate(coturn.address, &told[0], false).await;
+        let said = allocate(coturn.address, &offered[0], false).await;
         if said.contains("Total lost packets 0") {
             return;
         }

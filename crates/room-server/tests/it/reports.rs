@@ -51,10 +51,10 @@ async fn a_publisher_is_reported_the_first_subscriber() {
     let server = Server::start().await;
     let mut anna = server.join("r", "anna").await;
     let sid = anna.publish("a", "s", MediaKind::Audio).await;
-    let is_told = move |event: &ClientEvent| matches!(event, ClientEvent::Signal(Response::TrackSubscribed(told)) if told.track_sid == sid);
-    assert!(anna.never(Duration::from_millis(200), &is_told).await);
+    let is_reported = move |event: &ClientEvent| matches!(event, ClientEvent::Signal(Response::TrackSubscribed(offered)) if offered.track_sid == sid);
+    assert!(anna.never(Duration::from_millis(200), &is_reported).await);
     let _hans = server.join("r", "hans").await;
-    anna.wait_for("track_subscribed", |event| is_told(event).then_some(())).await;
+    anna.wait_for("track_subscribed", |event| is_reported(event).then_some(())).await;
 }
 
 #[tokio::test]

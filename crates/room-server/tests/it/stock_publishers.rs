@@ -146,9 +146,12 @@ async fn a_subscriber_that_lacks_the_codec_of_a_track_is_reported() {
     hans.until_active().await;
     let mut anna = server.join("r", "anna").await;
     let sid = anna.publish("v", "s", MediaKind::Video).await;
-    let told = hans.wait_for("answer", |event| match event {
-        ClientEvent::Signal(Response::SubscriptionResponse(told)) => Some(told.clone()),
+    let offered = hans.wait_for("answer", |event| match event {
+        ClientEvent::Signal(Response::SubscriptionResponse(offered)) => Some(offered.clone()),
         _ => None,
     });
-    assert_eq!(told.await, SubscriptionResponse { track_sid: sid, err: SubscriptionError::SeCodecUnsupported as i32 });
+    assert_eq!(
+        offered.await,
+        SubscriptionResponse { track_sid: sid, err: SubscriptionError::SeCodecUnsupported as i32 }
+    );
 }

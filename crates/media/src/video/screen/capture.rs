@@ -59,9 +59,9 @@ impl ScreenCapture {
         open: impl Fn(ScreenTarget) -> Result<Box<dyn Grabber>, ScreenError> + Send + 'static,
     ) -> Result<Self, CaptureError> {
         let control = Arc::new(Control { settings: Mutex::new(settings), version: AtomicU64::new(1) });
-        let told = control.clone();
+        let reported = control.clone();
         let thread = Capture::spawn("screen", move |stopped| {
-            if let Err(error) = run(&told, &*sink, &open, stopped) {
+            if let Err(error) = run(&reported, &*sink, &open, stopped) {
                 sink.on_event(ScreenEvent::Ended(error));
             }
         })?;

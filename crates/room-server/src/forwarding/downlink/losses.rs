@@ -34,7 +34,8 @@ impl Losses {
     pub fn on_arrivals(&mut self, now: Instant, arrivals: &[PacketStatus]) -> Option<f32> {
         self.has_arrivals = true;
         self.packets += u32::try_from(arrivals.len()).unwrap_or(0);
-        self.lost += u32::try_from(arrivals.iter().filter(|told| told.arrival.is_none()).count()).unwrap_or(0);
+        self.lost +=
+            u32::try_from(arrivals.iter().filter(|last_sent| last_sent.arrival.is_none()).count()).unwrap_or(0);
         if now < self.told_at + INTERVAL || self.packets == 0 {
             return None;
         }

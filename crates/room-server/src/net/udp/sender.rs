@@ -18,7 +18,7 @@ const NO_ROOM_TRIES: usize = 100;
 pub struct Part {
     /// Where to.
     pub to: SocketAddr,
-    /// The socket, and the local address if the system has to be told.
+    /// The socket, and the local address if the system has to be configured.
     by: (usize, Option<IpAddr>),
     /// Where its bytes are.
     pub range: Range<usize>,

@@ -26,7 +26,7 @@ impl UdpSockets {
     }
 
     /// The number of the socket for a datagram to `destination` from `local`, if given; and that address if the system has to be
-    /// told.
+    /// configured.
     pub fn choose(&self, destination: SocketAddr, local: Option<IpAddr>) -> Option<(usize, Option<IpAddr>)> {
         let has_family = |bound: &SocketAddr| bound.is_ipv4() == destination.is_ipv4();
         let local = local.filter(|ip| ip.is_ipv4() == destination.is_ipv4());
