@@ -4,14 +4,12 @@ use std::time::{Duration, Instant};
 
 use media::video::encoder::{AccessUnit, Content, EncodeError, EncoderConfig, VideoEncoder};
 use media::video::frame::VideoFrame;
+use rtp::keyframe::MIN_KEYFRAME_INTERVAL;
 use transport::SendBudget;
 
 use crate::config::VideoConfig;
 use crate::rate_control::{Encoding, RateControl};
 use crate::traffic_control::{BelowFloor, TrafficControl, ULTRA_LOW_FPS};
-
-/// Minimum distance of forced key frames.
-const MIN_KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 
 /// The encoder of one layer.
 #[derive(Default)]

@@ -3,6 +3,7 @@
 //! Pure. Announcements of participants may be wrong in both directions, so what arrives decides: a stream that can be
 //! decoded after all is reported as such.
 
+use rtp::keyframe::MIN_KEYFRAME_INTERVAL;
 use std::time::{Duration, Instant};
 
 use media::video::VideoCodec;
@@ -16,9 +17,7 @@ use crate::session::TrackKind;
 
 /// Consecutive failed key frames that make a stream undecodable: they were complete, so it is not the network.
 const FAILED_KEYFRAMES: u32 = 2;
-/// Minimum distance of the decoder's own key-frame requests; the one below is the maximum.
-const MIN_REQUEST_PAUSE: Duration = Duration::from_millis(300);
-/// and when they are known to be of no use, at first and at last this far.
+/// Pause between key-frame requests that are known to be of no use: at first, and at most.
 const FIRST_USELESS_PAUSE: Duration = Duration::from_secs(2);
 const LAST_USELESS_PAUSE: Duration = Duration::from_secs(60);
 /// Packets of an unknown codec that are no accident.
@@ -133,7 +132,7 @@ impl DecoderHealth {
 
     /// Whether to request a key frame now. Each one costs all subscribers of the stream.
     pub(crate) fn may_request(&mut self, now: Instant) -> bool {
-        let pause = if self.useless { self.pause.max(FIRST_USELESS_PAUSE) } else { MIN_REQUEST_PAUSE };
+        let pause = if self.useless { self.pause.max(FIRST_USELESS_PAUSE) } else { MIN_KEYFRAME_INTERVAL };
         if self.requested.is_some_and(|at| now.saturating_duration_since(at) < pause) {
             return false;
         }

@@ -1,6 +1,12 @@
 //! At which packet a receiver can begin to decode a video stream.
 
+use std::time::Duration;
+
 use crate::{h264, vp8};
+
+/// Minimum time between two key frames of a stream on request: each is several times as large as another frame, and all its
+/// receivers pay for it.
+pub const MIN_KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Formats of RTP payloads whose key frames are recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

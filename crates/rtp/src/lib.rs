@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod h264;
+pub mod history;
 pub mod keyframe;
 pub mod opus;
 pub mod payload;
@@ -18,6 +19,7 @@ pub mod sequence;
 pub mod units;
 pub mod vp8;
 
+pub use history::SentHistory;
 pub use keyframe::{KeyframeDetector, VideoFormat};
 pub use payload::PayloadError;
 pub use sequence::SequenceExtender;

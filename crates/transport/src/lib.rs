@@ -15,7 +15,6 @@
 pub mod assembler;
 pub mod loss_log;
 pub mod nack;
-pub mod retransmission_buffer;
 pub mod rtt;
 
 mod addresses;

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
 use rtp::h264::annex_b::is_keyframe;
+use rtp::keyframe::MIN_KEYFRAME_INTERVAL;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -29,8 +30,6 @@ const AUDIO_QUEUE_CAPACITY: usize = 50;
 /// Frames are dropped while the backlog of the pacer is longer than this. An encoder that follows its [`SendBudget`] never
 /// reaches it.
 const MAX_BACKLOG: Duration = Duration::from_secs(1);
-/// Shortest time between two key frame requests to our own encoder.
-const MIN_KEYFRAME_INTERVAL: Duration = Duration::from_millis(300);
 
 /// An encoded frame.
 #[derive(Clone, Debug)]

@@ -3,10 +3,9 @@
 //! Key frames are several times as large as other frames, so the requests of all subscribers of a track become one: the first
 //! is sent at once, those within the interval after it become one more at its end.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Shortest time between two requests for the same track.
-pub const MIN_INTERVAL: Duration = Duration::from_millis(300);
+use rtp::keyframe::MIN_KEYFRAME_INTERVAL;
 
 /// The requests for one track.
 #[derive(Debug, Default)]
@@ -17,7 +16,7 @@ pub struct KeyframeRequests {
 
 impl KeyframeRequests {
     /// Notes a request. [`KeyframeRequests::take_due`] says when it is sent.
-    pub fn wish(&mut self) {
+    pub fn request(&mut self) {
         self.waiting = true;
     }
 
@@ -33,36 +32,38 @@ impl KeyframeRequests {
 
     /// When a waiting request may be sent; `None` when none waits or it may be sent at once.
     pub fn deadline(&self) -> Option<Instant> {
-        self.last_sent.filter(|_| self.waiting).map(|sent| sent + MIN_INTERVAL)
+        self.last_sent.filter(|_| self.waiting).map(|sent| sent + MIN_KEYFRAME_INTERVAL)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn the_first_wish_goes_out_at_once() {
+    fn the_first_request_is_sent_at_once() {
         let mut requests = KeyframeRequests::default();
         let now = Instant::now();
         assert!(!requests.take_due(now));
-        requests.wish();
+        requests.request();
         assert!(requests.take_due(now));
         assert!(!requests.take_due(now));
     }
 
     #[test]
-    fn many_wishes_within_the_interval_become_one_request_at_its_end() {
+    fn requests_within_the_interval_become_one_at_its_end() {
         let mut requests = KeyframeRequests::default();
         let now = Instant::now();
-        requests.wish();
+        requests.request();
         assert!(requests.take_due(now));
         for _ in 0..10 {
-            requests.wish();
+            requests.request();
         }
         assert!(!requests.take_due(now + Duration::from_millis(299)));
-        assert_eq!(requests.deadline(), Some(now + MIN_INTERVAL));
-        assert!(requests.take_due(now + MIN_INTERVAL));
-        assert!(!requests.take_due(now + 2 * MIN_INTERVAL));
+        assert_eq!(requests.deadline(), Some(now + MIN_KEYFRAME_INTERVAL));
+        assert!(requests.take_due(now + MIN_KEYFRAME_INTERVAL));
+        assert!(!requests.take_due(now + 2 * MIN_KEYFRAME_INTERVAL));
     }
 }

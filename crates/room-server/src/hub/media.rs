@@ -143,7 +143,7 @@ impl Hub {
         let track_sid = if left_out.is_empty() { String::new() } else { track.info.sid.clone() };
         for layer in awaited {
             if let Some(stream) = track.streams.iter_mut().find(|stream| stream.layer == layer) {
-                stream.keyframes.wish();
+                stream.keyframes.request();
             }
         }
         self.ask_for_keyframe_if_due(now, publisher, packet.line);
@@ -190,7 +190,7 @@ impl Hub {
         }
         let line = track.line;
         if let Some(stream) = track.stream_mut(layer, now) {
-            stream.keyframes.wish();
+            stream.keyframes.request();
             self.ask_for_keyframe_if_due(now, publisher, line);
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! All are sent as RTX (RFC 4588). A copy of a recent packet is padding that may even be useful.
 
-use crate::retransmission_buffer::RetransmissionBuffer;
 use ::rtp::rtcp::feedback::nack_sequences;
+use ::rtp::{SentHistory, SequenceExtender};
 use rtc::interceptor::StreamInfo;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::rtp;
@@ -14,6 +14,11 @@ use std::time::{Duration, Instant};
 const PADDING_PACKETS: usize = 16;
 /// Payload size below which a packet is too small for padding.
 const MIN_PADDING_BYTES: usize = 400;
+
+/// Upper bound of packets that are kept for a stream: a second at 20 Mbit/s.
+const MAX_PACKETS: usize = 2048;
+/// How long they are kept: whatever is older has no use any more.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// RTX parameters of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +32,13 @@ struct Rtx {
 #[derive(Debug)]
 struct Stream {
     rtx: Option<Rtx>,
-    buffer: RetransmissionBuffer<rtp::Packet>,
+    extender: SequenceExtender,
+    history: SentHistory<rtp::Packet>,
 }
 
 impl Stream {
     fn retransmit(&mut self, sequence: u16, now: Instant, spacing: Duration) -> Option<rtp::Packet> {
-        let original = self.buffer.retransmit(sequence, now, spacing)?;
+        let original = self.history.retransmit(sequence, now, spacing)?.clone();
         Some(self.copy(original))
     }
 
@@ -72,7 +78,8 @@ impl Retransmitter {
             let rtx = info.ssrc_rtx.zip(info.payload_type_rtx);
             let rtx =
                 rtx.map(|(ssrc, payload_type)| Rtx { ssrc, payload_type, next_sequence: rand::random::<u16>() >> 1 });
-            self.streams.insert(info.ssrc, Stream { rtx, buffer: RetransmissionBuffer::default() });
+            let history = SentHistory::new(MAX_PACKETS, MAX_AGE);
+            self.streams.insert(info.ssrc, Stream { rtx, extender: SequenceExtender::default(), history });
         }
     }
 
@@ -82,9 +89,10 @@ impl Retransmitter {
     }
 
     /// Keeps a packet that may be requested.
-    pub(super) fn keep(&mut self, packet: &rtp::Packet) {
+    pub(super) fn keep(&mut self, packet: &rtp::Packet, now: Instant) {
         if let Some(stream) = self.streams.get_mut(&packet.header.ssrc) {
-            stream.buffer.keep(packet.header.sequence_number, packet.clone());
+            let sequence = stream.extender.extend(packet.header.sequence_number);
+            stream.history.keep(sequence, packet.clone(), now);
         }
     }
 
@@ -101,7 +109,7 @@ impl Retransmitter {
     /// Forgets the packets of a stream.
     pub(super) fn forget(&mut self, ssrc: u32) {
         if let Some(stream) = self.streams.get_mut(&ssrc) {
-            stream.buffer.forget();
+            stream.history.clear();
         }
     }
 
@@ -148,9 +156,11 @@ impl Retransmitter {
     fn padding_source(&self) -> Option<(u32, rtp::Packet)> {
         let repaired = self.streams.iter().filter(|(_, stream)| stream.rtx.is_some());
         let of_stream = |(ssrc, stream): (&u32, &Stream)| {
-            let turns = (0..PADDING_PACKETS).map(|turn| self.padding_turn % PADDING_PACKETS + turn);
-            let mut packets = turns.filter_map(|turn| stream.buffer.padding(turn, PADDING_PACKETS));
-            packets.find(|packet| packet.payload.len() >= MIN_PADDING_BYTES).map(|packet| (*ssrc, packet))
+            // One of the newest that are large enough, in turn.
+            let large = |packet: &&rtp::Packet| packet.payload.len() >= MIN_PADDING_BYTES;
+            let recent: Vec<_> = stream.history.recent().take(PADDING_PACKETS).filter(large).collect();
+            let packet = recent.get(self.padding_turn.checked_rem(recent.len())?)?;
+            Some((*ssrc, (*packet).clone()))
         };
         repaired.filter_map(of_stream).next()
     }
@@ -175,7 +185,8 @@ mod tests {
         });
         for sequence_number in 100..120 {
             let header = rtp::Header { version: 2, ssrc: 7, sequence_number, payload_type: 102, ..Default::default() };
-            retransmitter.keep(&rtp::Packet { header, payload: vec![sequence_number as u8; 500].into() });
+            retransmitter
+                .keep(&rtp::Packet { header, payload: vec![sequence_number as u8; 500].into() }, Instant::now());
         }
         retransmitter
     }

@@ -74,13 +74,13 @@ impl SendInterceptor {
         }
     }
 
-    fn on_packet(&mut self, packet: rtp::Packet) {
+    fn on_packet(&mut self, packet: rtp::Packet, now: Instant) {
         let ssrc = packet.header.ssrc;
         let is_video = self.state.streams.is_video(ssrc);
         if !is_video {
             self.control.set_audio_reported(self.number_extensions.contains_key(&ssrc));
         }
-        self.retransmitter.keep(&packet);
+        self.retransmitter.keep(&packet, now);
         self.enqueue(if is_video { Priority::Video } else { Priority::Audio }, ssrc, packet);
     }
 
@@ -239,7 +239,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for SendInterceptor {
         self.now = Some(tagged.now);
         let TaggedPacket { now, transport, message } = tagged;
         match message.packet {
-            Packet::Rtp(packet) => self.on_packet(packet),
+            Packet::Rtp(packet) => self.on_packet(packet, now),
             packet => {
                 let message = AttributedPacket { attributes: message.attributes, packet };
                 self.writes.push_back(TaggedPacket { now, transport, message });

@@ -3,11 +3,10 @@
 use bytes::Bytes;
 use congestion::send_controller::{MAX_ENCODER_BACKLOG, VIDEO_PAYLOAD_SHARE};
 use congestion::{BitrateLimits, PacketStatus, Priority, SendAction, SendController};
-use netsim::Random;
-use netsim::{Link, LinkConfig, LinkStats};
+use netsim::{Link, LinkConfig, LinkStats, Random};
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
-use rtp::{Bitrate, DataSize};
+use rtp::{Bitrate, DataSize, SentHistory, SequenceExtender};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -15,7 +14,6 @@ use transport::VideoCodec;
 use transport::assembler::{Assembler, Packet as VideoPacket};
 use transport::loss_log::LossLog;
 use transport::nack::NackTracker;
-use transport::retransmission_buffer::RetransmissionBuffer;
 use transport::rtt::SharedRtt;
 
 /// SSRCs of the streams.
@@ -241,7 +239,8 @@ impl Receiver {
 struct Sender {
     control: SendController<Wire, u16>,
     log: LossLog<u16>,
-    retransmissions: RetransmissionBuffer<VideoPacket>,
+    extender: SequenceExtender,
+    history: SentHistory<VideoPacket>,
     payloader: H264Payloader,
     sequence: u16,
     rng: Random,
@@ -253,7 +252,7 @@ struct Sender {
 impl Sender {
     fn retransmit(&mut self, missing: Vec<u16>, now: Instant, spacing: Duration) {
         for sequence in missing {
-            let Some(packet) = self.retransmissions.retransmit(sequence, now, spacing) else { continue };
+            let Some(packet) = self.history.retransmit(sequence, now, spacing).cloned() else { continue };
             let bytes = DataSize::of(packet.payload.len() + HEADERS);
             self.control.enqueue(Priority::Retransmission, VIDEO, bytes, Wire::Video { number: 0, packet });
         }
@@ -286,7 +285,7 @@ impl Sender {
                 rotation: None,
                 payload,
             };
-            self.retransmissions.keep(self.sequence, packet.clone());
+            self.history.keep(self.extender.extend(self.sequence), packet.clone(), now);
             self.sequence = self.sequence.wrapping_add(1);
             self.control.enqueue(Priority::Video, VIDEO, size, Wire::Video { number: 0, packet });
         }
@@ -316,7 +315,8 @@ pub fn run(config: &CallConfig) -> CallReport {
     let mut sender = Sender {
         control: SendController::new(limits),
         log: LossLog::default(),
-        retransmissions: RetransmissionBuffer::default(),
+        extender: SequenceExtender::default(),
+        history: SentHistory::new(2048, Duration::from_secs(60)),
         payloader: H264Payloader::default(),
         sequence: 1000,
         rng: Random::new(config.up.seed ^ 0xabcd),
@@ -351,7 +351,7 @@ pub fn run(config: &CallConfig) -> CallReport {
                 sender.control.handle_timeout(now);
             }
             while let Some(sequence) = sender.control.poll_duplicate(now) {
-                let Some(packet) = sender.retransmissions.retransmit(sequence, now, Duration::ZERO) else { continue };
+                let Some(packet) = sender.history.retransmit(sequence, now, Duration::ZERO).cloned() else { continue };
                 let bytes = DataSize::of(packet.payload.len() + HEADERS);
                 sender.control.enqueue(Priority::Duplicate, VIDEO, bytes, Wire::Video { number: 0, packet });
             }

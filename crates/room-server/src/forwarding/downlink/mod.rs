@@ -328,7 +328,7 @@ impl Downlink {
         let (Some(destination), Some(srtp)) = (self.destination, self.srtp.as_ref()) else { return };
         let spacing = self.path.retransmission_spacing();
         for sequence in sequences {
-            let Some(sent) = line.history.repeat(*sequence, now, spacing).cloned() else { continue };
+            let Some(sent) = line.history.retransmit(*sequence, now, spacing).cloned() else { continue };
             if !self.path.allows_retransmission(now, datagram_size(&sent)) {
                 continue;
             }
@@ -364,7 +364,7 @@ impl Downlink {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((line, sequence)) = self.path.poll_duplicate(now) {
             let Some(line) = self.lines.get_mut(&line) else { continue };
-            let Some(sent) = line.history.repeat(sequence, now, Duration::ZERO).cloned() else { continue };
+            let Some(sent) = line.history.retransmit(sequence, now, Duration::ZERO).cloned() else { continue };
             let (Some(destination), Some(srtp)) = (self.destination, self.srtp.as_ref()) else { continue };
             let copy = build(now, srtp, &mut self.path, line, &sent, Form::Repair);
             self.datagrams.extend(copy.map(|media| Datagram { destination, contents: Contents::Media(media) }));
